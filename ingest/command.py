@@ -1,0 +1,133 @@
+"""`secondlook ingest` and `python -m ingest`: arguments, progress for people, and the JSON report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
+from ingest.encoder import SentenceTransformerEncoder
+from ingest.errors import UsageError
+from ingest.hub import Hub
+from ingest.library import Library, Manifest
+from ingest.models import ResolvedModel, resolve_encoder
+from ingest.pipeline import ingest, walk
+from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
+
+
+def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
+    """Declare the arguments of an ingest; ``library`` is the default folder, required where there is none."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder to walk")
+    parser.add_argument("--library", type=Path, default=library, required=library is None, metavar="DIR")
+    parser.add_argument("--encoder", help="name or folder of the bi-encoder (default: what made the library)")
+    parser.add_argument(
+        "--chunk-tokens", type=int, default=DEFAULT_CHUNK_TOKENS, metavar="N",
+        help=f"tokens a passage, for a new library (default {DEFAULT_CHUNK_TOKENS})",
+    )  # fmt: skip
+    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run_ingest(arguments: argparse.Namespace, hub: Hub) -> int:
+    """Ingest the paths and print the report; 0, or 1 when nothing could be read."""
+    if arguments.chunk_tokens < MIN_CHUNK_TOKENS:
+        raise UsageError(
+            f"--chunk-tokens must be at least {MIN_CHUNK_TOKENS}; {arguments.chunk_tokens} was given."
+        )
+    missing = [path for path in arguments.paths if not path.exists()]
+    if len(missing) == len(arguments.paths):
+        raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
+    sources = list(walk(arguments.paths))
+    model = encoder_model(arguments.library, arguments.encoder, hub)
+    library = Library.create(arguments.library, Manifest.of(model.spec, arguments.chunk_tokens))
+    library.require_encoder(model.spec)
+    encoder = SentenceTransformerEncoder(model)
+    with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
+        report = ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
+    print_report(report, as_json=arguments.json)
+    if report.cancelled:
+        print(
+            "Stopped. What was finished is in the library; run the same command again to go on.",
+            file=sys.stderr,
+        )
+        return 1
+    return 1 if report.files and report.count(FileStatus.REFUSED) == len(report.files) else 0
+
+
+def encoder_model(folder: Path, name: str | None, hub: Hub) -> ResolvedModel:
+    """The encoder asked for, else the one that made the library, else the default one."""
+    if name is None and Library.exists(folder):
+        name = Library(folder).manifest().encoder
+    return resolve_encoder(name, hub)
+
+
+def print_report(report: IngestReport, *, as_json: bool) -> None:
+    """Write the report to stdout: as JSON, or a line a file."""
+    if as_json:
+        files = [asdict(file) for file in report.files]
+        print(json.dumps({"files": files, "seconds": round(report.seconds, 3)}, ensure_ascii=False, indent=2))
+        return
+    for file in report.files:
+        print(describe(file))
+    counts = ", ".join(f"{report.count(status)} {status}" for status in FileStatus if report.count(status))
+    print(f"{counts or 'No files'} in {report.seconds:.1f} s.")
+
+
+def describe(file: FileReport) -> str:
+    """A file's report as one line."""
+    parts = []
+    if file.chunks:
+        parts.append(f"{file.chunks} passages")
+    if file.pages:
+        parts.append(f"{file.pages} pages")
+    if file.reason:
+        parts.append(file.reason)
+    return f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else "")
+
+
+@contextmanager
+def cancel_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C asks the work to stop at the next safe place; a second one ends the process."""
+    asked = threading.Event()
+
+    def ask(signum: int, frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        print("\nStopping after the passages in hand (Ctrl-C again to stop at once)…", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class ProgressBar:
+    """Files and passages as a bar on stderr, where that is a terminal; refusals as lines above it."""
+
+    def __enter__(self) -> ProgressBar:
+        self._bar = tqdm(unit=" files", disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, progress: IngestProgress) -> None:
+        """Draw one moment of an ingest."""
+        self._bar.total = progress.files
+        if progress.stage is Stage.DONE:
+            self._bar.update(1)
+            if progress.report is not None and progress.report.status is FileStatus.REFUSED:
+                self._bar.write(describe(progress.report), file=sys.stderr) if not self._bar.disable else None
+        elif progress.rate:
+            self._bar.set_postfix_str(f"{progress.done} passages, {progress.rate:.0f}/s", refresh=True)

@@ -1,0 +1,125 @@
+"""The bi-encoder: passages and queries to unit vectors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ingest.errors import ModelError
+from ingest.models import ResolvedModel
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+# Passages a batch: enough to fill the cores, small enough that a Cancel is heard within a second or so.
+BATCH = 32
+
+
+class Encoder(Protocol):
+    """What turns text into vectors. Rows are float32 of unit length, so inner product is cosine."""
+
+    @property
+    def model(self) -> ResolvedModel:
+        """Which model this is."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own tokenizer, without truncation or padding: for counting only."""
+
+    def encode_passages(
+        self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of shape (n, dim), in the order given; ``on_batch`` hears how many more are done."""
+
+    def encode_query(self, query: str) -> NDArray[np.float32]:
+        """Vector of shape (dim,), the query's prefix included."""
+
+
+def counting_tokenizer(model: ResolvedModel) -> Tokenizer:
+    """The tokenizer in the model's folder, with truncation and padding off.
+
+    all-MiniLM-L6-v2's file cuts at 128 tokens when it is loaded as it is.
+    """
+    path = model.folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelError(
+            f"The model {model.name} has no tokenizer.json in {model.folder}; choose a model with one."
+        )
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+class SentenceTransformerEncoder:
+    """Any sentence-transformers bi-encoder, loaded from a folder when it is first used; nothing is fetched.
+
+    One model behind a lock: fast tokenizers raise "Already borrowed" when two threads use one.
+    """
+
+    def __init__(self, model: ResolvedModel, device: str | None = None) -> None:
+        """Encode on ``device`` (sentence-transformers' choice where ``None``)."""
+        self._model = model
+        self._device = device
+        self._lock = threading.Lock()
+        self._loaded: SentenceTransformer | None = None
+        self.tokenizer: Tokenizer = counting_tokenizer(model)
+
+    @property
+    def model(self) -> ResolvedModel:
+        """Which model this is."""
+        return self._model
+
+    def encode_passages(
+        self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of shape (n, dim), in the order given, computed longest first in even batches."""
+        vectors = np.empty((len(passages), self._model.spec.dim or 0), dtype=np.float32)
+        order = np.argsort([-len(passage) for passage in passages], kind="stable")
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            vectors[rows] = self._encode([self._model.spec.passage_prefix + passages[row] for row in rows])
+            if on_batch is not None:
+                on_batch(len(rows))
+        return vectors
+
+    def encode_query(self, query: str) -> NDArray[np.float32]:
+        """Vector of shape (dim,), the query's prefix included."""
+        vector: NDArray[np.float32] = self._encode([self._model.spec.query_prefix + query])[0]
+        return vector
+
+    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        with self._lock:
+            vectors = self._encoder().encode(
+                texts,
+                batch_size=BATCH,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                f"The encoder {self._model.name} gave values that are not numbers; its files may be damaged."
+            )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _encoder(self) -> SentenceTransformer:
+        """The model, loaded once: an ingest in which nothing is new never needs it, and torch takes seconds."""
+        if self._loaded is None:
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
+
+            # transformers draws a bar for each model that it loads; ours are small and load in a second.
+            disable_progress_bar()  # type: ignore[no-untyped-call]
+            folder = str(self._model.folder)
+            try:
+                self._loaded = SentenceTransformer(folder, device=self._device, local_files_only=True)
+            except (OSError, ValueError, KeyError, RuntimeError) as error:
+                raise ModelError(f"The encoder {self._model.name} in {folder} cannot be loaded: {error}") from error
+            self._loaded.max_seq_length = self._model.spec.max_length
+        return self._loaded

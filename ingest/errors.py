@@ -1,0 +1,119 @@
+"""Everything that can go wrong on purpose, as one tree.
+
+    SecondLookError
+    ├── ReadError                a file (or one entry of it) cannot be read; the others go on
+    │   ├── UnknownFormatError   no reader for this kind of file
+    │   ├── EncryptedFileError   a password is needed
+    │   ├── NoTextError          readable, but without any text (a scan, say)
+    │   ├── EmptyFileError       zero bytes, or white space only
+    │   ├── TooLargeError        over a limit of size
+    │   └── DamagedFileError     the parser gave up
+    ├── LibraryError
+    │   ├── LibraryNotFoundError
+    │   ├── LibraryBusyError     another process is writing
+    │   ├── LibraryDamagedError
+    │   ├── NewerFormatError     made by a later version of Second Look
+    │   ├── EncoderMismatchError made with another encoder
+    │   └── DocumentNotFoundError
+    ├── ModelError
+    │   ├── ModelNotFoundError
+    │   └── ModelDamagedError    a checksum that does not agree
+    ├── RerankError              the reranker failed; the bi-encoder's order stands
+    ├── UsageError               the call itself is wrong (exit status 2)
+    └── CancelledError           the person stopped the work
+
+Every message is a sentence: what happened, to what, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SecondLookError(Exception):
+    """Base of every error that Second Look raises on purpose."""
+
+
+class ReadError(SecondLookError):
+    """A file cannot be read. Never stops the other files of the same call."""
+
+
+class UnknownFormatError(ReadError):
+    """No reader exists for this kind of file."""
+
+
+class EncryptedFileError(ReadError):
+    """The file asks for a password."""
+
+
+class NoTextError(ReadError):
+    """The file was parsed but holds no text, as a scan without a text layer does."""
+
+
+class EmptyFileError(ReadError):
+    """The file has no bytes, or nothing but white space."""
+
+
+class TooLargeError(ReadError):
+    """The file, or what it unpacks to, is over a limit."""
+
+
+class DamagedFileError(ReadError):
+    """The parser could not make sense of the file."""
+
+
+class LibraryError(SecondLookError):
+    """Something about the library on disk."""
+
+
+class LibraryNotFoundError(LibraryError):
+    """There is no library in that folder."""
+
+
+class LibraryBusyError(LibraryError):
+    """Another process is writing to the library."""
+
+
+class LibraryDamagedError(LibraryError):
+    """The library's files do not agree with each other or with their checksums."""
+
+
+class NewerFormatError(LibraryError):
+    """The library was written by a later version of Second Look."""
+
+
+class EncoderMismatchError(LibraryError):
+    """The library was made with another encoder than the one asked for."""
+
+
+class DocumentNotFoundError(LibraryError):
+    """No document of the library goes by that id, path or title."""
+
+
+class ModelError(SecondLookError):
+    """A model cannot be used."""
+
+
+class ModelNotFoundError(ModelError):
+    """The model is in no folder, cache, hub or bundle that could be asked; ``tried`` says which were."""
+
+    def __init__(self, message: str, tried: Sequence[str] = ()) -> None:
+        """Keep ``tried`` beside the message."""
+        super().__init__(message)
+        self.tried = tuple(tried)
+
+
+class ModelDamagedError(ModelError):
+    """A model's file does not have the checksum that it should have."""
+
+
+class RerankError(SecondLookError):
+    """The reranker gave no usable scores."""
+
+
+class UsageError(SecondLookError):
+    """The call is wrong: an argument is missing, out of range or contradicts another."""
+
+
+class CancelledError(SecondLookError):
+    """The person stopped the work. What was finished before is kept."""

@@ -1,0 +1,242 @@
+"""One call of ingest: takes files in, embeds passages in windows, publishes, and reports each file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ingest.chunker import Chunker
+from ingest.encoder import Encoder
+from ingest.errors import CancelledError, NoTextError, ReadError
+from ingest.models import sha256_of
+from ingest.readers import Limits, read_documents
+from ingest.records import Chunk, Document, FileReport, FileStatus, IngestProgress, Stage, format_pages
+from ingest.writer import LibraryWriter
+
+# Passages embedded at once, over the bounds of files: small files then fill whole batches too. A Cancel is
+# heard between windows, so this is also what it waits for (two or three seconds on 2 CPU cores).
+WINDOW = 256
+# A generation is published when this many seconds have passed, or ten times what publishing last took,
+# so that a long ingest shows its files as it goes without spending its time on rewriting the index.
+PUBLISH_SECONDS = 5.0
+PUBLISH_SHARE = 10.0
+
+OnProgress = Callable[[IngestProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to ingest: where its bytes lie, what people call it, and its identity in the library."""
+
+    path: Path
+    name: str
+    key: str
+
+    @classmethod
+    def of_path(cls, path: Path) -> Source:
+        """A file of this machine: its resolved path is its identity."""
+        return cls(path, str(path), str(path.resolve()))
+
+    @classmethod
+    def of_upload(cls, path: Path, name: str) -> Source:
+        """An uploaded file, whose bytes lie under a name of ours: its own name is its identity."""
+        return cls(path, name, f"upload:{name}")
+
+
+@dataclass
+class _File:
+    """A file on its way: its reports so far, and what it is made of."""
+
+    source: Source
+    file_hash: str
+    report: FileReport
+    fresh: int = 0
+    same: int = 0
+    seen: set[str] = field(default_factory=set)
+
+
+class Intake:
+    """The passages that wait to be embedded and the files that wait to be published, during one call."""
+
+    def __init__(
+        self, writer: LibraryWriter, encoder: Encoder, files: int,
+        on_progress: OnProgress | None, cancelled: Callable[[], bool], limits: Limits,
+    ) -> None:  # fmt: skip
+        """Take ``files`` files in through ``writer``; ``cancelled`` is asked between windows."""
+        self.reports: list[FileReport] = []
+        self.stopped = False
+        self.at = ("", 0)
+        self._writer, self._encoder, self._limits = writer, encoder, limits
+        self._files, self._on_progress, self._cancelled = files, on_progress, cancelled
+        self._chunker = Chunker(encoder.tokenizer, writer.manifest.chunk_tokens)
+        self._waiting: dict[str, str] = {}
+        self._dirty = False
+        self._finished: list[tuple[int, FileReport]] = []
+        self._embedded, self._total, self._embed_seconds = 0, 0, 0.0
+        self._published_at, self._publish_took = time.perf_counter(), 0.0
+
+    def add(self, number: int, source: Source) -> None:
+        """Take one file in, from reading to staging; publish when it is time."""
+        self._stop_if_cancelled()
+        self.at = (source.name, number)
+        self._tell(Stage.READING)
+        try:
+            report = self._take(source)
+        except ReadError as error:
+            report = FileReport(source.name, FileStatus.REFUSED, str(error))
+        except OSError as error:
+            why = f"{source.name} cannot be read: {error.strerror or error}. Check that it exists and may be read."
+            report = FileReport(source.name, FileStatus.REFUSED, why)
+        self._finished.append((number, report))
+        due = max(PUBLISH_SECONDS, PUBLISH_SHARE * self._publish_took)
+        if not self._dirty:
+            self._report_finished()  # nothing waits to be published
+        elif time.perf_counter() - self._published_at > due:
+            self.publish()
+
+    def publish(self) -> None:
+        """Make all finished files visible, then report them."""
+        if self._dirty:
+            self.embed_window()
+            self._tell(Stage.PUBLISHING)
+            before = time.perf_counter()
+            self._writer.publish()
+            self._publish_took = time.perf_counter() - before
+            self._dirty = False
+        self._published_at = time.perf_counter()
+        self._report_finished()
+
+    def stage(self, source: str, document: Document) -> int:
+        """Cut a document, embed what has no vector yet, and stage it; its number of chunks."""
+        chunks = self._chunker.chunks(document)
+        self._wait_for_vectors(chunks)
+        self._writer.stage(source, document, chunks)
+        self._dirty = True
+        return len(chunks)
+
+    def embed_window(self) -> None:
+        """Embed the passages that wait and store their vectors."""
+        if not self._waiting:
+            return
+        before = time.perf_counter()
+        vectors = self._encoder.encode_passages(list(self._waiting.values()), self._count)
+        self._embed_seconds += time.perf_counter() - before
+        self._writer.put_vectors(dict(zip(self._waiting, vectors, strict=True)))
+        self._waiting.clear()
+
+    def _take(self, source: Source) -> FileReport:
+        file_hash = sha256_of(source.path)
+        before = self._writer.report_of(source.key, file_hash)
+        if before is not None:
+            return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason="")
+        twin = self._writer.file_twin_of(source.key, file_hash)
+        if twin is not None:
+            return self._duplicate(source, twin.path)
+        file = _File(source, file_hash, FileReport(source.name, FileStatus.INDEXED))
+        try:
+            return self._take_documents(file)
+        except BaseException:
+            self._writer.unstage(source.key)
+            raise
+
+    def _take_documents(self, file: _File) -> FileReport:
+        source = file.source
+        for document in read_documents(source.path, name=source.name, key=source.key, limits=self._limits):
+            # Entries of one corpus may repeat each other: its judgements name them one by one.
+            twin = self._writer.twin_of(document) if document.source_id is None else None
+            if twin is not None:
+                return self._duplicate(source, twin)
+            self._take_document(file, document)
+        gone = self._drop(self._writer.documents_of(source.key) - file.seen)
+        report = _summary(file, gone)
+        if report.status is FileStatus.INDEXED:
+            self._writer.stage_source(source.key, file.file_hash, report)
+        return report
+
+    def _duplicate(self, source: Source, twin: str) -> FileReport:
+        self._drop(self._writer.documents_of(source.key))
+        return FileReport(
+            source.name, FileStatus.DUPLICATE, f"The same content is in the library already, as {twin}."
+        )
+
+    def _drop(self, document_ids: set[str]) -> int:
+        """Have documents dropped that a file held before and holds no more; how many."""
+        if document_ids:
+            self._writer.doom(sorted(document_ids))
+            self._dirty = True
+        return len(document_ids)
+
+    def _take_document(self, file: _File, document: Document) -> None:
+        if self._writer.content_of(document.id) == document.content_hash:
+            file.same += 1
+            file.report = replace(
+                file.report, chunks=file.report.chunks + self._writer.chunk_count_of(document.id)
+            )
+        else:
+            chunks = self.stage(file.source.key, document)
+            if not chunks:
+                raise NoTextError(
+                    f"{document.path} has no text that a passage could be made of; nothing was indexed."
+                )
+            file.fresh += 1
+            file.report = replace(file.report, chunks=file.report.chunks + chunks)
+        file.seen.add(document.id)
+        file.report = replace(
+            file.report,
+            pages=file.report.pages + document.page_count,
+            pages_without_text=file.report.pages_without_text + document.pages_without_text,
+        )
+
+    def _wait_for_vectors(self, chunks: Sequence[Chunk]) -> None:
+        """Queue the passages that have no vector yet; embed whenever a window is full."""
+        passages = {chunk.passage_hash: chunk.passage for chunk in chunks}
+        missing = self._writer.missing(list(passages))
+        self._total += len(missing - self._waiting.keys())
+        for key in passages:
+            if key in missing:
+                self._waiting[key] = passages[key]
+            if len(self._waiting) >= WINDOW:
+                self.embed_window()
+                self._stop_if_cancelled()
+
+    def _count(self, more: int) -> None:
+        self._embedded += more
+        self._tell(Stage.EMBEDDING)
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled():
+            raise CancelledError("The ingest was stopped; what was finished before is kept.")
+
+    def _tell(self, stage: Stage, report: FileReport | None = None, number: int | None = None) -> None:
+        if self._on_progress is None:
+            return
+        path, at = self.at
+        rate = self._embedded / self._embed_seconds if self._embed_seconds else 0.0
+        self._on_progress(
+            IngestProgress(
+                report.path if report else path, number or at, self._files, stage,
+                self._embedded, self._total, rate, report,
+            )
+        )  # fmt: skip
+
+    def _report_finished(self) -> None:
+        for number, report in self._finished:
+            self.reports.append(report)
+            self._tell(Stage.DONE, report, number)
+        self._finished.clear()
+
+
+def _summary(file: _File, gone: int) -> FileReport:
+    """The report of a file whose documents are staged."""
+    if not file.seen:
+        raise NoTextError(f"{file.source.name} holds no entry with text; nothing was indexed.")
+    blank = file.report.pages_without_text
+    reason = ""
+    if blank:
+        pages = format_pages(blank)
+        plural = "s" if len(blank) > 1 else ""
+        reason = f"No text on page{plural} {pages}: probably scanned. OCR (ocrmypdf, say) would add it."
+    status = FileStatus.INDEXED if file.fresh or gone else FileStatus.UNCHANGED
+    return replace(file.report, status=status, reason=reason)

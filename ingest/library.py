@@ -1,0 +1,285 @@
+"""A library on disk. SQLite is the truth, FAISS is derived from it, and a reader sees one generation.
+
+library.sqlite          documents, chunks, vectors, manifest, generations
+vectors/NNNNNN.faiss    the active generation's index
+writer.lock             held while someone writes
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
+from ingest.errors import (
+    DocumentNotFoundError,
+    EncoderMismatchError,
+    LibraryDamagedError,
+    LibraryNotFoundError,
+    UsageError,
+)
+from ingest.models import ModelSpec
+from ingest.records import Chunk
+from ingest.schema import connect, migrate
+from ingest.vectors import IndexFile
+
+DATABASE = "library.sqlite"
+VECTORS = "vectors"
+LOCK = "writer.lock"
+# Vectors read at once while an index is built: 4,096 × 384 × 4 bytes = 6 MB.
+BUILD_BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What made a library: encoder (name and identity), width of its vectors, and how chunks were cut."""
+
+    encoder: str
+    identity: str
+    dim: int
+    chunk_tokens: int
+    chunker_version: int
+
+    @classmethod
+    def of(cls, spec: ModelSpec, chunk_tokens: int = DEFAULT_CHUNK_TOKENS) -> Manifest:
+        """The manifest of a library that is made with this encoder."""
+        if spec.dim is None:
+            raise UsageError(
+                f"The encoder {spec.name} does not say how wide its vectors are; choose another."
+            )
+        return cls(spec.name, spec.identity, spec.dim, chunk_tokens, CHUNKER_VERSION)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One state of a library: what a reader pins. ``index`` is ``None`` while it is empty."""
+
+    id: int
+    index: IndexFile | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document as lists show it. ``pages`` is 0 for formats without pages."""
+
+    id: str
+    title: str
+    path: str
+    format: str
+    chunks: int
+    pages: int
+    pages_without_text: tuple[int, ...]
+
+
+class Library:
+    """A library's door. Cheap to make; every call opens its own connection, so threads may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the library in ``folder``. Raises `LibraryNotFoundError`, `NewerFormatError`."""
+        self.folder = folder
+        if not (folder / DATABASE).is_file():
+            raise LibraryNotFoundError(
+                f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
+            )
+        with self.connection() as db:
+            migrate(db, folder / DATABASE)
+
+    @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Whether ``folder`` holds a library."""
+        return (folder / DATABASE).is_file()
+
+    @classmethod
+    def create(cls, folder: Path, manifest: Manifest) -> Library:
+        """Make an empty library in ``folder``, or open the one that is there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DATABASE).touch()
+        library = cls(folder)
+        with library.connection() as db, transaction(db):
+            if db.execute("SELECT 1 FROM manifest").fetchone() is None:
+                write_manifest(db, manifest)
+        return library
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection of one's own, closed at the end; SQLite's errors become sentences."""
+        try:
+            db = connect(self.folder / DATABASE)
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        try:
+            yield db
+        except sqlite3.OperationalError as error:
+            raise LibraryDamagedError(
+                f"The library {self.folder} cannot be used just now: {error}."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        finally:
+            db.close()
+
+    def _damaged(self, error: Exception) -> LibraryDamagedError:
+        return LibraryDamagedError(
+            f"The library file {self.folder / DATABASE} is damaged ({error}). Restore it from a copy, or delete the "
+            "folder and add the documents again."
+        )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """One unchanging view of the library, whatever a writer does meanwhile."""
+        with self.connection() as db, transaction(db, "DEFERRED"):
+            yield Snapshot(db)
+
+    def manifest(self) -> Manifest:
+        """What made the library."""
+        with self.connection() as db:
+            return read_manifest(db, self.folder)
+
+    def generation(self) -> Generation:
+        """The active generation."""
+        with self.snapshot() as snapshot:
+            return snapshot.generation
+
+    def documents(self) -> list[DocumentInfo]:
+        """The library's documents, by title."""
+        with self.snapshot() as snapshot:
+            return snapshot.documents()
+
+    def find(self, name: str) -> DocumentInfo:
+        """The document of that id, path or title. Raises `DocumentNotFoundError`, or `UsageError` for several."""
+        documents = self.documents()
+        for kind in ("id", "path", "title"):
+            found = [document for document in documents if getattr(document, kind) == name]
+            if len(found) > 1:
+                ids = ", ".join(document.id for document in found)
+                raise UsageError(f"{len(found)} documents are called “{name}”; name one by its id: {ids}.")
+            if found:
+                return found[0]
+        raise DocumentNotFoundError(
+            f"The library {self.folder} has no document “{name}”. List them with: secondlook documents "
+            f"--library {self.folder}"
+        )
+
+    def require_encoder(self, spec: ModelSpec) -> None:
+        """Raise `EncoderMismatchError` unless this encoder made the library."""
+        manifest = self.manifest()
+        if manifest.identity != spec.identity:
+            raise EncoderMismatchError(
+                f"The library {self.folder} was made with the encoder {manifest.encoder}; {spec.name} (revision "
+                f"{spec.revision[:12]}) was asked for. Their vectors cannot be compared. Rebuild it with: secondlook "
+                f"rebuild --library {self.folder} --encoder {spec.name}"
+            )
+
+
+class Snapshot:
+    """A pinned view of one generation, valid inside its ``with``."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        """Pin the generation that is active now."""
+        self._db = db
+        row = db.execute("SELECT * FROM generations ORDER BY id DESC LIMIT 1").fetchone()
+        index = (
+            IndexFile(row["index_file"], row["index_sha256"], row["vectors"])
+            if row and row["index_file"]
+            else None
+        )
+        self.generation = Generation(row["id"] if row else 0, index)
+
+    def tombstones(self) -> NDArray[np.int64]:
+        """Ids of chunks that the index still holds but that are deleted, shape (n,)."""
+        rows = self._db.execute("SELECT chunk FROM tombstones").fetchall()
+        return np.array([row[0] for row in rows], dtype=np.int64)
+
+    def documents(self) -> list[DocumentInfo]:
+        """The documents of this generation, by title."""
+        rows = self._db.execute(
+            "SELECT id, title, path, format, chunk_count, page_count, pages_without_text FROM documents "
+            "WHERE born <= ? ORDER BY title COLLATE NOCASE, number",
+            (self.generation.id,),
+        )
+        return [
+            DocumentInfo(
+                row["id"], row["title"], row["path"], row["format"], row["chunk_count"], row["page_count"],
+                tuple(json.loads(row["pages_without_text"])),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def vectors(self, dim: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Chunk ids of shape (n,) and their vectors of shape (n, dim), in batches, by id."""
+        yield from vector_batches(
+            self._db.execute(
+                "SELECT c.id, v.vector FROM chunks AS c JOIN documents AS d ON d.number = c.document "
+                "JOIN manifest AS m ON m.key = 'identity' "
+                "JOIN encoders AS e ON e.identity = json_extract(m.value, '$') "
+                "JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = e.id "
+                "WHERE d.born <= ? ORDER BY c.id",
+                (self.generation.id,),
+            ),
+            dim,
+        )
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
+        """Chunks by id; an id that is not in this generation is left out."""
+        rows = self._db.execute(
+            'SELECT c.id, d.id AS document_id, c.title, d.path, c.page, c.page_end, c.heading, c.start, c."end", '
+            "c.text "
+            "FROM json_each(?) AS wanted JOIN chunks AS c ON c.id = wanted.value "
+            "JOIN documents AS d ON d.number = c.document WHERE d.born <= ?",
+            (json.dumps([int(number) for number in ids]), self.generation.id),
+        )
+        return {
+            row["id"]: Chunk(
+                row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
+                tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"],
+            )
+            for row in rows
+        }  # fmt: skip
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[None]:
+    """A transaction that is committed at the end and rolled back by any exception."""
+    db.execute(f"BEGIN {mode}")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def vector_batches(
+    cursor: sqlite3.Cursor, dim: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Rows of (chunk id, stored vector) as arrays of shape (n,) and (n, dim), a few thousand at a time."""
+    while batch := cursor.fetchmany(BUILD_BATCH):
+        ids = np.array([row[0] for row in batch], dtype=np.int64)
+        flat = np.frombuffer(b"".join(row[1] for row in batch), dtype="<f4")
+        yield ids, flat.reshape(len(batch), dim).astype(np.float32)
+
+
+def write_manifest(db: sqlite3.Connection, manifest: Manifest) -> None:
+    """Store the manifest, replacing the one before."""
+    values = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
+    db.executemany(
+        "INSERT OR REPLACE INTO manifest VALUES (?, ?)", [(k, json.dumps(v)) for k, v in values.items()]
+    )
+
+
+def read_manifest(db: sqlite3.Connection, folder: Path) -> Manifest:
+    """The manifest; a missing field is damage, never a default."""
+    values = {row["key"]: json.loads(row["value"]) for row in db.execute("SELECT key, value FROM manifest")}
+    try:
+        return Manifest(**{name: values[name] for name in Manifest.__dataclass_fields__})
+    except KeyError as error:
+        raise LibraryDamagedError(
+            f"The library {folder} does not say what made it ({error} is missing). Delete it and add the files again."
+        ) from error

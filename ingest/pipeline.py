@@ -1,0 +1,79 @@
+"""ingest(): files → documents → chunks → vectors → a published generation, one report a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ingest.encoder import Encoder
+from ingest.errors import CancelledError
+from ingest.intake import Intake, OnProgress, Source
+from ingest.library import Library, Manifest
+from ingest.readers import SUFFIXES, Limits
+from ingest.records import IngestReport
+from ingest.writer import writing
+
+
+def walk(paths: Iterable[Path]) -> Iterator[Source]:
+    """The files of ``paths``, folders walked in order of name. In folders, unknown formats are passed over."""
+    for path in paths:
+        if not path.is_dir():
+            yield Source.of_path(path)
+            continue
+        for inside in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
+            if inside.is_file() and not hidden and inside.suffix.lower() in SUFFIXES:
+                yield Source.of_path(inside)
+
+
+def ingest(
+    sources: Sequence[Source],
+    library: Library,
+    encoder: Encoder,
+    *,
+    on_progress: OnProgress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    limits: Limits | None = None,
+) -> IngestReport:
+    """Add files to the library; what is there already is neither stored nor embedded again.
+
+    Every file ends with a report, and a file that cannot be read never stops the others. A report of
+    ``indexed`` is given only once searches find the file. ``cancelled`` is asked between batches: when it
+    says yes, the files finished so far are published and the rest are left as they were. Raises
+    `EncoderMismatchError` if another encoder made the library, `LibraryBusyError` if another process
+    is writing to it.
+    """
+    library.require_encoder(encoder.model.spec)
+    started = time.perf_counter()
+    with writing(library) as writer:
+        run = Intake(
+            writer, encoder, len(sources), on_progress, cancelled or (lambda: False), limits or Limits()
+        )
+        try:
+            for number, source in enumerate(sources, start=1):
+                run.add(number, source)
+        except CancelledError:
+            run.stopped = True
+        run.publish()
+    return IngestReport(tuple(run.reports), time.perf_counter() - started, run.stopped)
+
+
+def rebuild(
+    library: Library, encoder: Encoder, chunk_tokens: int, on_progress: OnProgress | None = None
+) -> int:
+    """Cut and embed every document again with this encoder; the number of documents.
+
+    The stored text is what is read, so the files need not be there. Searches see the old state until
+    the new one is whole.
+    """
+    with writing(library) as writer:
+        writer.adopt(Manifest.of(encoder.model.spec, chunk_tokens))
+        stored = list(writer.stored_documents())
+        run = Intake(writer, encoder, len(stored), on_progress, lambda: False, Limits())
+        for number, (source, document) in enumerate(stored, start=1):
+            run.at = (document.path, number)
+            run.stage(source, document)
+        run.embed_window()
+        writer.publish()
+    return len(stored)

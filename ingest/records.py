@@ -1,0 +1,189 @@
+"""The records that the ingest stage makes: files → Document → Chunk, and what it reports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+def digest(*parts: str) -> str:
+    """SHA-256 (hex) over the parts, each fenced by its length so that no two lists collide."""
+    state = hashlib.sha256()
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        state.update(f"{len(raw)}:".encode())
+        state.update(raw)
+    return state.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a paged document: characters ``[start, end)`` of ``Document.text``; numbers from 1."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading that starts at character ``start`` of ``Document.text``; level 1 is the highest."""
+
+    level: int
+    start: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as text, with what is needed to cite a place in it.
+
+    ``key`` is its identity within a library (a resolved path, an uploaded name, or ``path#_id`` for
+    an entry of a JSONL corpus); ``path`` is what people see. ``pages`` is empty for formats without
+    pages. All offsets count characters (code points) of ``text``.
+    """
+
+    key: str
+    title: str
+    path: str
+    format: str
+    text: str
+    pages: tuple[Page, ...] = ()
+    headings: tuple[Heading, ...] = ()
+    pages_without_text: tuple[int, ...] = ()
+    source_id: str | None = None
+
+    def __post_init__(self) -> None:
+        previous = 0
+        for page in self.pages:
+            if not previous <= page.start <= page.end <= len(self.text):
+                raise ValueError(f"page {page.number} of {self.path} lies outside its text")
+            previous = page.end
+        if any(not 0 <= heading.start <= len(self.text) for heading in self.headings):
+            raise ValueError(f"a heading of {self.path} lies outside its text")
+
+    @property
+    def id(self) -> str:
+        """Short, stable name of the document: the first 12 hex digits of its key's SHA-256."""
+        return digest(self.key)[:12]
+
+    @property
+    def content_hash(self) -> str:
+        """What makes two documents duplicates of each other: their title and their text."""
+        return digest(self.title, self.text)
+
+    @property
+    def page_count(self) -> int:
+        """Pages, those without text included; 0 for formats without pages."""
+        return len(self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage: characters ``[start, end)`` of its document, exactly.
+
+    ``id`` is its number in the library (-1 before it is stored). ``page`` is the page on which it
+    starts and ``page_end`` the one on which it ends, both ``None`` for formats without pages;
+    ``heading`` is the path of headings above it, outermost first.
+    """
+
+    id: int
+    document_id: str
+    title: str
+    path: str
+    page: int | None
+    page_end: int | None
+    heading: tuple[str, ...]
+    start: int
+    end: int
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.end - self.start != len(self.text):
+            raise ValueError(
+                f"chunk {self.start}–{self.end} of {self.path} holds {len(self.text)} characters"
+            )
+
+    @property
+    def passage(self) -> str:
+        """What the models read: the title, then the text (BEIR's convention)."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+    @property
+    def passage_hash(self) -> str:
+        """Key of the passage in the store of vectors and of labels."""
+        return digest(self.passage)
+
+
+class FileStatus(StrEnum):
+    """How a file ended."""
+
+    INDEXED = "indexed"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What became of one file. ``reason`` is a sentence, empty where there is nothing to say."""
+
+    path: str
+    status: FileStatus
+    reason: str = ""
+    chunks: int = 0
+    pages: int = 0
+    pages_without_text: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of every file of one call, and how long it took (wall-clock seconds)."""
+
+    files: tuple[FileReport, ...]
+    seconds: float
+    cancelled: bool = False
+
+    def count(self, status: FileStatus) -> int:
+        """Files that ended with ``status``."""
+        return sum(report.status is status for report in self.files)
+
+
+class Stage(StrEnum):
+    """Where a file is while it is being ingested."""
+
+    READING = "reading"
+    EMBEDDING = "embedding"
+    PUBLISHING = "publishing"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """A moment of an ingest: which file of how many, which stage, and passages embedded so far.
+
+    ``rate`` is passages per second over this call. With stage ``DONE`` the ``report`` of the file is
+    there and is final.
+    """
+
+    path: str
+    file: int
+    files: int
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+    report: FileReport | None = None
+
+
+def format_pages(numbers: Sequence[int]) -> str:
+    """Page numbers as people write them: ``[1, 2, 3, 7]`` → ``"1–3, 7"``."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)

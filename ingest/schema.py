@@ -1,0 +1,96 @@
+"""The library's SQLite schema: numbered migrations, each in its own transaction; none is ever edited.
+
+Tables
+    manifest     what made the library: one row a key
+    encoders     encoders whose vectors are stored (their identity: name, revision, prefixes, length)
+    sources      files as they were read: their hash and their report, so that nothing is read twice
+    documents    a document's text and structure; ``born`` is the generation that first shows it
+    chunks       passages with their exact place; ids are never used again
+    vectors      one vector a (encoder, passage): the truth that FAISS files are derived from
+    generations  what readers see; the highest id is active. ``index_file`` holds its FAISS file
+    tombstones   chunks that the active FAISS file still holds, but that are deleted
+    doomed       documents that the pending generation will drop
+
+A row whose ``born`` is above the active generation is pending: no reader sees it, and the next
+writer discards it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from ingest.errors import NewerFormatError
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE encoders (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE);
+    CREATE TABLE sources (
+        key TEXT NOT NULL, born INTEGER NOT NULL, file_hash TEXT NOT NULL, report TEXT NOT NULL,
+        PRIMARY KEY (key, born)
+    );
+    CREATE INDEX sources_by_hash ON sources (file_hash);
+    CREATE TABLE documents (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, born INTEGER NOT NULL,
+        source TEXT NOT NULL, key TEXT NOT NULL, title TEXT NOT NULL, path TEXT NOT NULL,
+        format TEXT NOT NULL, content_hash TEXT NOT NULL, source_id TEXT, text TEXT NOT NULL,
+        pages TEXT NOT NULL, headings TEXT NOT NULL, pages_without_text TEXT NOT NULL,
+        chunk_count INTEGER NOT NULL, page_count INTEGER NOT NULL,
+        UNIQUE (id, born)
+    );
+    CREATE INDEX documents_by_content ON documents (content_hash);
+    CREATE INDEX documents_by_source ON documents (source);
+    CREATE INDEX documents_by_born ON documents (born);
+    CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document INTEGER NOT NULL REFERENCES documents (number) ON DELETE CASCADE,
+        start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER, page_end INTEGER,
+        heading TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, passage_hash TEXT NOT NULL
+    );
+    CREATE INDEX chunks_by_document ON chunks (document);
+    CREATE INDEX chunks_by_passage ON chunks (passage_hash);
+    CREATE TABLE vectors (
+        encoder INTEGER NOT NULL REFERENCES encoders (id), passage_hash TEXT NOT NULL, vector BLOB NOT NULL,
+        UNIQUE (encoder, passage_hash)
+    );
+    CREATE TABLE generations (
+        id INTEGER PRIMARY KEY, index_file TEXT NOT NULL, index_sha256 TEXT NOT NULL,
+        vectors INTEGER NOT NULL, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+    );
+    CREATE TABLE tombstones (chunk INTEGER PRIMARY KEY);
+    CREATE TABLE doomed (document TEXT PRIMARY KEY);
+    """,
+)
+FORMAT = len(MIGRATIONS)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode: transactions are begun and ended by name."""
+    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # a deleted document's text does not stay in the file
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the database to `FORMAT`. Raises `NewerFormatError` for one of a later version."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > FORMAT:
+        raise NewerFormatError(
+            f"The library {path.parent} has format {version}; this version of Second Look knows formats up to "
+            f"{FORMAT}. Update Second Look, or use another folder."
+        )
+    if version == FORMAT:
+        return
+    connection.execute("PRAGMA journal_mode = WAL")  # readers keep their snapshot while a writer works
+    for number, script in enumerate(MIGRATIONS, start=1):
+        connection.execute("BEGIN IMMEDIATE")
+        # Asked again inside the transaction: another process may have come first.
+        if connection.execute("PRAGMA user_version").fetchone()[0] < number:
+            for statement in script.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")

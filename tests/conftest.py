@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.library import Library, Manifest
+from ingest.pipeline import Source, ingest
+from ingest.records import IngestReport
+from tests.fakes import WORD_ENCODER, WordEncoder
+
+
+@pytest.fixture
+def encoder() -> WordEncoder:
+    return WordEncoder()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """An empty library made with the word encoder, 32 words a chunk."""
+    return Library.create(tmp_path / "library", Manifest.of(WORD_ENCODER, 32))
+
+
+class Desk:
+    """A library with a folder of files beside it: write a file, add it, ask what became of it."""
+
+    def __init__(self, folder: Path, library: Library, encoder: WordEncoder) -> None:
+        self.folder, self.library, self.encoder = folder, library, encoder
+        folder.mkdir()
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def add(self, *paths: Path, **options: object) -> IngestReport:
+        return ingest([Source.of_path(path) for path in paths], self.library, self.encoder, **options)  # type: ignore[arg-type]
+
+    def texts(self) -> list[str]:
+        """Every passage that a search can find, in order of place."""
+        with self.library.snapshot() as snapshot:
+            ids = [row[0] for row in snapshot._db.execute("SELECT id FROM chunks")]
+            return [chunk.text for chunk in snapshot.chunks(ids).values()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, library: Library, encoder: WordEncoder) -> Desk:
+    return Desk(tmp_path / "files", library, encoder)

@@ -1,0 +1,99 @@
+"""Laws of the chunker, over many sizes and texts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.chunker import MAX_TITLE_CHARACTERS, Chunker
+from ingest.encoder import counting_tokenizer
+from ingest.hub import Hub
+from ingest.models import resolve_encoder
+from ingest.records import Document, Heading, Page
+from tests.fakes import whitespace_tokenizer
+
+PROSE = """# Cranes
+
+Cranes are tall birds. They migrate twice a year, Dr. Lund says, at about 3.5 km up!
+
+## Care
+
+Feed them grain. Keep the water at 12 °C.
+
+| tower | load |
+|-------|------|
+| A     | 5 t  |
+
+```python
+# not a heading
+print("crane")
+```
+
+## کرکی
+
+یک پرنده است. 鹤是一种鸟。 🐦‍⬛ naïve café
+"""
+
+
+@pytest.fixture(scope="module")
+def bundled_tokenizer():  # noqa: ANN201
+    return counting_tokenizer(resolve_encoder("bundled", Hub(allow_downloads=False)))
+
+
+def check_laws(chunker: Chunker, document: Document) -> None:
+    """Slices are exact, in order, apart, cover everything but white space, and fit."""
+    chunks = chunker.chunks(document)
+    position = 0
+    for chunk in chunks:
+        assert document.text[chunk.start : chunk.end] == chunk.text
+        assert chunk.text.strip(), "a chunk of nothing"
+        assert chunk.start >= position, "chunks overlap or are out of order"
+        assert not document.text[position : chunk.start].strip(), "text was lost between two chunks"
+        assert len(chunker.tokenizer.encode(chunk.text, add_special_tokens=False).ids) <= chunker.tokens
+        position = chunk.end
+    assert not document.text[position:].strip(), "text was lost at the end"
+
+
+@pytest.mark.parametrize("tokens", [16, 24, 40, 96, 160, 400])
+@pytest.mark.parametrize("kind", ["text", "markdown"])
+def test_laws_with_the_real_tokenizer(tokens: int, kind: str, bundled_tokenizer) -> None:  # noqa: ANN001
+    document = Document("k", "Cranes", "cranes.md", kind, PROSE * 7)
+    check_laws(Chunker(bundled_tokenizer, tokens), document)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=600), st.integers(16, 60), st.sampled_from(["text", "markdown"]))
+def test_laws_for_any_text(text: str, tokens: int, kind: str) -> None:
+    check_laws(Chunker(whitespace_tokenizer(), tokens), Document("k", "t", "p", kind, text))
+
+
+def test_a_chunk_knows_its_pages_and_its_headings() -> None:
+    text = "one two three. " * 10 + "\n\n" + "four five six. " * 10
+    second = text.index("four")
+    document = Document(
+        "k", "T", "p.pdf", "pdf", text,
+        pages=(Page(1, 0, second - 2), Page(2, second, len(text))),
+        headings=(Heading(1, 0, "Numbers"), Heading(2, 0, "Low"), Heading(2, second, "High"), Heading(1, len(text), "End")),
+    )  # fmt: skip
+    chunks = Chunker(whitespace_tokenizer(), 45).chunks(document)
+    assert [(chunk.page, chunk.page_end) for chunk in chunks] == [(1, 1), (2, 2)]
+    assert [chunk.heading for chunk in chunks] == [("Numbers", "Low"), ("Numbers", "High")]
+
+
+def test_a_chunk_over_a_page_break_names_both_pages() -> None:
+    document = Document("k", "T", "p.pdf", "pdf", "one two three four", pages=(Page(4, 0, 8), Page(5, 8, 18)))
+    (chunk,) = Chunker(whitespace_tokenizer(), 20).chunks(document)
+    assert (chunk.page, chunk.page_end) == (4, 5)
+
+
+def test_an_endless_title_does_not_push_the_passage_out() -> None:
+    document = Document("k", "title " * 500, "p", "text", "The crane is a bird.")
+    (chunk,) = Chunker(whitespace_tokenizer(), 20).chunks(document)
+    assert len(chunk.title) <= MAX_TITLE_CHARACTERS
+    assert chunk.passage.endswith("The crane is a bird.")
+
+
+def test_a_size_that_holds_no_sentence_is_refused() -> None:
+    with pytest.raises(ValueError, match="holds no sentence"):
+        Chunker(whitespace_tokenizer(), 8)

@@ -1,0 +1,176 @@
+"""What becomes of files, with a real library and real FAISS; vectors are counts of words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBusyError, UsageError
+from ingest.library import Library, Manifest
+from ingest.pipeline import Source, ingest, rebuild, walk
+from ingest.records import FileStatus, Stage
+from ingest.writer import writing
+from tests.conftest import Desk
+from tests.fakes import WORD_ENCODER, WordEncoder
+
+
+def test_every_file_ends_with_its_status(desk: Desk) -> None:
+    good = desk.write("snakes.txt", "The python is a snake without venom.")
+    same = desk.write("copy.txt", "The python is a snake without venom.")
+    bad = desk.write("broken.pdf", b"%PDF-1.4 nothing more")
+    empty = desk.write("empty.md", "")
+    unknown = desk.write("song.mp3", b"ID3\x00\x00")
+    report = desk.add(good, same, bad, empty, unknown, desk.folder / "gone.txt")
+    assert [file.status for file in report.files] == ["indexed", "duplicate"] + ["refused"] * 4
+    assert report.files[0].chunks == 1
+    assert "snakes.txt" in report.files[1].reason
+    assert all(file.reason.endswith((".", ".)")) and Path(file.path).name in file.reason for file in report.files[2:])
+    assert desk.texts() == ["The python is a snake without venom."]
+
+
+def test_adding_again_changes_nothing_and_embeds_nothing(desk: Desk) -> None:
+    path = desk.write("cranes.txt", "A crane is a bird.\n\n" + "A crane lifts steel. " * 30)
+    desk.add(path)
+    before, generation = desk.texts(), desk.library.generation()
+    desk.encoder.calls.clear()
+    (report,) = desk.add(path).files
+    assert report.status is FileStatus.UNCHANGED
+    assert report.chunks == len(before)
+    assert desk.texts() == before
+    assert desk.encoder.calls == []
+    assert desk.library.generation() == generation
+
+
+def test_a_change_embeds_only_what_changed(desk: Desk) -> None:
+    paragraphs = [f"Paragraph {n}. " + f"word{n} " * 24 for n in range(8)]
+    path = desk.write("book.txt", "\n\n".join(paragraphs))
+    desk.add(path)
+    desk.encoder.calls.clear()
+    paragraphs[5] = "A new one about the crane. " + "steel " * 20
+    path.write_text("\n\n".join(paragraphs))
+    (report,) = desk.add(path).files
+    assert report.status is FileStatus.INDEXED
+    assert len(desk.encoder.calls) == 1
+    assert "A new one about the crane" in desk.encoder.calls[0]
+    assert len(desk.library.documents()) == 1
+    assert not [text for text in desk.texts() if "Paragraph 5" in text]
+
+
+def test_a_refused_new_version_leaves_the_old_one(desk: Desk) -> None:
+    path = desk.write("note.txt", "The bank keeps money.")
+    desk.add(path)
+    path.write_bytes(b"")
+    (report,) = desk.add(path).files
+    assert report.status is FileStatus.REFUSED
+    assert desk.texts() == ["The bank keeps money."]
+
+
+def test_entries_of_a_corpus_come_and_go_with_its_file(desk: Desk) -> None:
+    lines = [{"_id": str(n), "title": f"t{n}", "text": f"crane number {n}"} for n in range(5)]
+    path = desk.write("corpus.jsonl", "\n".join(map(json.dumps, lines)))
+    (first,) = desk.add(path).files
+    assert (first.status, first.chunks) == (FileStatus.INDEXED, 5)
+    del lines[1]
+    lines[2]["text"] = "the river bank"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    (second,) = desk.add(path).files
+    assert (second.status, second.chunks) == (FileStatus.INDEXED, 4)
+    assert sorted(desk.texts()) == ["crane number 0", "crane number 2", "crane number 4", "the river bank"]
+
+
+def test_a_deleted_document_is_gone_at_once_and_can_come_back(desk: Desk) -> None:
+    keep = desk.write("keep.txt", "The river may flood.")
+    drop = desk.write("drop.txt", "The secret of the bank.")
+    desk.add(keep, drop)
+    with writing(desk.library) as writer:
+        writer.delete([desk.library.find("drop").id])
+    assert desk.texts() == ["The river may flood."]
+    assert b"secret of the bank" not in (desk.library.folder / "library.sqlite").read_bytes()
+    with pytest.raises(DocumentNotFoundError, match="no document"):
+        desk.library.find("drop")
+    (report,) = desk.add(drop).files
+    assert report.status is FileStatus.INDEXED
+    assert sorted(desk.texts()) == ["The river may flood.", "The secret of the bank."]
+
+
+def test_a_stop_keeps_what_was_finished(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.intake.WINDOW", 4)
+    first = desk.write("first.txt", "A crane is a bird.")
+    long = desk.write("long.txt", "\n\n".join(f"Part {n}. " + f"w{n} " * 25 for n in range(40)))
+    stop_at = 12
+    report = desk.add(first, long, cancelled=lambda: len(desk.encoder.calls) >= stop_at)
+    assert report.cancelled
+    assert [file.path for file in report.files] == [str(first)]
+    assert desk.texts() == ["A crane is a bird."]
+    embedded = len(desk.encoder.calls)
+    report = desk.add(first, long)
+    assert [file.status for file in report.files] == ["unchanged", "indexed"]
+    assert len(desk.encoder.calls) == len(set(desk.encoder.calls)), "a passage was embedded twice"
+    assert len(desk.encoder.calls) - embedded == report.files[1].chunks - (embedded - 1)
+
+
+def test_progress_tells_the_stages_and_reports_only_what_is_visible(desk: Desk) -> None:
+    path = desk.write("a.txt", "The python reads code.")
+    seen = []
+
+    def watch(progress) -> None:  # noqa: ANN001
+        seen.append(progress.stage)
+        if progress.stage is Stage.DONE:
+            assert [document.title for document in desk.library.documents()] == ["a"]
+
+    desk.add(path, on_progress=watch)
+    assert seen == [Stage.READING, Stage.EMBEDDING, Stage.PUBLISHING, Stage.DONE]
+
+
+def test_an_upload_is_known_by_its_name(desk: Desk, library: Library) -> None:
+    first = desk.write("tmp1", "Version one of the crane.")
+    second = desk.write("tmp2", "Version two of the crane.")
+    ingest([Source.of_upload(first, "../crane.txt")], library, desk.encoder)
+    (report,) = ingest([Source.of_upload(second, "../crane.txt")], library, desk.encoder).files
+    assert (report.path, report.status) == ("../crane.txt", FileStatus.INDEXED)
+    assert desk.texts() == ["Version two of the crane."]
+
+
+def test_folders_are_walked_in_order_and_hidden_or_unknown_files_are_passed_over(tmp_path: Path) -> None:
+    for name in ("b.txt", "a/c.md", "a/x.bin", ".git/config.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert [Path(source.name).name for source in walk([tmp_path])] == ["c.md", "b.txt"]
+    assert [Path(source.name).name for source in walk([tmp_path / "a/x.bin"])] == ["x.bin"]
+
+
+def test_another_encoder_is_refused_with_both_names_and_the_command(desk: Desk) -> None:
+    from dataclasses import replace
+
+    other = WordEncoder(replace(WORD_ENCODER, name="other-encoder"))
+    with pytest.raises(EncoderMismatchError, match=r"word-encoder; other-encoder .*secondlook rebuild --library"):
+        ingest([], desk.library, other)
+
+
+def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
+    from dataclasses import replace
+
+    path = desk.write("long.txt", "\n\n".join(f"Part {n}. " + f"w{n} " * 20 for n in range(6)))
+    desk.add(path)
+    many = len(desk.texts())
+    other = WordEncoder(replace(WORD_ENCODER, name="other-encoder"))
+    assert rebuild(desk.library, other, 400) == 1
+    assert desk.library.manifest() == Manifest.of(other.model.spec, 400)
+    assert many > len(desk.texts()) == 1
+    (report,) = ingest([Source.of_path(path)], desk.library, other).files
+    assert (report.status, report.chunks) == (FileStatus.UNCHANGED, 1)
+
+
+def test_a_second_writer_is_refused_in_a_sentence(desk: Desk) -> None:
+    with writing(desk.library), pytest.raises(LibraryBusyError, match="Another process is writing"):
+        with writing(desk.library, wait=0.05):
+            pass
+
+
+def test_a_title_that_two_documents_have_must_be_named_by_id(desk: Desk) -> None:
+    (desk.folder / "x").mkdir()
+    desk.add(desk.write("same.txt", "One crane."), desk.write("x/same.txt", "Two cranes."))
+    with pytest.raises(UsageError, match="2 documents"):
+        desk.library.find("same")

@@ -1,0 +1,52 @@
+"""Opening libraries that are missing, damaged, incomplete or from the future."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError
+from ingest.library import Library
+from ingest.schema import FORMAT
+from tests.conftest import Desk
+
+
+def test_a_missing_library_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(LibraryNotFoundError, match=r"secondlook ingest FILES --library"):
+        Library(tmp_path)
+    assert list(tmp_path.iterdir()) == [], "looking made something"
+
+
+def test_a_later_format_is_refused_by_name(desk: Desk) -> None:
+    with sqlite3.connect(desk.library.folder / "library.sqlite") as db:
+        db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    with pytest.raises(NewerFormatError, match=f"format {FORMAT + 1}"):
+        Library(desk.library.folder)
+
+
+def test_a_missing_field_of_the_manifest_is_damage_not_a_default(desk: Desk) -> None:
+    with sqlite3.connect(desk.library.folder / "library.sqlite") as db:
+        db.execute("DELETE FROM manifest WHERE key = 'chunk_tokens'")
+    with pytest.raises(LibraryDamagedError, match="chunk_tokens"):
+        desk.library.manifest()
+
+
+def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:
+    (tmp_path / "library.sqlite").write_bytes(b"this is not a database, but it is long enough to be read as one" * 40)
+    with pytest.raises(LibraryDamagedError, match="damaged"):
+        Library(tmp_path)
+
+
+def test_two_processes_may_create_the_same_library(desk: Desk) -> None:
+    again = Library.create(desk.library.folder, desk.library.manifest())
+    assert again.manifest() == desk.library.manifest()
+
+
+def test_documents_are_listed_by_title_with_their_counts(desk: Desk) -> None:
+    desk.add(desk.write("b.txt", "Bank.\n\n" + "river " * 60), desk.write("A.txt", "Crane."))
+    listed = [(document.title, document.chunks, document.pages) for document in desk.library.documents()]
+    assert [entry[0] for entry in listed] == ["A", "b"]
+    assert listed[0][1:] == (1, 0)
+    assert listed[1][1] > 1

@@ -1,0 +1,59 @@
+"""From scores to an order: pure, stable, and it never loses, adds or doubles a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.errors import RerankError
+from ingest.models import ModelSpec
+from rerank.records import RankedHit
+from retrieval.records import Candidate
+
+
+def check_scores(logits: NDArray[np.float32], count: int) -> None:
+    """Raise `RerankError` for scores that cannot order anything: wrong in number, not finite, or all the same."""
+    if logits.shape != (count,):
+        raise RerankError(f"the reranker gave {logits.size} scores for {count} passages")
+    broken = int(count - np.isfinite(logits).sum())
+    if broken:
+        raise RerankError(f"the reranker gave {broken} of {count} scores that are not numbers")
+    if count > 1 and float(logits.max()) == float(logits.min()):
+        raise RerankError(
+            "the reranker gave every passage the same score, as a model with an untrained head does"
+        )
+
+
+def order(
+    candidates: Sequence[Candidate], logits: NDArray[np.float32], spec: ModelSpec
+) -> tuple[RankedHit, ...]:
+    """Candidates by falling logit, ties in the bi-encoder's order.
+
+    ``logits`` has shape (n,), in the order of ``candidates``. The order goes by the fp32 logit plus
+    ``spec.bi_weight`` times the cosine, never by the squashed relevance, which makes ties of its own.
+    Raises `RerankError` for unusable scores (see `check_scores`).
+    """
+    check_scores(logits, len(candidates))
+    cosines = np.array([candidate.score for candidate in candidates], dtype=np.float32)
+    combined = logits + np.float32(spec.bi_weight) * cosines
+    relevances = relevance(combined, spec)
+    places = np.lexsort((np.array([candidate.rank for candidate in candidates]), -combined))
+    return tuple(
+        RankedHit(
+            candidates[place], rank, float(combined[place]),
+            None if relevances is None else float(relevances[place]), float(logits[place]),
+        )
+        for rank, place in enumerate(places.tolist(), start=1)
+    )  # fmt: skip
+
+
+def relevance(logits: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float64] | None:
+    """Sigmoid of the scaled logit, shape (n,), in [0, 1]; ``None`` where the model was not trained for that."""
+    if spec.relevance_scale is None:
+        return None
+    scaled = spec.relevance_scale * logits.astype(np.float64) + spec.relevance_shift
+    # Both branches are exact and neither overflows.
+    small = np.exp(-np.abs(scaled))
+    return np.where(scaled >= 0, 1 / (1 + small), small / (1 + small))

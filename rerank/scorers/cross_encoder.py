@@ -1,0 +1,84 @@
+"""Any sentence-transformers cross-encoder on torch: query and passage read together, one logit a pair."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.encoder import counting_tokenizer
+from ingest.errors import ModelError
+from ingest.models import ResolvedModel
+from rerank.scorers.base import OnBatch, Scores, empty_scores
+
+# Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding.
+BATCH = 16
+
+
+class CrossEncoderScorer:
+    """Scores pairs in fp32 with `sentence_transformers.CrossEncoder`, longest pairs first."""
+
+    def __init__(self, model: ResolvedModel, device: str | None = None) -> None:
+        """Load from ``model.folder``. Raises `ModelError` if it is not a cross-encoder with one output."""
+        import torch
+        from sentence_transformers import CrossEncoder
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()  # type: ignore[no-untyped-call]
+        self._model = model
+        self._lock = threading.Lock()
+        self._identity = (
+            torch.nn.Identity()
+        )  # logits are wanted as they are, whatever the model's default says
+        try:
+            self._cross_encoder = CrossEncoder(
+                str(model.folder), device=device, max_length=model.spec.max_length, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"The reranker {model.name} in {model.folder} cannot be loaded: {error}"
+            ) from error
+        labels = self._cross_encoder.num_labels
+        if labels != 1:
+            raise ModelError(
+                f"The model {model.name} gives {labels} numbers a pair; a reranker gives one. It was probably made for "
+                "classification; choose a reranker."
+            )
+        self._tokenizer = counting_tokenizer(model)
+
+    @property
+    def model(self) -> ResolvedModel:
+        """Which model this is."""
+        return self._model
+
+    def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
+        """Score every passage; shapes as in `Scores`."""
+        if not passages:
+            return empty_scores()
+        tokens = self._token_counts(query, passages)
+        logits = np.empty(len(passages), dtype=np.float32)
+        order = np.argsort(-tokens, kind="stable")
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            logits[rows] = self._predict([(query, passages[row]) for row in rows])
+            if on_batch is not None:
+                on_batch(len(rows))
+        limit = self._model.spec.max_length
+        return Scores(logits, np.minimum(tokens, limit), tokens > limit)
+
+    def _predict(self, pairs: list[tuple[str, str]]) -> NDArray[np.float32]:
+        with self._lock:  # fast tokenizers raise "Already borrowed" when two threads use one
+            logits = self._cross_encoder.predict(
+                pairs,
+                batch_size=BATCH,
+                activation_fn=self._identity,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        return np.asarray(logits, dtype=np.float32)
+
+    def _token_counts(self, query: str, passages: Sequence[str]) -> NDArray[np.int64]:
+        encodings = self._tokenizer.encode_batch([(query, passage) for passage in passages])
+        return np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)

@@ -1,0 +1,187 @@
+"""The query path, the same for the page and the command line: retrieve → score → order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ingest.encoder import Encoder, SentenceTransformerEncoder
+from ingest.errors import EncoderMismatchError, ModelError, RerankError, UsageError
+from ingest.hub import Hub
+from ingest.library import Library
+from ingest.models import ModelSource, ResolvedModel, resolve_encoder
+from rerank.models import resolve_reranker
+from rerank.records import FirstLook, Models, SearchResult, Timings
+from rerank.reranker import order
+from rerank.scorers import Scorer, open_scorer
+from retrieval.retriever import Retriever
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CANDIDATES = 100
+# A question longer than this is refused: it would leave no room for a passage beside it.
+MAX_QUERY_CHARACTERS = 2000
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """What was asked for: names, aliases or folders; ``None`` is the default pair. Downloads as allowed."""
+
+    encoder: str | None = None
+    reranker: str | None = None
+    allow_downloads: bool = True
+
+
+class Searcher:
+    """Answers queries on one library with one pair of models. Safe to share between threads."""
+
+    def __init__(self, retriever: Retriever, scorer: Scorer | None, notices: tuple[str, ...] = ()) -> None:
+        """``scorer`` is ``None`` where no reranker could be loaded; ``notices`` come with every answer."""
+        self._retriever = retriever
+        self._scorer = scorer
+        self._notices = notices
+        self.models = Models(retriever.encoder.model, scorer.model if scorer else None)
+        self._spec = scorer.model.spec if scorer else None
+        if self._spec is not None and not self._mixes():
+            # The weight was fitted to one encoder's cosines; another's spread differently.
+            self._spec = replace(self._spec, bi_weight=0.0)
+
+    def _mixes(self) -> bool:
+        reranker = self.models.reranker
+        return reranker is not None and reranker.spec.bi_encoder == self.models.encoder.name
+
+    @property
+    def encoder(self) -> Encoder:
+        """The bi-encoder, for those who add documents or mark sentences with it."""
+        return self._retriever.encoder
+
+    def search(
+        self, query: str, candidates: int = DEFAULT_CANDIDATES, on_progress: OnProgress | None = None
+    ) -> SearchResult:
+        """Both looks at once. Raises `UsageError` for an empty or overlong query."""
+        return self.second_look(self.first_look(query, candidates), on_progress)
+
+    def first_look(self, query: str, candidates: int = DEFAULT_CANDIDATES) -> FirstLook:
+        """The bi-encoder's ``candidates`` best passages, some tens of milliseconds."""
+        query = check_query(query)
+        if candidates < 1:
+            raise UsageError(f"At least 1 candidate is needed; {candidates} were asked for.")
+        found = self._retriever.retrieve(query, candidates)
+        timings = Timings(found.encode_ms, found.retrieve_ms)
+        return FirstLook(query, found.candidates, timings, self.models, self._notices + found.notices)
+
+    def second_look(self, first: FirstLook, on_progress: OnProgress | None = None) -> SearchResult:
+        """Score every candidate of the first look and order them; a failure leaves the first order, with a notice.
+
+        ``on_progress`` hears how many of how many passages are scored.
+        """
+        result = SearchResult(first.query, first.before, (), first.timings, first.models, first.notices)
+        if self._scorer is None or self._spec is None or not first.before:
+            return result
+        started = time.perf_counter()
+        try:
+            scores = self._scorer.score(
+                first.query,
+                [candidate.chunk.passage for candidate in first.before],
+                _counter(first, on_progress),
+            )
+            after = order(first.before, scores.logits, self._spec)
+        except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
+            log.warning("reranking failed", exc_info=error)
+            notice = f"Not reranked: {error}. The bi-encoder's order stands."
+            return replace(result, notices=(*first.notices, notice))
+        elapsed = (time.perf_counter() - started) * 1e3
+        cut = [
+            c.chunk.id for c, is_cut in zip(first.before, scores.truncated.tolist(), strict=True) if is_cut
+        ]
+        return replace(
+            result,
+            after=after,
+            timings=replace(first.timings, rerank=elapsed),
+            tokens=tuple(scores.tokens.tolist()),
+            truncated=frozenset(cut),
+        )
+
+
+def check_query(query: str) -> str:
+    """The query without white space around it or control characters in it. Raises `UsageError`."""
+    cleaned = "".join(" " if ord(character) < 32 else character for character in query).strip()
+    if not cleaned:
+        raise UsageError("The question is empty. Type a few words.")
+    if len(cleaned) > MAX_QUERY_CHARACTERS:
+        raise UsageError(
+            f"The question has {len(cleaned):,} characters; {MAX_QUERY_CHARACTERS:,} are the most. Ask it shorter."
+        )
+    return cleaned
+
+
+def encoder_for(library: Library | None, choice: ModelChoice, hub: Hub) -> ResolvedModel:
+    """The encoder to use: the one asked for, else the one that made the library, else the default.
+
+    Raises `EncoderMismatchError` where the one asked for did not make the library, or where the one that
+    made it cannot be had on this machine.
+    """
+    if library is None:
+        return resolve_encoder(choice.encoder, hub)
+    made_with = library.manifest().encoder
+    try:
+        model = resolve_encoder(choice.encoder or made_with, hub)
+    except ModelError as error:
+        if choice.encoder is not None:
+            raise
+        raise EncoderMismatchError(
+            f"The library {library.folder} was made with the encoder {made_with}, which cannot be had here: {error} "
+            f"Or rebuild the library with the bundled encoder: secondlook rebuild --library {library.folder} "
+            "--encoder bundled"
+        ) from error
+    library.require_encoder(model.spec)
+    return model
+
+
+def open_searcher(library: Library, choice: ModelChoice, encoder: Encoder | None = None) -> Searcher:
+    """Load both models and open the library. A reranker that cannot be loaded costs only the second look.
+
+    ``encoder`` saves loading one that is loaded already. Raises `EncoderMismatchError`, `ModelError`.
+    """
+    hub = Hub(choice.allow_downloads)
+    if encoder is None:
+        encoder = SentenceTransformerEncoder(encoder_for(library, choice, hub))
+    retriever = Retriever(library, encoder)
+    try:
+        scorer = open_scorer(resolve_reranker(choice.reranker, hub))
+    except ModelError as error:
+        if choice.reranker is not None:
+            raise
+        return Searcher(retriever, None, (f"No reranker could be loaded: {error}",))
+    return Searcher(retriever, scorer, _fallback_notices(encoder.model, scorer.model))
+
+
+def _fallback_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str, ...]:
+    notices = []
+    if reranker.source is ModelSource.BUNDLED and reranker.spec.architecture == "late-interaction":
+        notices.append(
+            "The second look is late interaction over the bundled encoder's token vectors, a stopgap that only "
+            "matches the bi-encoder on average: no cross-encoder is on this machine."
+        )
+    if reranker.spec.bi_weight and reranker.spec.bi_encoder == encoder.name:
+        notices.append(
+            f"The order of {reranker.name} is a mix: its own logit plus {reranker.spec.bi_weight:.3g} times the "
+            f"cosine of {encoder.name}."
+        )
+    return tuple(notices)
+
+
+def _counter(first: FirstLook, on_progress: OnProgress | None) -> Callable[[int], None]:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        if on_progress is not None:
+            on_progress(done, len(first.before))
+
+    return count

@@ -1,0 +1,113 @@
+"""HTML: what a reader of the page would read, without the furniture around it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+
+from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
+from bs4.element import NavigableString, PreformattedString
+
+from ingest.errors import EmptyFileError
+from ingest.readers.encodings import read_decoded
+from ingest.readers.html_text import PageText
+from ingest.readers.source import Source
+from ingest.readers.titles import sensible_title
+from ingest.records import Document
+
+_NEVER_SHOWN = frozenset((
+    "script", "style", "noscript", "template", "svg", "math", "iframe", "object", "embed", "canvas", "audio",
+    "video", "map", "head", "datalist", "select", "option", "button", "input", "textarea",
+))  # fmt: skip
+_FURNITURE = frozenset((
+    "nav", "header", "footer", "aside", "form", "menu", "dialog",
+))  # fmt: skip
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+_DECLARED = re.compile(
+    rb"""(?:<meta[^>]{0,200}?charset|<\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I
+)
+# What pages mean by these names, as browsers have it (WHATWG Encoding Standard, 4.2).
+_MEANT = {
+    "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252",
+    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "shift-jis": "cp932", "euc-kr": "cp949",
+    "iso-8859-9": "cp1254", "tis-620": "cp874", "utf-7": "cp1252",
+    "utf-16": "utf-8", "utf-16le": "utf-8", "utf-16be": "utf-8",
+}  # fmt: skip
+
+# XHTML with an XML declaration is read as HTML on purpose: browsers do, and it forgives.
+warnings.filterwarnings("ignore", category=XMLParsedAsHTMLWarning)
+
+
+def read_html(source: Source) -> Iterator[Document]:
+    """Yield the page as one document, titled by its ``<title>``, else its first ``<h1>``, else its name."""
+    markup = read_decoded(source, _declared_encoding(source.head(4096)))
+    with source.parsing("", "open it in a browser, save it again, and add that."):
+        soup = BeautifulSoup(markup, "lxml")
+        page = _page_text(soup, source, furniture=False)
+        # A page that is all furniture to the rules above (one big form, say) is better read whole.
+        if not page.text:
+            page = _page_text(soup, source, furniture=True)
+        title = sensible_title(soup.title.get_text() if soup.title else "") or page.first_title
+    if not page.text:
+        raise EmptyFileError(
+            f"{source.name} shows no text; a page that scripts fill must be saved from the browser."
+        )
+    yield source.document("html", title, page.text, headings=page.headings)
+
+
+def _declared_encoding(head: bytes) -> str | None:
+    found = _DECLARED.search(head)
+    if not found:
+        return None
+    name = found[1].decode("ascii").lower()
+    return _MEANT.get(name, name)
+
+
+def _page_text(soup: BeautifulSoup, source: Source, *, furniture: bool) -> PageText:
+    page = PageText(source)
+    for event, node in _walk(soup, furniture):
+        if event == "text":
+            page.text_node(str(node))
+        elif isinstance(node, Tag) and event == "open":
+            page.open(node)
+        elif isinstance(node, Tag):
+            page.close(node)
+    page.end_block()
+    return page
+
+
+def _walk(soup: BeautifulSoup, furniture: bool) -> Iterator[tuple[str, Tag | NavigableString]]:
+    """The tree in reading order as ("open" | "text" | "close", node), without recursion: pages nest without bound."""
+    stack: list[tuple[Tag, Iterator[object]]] = [(soup, iter(soup.contents))]
+    while stack:
+        parent, children = stack[-1]
+        node = next(children, None)
+        if node is None:
+            stack.pop()
+            yield "close", parent
+        elif isinstance(node, Tag):
+            if not _dropped(node, furniture):
+                yield "open", node
+                stack.append((node, iter(node.contents)))
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+            yield "text", node
+
+
+def _dropped(tag: Tag, furniture: bool) -> bool:
+    if tag.name in _NEVER_SHOWN or "hidden" in tag.attrs or tag.attrs.get("aria-hidden") == "true":
+        return True
+    if _HIDDEN_STYLE.search(str(tag.attrs.get("style", ""))):
+        return True
+    return not furniture and tag.name in _FURNITURE and not _holds_content(tag)
+
+
+def _holds_content(tag: Tag) -> bool:
+    """Furniture that is content after all: an article's own header or footer, and the form that some
+    servers (ASP.NET) put around the whole page."""
+    if tag.name == "header":
+        return tag.find("h1") is not None or tag.find_parent(["article", "main"]) is not None
+    if tag.name == "form":
+        return tag.find([*_HEADINGS, "p", "article", "main"]) is not None
+    return False

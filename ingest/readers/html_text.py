@@ -1,0 +1,133 @@
+"""The text of a page, put together tag by tag: blocks parted, white space collapsed, tables row by row."""
+
+from __future__ import annotations
+
+import re
+
+from bs4 import Tag
+
+from ingest.readers.blocks import Blocks
+from ingest.readers.source import Source
+from ingest.records import Heading
+
+_BLOCKS = frozenset((
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog",
+    "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4",
+    "h5", "h6", "header", "hgroup", "hr", "html", "legend", "li", "main", "menu", "nav", "ol", "p", "pre",
+    "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+))  # fmt: skip
+# These follow the block before them on the next line; all others after a blank line.
+_TIGHT = frozenset(("li", "tr", "dd", "dt", "td", "th"))
+# A table that holds any of these lays out the page rather than showing data.
+_LAYOUT = ["table", "h1", "h2", "h3", "h4", "ul", "ol", "form", "article"]
+# HTML's own white space: a no-break space is kept, as browsers do.
+_SPACE = re.compile(r"[ \t\n\f\r]+")
+
+
+class PageText:
+    """Takes the events of a walk over the tree; ``text`` and ``headings`` hold what came of it."""
+
+    def __init__(self, source: Source) -> None:
+        self._blocks = Blocks(source)
+        self._pieces: list[str] = []
+        self._cells: list[str] = []
+        self._tables: list[bool] = []  # for each table around this place: does it show data?
+        self._preformatted = 0
+        self._level: int | None = None
+        self._bullet = ""
+        self._separator = "\n\n"
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return self._blocks.text
+
+    @property
+    def headings(self) -> list[Heading]:
+        """The headings so far, each at the place of its words."""
+        return self._blocks.headings
+
+    @property
+    def first_title(self) -> str:
+        """The first heading of the highest level, or ""."""
+        return next((heading.text for heading in self.headings if heading.level == 1), "")
+
+    def text_node(self, text: str) -> None:
+        """Take a run of characters as it stands in the file."""
+        self._pieces.append(text if self._preformatted else _SPACE.sub(" ", text))
+
+    def open(self, tag: Tag) -> None:
+        """Enter an element."""
+        name = tag.name
+        if name == "br":
+            self._pieces.append(" " if self._in_data else "\n")
+        elif name in _BLOCKS:
+            self._boundary(name)
+        if name == "table":
+            self._tables.append(tag.find(_LAYOUT) is None)
+            self._separator = "\n\n"
+        elif name == "pre":
+            self._preformatted += 1
+        elif name == "li":
+            self._bullet = "- "
+        elif len(name) == 2 and name[0] == "h" and name[1] in "123456" and not self._in_data:
+            self._level = int(name[1])
+
+    def close(self, tag: Tag) -> None:
+        """Leave an element."""
+        name = tag.name
+        if self._in_data and name in ("td", "th"):
+            self._cells.append(self._take())
+        elif self._in_data and name in ("tr", "caption", "table"):
+            self._end_row()
+        elif name in _BLOCKS:
+            self._boundary(name)
+        if name == "pre":
+            self._preformatted -= 1
+        elif name == "table":
+            self._tables.pop()
+            self._separator = "\n\n"
+        elif name in ("ul", "ol", "dl"):
+            self._separator = "\n\n"
+            self._bullet = ""
+
+    def end_block(self) -> None:
+        """Finish the paragraph at hand, if there is one."""
+        text = self._take()
+        if text:
+            bullet = self._bullet if self._level is None else ""
+            self._blocks.add(bullet + text, separator=self._separator, level=self._level)
+            self._bullet = ""
+            self._separator = "\n\n"
+        self._level = None
+
+    @property
+    def _in_data(self) -> bool:
+        return bool(self._tables) and self._tables[-1]
+
+    def _boundary(self, name: str) -> None:
+        """Where a block begins or ends. Inside a data table's row only a space is left of it."""
+        if self._in_data:
+            self._pieces.append(" ")
+            return
+        self.end_block()
+        if name in _TIGHT:
+            self._separator = "\n"
+
+    def _end_row(self) -> None:
+        last = self._take()
+        cells = [" ".join(cell.split()) for cell in [*self._cells, last]]
+        self._cells.clear()
+        self._blocks.add(" | ".join(filter(None, cells)), separator=self._separator)
+        self._separator = "\n"
+
+    def _take(self) -> str:
+        """The pieces since the last boundary as one text, and begin anew."""
+        if not self._pieces:
+            return ""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        if self._preformatted:
+            return text.strip("\n")
+        lines = "\n".join(_SPACE.sub(" ", line).strip(" ") for line in text.split("\n"))
+        return re.sub(r"\n{3,}", "\n\n", lines).strip("\n")

@@ -1,0 +1,97 @@
+"""Which reader reads which file: by the name's suffix, then checked against the content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.errors import UnknownFormatError
+from ingest.readers.csv import read_csv
+from ingest.readers.docx import read_docx
+from ingest.readers.html import read_html
+from ingest.readers.jsonl import read_jsonl
+from ingest.readers.markdown import read_markdown
+from ingest.readers.pdf import read_pdf
+from ingest.readers.signatures import HEAD_BYTES, check_content, is_pdf
+from ingest.readers.source import Limits, Reader, Source
+from ingest.readers.text import read_text
+from ingest.records import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file: what people call it, the suffixes of its names, and its reader."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Reader
+
+
+FORMATS = (
+    Format("PDF", (".pdf",), read_pdf),
+    Format("plain text", (".txt", ".text"), read_text),
+    Format("Markdown", (".md", ".markdown"), read_markdown),
+    Format("HTML", (".html", ".htm", ".xhtml"), read_html),
+    Format("DOCX", (".docx",), read_docx),
+    Format("CSV", (".csv", ".tsv"), read_csv),
+    Format("JSONL", (".jsonl",), read_jsonl),
+)
+_BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.suffixes}
+SUFFIXES: frozenset[str] = frozenset(_BY_SUFFIX)
+
+
+def read_documents(
+    path: Path, *, name: str | None = None, key: str | None = None, limits: Limits | None = None
+) -> Iterator[Document]:
+    """Read a file: one Document, or, from a JSONL corpus, one per entry that has text.
+
+    Args:
+        path: the file on disk.
+        name: what people see, and whose suffix counts (an upload lies under a temporary path);
+            the path as given by default.
+        key: the document's identity in its library; the resolved path by default. An entry of a
+            corpus is ``f"{key}#{_id}"``.
+        limits: what one file may cost; see ``Limits``.
+
+    Yields:
+        Documents whose text is never empty. Of a corpus with bad entries the good ones come first and
+        the error that names the bad ones last.
+
+    Raises:
+        ReadError: always as one of its kinds except where the file cannot be opened at all. Nothing is
+            read, and nothing raised, before the first document is asked for.
+    """
+    source = Source(
+        path=path,
+        name=str(path) if name is None else name,
+        key=str(path.resolve()) if key is None else key,
+        limits=limits or Limits(),
+    )
+    yield from _format_of(source).read(source)
+
+
+def _format_of(source: Source) -> Format:
+    """The format to read ``source`` as. A PDF is known by its first bytes whatever it is called."""
+    source.size()
+    head = source.head(HEAD_BYTES)
+    format = _BY_SUFFIX.get(source.suffix)
+    if is_pdf(head, named_so=source.suffix == ".pdf"):
+        return _BY_SUFFIX[".pdf"]
+    if format is None:
+        raise UnknownFormatError(f"{source.name} is {_called(source)}. {_what_can_be_read()}")
+    check_content(source, format.name, head)
+    return format
+
+
+def _called(source: Source) -> str:
+    return (
+        f"of an unknown kind ({source.suffix})"
+        if source.suffix
+        else "of an unknown kind: its name has no suffix"
+    )
+
+
+def _what_can_be_read() -> str:
+    kinds = [f"{format.name} ({', '.join(format.suffixes)})" for format in FORMATS]
+    return f"Second Look reads {', '.join(kinds[:-1])} and {kinds[-1]}; convert it to one of these."

@@ -1,0 +1,137 @@
+"""A real browser on a real Streamlit server, for every test under this folder.
+
+`serve` starts a script on a free port and waits until it is healthy; `open_page` opens a page of a given
+size and colour scheme and watches it for errors. Both clean up after themselves; where Chromium or Playwright is
+missing, the tests are skipped with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_ARGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+START_SECONDS = 60  # a cold import of Streamlit on a busy two-core machine takes some ten seconds
+
+Serve = Callable[..., str]
+OpenPage = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One headless Chromium for the session."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if path is None:
+        pytest.skip(f"no Chromium found (looked for {', '.join(CHROMIUM_NAMES)})")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """`serve(script, env={...})` → the address of a healthy server, stopped at the end."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(script: Path, *, env: dict[str, str] | None = None) -> str:
+        port = _free_port()
+        log = tmp_path_factory.mktemp("server") / "output.txt"
+        command = [
+            sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}",
+            "--server.address=127.0.0.1", "--server.headless=true", "--server.fileWatcherType=none",
+            "--browser.gatherUsageStats=false",
+        ]  # fmt: skip
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        running.append(server)
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(server, address, log)
+        return address
+
+    yield start
+    for server in running:
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[OpenPage]:
+    """`open_page(url, width=1280, height=900, before="", **context)` → a page once its script has run.
+
+    ``before`` is JavaScript to run ahead of everything else; ``context`` are Playwright's own options.
+    The page carries `problems`: console errors and uncaught exceptions, in order. The test fails at its
+    end if there are any that it has not removed.
+    """
+    contexts: list[Any] = []
+    pages: list[Any] = []
+
+    def open_(url: str, *, width: int = 1280, height: int = 900, before: str = "", **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.problems = []
+        if before:
+            page.add_init_script(before)
+        page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        pages.append(page)
+        page.goto(url)
+        wait_until_idle(page)
+        return page
+
+    yield open_
+    problems = [problem for page in pages for problem in page.problems]
+    for context in contexts:
+        context.close()
+    assert not problems, f"the browser reported: {problems}"
+
+
+def wait_until_idle(page: Any, timeout: float = 60_000) -> None:
+    """Until Streamlit has run the script to its end (milliseconds)."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            pytest.fail(
+                f"the server ended with status {server.returncode}:\n{log.read_text(errors='replace')}"
+            )
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"the server was not healthy within {START_SECONDS} s:\n{log.read_text(errors='replace')}")

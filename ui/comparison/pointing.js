@@ -1,0 +1,130 @@
+// Pointing: hover, focus and arrow keys light one passage on both sides, with its line.
+
+function cardsOf(view, side) {
+  return [...view.lists[side].children];
+}
+
+function cardFor(view, side, key) {
+  return cardsOf(view, side).find((item) => item.dataset.key === key);
+}
+
+/** Light the passage `key` everywhere and dim the rest; `null` lights everything again. */
+function light(view, key) {
+  view.lit = key;
+  view.root.toggleAttribute("data-pointing", key !== null);
+  for (const node of view.root.querySelectorAll("[data-key]")) {
+    node.classList.toggle("lit", key !== null && node.dataset.key === key);
+  }
+}
+
+/** One stop for the Tab key per column: the chosen card (and its button), else the first. */
+function updateTabStops(view) {
+  for (const side of ["before", "after"]) {
+    const items = cardsOf(view, side);
+    const stop = items.find((item) => item.dataset.key === view.chosen) ?? items[0];
+    for (const item of items) {
+      const inOrder = item === stop && view.data.state !== "failed";
+      item.tabIndex = inOrder ? 0 : -1;
+      const button = item.querySelector("[data-rest]");
+      if (button) button.tabIndex = inOrder ? 0 : -1;
+    }
+  }
+}
+
+function choose(view, item) {
+  view.chosen = item.dataset.key;
+  updateTabStops(view);
+  item.focus({ preventScroll: true });
+  item.scrollIntoView({ block: "nearest", behavior: view.calm.matches ? "auto" : "smooth" });
+}
+
+/** The same passage on the other side, or the card at the same height where it is not shown there. */
+function across(view, side, item) {
+  const row = cardsOf(view, side === "before" ? "after" : "before");
+  return row.find((other) => other.dataset.key === item.dataset.key) ?? row[cardsOf(view, side).indexOf(item)];
+}
+
+/** The card that an arrow, Home or End leads to from `item`, if any. */
+function neighbour(view, item, key) {
+  const side = item.closest("[data-column]").dataset.column;
+  const column = cardsOf(view, side);
+  const at = column.indexOf(item);
+  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: column.length - 1 };
+  if (key in steps) return column[steps[key]];
+  const leads = { ArrowRight: "before", ArrowLeft: "after" }[key] === side;
+  return leads ? across(view, side, item) : undefined;
+}
+
+function toggleRest(view, item) {
+  const side = item.closest("[data-column]").dataset.column;
+  const key = item.dataset.key;
+  if (!view.data.passages[key]?.rest) return;
+  const open = view.open[side];
+  if (!open.delete(key)) open.add(key);
+  view.refresh();
+}
+
+function onKey(view, event) {
+  const item = event.target.closest?.("li[data-key]");
+  if (!item || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (event.key === "Enter" && event.target === item) {
+    event.preventDefault();
+    toggleRest(view, item);
+    return;
+  }
+  if (event.key === "Escape") {
+    light(view, null);
+    return;
+  }
+  const next = neighbour(view, item, event.key);
+  if (!next) return;
+  event.preventDefault();
+  const side = next.closest("[data-column]").dataset.column;
+  if (view.narrow && side !== view.side) showSide(view, side);
+  choose(view, next);
+}
+
+/** The nearest ancestor that scrolls, shadow roots crossed: Streamlit scrolls a section, not the window. */
+function scroller(node) {
+  for (let at = node; at; at = at.parentNode ?? at.host) {
+    if (at instanceof Element && /auto|scroll/.test(getComputedStyle(at).overflowY)) return at;
+  }
+  return document.scrollingElement;
+}
+
+/** On a phone: show one side. A chosen passage stays where it was on the screen, if it is on both sides. */
+function showSide(view, side) {
+  const key = view.lit ?? view.chosen;
+  const old = key && cardFor(view, view.side, key);
+  const top = old?.getBoundingClientRect().top;
+  view.side = side;
+  view.refresh();
+  const counterpart = old && cardFor(view, side, key);
+  if (counterpart) scroller(view.root).scrollBy(0, counterpart.getBoundingClientRect().top - top);
+}
+
+/** Attach everything that listens; `signal` takes it all away again. */
+function listen(view, signal) {
+  const on = (type, handle) => view.root.addEventListener(type, handle, { signal });
+  const cardOf = (event) => event.target.closest?.("[data-key]");
+  on("pointerover", (event) => {
+    if (event.pointerType !== "touch") light(view, cardOf(event)?.dataset.key ?? view.focused());
+  });
+  on("pointerleave", () => light(view, view.focused()));
+  on("focusin", (event) => {
+    const item = event.target.closest("li[data-key]");
+    if (!item) return;
+    view.chosen = item.dataset.key;
+    updateTabStops(view);
+    light(view, view.chosen);
+  });
+  on("focusout", (event) => {
+    if (!event.relatedTarget?.closest?.("li[data-key]")) light(view, null);
+  });
+  on("keydown", (event) => onKey(view, event));
+  on("click", (event) => {
+    if (event.target.closest("[data-rest]")) toggleRest(view, event.target.closest("li[data-key]"));
+    const side = event.target.closest("[data-show]")?.dataset.show;
+    if (side) showSide(view, side);
+  });
+}

@@ -1,0 +1,95 @@
+"""What one search teaches, in words: its insight, what the reranker did, and what it cost.
+
+Pure: everything is computed from the result of that very search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rerank.records import FirstLook, RankedHit, SearchResult
+from ui.payload import Cost, StageTime
+from ui.words import count_of, direction, duration
+
+
+def _counts(shown: Sequence[RankedHit], top_k: int) -> tuple[int, int, int]:
+    """Risers, fallers and newcomers (passages from below place ``top_k``) among the shown."""
+    ways = [direction(hit.movement) for hit in shown]
+    return ways.count("riser"), ways.count("faller"), sum(hit.candidate.rank > top_k for hit in shown)
+
+
+def flow_summary(result: SearchResult | None, top_k: int) -> str:
+    """The rank flow in words, for those who do not see it."""
+    if result is None:
+        return ""
+    shown = result.after[:top_k]
+    rose, fell, newcomers = _counts(shown, top_k)
+    kept = len(shown) - rose - fell
+    below = f"; {newcomers} came from below place {top_k}" if newcomers else ""
+    return f"Of the {len(shown)} shown, {rose} rose, {fell} fell and {kept} kept their place{below}."
+
+
+def insight(result: SearchResult, top_k: int) -> str:
+    """The lesson of this very search, in a sentence or two."""
+    if len(result.before) < 2 or not result.reranked:
+        return _nothing_to_compare(result)
+    shown = result.after[:top_k]
+    rose, fell, newcomers = _counts(shown, top_k)
+    best = shown[0].candidate.rank
+    stood = f"The best passage stood at place {best} before reranking."
+    if best > top_k:
+        return f"{stood} Retrieving only {top_k} would have missed it."
+    if best > 1:
+        return f"{stood} {_others(len(result.before), len(shown), newcomers, top_k)}"
+    if not rose + fell:
+        return f"Both looks agree: the {len(shown)} shown stand in the same order."
+    below = f", {newcomers} of them from below place {top_k}" if newcomers else ""
+    return (
+        f"Both looks agree on the best passage; {rose + fell} of the {len(shown)} shown changed place{below}."
+    )
+
+
+def _nothing_to_compare(result: SearchResult) -> str:
+    if not result.before:
+        return "No passage was found."
+    if not result.reranked:
+        return "This is the first look’s order alone: the passages were not reranked."
+    return "Only one passage was found, so there was nothing to reorder."
+
+
+def _others(total: int, shown: int, newcomers: int, top_k: int) -> str:
+    """What else happened, where the best passage came from within the shown list."""
+    if total <= top_k:
+        return f"All {total} passages found are shown."
+    if newcomers:
+        return f"{newcomers} of the {shown} shown came from below place {top_k}."
+    return f"The {shown} shown are the same passages in another order."
+
+
+def timing_bar(result: SearchResult | FirstLook) -> list[StageTime]:
+    """The stages of a search in order; the shares add up to 1 (all are 0 where nothing took time)."""
+    timings = result.timings
+    total = timings.total
+    rows = [("encode", timings.encode), ("retrieve", timings.retrieve)]
+    if isinstance(result, SearchResult):
+        rows.append(("rerank", timings.rerank))
+    bar = [
+        StageTime(stage=name, ms=ms, share=ms / total if total else 0.0, text=duration(ms))
+        for name, ms in rows
+    ]
+    if isinstance(result, SearchResult) and result.reranked:
+        bar[-1]["detail"] = count_of(len(result.after), "passage")
+    return bar
+
+
+def costs(result: SearchResult, counts: Sequence[int]) -> list[Cost]:
+    """What reranking each of ``counts`` passages takes here; empty where nothing was reranked."""
+    if not result.reranked or not result.timings.rerank:
+        return []
+    rows = []
+    for count in counts:
+        estimated = count != len(result.before)
+        ms = result.cost_of(count)
+        text = f"about {duration(ms)}" if estimated else duration(ms)
+        rows.append(Cost(candidates=count, ms=ms, text=text, estimated=estimated))
+    return rows

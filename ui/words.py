@@ -1,0 +1,63 @@
+"""Numbers, places and movements as people read them: plain words, three significant digits at most."""
+
+from __future__ import annotations
+
+import math
+
+from ingest.records import Chunk
+from ui.payload import Direction
+
+
+def location(chunk: Chunk) -> str:
+    """Where in its document a passage stands: "p. 4", "pp. 4–5", "Care › Feeding", or nothing."""
+    if chunk.page is None:
+        return " › ".join(chunk.heading)
+    if chunk.page_end is None or chunk.page_end == chunk.page:
+        return f"p. {chunk.page}"
+    return f"pp. {chunk.page}–{chunk.page_end}"
+
+
+def direction(movement: int) -> Direction:
+    """Riser, faller or same, from the places gained."""
+    return "riser" if movement > 0 else "faller" if movement < 0 else "same"
+
+
+def movement_badge(movement: int) -> str:
+    """The movement for the eye: "▲ 12", "▼ 3", "="."""
+    return f"▲ {movement}" if movement > 0 else f"▼ {-movement}" if movement < 0 else "="
+
+
+def movement_spoken(movement: int, came_from: int) -> str:
+    """The movement for the ear: "up 12 places, from 13", or "unchanged"."""
+    if not movement:
+        return "unchanged"
+    return f"{'up' if movement > 0 else 'down'} {count_of(abs(movement), 'place')}, from {came_from}"
+
+
+def three_digits(value: float) -> str:
+    """A number in at most three significant digits and three decimals, with a true minus sign."""
+    if not math.isfinite(value):
+        return "none"
+    size = abs(value)
+    decimals = 3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0
+    text = f"{size:.{decimals}f}"
+    return f"−{text}" if value < 0 and float(text) else text
+
+
+def relevance_text(relevance: float) -> str:
+    """A relevance, never rounded to a certainty that the model did not express."""
+    if 0 < relevance < 0.0005:
+        return "< 0.001"
+    return "> 0.999" if 0.9995 <= relevance < 1 else three_digits(relevance)
+
+
+def duration(ms: float) -> str:
+    """Milliseconds as people read them, at most three significant digits: "0.4 ms", "14 ms", "1.2 s"."""
+    if ms < 1:
+        return f"{ms:.1f} ms"
+    return f"{ms:.0f} ms" if ms < 999.5 else f"{ms / 1000:.1f} s" if ms < 99_950 else f"{ms / 1000:.0f} s"
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun: "1 place", "12 places"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -120,6 +120,8 @@ class SentenceTransformerEncoder:
             try:
                 self._loaded = SentenceTransformer(folder, device=self._device, local_files_only=True)
             except (OSError, ValueError, KeyError, RuntimeError) as error:
-                raise ModelError(f"The encoder {self._model.name} in {folder} cannot be loaded: {error}") from error
+                raise ModelError(
+                    f"The encoder {self._model.name} in {folder} cannot be loaded: {error}"
+                ) from error
             self._loaded.max_seq_length = self._model.spec.max_length
         return self._loaded

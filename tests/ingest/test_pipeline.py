@@ -26,7 +26,9 @@ def test_every_file_ends_with_its_status(desk: Desk) -> None:
     assert [file.status for file in report.files] == ["indexed", "duplicate"] + ["refused"] * 4
     assert report.files[0].chunks == 1
     assert "snakes.txt" in report.files[1].reason
-    assert all(file.reason.endswith((".", ".)")) and Path(file.path).name in file.reason for file in report.files[2:])
+    assert all(
+        file.reason.endswith((".", ".)")) and Path(file.path).name in file.reason for file in report.files[2:]
+    )
     assert desk.texts() == ["The python is a snake without venom."]
 
 
@@ -145,7 +147,9 @@ def test_another_encoder_is_refused_with_both_names_and_the_command(desk: Desk) 
     from dataclasses import replace
 
     other = WordEncoder(replace(WORD_ENCODER, name="other-encoder"))
-    with pytest.raises(EncoderMismatchError, match=r"word-encoder; other-encoder .*secondlook rebuild --library"):
+    with pytest.raises(
+        EncoderMismatchError, match=r"word-encoder; other-encoder .*secondlook rebuild --library"
+    ):
         ingest([], desk.library, other)
 
 

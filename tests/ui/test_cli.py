@@ -1,0 +1,185 @@
+"""The command line as it is called, with the real bundled models, in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "ui.cli"]
+OFFLINE = os.environ | {"SECONDLOOK_DOWNLOADS": "0", "HF_HUB_OFFLINE": "1"}
+
+
+def run(*arguments: object, program: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*(program or COMMAND), *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, env=OFFLINE, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli")
+    files = path / "files"
+    files.mkdir()
+    (files / "constrictors.md").write_text(
+        "# Constrictors\n\nA boa coils around its prey and tightens until the blood no longer flows.\n"
+    )
+    (files / "cobras.txt").write_text("Cobras\n\nThe venom of a cobra stops the nerves from working.\n")
+    (files / "python.txt").write_text(
+        "Python for data\n\nA list holds values in order; a dictionary finds them by key.\n"
+    )
+    (files / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    return path
+
+
+@pytest.fixture(scope="module")
+def ingested(folder: Path) -> dict:
+    done = run("ingest", folder / "files", "--library", folder / "library", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_ingest_reports_every_file_as_json(ingested: dict) -> None:
+    assert set(ingested) == {"files", "seconds"}
+    statuses = {Path(file["path"]).name: file["status"] for file in ingested["files"]}
+    assert statuses == {
+        "broken.pdf": "refused", "cobras.txt": "indexed", "constrictors.md": "indexed", "python.txt": "indexed"
+    }  # fmt: skip
+    assert set(ingested["files"][0]) == {"path", "status", "reason", "chunks", "pages", "pages_without_text"}
+    assert "broken.pdf" in ingested["files"][0]["reason"]
+
+
+def test_python_dash_m_ingest_does_the_same(folder: Path, ingested: dict) -> None:
+    again = run(
+        folder / "files", "--library", folder / "library", "--json", program=[sys.executable, "-m", "ingest"]
+    )
+    assert again.returncode == 0, again.stderr
+    assert (
+        sorted(file["status"] for file in json.loads(again.stdout)["files"])
+        == ["refused"] + ["unchanged"] * 3
+    )
+
+
+def test_search_gives_both_orders_in_the_promised_form(folder: Path, ingested: dict) -> None:
+    done = run(
+        "search", "which snake kills without venom?", "--library", folder / "library", "--top-k", 2, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["query"] == "which snake kills without venom?"
+    assert found["candidates"] == 3
+    assert [row["rank"] for row in found["before"]] == [row["rank"] for row in found["after"]] == [1, 2]
+    assert {"rank", "document", "page", "start", "end", "score", "text"} <= set(found["before"][0])
+    assert {"before_rank", "logit", "relevance"} <= set(found["after"][0])
+    assert found["after"][0]["logit"] >= found["after"][1]["logit"]
+    assert found["models"] == {
+        "encoder": "sentence-transformers/all-MiniLM-L6-v2", "reranker": found["models"]["reranker"]
+    }  # fmt: skip
+    timings = found["timings_ms"]
+    assert timings["total"] == pytest.approx(
+        timings["encode"] + timings["retrieve"] + timings["rerank"], abs=0.1
+    )
+    for row in found["before"] + found["after"]:
+        source = Path(row["document"]).read_text()
+        assert source[row["start"] : row["end"]] == row["text"], "the citation does not hold"
+
+
+def test_search_for_people_shows_two_columns(folder: Path, ingested: dict) -> None:
+    done = run("search", "venom", "--library", folder / "library")
+    assert done.returncode == 0
+    assert "FIRST LOOK" in done.stdout
+    assert "SECOND LOOK" in done.stdout
+    assert "logit" in done.stdout
+
+
+def test_documents_and_delete(folder: Path, ingested: dict) -> None:
+    listed = json.loads(run("documents", "--library", folder / "library", "--json").stdout)["documents"]
+    assert {document["title"] for document in listed} == {"Constrictors", "Cobras", "Python for data"}
+    assert set(listed[0]) >= {"id", "title", "path", "chunks", "pages"}
+    assert run("delete", "Python for data", "--library", folder / "library").returncode == 0
+    left = json.loads(run("documents", "--library", folder / "library", "--json").stdout)["documents"]
+    assert {document["title"] for document in left} == {"Constrictors", "Cobras"}
+    gone = run("delete", "Python for data", "--library", folder / "library")
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "no document “Python for data”" in gone.stderr
+
+
+def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
+    models = json.loads(run("models", "--json").stdout)["models"]
+    assert [model["use"] for model in models] == ["encoder", "reranker"]
+    encoder = models[0]
+    assert (encoder["source"], encoder["licence"], encoder["dim"]) == ("bundled", "Apache-2.0", 384)
+    assert any("bge-small" in attempt for attempt in encoder["tried"])
+    assert encoder["megabytes"] > 50
+    assert "tried before" in run("models").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["search", " ", "--library", "{library}"], 2, "question is empty"),
+        (["search", "x", "--library", "{library}", "--candidates", "0"], 2, "give 1 or more"),
+        (["search", "x", "--library", "{folder}/nowhere"], 1, "no library"),
+        (["ingest", "{folder}/nothing.pdf", "--library", "{library}"], 2, "no such file"),
+        (["ingest", "{folder}/files/broken.pdf", "--library", "{library}"], 1, ""),
+        (["frobnicate"], 2, "invalid choice"),
+        (["search", "x", "--library", "{library}", "--encoder", "bge-base", "--offline"], 1, "cannot be had"),
+        (["serve", "--port", "0"], 2, "--port"),
+    ],
+)
+def test_exit_status_and_sentences(
+    folder: Path, ingested: dict, arguments: list[str], status: int, words: str
+) -> None:
+    filled = [argument.format(folder=folder, library=folder / "library") for argument in arguments]
+    done = run(*filled)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_stops_an_ingest_and_the_next_one_goes_on(folder: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(6):
+        body = "\n\n".join(f"Paragraph {number}-{n} is about cranes and their nests." for n in range(250))
+        (files / f"long{number}.txt").write_text(body)
+    command = [*COMMAND, "ingest", str(files), "--library", str(tmp_path / "library"), "--json"]
+    command += ["--chunk-tokens", "16"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=OFFLINE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    vectors = f"file:{tmp_path / 'library' / 'library.sqlite'}?mode=ro"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not _stored(vectors):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert "run the same command again" in err
+    finished = json.loads(out)["files"]
+    assert len(finished) < 6
+    stored = _stored(vectors)
+    assert stored >= max(256, 250 * len(finished)), "what was embedded is lost"
+    again = json.loads(run(*command[len(COMMAND) :]).stdout)["files"]
+    assert [file["status"] for file in again] == ["unchanged"] * len(finished) + ["indexed"] * (
+        6 - len(finished)
+    )
+    assert _stored(vectors) == sum(file["chunks"] for file in again)
+
+
+def _stored(uri: str) -> int:
+    import sqlite3
+
+    try:
+        with sqlite3.connect(uri, uri=True) as db:
+            return db.execute("SELECT count(*) FROM vectors").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0

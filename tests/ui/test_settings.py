@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import UsageError
+from ui.settings import DEFAULT_LIBRARY, from_environment
+
+
+def test_the_environment_is_read_into_one_frozen_record() -> None:
+    settings = from_environment(
+        {
+            "SECONDLOOK_LIBRARY": "/x/y",
+            "SECONDLOOK_ENCODER": "bge-base",
+            "SECONDLOOK_RERANKER": "",
+            "SECONDLOOK_DOWNLOADS": "no",
+        }
+    )
+    assert settings.library == Path("/x/y")
+    assert (settings.models.encoder, settings.models.reranker, settings.models.allow_downloads) == (
+        "bge-base",
+        None,
+        False,
+    )
+    defaults = from_environment({})
+    assert (defaults.library, defaults.candidates, defaults.results) == (DEFAULT_LIBRARY, 100, 10)
+    assert defaults.models.allow_downloads
+
+
+def test_a_value_that_cannot_be_read_is_said() -> None:
+    with pytest.raises(UsageError, match="SECONDLOOK_DOWNLOADS is “maybe”"):
+        from_environment({"SECONDLOOK_DOWNLOADS": "maybe"})

@@ -1,0 +1,149 @@
+"""The command line: `secondlook ingest | search | documents | delete | rebuild | models | train | serve`.
+
+Data goes to stdout, messages for people to stderr. Exit status: 0 done, 1 the work failed, 2 the call is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ingest.command import add_ingest_arguments, run_ingest
+from ingest.errors import SecondLookError, UsageError
+from ingest.hub import Hub
+from rerank.search import DEFAULT_CANDIDATES
+from rerank.training.command import add_train_arguments, run_train
+from ui import commands
+from ui.settings import DEFAULT_RESULTS, Settings, from_environment
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def build_parser(settings: Settings) -> argparse.ArgumentParser:
+    """The whole command line, with the settings as its defaults."""
+    parser = argparse.ArgumentParser(
+        prog="secondlook",
+        description="Document search that shows its work: the first look and the second, side by side.",
+    )
+    actions = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def action(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    add_ingest_arguments(action("ingest", _ingest, "add files and folders to a library"), settings.library)
+    _add_search(action("search", commands.search, "ask a library, and see both orders"), settings)
+    _add_library(
+        action("documents", commands.documents, "list a library's documents"), settings, as_json=True
+    )
+    delete = action("delete", commands.delete, "take a document out of a library")
+    delete.add_argument("document", metavar="DOCUMENT", help="its id, path or title")
+    _add_library(delete, settings)
+    rebuild = action(
+        "rebuild", commands.rebuild_library, "cut and embed a library again, with another encoder say"
+    )
+    _add_library(rebuild, settings)
+    rebuild.add_argument(
+        "--encoder", default=settings.encoder, help="name or folder (default: the default pair's)"
+    )
+    rebuild.add_argument(
+        "--chunk-tokens", type=int, metavar="N", help="tokens a passage (default: as before)"
+    )
+    rebuild.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    models = action(
+        "models", commands.models, "say which models are used, from where, and what else was tried"
+    )
+    models.add_argument(
+        "action", nargs="?", choices=["prefetch"], help="fetch the default pair into the hub's cache"
+    )
+    _add_models(models, settings)
+    models.add_argument("--json", action="store_true", help="print JSON")
+    add_train_arguments(action("train", _train, "fine-tune a reranker on labelled questions"))
+    serve = action("serve", commands.serve, "open the page in the browser's reach")
+    _add_library(serve, settings)
+    _add_models(serve, settings)
+    serve.add_argument("--port", type=int, default=8501, help="port on 127.0.0.1 (default 8501)")
+    serve.add_argument(
+        "--no-sample", action="store_true", help="do not make the sample library where there is none"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    try:
+        parsed = build_parser(from_environment()).parse_args(arguments)
+        run: Command = parsed.run
+        return run(parsed, _settings(parsed))
+    except SecondLookError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `secondlook search … | head` closed the pipe: not an error, and nothing to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _settings(parsed: argparse.Namespace) -> Settings:
+    """The environment's settings, overridden by what the command line says."""
+    settings = from_environment()
+    given = {
+        name: getattr(parsed, name) for name in ("library", "encoder", "reranker") if hasattr(parsed, name)
+    }
+    allowed = settings.allow_downloads and not getattr(parsed, "offline", False)
+    return replace(settings, **given, allow_downloads=allowed)
+
+
+def _add_library(parser: argparse.ArgumentParser, settings: Settings, *, as_json: bool = False) -> None:
+    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    if as_json:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_models(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
+    parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
+    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+
+
+def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    parser.add_argument("query", metavar="QUERY")
+    _add_library(parser, settings, as_json=True)
+    parser.add_argument(
+        "--candidates", type=_positive, default=DEFAULT_CANDIDATES, metavar="N",
+        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--top-k", type=_positive, default=DEFAULT_RESULTS, metavar="K",
+        help=f"passages that are shown of each order (default {DEFAULT_RESULTS})",
+    )  # fmt: skip
+    _add_models(parser, settings)
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a whole number") from error
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is too few; give 1 or more")
+    return number
+
+
+def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
+    return run_ingest(parsed, Hub(settings.allow_downloads))
+
+
+def _train(parsed: argparse.Namespace, settings: Settings) -> int:
+    return run_train(parsed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

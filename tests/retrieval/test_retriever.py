@@ -32,7 +32,9 @@ def test_scores_are_cosines_and_ranks_count_from_one(filled: Desk) -> None:
 
 def test_equal_scores_come_in_a_fixed_order_and_small_libraries_give_fewer(filled: Desk) -> None:
     retriever = Retriever(filled.library, filled.encoder)
-    orders = {tuple(c.chunk.id for c in retriever.retrieve("nothing known here", 100).candidates) for _ in range(5)}
+    orders = {
+        tuple(c.chunk.id for c in retriever.retrieve("nothing known here", 100).candidates) for _ in range(5)
+    }
     assert len(orders) == 1
     assert len(orders.pop()) == 3
 
@@ -73,7 +75,9 @@ def test_eight_threads_search_while_documents_come_and_go(filled: Desk) -> None:
     for thread in threads:
         thread.start()
     for number in range(6):
-        filled.add(*(filled.write(f"pair-{number}{side}.txt", f"{side} bank crane {number}") for side in "ab"))
+        filled.add(
+            *(filled.write(f"pair-{number}{side}.txt", f"{side} bank crane {number}") for side in "ab")
+        )
         if number % 2:
             with writing(filled.library) as writer:
                 writer.delete([filled.library.find(f"pair-{number}{side}").id for side in "ab"])

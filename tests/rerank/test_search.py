@@ -1,0 +1,121 @@
+"""The query path over a real library, with a reranker that can fail in every way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ingest.errors import EncoderMismatchError, UsageError
+from ingest.hub import Hub
+from rerank.scorers.base import Scores
+from rerank.search import ModelChoice, Searcher, check_query, encoder_for
+from retrieval.retriever import Retriever
+from tests.conftest import Desk
+from tests.fakes import WordScorer
+
+
+@pytest.fixture
+def filled(desk: Desk) -> Desk:
+    for number in range(30):
+        desk.write(f"s{number:02d}.txt", f"snake venom snake number {number}")
+    desk.write("answer.txt", "it kills by a slow long squeeze and by nothing else but that, does a snake")
+    desk.add(*sorted(desk.folder.iterdir()))
+    return desk
+
+
+def searcher(desk: Desk, scorer: object) -> Searcher:
+    return Searcher(Retriever(desk.library, desk.encoder), scorer)  # type: ignore[arg-type]
+
+
+def test_the_reranker_sees_all_candidates_not_only_those_that_are_shown(filled: Desk) -> None:
+    scorer = WordScorer()
+    result = searcher(filled, scorer).search("snake kills", 100)
+    assert scorer.calls == [("snake kills", 31)]
+    assert result.reranked
+    assert result.after[0].candidate.chunk.title == "answer"
+    assert result.after[0].candidate.rank > 20
+    assert result.after[0].logit == 1.0  # snake, kills: two words, less one
+    assert len(result.before) == len(result.after) == 31
+    assert result.timings.total == result.timings.encode + result.timings.retrieve + result.timings.rerank
+
+
+def test_progress_counts_up_to_all(filled: Desk) -> None:
+    seen: list[tuple[int, int]] = []
+    searcher(filled, WordScorer()).search("snake", 20, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (20, 20)
+
+
+class Broken(WordScorer):
+    """Scores that a broken reranker might give."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def score(self, query: str, passages: Sequence[str], on_batch: object = None) -> Scores:
+        good = super().score(query, passages)
+        if self.kind == "raises":
+            raise RuntimeError("out of memory")
+        if self.kind == "short":
+            return Scores(good.logits[:-1], good.tokens[:-1], good.truncated[:-1])
+        value = {"nan": np.nan, "constant": 0.0}[self.kind]
+        return replace(good, logits=np.full_like(good.logits, value))
+
+
+@pytest.mark.parametrize("kind", ["nan", "constant", "short", "raises"])
+def test_a_broken_reranker_leaves_the_first_order_with_a_notice(filled: Desk, kind: str) -> None:
+    result = searcher(filled, Broken(kind)).search("snake", 10)
+    assert not result.reranked
+    assert result.after == ()
+    assert len(result.before) == 10
+    assert any(notice.startswith("Not reranked: ") for notice in result.notices)
+    assert result.timings.rerank == 0.0
+
+
+def test_without_a_reranker_or_without_passages_there_is_no_second_order(filled: Desk, desk: Desk) -> None:
+    assert not searcher(filled, None).search("snake", 10).reranked
+
+
+def test_a_mix_is_used_only_with_the_encoder_it_was_fitted_to(filled: Desk) -> None:
+    scorer = WordScorer()
+    for fitted_to, mixed in (("word-encoder", True), ("another", False)):
+        spec = replace(scorer.model.spec, bi_weight=100.0, bi_encoder=fitted_to)
+        scorer.model = replace(scorer.model, spec=spec)
+        hit = searcher(filled, scorer).search("which snake kills", 31).after[0]
+        assert (hit.logit > 10) is mixed
+
+
+@pytest.mark.parametrize(
+    ("query", "words"), [("", "empty"), ("  \n\t", "empty"), ("x" * 2001, "2,001 characters")]
+)
+def test_a_query_that_cannot_be_asked_is_refused_in_a_sentence(query: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        check_query(query)
+
+
+def test_control_characters_are_spaces() -> None:
+    assert check_query(" a\x00b\nc ") == "a b c"
+
+
+def test_a_librarys_own_encoder_that_is_not_here_is_named_with_the_way_out(filled: Desk) -> None:
+    with pytest.raises(EncoderMismatchError, match=r"word-encoder, which cannot be had here.*rebuild"):
+        encoder_for(filled.library, ModelChoice(), Hub(allow_downloads=False))
+
+
+def test_many_threads_get_each_their_own_answer(filled: Desk) -> None:
+    shared = searcher(filled, WordScorer())
+    answers: dict[int, str] = {}
+
+    def ask(number: int) -> None:
+        answers[number] = shared.search(f"number {number}", 31).after[0].candidate.chunk.text
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: f"snake venom snake number {number}" for number in range(30)}

@@ -37,7 +37,7 @@ print("crane")
 
 
 @pytest.fixture(scope="module")
-def bundled_tokenizer():  # noqa: ANN201
+def bundled_tokenizer():
     return counting_tokenizer(resolve_encoder("bundled", Hub(allow_downloads=False)))
 
 
@@ -57,7 +57,7 @@ def check_laws(chunker: Chunker, document: Document) -> None:
 
 @pytest.mark.parametrize("tokens", [16, 24, 40, 96, 160, 400])
 @pytest.mark.parametrize("kind", ["text", "markdown"])
-def test_laws_with_the_real_tokenizer(tokens: int, kind: str, bundled_tokenizer) -> None:  # noqa: ANN001
+def test_laws_with_the_real_tokenizer(tokens: int, kind: str, bundled_tokenizer) -> None:
     document = Document("k", "Cranes", "cranes.md", kind, PROSE * 7)
     check_laws(Chunker(bundled_tokenizer, tokens), document)
 
@@ -74,7 +74,9 @@ def test_a_chunk_knows_its_pages_and_its_headings() -> None:
     document = Document(
         "k", "T", "p.pdf", "pdf", text,
         pages=(Page(1, 0, second - 2), Page(2, second, len(text))),
-        headings=(Heading(1, 0, "Numbers"), Heading(2, 0, "Low"), Heading(2, second, "High"), Heading(1, len(text), "End")),
+        headings=(
+            Heading(1, 0, "Numbers"), Heading(2, 0, "Low"), Heading(2, second, "High"), Heading(1, len(text), "End"),
+        ),
     )  # fmt: skip
     chunks = Chunker(whitespace_tokenizer(), 45).chunks(document)
     assert [(chunk.page, chunk.page_end) for chunk in chunks] == [(1, 1), (2, 2)]

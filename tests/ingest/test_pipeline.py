@@ -117,7 +117,7 @@ def test_progress_tells_the_stages_and_reports_only_what_is_visible(desk: Desk) 
     path = desk.write("a.txt", "The python reads code.")
     seen = []
 
-    def watch(progress) -> None:  # noqa: ANN001
+    def watch(progress) -> None:
         seen.append(progress.stage)
         if progress.stage is Stage.DONE:
             assert [document.title for document in desk.library.documents()] == ["a"]
@@ -168,9 +168,9 @@ def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
 
 
 def test_a_second_writer_is_refused_in_a_sentence(desk: Desk) -> None:
-    with writing(desk.library), pytest.raises(LibraryBusyError, match="Another process is writing"):
-        with writing(desk.library, wait=0.05):
-            pass
+    busy = pytest.raises(LibraryBusyError, match="Another process is writing")
+    with writing(desk.library), busy, writing(desk.library, wait=0.05):
+        pytest.fail("two writers at once")
 
 
 def test_a_title_that_two_documents_have_must_be_named_by_id(desk: Desk) -> None:

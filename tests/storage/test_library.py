@@ -34,7 +34,9 @@ def test_a_missing_field_of_the_manifest_is_damage_not_a_default(desk: Desk) -> 
 
 
 def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:
-    (tmp_path / "library.sqlite").write_bytes(b"this is not a database, but it is long enough to be read as one" * 40)
+    (tmp_path / "library.sqlite").write_bytes(
+        b"this is not a database, but it is long enough to be read as one" * 40
+    )
     with pytest.raises(LibraryDamagedError, match="damaged"):
         Library(tmp_path)
 

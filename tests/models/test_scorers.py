@@ -1,0 +1,140 @@
+"""The contract of every scorer, on real models: number, order, batches, edges, threads."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ingest.errors import ModelError
+from ingest.hub import Hub
+from ingest.models import ModelSource, ResolvedModel, resolve_encoder
+from rerank.models import BUNDLED_FOLDER, resolve_reranker
+from rerank.scorers import Scorer, open_scorer
+from rerank.scorers.late_interaction import late_interaction_of
+
+OFFLINE = Hub(allow_downloads=False)
+QUERY = "which snake kills without venom?"
+PASSAGES = [
+    "A boa coils around its prey and tightens.",
+    "Venom.",
+    "",
+    "Python is a language for code. " * 60,
+    "الثعبان يقتل فريسته. 蛇会缠绕猎物。",
+    "A cobra bites 🐍; its venom stops the nerves.",
+    "The bank by the river floods in spring.",
+]
+
+
+@pytest.fixture(scope="module", params=["cross-encoder", "late-interaction", "bundled"])
+def scorer(request: pytest.FixtureRequest) -> Scorer:
+    if request.param == "cross-encoder":
+        folder = request.getfixturevalue("tiny_cross_encoder")
+        return open_scorer(resolve_reranker(str(folder), OFFLINE))
+    if request.param == "late-interaction":
+        return open_scorer(late_interaction_of(resolve_encoder("bundled", OFFLINE)))
+    return open_scorer(resolve_reranker("bundled", OFFLINE))
+
+
+def test_one_finite_float32_a_passage_and_tokens_counted(scorer: Scorer) -> None:
+    scores = scorer.score(QUERY, PASSAGES)
+    assert scores.logits.shape == scores.tokens.shape == scores.truncated.shape == (len(PASSAGES),)
+    assert scores.logits.dtype == np.float32
+    assert np.isfinite(scores.logits).all()
+    assert len(set(scores.logits.tolist())) > 3
+    assert (scores.tokens <= scorer.model.spec.max_length).all()
+    assert scores.tokens[0] > scores.tokens[1]
+    long = scorer.score(QUERY, ["word " * 2000])
+    assert long.truncated.tolist() == [True]
+    assert not scores.truncated[:3].any()
+
+
+def test_scores_belong_to_their_passages_alone_together_and_in_any_order(scorer: Scorer) -> None:
+    together = scorer.score(QUERY, PASSAGES).logits
+    # int8 quantises activations by batch, so the last digits depend on what else is in it.
+    tolerance = 0.05 * float(together.max() - together.min()) if "onnx" in scorer.model.spec.architecture else 1e-4
+    alone = np.array([scorer.score(QUERY, [passage]).logits[0] for passage in PASSAGES])
+    assert together == pytest.approx(alone, abs=tolerance)
+    turned = scorer.score(QUERY, PASSAGES[::-1]).logits[::-1]
+    assert together == pytest.approx(turned, abs=tolerance)
+
+
+def test_no_passage_and_two_hundred_passages(scorer: Scorer) -> None:
+    empty = scorer.score(QUERY, [])
+    assert empty.logits.shape == (0,)
+    seen: list[int] = []
+    many = scorer.score(QUERY, [f"passage {n}: {PASSAGES[n % 7][:200]}" for n in range(200)], seen.append)
+    assert many.logits.shape == (200,)
+    assert sum(seen) == 200
+
+
+def test_threads_share_one_model_without_mixing_answers(scorer: Scorer) -> None:
+    expected = {n: scorer.score(f"{QUERY} {n}", PASSAGES[:2]).logits for n in range(4)}
+    got: dict[int, np.ndarray] = {}
+
+    def ask(number: int) -> None:
+        for _ in range(3):
+            got[number] = scorer.score(f"{QUERY} {number}", PASSAGES[:2]).logits
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(got[n] == pytest.approx(expected[n], abs=1e-5) for n in range(4))
+
+
+def test_the_cross_encoder_gives_the_models_own_logits(tiny_cross_encoder: Path) -> None:
+    """Against a slow reference: transformers alone, one pair at a time."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_cross_encoder)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_cross_encoder).eval()
+    expected = []
+    passages = [passage for passage in PASSAGES if passage]  # of an empty one, transformers makes no pair at all
+    for passage in passages:
+        pair = tokenizer(QUERY, passage, truncation=True, max_length=128, return_tensors="pt")
+        with torch.no_grad():
+            expected.append(float(model(**pair).logits[0, 0]))
+    scores = open_scorer(resolve_reranker(str(tiny_cross_encoder), OFFLINE)).score(QUERY, passages)
+    assert scores.logits == pytest.approx(np.array(expected), abs=1e-4)
+    assert scores.truncated.tolist() == [False, False, True, False, False, False]
+
+
+def test_late_interaction_is_maxsim_by_the_definition() -> None:
+    """Against the formula, token by token (Khattab & Zaharia 2020), averaged over the query's tokens."""
+    from sentence_transformers import SentenceTransformer
+
+    model = resolve_encoder("bundled", OFFLINE)
+    encoder = SentenceTransformer(str(model.folder))
+    query, passage = encoder.encode([QUERY, PASSAGES[0]], output_value="token_embeddings")
+    best = []
+    for asked in query:
+        best.append(max(float(torch.cosine_similarity(asked, token, dim=0)) for token in passage))
+    (score,) = open_scorer(late_interaction_of(model)).score(QUERY, [PASSAGES[0]]).logits
+    assert score == pytest.approx(sum(best) / len(best), abs=1e-4)
+
+
+def test_a_model_with_the_wrong_head_is_refused_by_name(two_label_model: Path) -> None:
+    with pytest.raises(ModelError, match=r"gives 2 numbers a pair"):
+        open_scorer(resolve_reranker(str(two_label_model), OFFLINE))
+
+
+def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="config.json"):
+        resolve_reranker(str(tmp_path), OFFLINE)
+    with pytest.raises(ModelError, match="No reranker is known"):
+        spec = resolve_reranker("maxsim", OFFLINE).spec
+        from dataclasses import replace
+
+        open_scorer(ResolvedModel(replace(spec, architecture="crystal ball"), ModelSource.FOLDER, tmp_path))
+
+
+def test_the_bundled_reranker_is_in_the_repository_or_its_absence_is_said() -> None:
+    model = resolve_reranker("bundled", OFFLINE)
+    assert model.source is ModelSource.BUNDLED
+    if not (BUNDLED_FOLDER / "secondlook.json").is_file():
+        assert any("second-look-reranker" in attempt for attempt in model.tried)

@@ -15,11 +15,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
-from ingest.encoder import SentenceTransformerEncoder
 from ingest.errors import UsageError
 from ingest.hub import Hub
 from ingest.library import Library, Manifest
 from ingest.models import ResolvedModel, resolve_encoder
+from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
 
@@ -50,7 +50,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub) -> int:
     model = encoder_model(arguments.library, arguments.encoder, hub)
     library = Library.create(arguments.library, Manifest.of(model.spec, arguments.chunk_tokens))
     library.require_encoder(model.spec)
-    encoder = SentenceTransformerEncoder(model)
+    encoder = open_encoder(model)
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
         report = ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
     print_report(report, as_json=arguments.json)

@@ -79,19 +79,32 @@ class SentenceTransformerEncoder:
         self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim), in the order given, computed longest first in even batches."""
-        vectors = np.empty((len(passages), self._model.spec.dim or 0), dtype=np.float32)
-        order = np.argsort([-len(passage) for passage in passages], kind="stable")
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            vectors[rows] = self._encode([self._model.spec.passage_prefix + passages[row] for row in rows])
-            if on_batch is not None:
-                on_batch(len(rows))
-        return vectors
+        return self.encode_texts(
+            [self._model.spec.passage_prefix + passage for passage in passages], on_batch
+        )
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Vector of shape (dim,), the query's prefix included."""
-        vector: NDArray[np.float32] = self._encode([self._model.spec.query_prefix + query])[0]
+        vector: NDArray[np.float32] = self.encode_texts([self._model.spec.query_prefix + query], None)[0]
         return vector
+
+    def encode_texts(
+        self, texts: Sequence[str], on_batch: Callable[[int], None] | None
+    ) -> NDArray[np.float32]:
+        """Vectors of shape (n, dim) of texts that have their prefix already."""
+        vectors = np.empty((len(texts), self._model.spec.dim or 0), dtype=np.float32)
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            vectors[rows] = self._encode([texts[row] for row in rows])
+            if on_batch is not None:
+                on_batch(len(rows))
+        return unit_rows(vectors, self._model)
+
+    def loaded(self) -> SentenceTransformer:
+        """The model itself, loaded if it was not."""
+        with self._lock:
+            return self._encoder()
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
         with self._lock:
@@ -101,10 +114,6 @@ class SentenceTransformerEncoder:
                 normalize_embeddings=True,
                 convert_to_numpy=True,
                 show_progress_bar=False,
-            )
-        if not np.isfinite(vectors).all():
-            raise ModelError(
-                f"The encoder {self._model.name} gave values that are not numbers; its files may be damaged."
             )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -125,3 +134,13 @@ class SentenceTransformerEncoder:
                 ) from error
             self._loaded.max_seq_length = self._model.spec.max_length
         return self._loaded
+
+
+def unit_rows(vectors: NDArray[np.float32], model: ResolvedModel) -> NDArray[np.float32]:
+    """Rows scaled to unit length, shape (n, dim). Raises `ModelError` for values that are not numbers."""
+    if not np.isfinite(vectors).all():
+        raise ModelError(
+            f"The encoder {model.name} gave values that are not numbers; its files may be damaged."
+        )
+    scaled: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return scaled

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ingest.encoder import Encoder, SentenceTransformerEncoder
+from ingest.encoder import Encoder
 from ingest.errors import EncoderMismatchError, ModelError, RerankError, UsageError
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.models import ModelSource, ResolvedModel, resolve_encoder
+from ingest.onnx_encoder import open_encoder
 from rerank.models import resolve_reranker
 from rerank.records import FirstLook, Models, SearchResult, Timings
 from rerank.reranker import order
@@ -149,7 +150,7 @@ def open_searcher(library: Library, choice: ModelChoice, encoder: Encoder | None
     """
     hub = Hub(choice.allow_downloads)
     if encoder is None:
-        encoder = SentenceTransformerEncoder(encoder_for(library, choice, hub))
+        encoder = open_encoder(encoder_for(library, choice, hub))
     retriever = Retriever(library, encoder)
     try:
         scorer = open_scorer(resolve_reranker(choice.reranker, hub))

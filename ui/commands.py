@@ -13,11 +13,11 @@ from itertools import zip_longest
 from typing import Any
 
 from ingest.command import ProgressBar, cancel_on_interrupt
-from ingest.encoder import SentenceTransformerEncoder
 from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
 from ingest.library import Library, Manifest
 from ingest.models import DEFAULT_ENCODER, ENCODERS, ResolvedModel, resolve, resolve_encoder
+from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, rebuild, walk
 from ingest.writer import writing
 from rerank.models import DEFAULT_RERANKER, RERANKERS, resolve_reranker
@@ -158,7 +158,7 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook rebuild`: every document cut and embedded again."""
     library = Library(settings.library)
     tokens = parsed.chunk_tokens or library.manifest().chunk_tokens
-    encoder = SentenceTransformerEncoder(resolve_encoder(settings.encoder, Hub(settings.allow_downloads)))
+    encoder = open_encoder(resolve_encoder(settings.encoder, Hub(settings.allow_downloads)))
     with ProgressBar() as bar:
         count = rebuild(library, encoder, tokens, bar.show)
     print(f"Rebuilt {count} documents with {encoder.model.name}.", file=sys.stderr)
@@ -250,7 +250,7 @@ def make_sample_library(settings: Settings) -> None:
     sources = list(walk([SAMPLE / "documents"]))
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
         report = ingest(
-            sources, library, SentenceTransformerEncoder(model), on_progress=bar.show, cancelled=cancelled
+            sources, library, open_encoder(model), on_progress=bar.show, cancelled=cancelled
         )
     if report.cancelled:
         raise KeyboardInterrupt

@@ -17,10 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def cut(command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a network namespace that holds nothing, with a home folder that holds nothing."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "SECONDLOOK_", "XDG_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HF_", "SECONDLOOK_", "XDG_"))
+    }
     environment = kept | {"HOME": str(home), "HF_HOME": str(home / "hf")}
     return subprocess.run(
-        ["unshare", "-rn", *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False
+        ["unshare", "-rn", *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
 
 
@@ -36,7 +46,9 @@ def test_ingest_and_search_with_the_network_cut(home: Path) -> None:
     (home / "cobra.md").write_text("# Cobras\n\nThe venom of a cobra stops the nerves.\n")
     secondlook = [sys.executable, "-m", "ui.cli"]
     library = ["--library", str(home / "library")]
-    done = cut([*secondlook, "ingest", str(home / "boa.md"), str(home / "cobra.md"), *library, "--json"], home)
+    done = cut(
+        [*secondlook, "ingest", str(home / "boa.md"), str(home / "cobra.md"), *library, "--json"], home
+    )
     assert done.returncode == 0, done.stderr
     started = time.monotonic()
     done = cut([*secondlook, "search", "which snake has no venom?", *library, "--json"], home)

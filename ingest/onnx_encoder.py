@@ -1,0 +1,239 @@
+"""The bi-encoder on ONNX Runtime: the same vectors without waiting seconds for torch to be imported.
+
+The graph is made once a model revision, from the very model that sentence-transformers loads, checked against
+it, and kept in the user's cache folder. Whatever goes wrong there only means that torch is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+import platformdirs
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
+from ingest.models import ResolvedModel, sha256_of
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+log = logging.getLogger(__name__)
+
+# Raise it when the graph is made otherwise, so that older files are not used.
+GRAPH_VERSION = 1
+OPSET = 17
+# Tokens a batch, padding included: small batches stay in the processor's cache (docs/performance.md).
+TOKEN_BUDGET = 2048
+# The graph is used only if none of its numbers differs from torch's by more; cosines then agree to 1e-4 at least.
+MAX_DIFFERENCE = 1e-4
+CALIBRATION = ("a", "Which snake kills without venom?", "The bank by the river floods in spring. " * 12)
+
+
+def open_encoder(model: ResolvedModel, cache: Path | None = None) -> Encoder:
+    """The encoder on the fastest engine at hand: a GPU through torch, else ONNX Runtime, else torch on the CPU.
+
+    ``cache`` is the folder of graphs, the user's cache folder where ``None``.
+    """
+    if Path("/proc/driver/nvidia/version").exists():
+        return SentenceTransformerEncoder(model)
+    return OnnxEncoder(model, cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx")
+
+
+class OnnxEncoder:
+    """An encoder whose graph is found or made at the first use. Safe to share between threads."""
+
+    def __init__(self, model: ResolvedModel, cache: Path) -> None:
+        """Nothing is loaded yet but the tokenizer, which chunking needs."""
+        self._model = model
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._session: onnxruntime.InferenceSession | None = None
+        self._torch: SentenceTransformerEncoder | None = None
+        self.tokenizer: Tokenizer = counting_tokenizer(model)
+        self._truncating = counting_tokenizer(model)
+        self._truncating.enable_truncation(model.spec.max_length)
+
+    @property
+    def model(self) -> ResolvedModel:
+        """Which model this is."""
+        return self._model
+
+    @property
+    def engine(self) -> str:
+        """What runs the model: "onnxruntime", "torch", or "" before the first use."""
+        if self._session is not None:
+            return "onnxruntime"
+        return "torch" if self._torch is not None else ""
+
+    def encode_query(self, query: str) -> NDArray[np.float32]:
+        """Vector of shape (dim,), the query's prefix included."""
+        vector: NDArray[np.float32] = self._encode([self._model.spec.query_prefix + query], None)[0]
+        return vector
+
+    def encode_passages(
+        self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of shape (n, dim), in the order given, computed longest first in batches of like length."""
+        return self._encode([self._model.spec.passage_prefix + passage for passage in passages], on_batch)
+
+    def _encode(self, texts: list[str], on_batch: Callable[[int], None] | None) -> NDArray[np.float32]:
+        session = self._ready()
+        if session is None:
+            assert self._torch is not None  # `_ready` made one of the two
+            return self._torch.encode_texts(texts, on_batch)
+        with self._lock:  # fast tokenizers raise "Already borrowed" when two threads use one
+            encodings = [
+                (encoding.ids, encoding.type_ids) for encoding in self._truncating.encode_batch(texts)
+            ]
+        vectors = np.empty((len(texts), self._model.spec.dim or 0), dtype=np.float32)
+        for rows in _batches([len(ids) for ids, _ in encodings]):
+            vectors[rows] = _run(session, [encodings[row] for row in rows])
+            if on_batch is not None:
+                on_batch(len(rows))
+        return unit_rows(vectors, self._model)
+
+    def _ready(self) -> onnxruntime.InferenceSession | None:
+        """The session, opened or made once; ``None`` where torch has to do."""
+        with self._lock:
+            if self._session is None and self._torch is None:
+                path = self._graph_path()
+                self._session = _open(path)
+                if self._session is None:
+                    encoder = SentenceTransformerEncoder(self._model)
+                    self._session = _make(encoder, path)
+                    self._torch = encoder if self._session is None else None
+            return self._session
+
+    def _graph_path(self) -> Path:
+        """Named by all that the graph depends on: the weights, the modules after them, and how it is made."""
+        state = hashlib.sha256(f"{GRAPH_VERSION} {self._model.spec.identity}".encode())
+        for path in sorted(self._model.folder.rglob("*")):
+            if path.suffix in {".safetensors", ".json"} and path.is_file():
+                state.update(sha256_of(path).encode())
+        return self._cache / f"encoder-{state.hexdigest()[:24]}.onnx"
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Row numbers, longest first, in batches of at most `TOKEN_BUDGET` tokens with padding."""
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    at = 0
+    while at < len(order):
+        rows = order[at : at + max(1, TOKEN_BUDGET // max(lengths[order[at]], 1))]
+        yield rows
+        at += len(rows)
+
+
+def _run(
+    session: onnxruntime.InferenceSession, batch: Sequence[tuple[list[int], list[int]]]
+) -> NDArray[np.float32]:
+    """Vectors (n, dim) of one batch of (token ids, type ids)."""
+    shape = (len(batch), max(len(ids) for ids, _ in batch))
+    inputs = {
+        name: np.zeros(shape, dtype=np.int64) for name in ("input_ids", "attention_mask", "token_type_ids")
+    }
+    for row, (ids, types) in enumerate(batch):
+        inputs["input_ids"][row, : len(ids)] = ids
+        inputs["attention_mask"][row, : len(ids)] = 1
+        inputs["token_type_ids"][row, : len(ids)] = types
+    wanted = {node.name for node in session.get_inputs()}
+    (vectors,) = session.run(["vectors"], {name: value for name, value in inputs.items() if name in wanted})
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession | None:
+    """A session on a graph that is whole: its SHA-256 stands in the file beside it."""
+    note = path.with_suffix(".sha256")
+    try:
+        if note.read_text(encoding="ascii").strip() != sha256_of(path):
+            return None
+        return _session(path)
+    except (OSError, UnicodeDecodeError):
+        return None
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base class but this
+        log.warning("the graph %s cannot be loaded and is made again: %s", path, error)
+        return None
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _make(encoder: SentenceTransformerEncoder, path: Path) -> onnxruntime.InferenceSession | None:
+    """Export, check against torch, and publish atomically; ``None`` (and a warning) where any of it fails."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _export(encoder.loaded(), temporary)
+        session = _session(temporary)
+        _check(session, encoder)
+        path.with_suffix(".sha256").write_text(sha256_of(temporary), encoding="ascii")
+        os.replace(temporary, path)
+        return session
+    except Exception as error:  # noqa: BLE001 - whatever the model is made of, torch can still run it
+        log.warning("the encoder %s stays on torch: no ONNX graph of it (%s)", encoder.model.name, error)
+        with suppress(OSError):  # the folder may be what failed
+            temporary.unlink()
+        return None
+
+
+def _check(session: onnxruntime.InferenceSession, encoder: SentenceTransformerEncoder) -> None:
+    tokenizer = counting_tokenizer(encoder.model)
+    tokenizer.enable_truncation(encoder.model.spec.max_length)
+    encodings = [(encoding.ids, encoding.type_ids) for encoding in tokenizer.encode_batch(list(CALIBRATION))]
+    ours = unit_rows(_run(session, encodings), encoder.model)
+    difference = float(np.abs(ours - encoder.encode_texts(list(CALIBRATION), None)).max())
+    if not difference <= MAX_DIFFERENCE:
+        raise ValueError(f"its vectors differ from torch's by {difference:.2g}")
+
+
+def _export(encoder: SentenceTransformer, path: Path) -> None:
+    import warnings
+
+    import torch
+
+    names = [name for name in encoder.tokenizer.model_input_names if name != "special_tokens_mask"]
+    example = encoder.tokenizer(list(CALIBRATION[:2]), padding=True, return_tensors="pt")
+    axes = {0: "batch", 1: "length"}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter(
+            "ignore"
+        )  # tracing warns of every Python branch; the check above is what counts
+        torch.onnx.export(
+            _vectors_of(encoder, names),
+            tuple(example[name] for name in names),
+            str(path),
+            input_names=names,
+            output_names=["vectors"],
+            dynamic_axes={**dict.fromkeys(names, axes), "vectors": {0: "batch"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def _vectors_of(encoder: SentenceTransformer, names: Sequence[str]) -> torch.nn.Module:
+    """The whole encoder, pooling included, as a module from tensors to vectors."""
+    import torch
+
+    class Vectors(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder.to("cpu").eval()
+
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            vectors: torch.Tensor = self.encoder(dict(zip(names, inputs, strict=True)))["sentence_embedding"]
+            return vectors
+
+    return Vectors()

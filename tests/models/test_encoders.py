@@ -1,0 +1,117 @@
+"""The bi-encoder on its engines: the same vectors, whatever runs it, and a graph that is never half a file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.encoder import SentenceTransformerEncoder
+from ingest.hub import Hub
+from ingest.models import ResolvedModel, resolve_encoder
+from ingest.onnx_encoder import OnnxEncoder
+
+TEXTS = [
+    "A boa coils around its prey.", "", "Python is a language. " * 90, "Ein Kranich zieht. 鹤往南飞。", "bank"
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model() -> ResolvedModel:
+    return resolve_encoder("bundled", Hub(allow_downloads=False))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("graphs")
+
+
+@pytest.fixture(scope="module")
+def reference(model: ResolvedModel) -> np.ndarray:
+    """Plain sentence-transformers, as its documentation shows it."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(model.folder)).encode(TEXTS, normalize_embeddings=True)
+
+
+def test_every_engine_gives_the_vectors_of_sentence_transformers(
+    model: ResolvedModel, cache: Path, reference: np.ndarray
+) -> None:
+    onnx = OnnxEncoder(model, cache)
+    for encoder in (SentenceTransformerEncoder(model), onnx, OnnxEncoder(model, cache)):
+        seen: list[int] = []
+        vectors = encoder.encode_passages(TEXTS, seen.append)
+        assert vectors == pytest.approx(reference, abs=2e-5)
+        assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-6)
+        assert sum(seen) == len(TEXTS)
+        assert encoder.encode_query(TEXTS[0]) == pytest.approx(reference[0], abs=2e-5)
+        assert encoder.encode_passages([]).shape == (0, 384)
+    assert onnx.engine == "onnxruntime"
+
+
+def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
+    OnnxEncoder(model, cache).encode_query("make the graph")
+    program = (
+        "import sys; from pathlib import Path; from ingest.hub import Hub; from ingest.models import resolve_encoder;"
+        "from ingest.onnx_encoder import OnnxEncoder;"
+        "e = OnnxEncoder(resolve_encoder('bundled', Hub(allow_downloads=False)), Path(sys.argv[1]));"
+        "print(e.encode_query('which snake').shape, e.engine, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(cache)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "(384,) onnxruntime False"
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:-100], lambda raw: raw[:5000] + b"\x00" * 64 + raw[5064:], lambda raw: b""]
+)
+def test_a_damaged_graph_is_noticed_and_made_again(
+    model: ResolvedModel, cache: Path, reference: np.ndarray, damage: Callable[[bytes], bytes]
+) -> None:
+    OnnxEncoder(model, cache).encode_query("make the graph")
+    (graph,) = cache.glob("*.onnx")
+    graph.write_bytes(damage(graph.read_bytes()))
+    assert OnnxEncoder(model, cache).encode_query(TEXTS[0]) == pytest.approx(reference[0], abs=2e-5)
+    assert [path.name for path in cache.iterdir() if path.name.startswith(".")] == [], "litter"
+
+
+def test_where_no_graph_can_be_kept_torch_does_the_work(
+    model: ResolvedModel, reference: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "a file, not a folder"
+    blocked.write_text("")
+    encoder = OnnxEncoder(model, blocked)
+    assert encoder.encode_query(TEXTS[0]) == pytest.approx(reference[0], abs=2e-5)
+    assert encoder.engine == "torch"
+    assert "stays on torch" in caplog.text
+
+
+def test_a_graph_that_differs_from_torch_is_not_used(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ingest.onnx_encoder.MAX_DIFFERENCE", 0.0)
+    encoder = OnnxEncoder(model, tmp_path)
+    encoder.encode_query("x")
+    assert encoder.engine == "torch"
+    assert list(tmp_path.glob("*.onnx")) == []
+
+
+def test_threads_share_one_encoder(model: ResolvedModel, cache: Path) -> None:
+    encoder = OnnxEncoder(model, cache)
+    expected = {n: SentenceTransformerEncoder(model).encode_query(f"question {n}") for n in range(4)}
+    got: dict[int, np.ndarray] = {}
+    threads = [
+        threading.Thread(target=lambda n=n: got.__setitem__(n, encoder.encode_query(f"question {n}")))
+        for n in expected
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(got[n] == pytest.approx(expected[n], abs=2e-5) for n in expected)

@@ -11,12 +11,13 @@ from sentencex import segment
 from ingest.encoder import Encoder
 from ingest.records import Chunk
 
-# Shorter pieces (a heading, "Yes.") have vectors that say little; they are joined to no one and not marked.
+# Shorter pieces ("Yes.") have vectors that say little; they are not marked.
 MIN_SENTENCE_CHARACTERS = 20
 # A sentence is marked only when its cosine beats the mean of its passage's sentences by this much: where all
 # are equally near, marking one would claim to know better. In a passage of one sentence nothing is marked.
 MIN_LEAD = 0.05
 
+_ENDS = frozenset(".!?…:;。！？؟।")
 _PARAGRAPH = re.compile(r"(?:[^\n]|\n(?![ \t]*\n))+")
 
 
@@ -57,6 +58,11 @@ def best_sentences(query: str, chunks: Sequence[Chunk], encoder: Encoder) -> dic
 
 
 def _candidates(chunk: Chunk) -> list[tuple[int, int]]:
-    return [
-        (start, end) for start, end in sentence_spans(chunk.text) if end - start >= MIN_SENTENCE_CHARACTERS
-    ]
+    return [span for span in sentence_spans(chunk.text) if _is_sentence(chunk.text[slice(*span)])]
+
+
+def _is_sentence(text: str) -> bool:
+    """Whether a piece says something by itself: headings, rows of tables and bare list items do not."""
+    if len(text) < MIN_SENTENCE_CHARACTERS or text[0] in "#|":
+        return False
+    return text.rstrip("\"'”’)*_")[-1:] in _ENDS

@@ -21,7 +21,9 @@ VOCABULARY = ("snake", "venom", "python", "code", "bank", "river", "money", "flo
 DIM = len(VOCABULARY) + 1
 
 WORD_ENCODER = ModelSpec("word-encoder", ModelKind.ENCODER, "bi-encoder", "1", "Apache-2.0", 512, DIM)
-WORD_SCORER = ModelSpec("word-scorer", ModelKind.RERANKER, "fake", "1", "Apache-2.0", 512, relevance_scale=1.0)
+WORD_SCORER = ModelSpec(
+    "word-scorer", ModelKind.RERANKER, "fake", "1", "Apache-2.0", 512, relevance_scale=1.0
+)
 
 
 def words(text: str) -> list[str]:

@@ -249,9 +249,7 @@ def make_sample_library(settings: Settings) -> None:
     library = Library.create(settings.library, Manifest.of(model.spec))
     sources = list(walk([SAMPLE / "documents"]))
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
-        report = ingest(
-            sources, library, open_encoder(model), on_progress=bar.show, cancelled=cancelled
-        )
+        report = ingest(sources, library, open_encoder(model), on_progress=bar.show, cancelled=cancelled)
     if report.cancelled:
         raise KeyboardInterrupt
     print(f"{len(report.files)} sample documents in {report.seconds:.1f} s.", file=sys.stderr)

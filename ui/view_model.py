@@ -113,7 +113,8 @@ def _first_column(left: Sequence[Candidate], total: int, after: Mapping[int, Ran
 def _kind(result: SearchResult | None) -> str:
     """What kind of model the second look is; a cross-encoder, as long as nobody says otherwise."""
     reranker = result.models.reranker if result else None
-    return reranker.spec.architecture if reranker else "cross-encoder"
+    kind = reranker.spec.architecture if reranker else "cross-encoder"
+    return "cross-encoder" if kind.endswith("cross-encoder") else kind.replace("-", " ")
 
 
 def _note(state: State, reranked: int, shown: int, progress: tuple[int, int] | None) -> str:

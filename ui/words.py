@@ -9,9 +9,13 @@ from ui.payload import Direction
 
 
 def location(chunk: Chunk) -> str:
-    """Where in its document a passage stands: "p. 4", "pp. 4–5", "Care › Feeding", or nothing."""
+    """Where in its document a passage stands: "p. 4", "pp. 4–5", "Care › Feeding", or nothing.
+
+    A heading path that begins with the document's title does not say it again.
+    """
     if chunk.page is None:
-        return " › ".join(chunk.heading)
+        repeats = chunk.heading[:1] == (chunk.title,)
+        return " › ".join(chunk.heading[1:] if repeats else chunk.heading)
     if chunk.page_end is None or chunk.page_end == chunk.page:
         return f"p. {chunk.page}"
     return f"pp. {chunk.page}–{chunk.page_end}"

@@ -36,6 +36,12 @@ def test_the_sentence_nearest_to_the_question_is_marked() -> None:
     assert text[start:end] == "The river bank may flood."
 
 
+def test_a_heading_is_never_marked_however_near_it_is() -> None:
+    text = "# The river bank and the river flood\n\nMoney lies in a bank here. Steel is hard, and so is code."
+    marks = best_sentences("river bank flood", [chunk(1, text)], WordEncoder())
+    assert all(not text[start:end].startswith("#") for start, end in marks.values())
+
+
 def test_where_all_sentences_are_equally_near_none_is_marked() -> None:
     text = "The river bank one two three. The river bank four five six."
     assert (

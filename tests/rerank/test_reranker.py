@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_no_candidate_is_lost_added_or_doubled(values: list[float]) -> None:
     hits = order(given_ones, logits(*values), WORD_SCORER)
     assert sorted(hit.candidate.chunk.id for hit in hits) == [c.chunk.id for c in given_ones]
     assert [hit.rank for hit in hits] == list(range(1, len(values) + 1))
-    assert all(a.logit >= b.logit for a, b in zip(hits, hits[1:], strict=False))
+    assert all(a.logit >= b.logit for a, b in itertools.pairwise(hits))
     assert all(hit.cross_logit == np.float32(values[hit.candidate.rank - 1]) for hit in hits), (
         "a score moved over"
     )

@@ -213,3 +213,15 @@ def test_duration(ms: float, text: str) -> None:
 def test_the_view_model_needs_no_streamlit() -> None:
     code = "import sys, ui.view_model, ui.export; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_heading_path_does_not_repeat_the_title() -> None:
+    from ingest.records import Chunk
+    from ui.words import location
+
+    def at(*heading: str) -> str:
+        return location(Chunk(1, "d", "Cranes", "p.md", None, None, heading, 0, 1, "x"))
+
+    assert at("Cranes", "Care", "Feeding") == "Care › Feeding"
+    assert at("Birds", "Care") == "Birds › Care"
+    assert at("Cranes") == at() == ""

@@ -1,0 +1,145 @@
+"""Asking: the first look at once, the second after it, and models run only when they must."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.conftest import TEXTS, Screen
+from tests.app.stand_ins import MoodyScorer
+
+QUESTION = "which snake kills without venom?"
+
+
+@pytest.fixture
+def filled(screen: Screen, fill) -> Screen:
+    fill(TEXTS, screen.library, screen.encoder)
+    return screen
+
+
+def test_search_shows_both_orders_and_says_what_reranking_did(filled: Screen) -> None:
+    filled.open().ask(QUESTION)
+    before, after = filled.columns()
+    assert before[0] == "vipers"
+    assert after[0] == "python"
+    assert sorted(before) == sorted(after) == ["banks", "cranes", "python", "vipers"]
+    assert filled.payload()["state"] == "done"
+    assert "The best passage stood at place 2 before reranking." in filled.texts()
+    assert "word-encoder (folder) → word-scorer (folder)" in filled.texts()
+
+
+def test_why_these_models_says_what_was_tried(filled: Screen) -> None:
+    filled.open()
+    assert "a-larger-encoder: not in the cache." in filled.texts()
+
+
+def test_address_with_a_question_searches_at_once(filled: Screen) -> None:
+    filled.open(q=QUESTION)
+    assert filled.columns()[1][0] == "python"
+    assert filled.app.text_input(key="question").value == QUESTION
+
+
+def test_a_question_that_is_asked_goes_into_the_address(filled: Screen) -> None:
+    filled.open().ask("a & b = snake?")
+    assert filled.app.query_params["q"] == "a & b = snake?"
+
+
+def test_back_to_an_earlier_address_asks_the_earlier_question(filled: Screen) -> None:
+    filled.open(q="snake").ask("river bank")
+    assert filled.payload()["query"] == "river bank"
+    filled.open(q="snake")
+    assert filled.payload()["query"] == "snake"
+
+
+def test_first_look_is_there_while_the_second_works(filled: Screen) -> None:
+    filled.scorer.gate.clear()
+    filled.app.query_params["q"] = QUESTION
+    filled.app.run()
+    data = filled.payload()
+    assert data["state"] in ("waiting", "scoring")
+    assert len(data["before"]["cards"]) == 4
+    assert all(card["scores"] == [] for card in data["after"]["cards"])
+    filled.app.run()
+    assert "1 of 4 passages read." in filled.texts()
+    filled.scorer.gate.set()
+    assert filled.settle().payload()["state"] == "done"
+
+
+def test_changing_the_results_shown_runs_no_model(filled: Screen) -> None:
+    filled.open(q=QUESTION)
+    calls = (len(filled.encoder.calls), len(filled.scorer.calls))
+    filled.app.slider(key="results").set_value(3)
+    filled.app.run()
+    filled.settle()
+    assert len(filled.payload()["after"]["cards"]) == 3
+    assert (len(filled.encoder.calls), len(filled.scorer.calls)) == calls
+
+
+def test_changing_the_candidates_asks_the_same_question_again(filled: Screen) -> None:
+    filled.open(q=QUESTION)
+    filled.app.slider(key="candidates").set_value(20)
+    filled.app.run()
+    filled.settle()
+    assert len(filled.scorer.calls) == 2
+    assert filled.payload()["query"] == QUESTION
+
+
+def test_choosing_a_reranker_opens_it_and_asks_again(filled: Screen) -> None:
+    filled.open(q=QUESTION)
+    filled.app.selectbox(key="reranker").set_value("maxsim")
+    filled.app.run()
+    filled.settle()
+    assert filled.rerankers == [None, "maxsim"]
+    assert len(filled.scorer.calls) == 2
+
+
+def test_a_reranker_that_fails_is_never_shown_as_one_that_worked(filled: Screen) -> None:
+    filled.scorer.broken = True
+    filled.open(q=QUESTION)
+    data = filled.payload()
+    assert data["state"] == "failed"
+    assert data["after"]["cards"] == []
+    assert data["before"]["cards"][0]["movement"] is None
+    assert "Not reranked: the scores are not numbers. The bi-encoder's order stands." in filled.texts()
+    assert "best passage stood" not in filled.texts()
+
+
+def test_an_error_nobody_foresaw_is_a_sentence_too(filled: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_: object) -> None:
+        raise KeyError("logits")
+
+    monkeypatch.setattr(MoodyScorer, "score", explode)
+    filled.open(q=QUESTION)
+    assert filled.payload()["state"] == "failed"
+    assert "There is no second look." in filled.errors()
+    assert "KeyError" in filled.texts()
+
+
+def test_the_context_holds_the_passages_in_the_reranked_order(filled: Screen) -> None:
+    filled.open(q=QUESTION)
+    copied = filled.app.code[0].value
+    assert copied.startswith(f"Question: {QUESTION}\n\n[1] python")
+    assert TEXTS["python.txt"] in copied
+
+
+def test_an_empty_question_explains_instead_of_failing(filled: Screen) -> None:
+    filled.open().ask("   ")
+    assert not filled.errors()
+    assert filled.app.get("bidi_component") == []
+    assert "Ask a question in your own words." in filled.texts()
+
+
+def test_hostile_words_reach_the_page_as_they_are(screen: Screen, fill) -> None:
+    name = "$x$ :red[a] [b](c) <b>d _e_ `f` :smile: www.example.com -> g.txt"
+    title = name.removesuffix(".txt")
+    fill({name: "A snake <script>alert(1)</script> :red[x] $y$."}, screen.library, screen.encoder)
+    screen.open(q="snake")
+    passage = next(iter(screen.payload()["passages"].values()))
+    assert passage["title"] == title
+    assert (
+        "".join(part["text"] for part in passage["full"]) == "A snake <script>alert(1)</script> :red[x] $y$."
+    )
+    in_markdown = [
+        e.value for kind in ("markdown", "caption", "header", "subheader") for e in screen.app.get(kind)
+    ]
+    assert not any("smile" in value for value in in_markdown), in_markdown
+    assert any(element.value == title for element in screen.app.sidebar.text)

@@ -1,0 +1,62 @@
+"""Uploads: the client's names are shown and never used as paths."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from ingest.records import FileReport, FileStatus
+from ui.components import literal, timings_html
+from ui.uploads import keep, result_line
+
+
+class Dropped(io.BytesIO):
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(content)
+        self.name = name
+
+
+def test_files_of_one_name_are_kept_apart_and_removed_together() -> None:
+    sources, clean_up = keep(
+        [Dropped("a.txt", b"one"), Dropped("../a.txt", b"two"), Dropped("b.md", b"three")]
+    )
+    folder = sources[0].path.parent
+    assert [source.name for source in sources] == ["a.txt", "a (2).txt", "b.md"]
+    assert [source.path.read_bytes() for source in sources] == [b"one", b"two", b"three"]
+    assert {source.path.parent for source in sources} == {folder}
+    assert folder.stat().st_mode & 0o077 == 0
+    clean_up()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (
+            FileReport("a.pdf", FileStatus.INDEXED, "No text on page 2.", 14, 3, (2,)),
+            "✓ a.pdf: indexed, 14 passages, 3 pages. No text on page 2.",
+        ),
+        (FileReport("/x/a.md", FileStatus.INDEXED, chunks=1), "✓ a.md: indexed, 1 passage."),
+        (FileReport("a.md", FileStatus.UNCHANGED), "= a.md: unchanged, it is in the library already."),
+        (FileReport("b.md", FileStatus.DUPLICATE, "It is a.md."), "= b.md: a duplicate. It is a.md."),
+        (
+            FileReport("c.pdf", FileStatus.REFUSED, "c.pdf asks for a password."),
+            "! c.pdf asks for a password.",
+        ),
+    ],
+)
+def test_result_lines(report: FileReport, line: str) -> None:
+    assert result_line(report) == line
+
+
+def test_literal_leaves_plain_words_alone_and_escapes_the_rest() -> None:
+    assert literal("which snake kills") == "which snake kills"
+    assert literal("$a_b$") == "\\$a\\_b\\$"
+    assert ":red[" not in literal(":red[x]")
+
+
+def test_timings_escape_their_words() -> None:
+    html = timings_html([{"stage": "<b>", "ms": 1.0, "share": 1.0, "text": "1 ms"}], [])
+    assert "<b><" not in html
+    assert "&lt;b&gt;" in html

@@ -1,0 +1,63 @@
+"""What all sessions share: loaded models and open searchers, bounded, each loaded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ingest.encoder import Encoder
+from ingest.hub import Hub
+from ingest.library import Library
+from ingest.models import ResolvedModel
+from ingest.onnx_encoder import open_encoder
+from rerank.search import ModelChoice, Searcher, encoder_for, open_searcher
+from ui.settings import Settings
+
+# A loaded model is some hundred megabytes. Two libraries made with different encoders fit, and three
+# rerankers to compare.
+ENCODERS, SEARCHERS = 2, 3
+
+
+def open_library(settings: Settings) -> Library | None:
+    """The library, or ``None`` where there is none yet. Raises `LibraryError` where it cannot be used."""
+    return Library(settings.library) if Library.exists(settings.library) else None
+
+
+def encoder(settings: Settings, library: Library | None) -> Encoder:
+    """The encoder of the library, or the default one for a library to come; loaded once.
+
+    Raises `EncoderMismatchError`, `ModelError`.
+    """
+    made_with = library.manifest().identity if library else ""
+    model = _resolved(str(settings.library), made_with, settings.encoder, settings.allow_downloads)
+    return _encoder(model.spec.identity, str(model.folder), model)
+
+
+def searcher(settings: Settings, library: Library, reranker: str | None) -> Searcher:
+    """A searcher on the library with this reranker; opened once, and it follows the library's changes.
+
+    Raises `EncoderMismatchError`, `ModelError`.
+    """
+    return _searcher(
+        str(library.folder), library.manifest().identity, reranker, settings.allow_downloads,
+        encoder(settings, library),
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _resolved(folder: str, made_with: str, name: str | None, downloads: bool) -> ResolvedModel:
+    library = Library(Path(folder)) if made_with else None
+    return encoder_for(library, ModelChoice(name, None, downloads), Hub(downloads))
+
+
+@st.cache_resource(max_entries=ENCODERS, show_spinner=False)
+def _encoder(identity: str, folder: str, _model: ResolvedModel) -> Encoder:
+    return open_encoder(_model)
+
+
+@st.cache_resource(max_entries=SEARCHERS, show_spinner=False)
+def _searcher(
+    folder: str, made_with: str, reranker: str | None, downloads: bool, _encoder: Encoder
+) -> Searcher:
+    return open_searcher(Library(Path(folder)), ModelChoice(None, reranker, downloads), _encoder)

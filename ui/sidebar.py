@@ -1,0 +1,210 @@
+"""The side bar: files to add and how they ended, the library's documents, and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ingest.errors import SecondLookError
+from ingest.library import DocumentInfo, Library
+from ingest.readers import SUFFIXES
+from ingest.records import Stage
+from ingest.writer import writing
+from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, LATE_INTERACTION
+from ui import samples
+from ui.components import problem, quiet
+from ui.jobs import FileLine, IngestJob
+from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
+from ui.state import ALL_SAMPLES, CANDIDATES_KEY, FILTER_KEY, RERANKER_KEY, RESULTS_KEY, State
+from ui.uploads import Upload, extent, result_line, short_name
+from ui.words import count_of
+
+POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
+MOST_ROWS = 40  # documents listed at once: each row is widgets that every run has to make
+MOST_LINES = 8  # result lines before the list scrolls in a box of its own
+
+AUTOMATIC = "automatic"
+
+
+def add_files(state: State, usable: bool) -> Sequence[Upload]:
+    """The place to drop files, and how the last ones ended; files that were dropped just now."""
+    st.header("Library", anchor=False)
+    uploads = st.file_uploader(
+        "Drop files here to add them",
+        accept_multiple_files=True,
+        key=f"uploads-{state.uploader}",
+        disabled=state.ingesting or not usable,
+        help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason.",
+    )
+    if state.ingest is not None:
+        _ingest(state.ingest, state)
+    return uploads
+
+
+def _ingest(job: IngestJob, state: State) -> None:
+    """The progress of an ingest, looked at again and again while it runs; its result lines afterwards."""
+    running = not job.finished
+    st.fragment(_ingest_lines, run_every=POLL_SECONDS if running else None)(job, state, running)
+
+
+def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
+    if was_running and job.finished:
+        st.rerun()
+    lines = job.lines()
+    if was_running:
+        _progress(job, lines)
+    if job.failure:
+        problem("The files could not be added.", job.failure)
+    with st.container(height=260 if len(lines) > MOST_LINES else "content", gap="xsmall", key="line-results"):
+        for line in _worth_showing(lines):
+            st.text(result_line(line.report) if line.report else f"… {short_name(line.name)}: {line.doing}")
+    if was_running:
+        st.button("Cancel", on_click=job.cancel, disabled=job.cancelled, key="cancel-ingest")
+    else:
+        st.button("Clear this list", on_click=_clear, args=(state,), type="tertiary", key="clear-ingest")
+
+
+def _worth_showing(lines: Sequence[FileLine]) -> list[FileLine]:
+    """Files that have something to say first: those at work and those with a reason."""
+    if len(lines) <= MOST_LINES:
+        return list(lines)
+    return sorted(lines, key=lambda line: (line.doing == "waiting", not (line.report and line.report.reason)))
+
+
+def _progress(job: IngestJob, lines: Sequence[FileLine]) -> None:
+    done, at = sum(line.report is not None for line in lines), job.progress
+    if job.cancelled:
+        words = "Stopping; what is finished stays."
+    elif at is not None and at.stage is Stage.EMBEDDING and at.total:
+        words = f"{at.done} of {at.total} passages embedded, {at.rate:.0f} a second"
+    else:
+        words = f"{done} of {count_of(len(lines), 'file')} done"
+    st.progress(_share(job, done, len(lines)), text=words)
+
+
+def _share(job: IngestJob, done: int, files: int) -> float:
+    """How far an ingest is, 0 to 1: files read, with embedding as the larger part of the work."""
+    at = job.progress
+    if at is None or not files:
+        return 0.0
+    read = at.file / files
+    embedded = at.done / at.total if at.total else 0.0
+    return min(max(0.2 * read + 0.8 * embedded * read, done / files), 1.0)
+
+
+def _clear(state: State) -> None:
+    state.ingest = None
+
+
+def documents(library: Library, state: State) -> None:
+    """The documents of the library, the person's own first, each with a way to delete it."""
+    listed = library.documents()
+    own, ours = samples.split(listed)
+    passages = sum(document.chunks for document in listed)
+    quiet([f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}"], "library")
+    if state.problem:
+        problem("Nothing was deleted.", state.problem)
+    if state.said:
+        quiet([state.said], "said")
+    _rows(own, library, state)
+    if ours:
+        with st.expander(f"Sample documents: {len(ours)}", on_change="rerun", key="samples") as box:
+            if box.open:  # closed, it costs nothing
+                _remove_samples(ours, library, state)
+                _rows(ours, library, state)
+
+
+def _rows(documents: Sequence[DocumentInfo], library: Library, state: State) -> None:
+    if len(documents) > MOST_ROWS:
+        wanted = st.text_input("Find a document", key=f"{FILTER_KEY}-{documents[0].id}").casefold()
+        documents = [d for d in documents if wanted in f"{d.title} {d.path}".casefold()]
+    for document in documents[:MOST_ROWS]:
+        _row(document, library, state)
+    if len(documents) > MOST_ROWS:
+        quiet([f"and {len(documents) - MOST_ROWS} more; type a part of a title to find one"], "more")
+
+
+def _row(document: DocumentInfo, library: Library, state: State) -> None:
+    with st.container(key=f"document-{document.id}", gap=None):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.text(document.title or document.path, width="stretch")
+            if state.deleting != document.id:
+                st.button(
+                    "Delete", key=f"delete-{document.id}", type="tertiary", disabled=state.ingesting,
+                    on_click=_ask_to_delete, args=(state, document.id),
+                )  # fmt: skip
+        with st.container(key=f"extent-{document.id}"):
+            st.text(extent(document.chunks, document.pages))
+        if state.deleting == document.id:
+            _confirm(
+                f"Delete it with its {count_of(document.chunks, 'passage')}?", [document], library, state
+            )
+
+
+def _remove_samples(ours: Sequence[DocumentInfo], library: Library, state: State) -> None:
+    if state.deleting == ALL_SAMPLES:
+        _confirm(f"Remove all {len(ours)} sample documents?", ours, library, state)
+    else:
+        st.button(
+            "Remove the sample documents", key="remove-samples", disabled=state.ingesting,
+            on_click=_ask_to_delete, args=(state, ALL_SAMPLES),
+        )  # fmt: skip
+
+
+def _confirm(question: str, doomed: Sequence[DocumentInfo], library: Library, state: State) -> None:
+    st.text(question)
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Yes, delete", key="confirm-delete", type="primary",
+            on_click=_delete, args=(state, library, list(doomed)),
+        )  # fmt: skip
+        st.button("Keep", key="keep", on_click=_ask_to_delete, args=(state, None))
+
+
+def _ask_to_delete(state: State, what: str | None) -> None:
+    state.deleting, state.said, state.problem = what, "", ""
+
+
+def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> None:
+    """Take documents out; whatever happens, the page says it."""
+    state.deleting, state.problem = None, ""
+    try:
+        with writing(library) as writer:
+            writer.delete([document.id for document in doomed])
+    except SecondLookError as error:
+        state.problem = str(error)
+        return
+    what = doomed[0].title or doomed[0].path
+    state.said = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."
+
+
+def settings_panel(settings: Settings) -> None:
+    """How many candidates, how many results, and which reranker."""
+    st.header("Settings", anchor=False)
+    st.slider(
+        "Candidates", MIN_CANDIDATES, MAX_CANDIDATES, settings.candidates, step=10, key=CANDIDATES_KEY,
+        help="How many passages the first look hands to the second. Changing it runs the search again.",
+    )  # fmt: skip
+    st.slider(
+        "Results shown", MIN_RESULTS, MAX_RESULTS, settings.results, key=RESULTS_KEY,
+        help="How many places of both orders are shown. Changing it runs no model.",
+    )  # fmt: skip
+    st.selectbox(
+        "Reranker", _rerankers(settings), key=RERANKER_KEY, format_func=_reranker_words,
+        help="Automatic takes the configured cross-encoder where this machine has it, else the bundled one.",
+    )  # fmt: skip
+
+
+def _rerankers(settings: Settings) -> list[str]:
+    bundled = [BUNDLED_RERANKER] if (BUNDLED_FOLDER / "secondlook.json").is_file() else []
+    return [settings.reranker or AUTOMATIC, *bundled, LATE_INTERACTION]
+
+
+def _reranker_words(name: str) -> str:
+    ours = {
+        AUTOMATIC: "Automatic",
+        BUNDLED_RERANKER: "Bundled cross-encoder",
+        LATE_INTERACTION: "Late interaction",
+    }
+    return ours.get(name, name.rstrip("/").rsplit("/", 1)[-1])

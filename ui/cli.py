@@ -16,7 +16,7 @@ from ingest.command import add_ingest_arguments, run_ingest
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
 from rerank.search import DEFAULT_CANDIDATES
-from rerank.training.command import add_train_arguments, run_train
+from rerank.training.arguments import add_train_arguments
 from ui import commands
 from ui.settings import DEFAULT_RESULTS, Settings, from_environment
 
@@ -142,6 +142,8 @@ def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _train(parsed: argparse.Namespace, settings: Settings) -> int:
+    from rerank.training.command import run_train  # imports torch, which no other command should wait for
+
     return run_train(parsed)
 
 

@@ -14,7 +14,7 @@ import pytest
 from ingest.encoder import SentenceTransformerEncoder
 from ingest.hub import Hub
 from ingest.models import ResolvedModel, resolve_encoder
-from ingest.onnx_encoder import OnnxEncoder
+from ingest.onnx_encoder import OnnxEncoder, open_encoder
 
 TEXTS = [
     "A boa coils around its prey.", "", "Python is a language. " * 90, "Ein Kranich zieht. 鹤往南飞。", "bank"
@@ -115,3 +115,23 @@ def test_threads_share_one_encoder(model: ResolvedModel, cache: Path) -> None:
     for thread in threads:
         thread.join()
     assert all(got[n] == pytest.approx(expected[n], abs=2e-5) for n in expected)
+
+
+def test_an_encoder_in_a_folder_works_with_the_prefixes_it_names(model: ResolvedModel, tmp_path: Path) -> None:
+    """E5's way: a model of its own, loaded by its folder, reads "query: " and "passage: " before the text."""
+    import json
+    import shutil
+
+    from sentence_transformers import SentenceTransformer
+
+    folder = tmp_path / "e5-tiny"
+    shutil.copytree(model.folder, folder)
+    settings = json.loads((folder / "config_sentence_transformers.json").read_text())
+    settings["prompts"] = {"query": "query: ", "document": "passage: "}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    encoder = open_encoder(resolve_encoder(str(folder), Hub(allow_downloads=False)), tmp_path / "graphs")
+    plain = SentenceTransformer(str(model.folder))
+    expected = plain.encode(["query: a boa", "passage: a boa", "a boa"], normalize_embeddings=True)
+    assert encoder.encode_query("a boa") == pytest.approx(expected[0], abs=2e-5)
+    assert encoder.encode_passages(["a boa"])[0] == pytest.approx(expected[1], abs=2e-5)
+    assert np.abs(expected[0] - expected[2]).max() > 1e-3, "the prefixes make no difference: the test shows nothing"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
@@ -16,6 +17,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from sentence_transformers import CrossEncoder
 from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from rerank.training.model import model_tokenizer
 
 OPSET = 17
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -78,18 +82,18 @@ def export_int8(model: CrossEncoder, path: Path, reduce_range: bool = True) -> N
 
 def export_fp32(model: CrossEncoder, path: Path, int8_embeddings: bool = False) -> None:
     """Writes ``model`` as ONNX in fp32, token embeddings in int8 if asked; dynamic batch and length."""
-    transformer = model[0].model
+    transformer = cast(PreTrainedModel, model[0].model)
     table = transformer.get_input_embeddings()
     if int8_embeddings:
-        transformer.set_input_embeddings(RowwiseInt8Embedding(table.weight))
-    ids = torch.tensor([[101, 2054, 102, 2023, 2003, 102], [101, 2054, 102, 2023, 102, 0]])
-    types = torch.tensor([[0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0]])
+        transformer.set_input_embeddings(RowwiseInt8Embedding(cast(Tensor, table.weight)))
+    example = model_tokenizer(model)(["of what", "of"], ["it is this", "it"], padding=True, return_tensors="pt",
+                              return_token_type_ids=True)  # fmt: skip
     axes = {0: "batch", 1: "length"}
     try:
         with torch.no_grad():
             torch.onnx.export(
                 LogitModule(model),
-                (ids, (ids != 0).long(), types),
+                tuple(example[name] for name in INPUTS),
                 str(path),
                 input_names=list(INPUTS),
                 output_names=["logits"],

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
+
+# Graphs and notes that the code keeps for a user go to a folder of this run, for its child processes too.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="second-look-tests-")
 
 import pytest
 

@@ -22,6 +22,7 @@ from ingest.pipeline import ingest, rebuild, walk
 from ingest.writer import writing
 from rerank.models import DEFAULT_RERANKER, RERANKERS, resolve_reranker
 from rerank.records import RankedHit, SearchResult
+from rerank.scorers.engine import engine_of
 from rerank.search import encoder_for, open_searcher
 from retrieval.records import Candidate
 from ui.settings import ROOT, SAMPLE, Settings
@@ -186,6 +187,7 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
         print(
             f"    revision {row['revision']}, licence {row['licence']}, {row['languages']}, {row['max_length']} tokens"
         )
+        print(f"    runs on {row['engine']}")
         for attempt in row["tried"]:
             print(f"    tried before: {attempt}")
     return 0
@@ -198,7 +200,17 @@ def _model_row(use: str, model: ResolvedModel) -> dict[str, Any]:
         "folder": str(model.folder), "megabytes": round(model.size_bytes / 1e6, 1), "revision": spec.revision,
         "licence": spec.licence, "languages": spec.languages, "max_length": spec.max_length, "dim": spec.dim,
         "query_prefix": spec.query_prefix, "passage_prefix": spec.passage_prefix, "tried": list(model.tried),
+        "engine": _engine(model),
     }  # fmt: skip
+
+
+def _engine(model: ResolvedModel) -> str:
+    """What runs the model here, as far as that was settled by running it once."""
+    if model.spec.architecture == "onnx-cross-encoder":
+        return "onnxruntime int8"
+    if model.spec.architecture == "cross-encoder":
+        return str(engine_of(model) or "chosen at the first search")
+    return "onnxruntime fp32" if model.spec.architecture == "bi-encoder" else "torch"
 
 
 def prefetch(hub: Hub) -> int:

@@ -12,7 +12,7 @@ __all__ = ["Scorer", "Scores", "open_scorer"]
 
 # architecture → where it is made; imported when it is used, because torch takes seconds to import.
 _KINDS = {
-    "cross-encoder": "rerank.scorers.cross_encoder:CrossEncoderScorer",
+    "cross-encoder": "rerank.scorers.engine:open_cross_encoder",
     "onnx-cross-encoder": "rerank.scorers.onnx_cross_encoder:OnnxCrossEncoderScorer",
     "late-interaction": "rerank.scorers.late_interaction:LateInteractionScorer",
 }

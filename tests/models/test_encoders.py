@@ -117,7 +117,9 @@ def test_threads_share_one_encoder(model: ResolvedModel, cache: Path) -> None:
     assert all(got[n] == pytest.approx(expected[n], abs=2e-5) for n in expected)
 
 
-def test_an_encoder_in_a_folder_works_with_the_prefixes_it_names(model: ResolvedModel, tmp_path: Path) -> None:
+def test_an_encoder_in_a_folder_works_with_the_prefixes_it_names(
+    model: ResolvedModel, tmp_path: Path
+) -> None:
     """E5's way: a model of its own, loaded by its folder, reads "query: " and "passage: " before the text."""
     import json
     import shutil
@@ -134,4 +136,6 @@ def test_an_encoder_in_a_folder_works_with_the_prefixes_it_names(model: Resolved
     expected = plain.encode(["query: a boa", "passage: a boa", "a boa"], normalize_embeddings=True)
     assert encoder.encode_query("a boa") == pytest.approx(expected[0], abs=2e-5)
     assert encoder.encode_passages(["a boa"])[0] == pytest.approx(expected[1], abs=2e-5)
-    assert np.abs(expected[0] - expected[2]).max() > 1e-3, "the prefixes make no difference: the test shows nothing"
+    assert np.abs(expected[0] - expected[2]).max() > 1e-3, (
+        "the prefixes make no difference: the test shows nothing"
+    )

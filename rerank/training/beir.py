@@ -1,0 +1,115 @@
+"""Labelled folders in BEIR's layout, read for training: corpus.jsonl, queries.jsonl, qrels/<split>.tsv."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.errors import DamagedFileError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document of a labelled folder."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query with its graded documents: ``{document id: grade ≥ 1}``; never without any."""
+
+    id: str
+    text: str
+    grades: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSet:
+    """One folder: its documents by id and its queries in file order. ``licence`` is "" where unsaid."""
+
+    name: str
+    documents: dict[str, Entry]
+    queries: tuple[Query, ...]
+    sha256: str
+    licence: str = ""
+
+
+def read_labelled_set(folder: Path) -> LabelledSet:
+    """Reads ``folder``; all files of ``qrels/`` count together, grades below 1 are left out.
+
+    Raises ``UsageError`` where the folder is not in BEIR's layout or has no usable query, and
+    ``DamagedFileError`` where a line cannot be parsed.
+    """
+    corpus, queries, qrels = folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels"
+    if not (corpus.is_file() and queries.is_file() and qrels.is_dir()):
+        raise UsageError(
+            f"{folder} is not a labelled set: it needs corpus.jsonl, queries.jsonl and a folder qrels "
+            "with at least one .tsv file (BEIR's layout)."
+        )
+    documents = {
+        str(row["_id"]): Entry(str(row.get("title") or ""), str(row["text"])) for row in _rows(corpus, "text")
+    }
+    grades = _read_grades(sorted(qrels.glob("*.tsv")), documents)
+    found = tuple(
+        Query(str(row["_id"]), str(row["text"]), grades[str(row["_id"])])
+        for row in _rows(queries, "text")
+        if str(row["_id"]) in grades
+    )
+    if not found:
+        raise UsageError(f"{folder} has no query with a relevant document of its corpus, so nothing can be learnt.")
+    return LabelledSet(folder.name, documents, found, _hash_files(folder), _licence(folder))
+
+
+def _rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
+    """Objects of a JSONL file, each with ``_id`` and ``fields``."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DamagedFileError(f"Line {number} of {path} is not JSON: {error}.") from error
+            if not isinstance(row, dict) or any(name not in row for name in ("_id", *fields)):
+                raise DamagedFileError(f"Line {number} of {path} needs the fields _id, {', '.join(fields)}.")
+            yield row
+
+
+def _read_grades(paths: list[Path], documents: dict[str, Entry]) -> dict[str, dict[str, int]]:
+    """``{query id: {document id: grade}}`` of all ``paths``, relevant ones of known documents only."""
+    grades: dict[str, dict[str, int]] = {}
+    for path in paths:
+        with path.open(encoding="utf-8", newline="") as lines:
+            for number, row in enumerate(csv.reader(lines, delimiter="\t"), 1):
+                if not row or (number == 1 and row[0] == "query-id"):
+                    continue
+                try:
+                    query, document, grade = row[0], row[1], int(row[2])
+                except (IndexError, ValueError) as error:
+                    raise DamagedFileError(
+                        f"Line {number} of {path} is not 'query-id, corpus-id, score' with tabs between."
+                    ) from error
+                if grade >= 1 and document in documents:
+                    grades.setdefault(query, {})[document] = grade
+    return grades
+
+
+def _hash_files(folder: Path) -> str:
+    """SHA-256 over the bytes of the folder's files, in a fixed order."""
+    state = hashlib.sha256()
+    for path in (folder / "corpus.jsonl", folder / "queries.jsonl", *sorted((folder / "qrels").glob("*.tsv"))):
+        state.update(path.read_bytes())
+    return state.hexdigest()
+
+
+def _licence(folder: Path) -> str:
+    """What ``source.json`` beside the corpus says the licence is; "" without such a file."""
+    path = folder / "source.json"
+    return str(json.loads(path.read_text(encoding="utf-8")).get("licence", "")) if path.is_file() else ""

@@ -1,0 +1,183 @@
+"""``secondlook train``: labelled folders in, a reranker and an honest report on it out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ingest.encoder import SentenceTransformerEncoder
+from ingest.errors import CancelledError, UsageError
+from ingest.hub import Hub
+from ingest.models import BUNDLED_ENCODER, find_in_hub, resolve_encoder
+from rerank.training.arguments import add_train_arguments
+from rerank.training.beir import LabelledSet, read_labelled_set
+from rerank.training.embedding import CachedEncoder
+from rerank.training.loop import Progress, Schedule, Trainer
+from rerank.training.model import load_base
+from rerank.training.preparation import Plan, prepare_data
+from rerank.training.sampling import Mixture, Sampler
+
+__all__ = ["add_train_arguments", "run_train"]
+
+Say = Callable[[str], None]
+SEPARATE_RUN = "resume it with the same command"
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Runs the command; returns 0. Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C."""
+    _check(args)
+    torch.manual_seed(args.seed)
+    random.seed(args.seed)
+    np.random.seed(args.seed)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    with _stop_on_interrupt() as stopped:
+        report = _train(args, stopped, _speak)
+    if args.json:
+        sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    return 0
+
+
+def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
+    """Everything between the arguments and the report."""
+    sets = _licensed([read_labelled_set(folder) for folder in args.datasets], args.data_licence)
+    encoder = _encoder(args, say)
+    plan = Plan(
+        seed=args.seed, held_out_share=args.held_out, limits=_limits(args.limit, sets),
+        validation=args.validation_queries, gate=args.gate_queries,
+    )  # fmt: skip
+    prepared = prepare_data(sets, encoder, plan, say)
+    mixture = Mixture(groups=args.questions, hard=args.negatives, short_steps=args.short)
+    sampler = Sampler(prepared.sources, mixture, args.seed)
+    steps = args.steps or max(1, round(args.epochs * len(sampler) / args.questions))
+    warmup = args.warmup or min(100, max(1, steps // 10))
+    schedule = Schedule(
+        steps, args.rate, warmup, max_length=args.max_length, validate_every=args.validate_every
+    )
+    base = _base_folder(args.base)
+    model = load_base(base, args.max_length, args.device)
+    trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / ".training")
+    say(f"{len(sampler)} training queries, {steps} steps of {args.questions}; starting at step {trainer.step}")
+    if not trainer.run(stopped, _reporter(say)):
+        raise CancelledError(f"Stopped at step {trainer.step} of {steps}; to go on, {SEPARATE_RUN}.")
+    from rerank.training.finish import Job, finish
+
+    settings = {"schedule": asdict(schedule), "mixture": asdict(mixture), "plan": asdict(plan)}
+    job = Job(
+        args.output, args.name or args.output.resolve().name, args.base, base, encoder.name, args.max_length,
+        args.licence, args.seed, args.threads, settings,
+    )  # fmt: skip
+    return finish(trainer, model, prepared.validation, prepared.gate, sets, job, say)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises ``UsageError`` for numbers out of range."""
+    for name in ("questions", "negatives", "validate_every", "validation_queries", "gate_queries"):
+        if getattr(args, name) < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; it has to be 1 or more.")
+    if args.steps < 0 or args.warmup < 0 or args.epochs <= 0 or args.rate <= 0:
+        raise UsageError("--steps, --warmup, --epochs and --rate have to be above 0.")
+    if not 0 <= args.short <= 1 or not 0 < args.held_out < 1:
+        raise UsageError("--short is a share from 0 to 1 and --held-out one between 0 and 1.")
+    if not 32 <= args.max_length <= 512:
+        raise UsageError(f"--max-length is {args.max_length}; it has to be between 32 and 512 tokens.")
+
+
+def _limits(given: list[str], sets: list[LabelledSet]) -> dict[str, int]:
+    """``["medquad=4500"]`` → ``{"medquad": 4500}``."""
+    known, limits = {labelled.name for labelled in sets}, dict[str, int]()
+    for item in given:
+        name, _, number = item.partition("=")
+        if name not in known or not number.isdigit() or int(number) < 1:
+            raise UsageError(f"--limit {item} is not SET=N with one of the sets {', '.join(sorted(known))}.")
+        limits[name] = int(number)
+    return limits
+
+
+def _licensed(sets: list[LabelledSet], given: list[str]) -> list[LabelledSet]:
+    """The sets with the licences ``["medquad=CC BY 4.0"]``; those not named keep what their folder says."""
+    licences = dict(item.partition("=")[::2] for item in given)
+    unknown = sorted(set(licences) - {labelled.name for labelled in sets})
+    if unknown:
+        raise UsageError(f"--data-licence names {', '.join(unknown)}, which is none of the sets given.")
+    return [replace(labelled, licence=licences.get(labelled.name, labelled.licence)) for labelled in sets]
+
+
+def _encoder(args: argparse.Namespace, say: Say) -> CachedEncoder:
+    resolved = resolve_encoder(args.encoder, Hub())
+    say(f"bi-encoder {resolved.name}, from {resolved.source}")
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{done} texts embedded ")
+
+    vectors = args.output / ".training" / "vectors"
+    return CachedEncoder(SentenceTransformerEncoder(resolved, args.device), vectors, count)
+
+
+def _base_folder(name: str) -> Path:
+    """The folder of the model to start from."""
+    if Path(name).is_dir():
+        return Path(name)
+    if name == BUNDLED_ENCODER:
+        return resolve_encoder(name, Hub()).folder
+    return find_in_hub(name, None, Hub())[0]
+
+
+def _reporter(say: Say) -> Callable[[Progress], None]:
+    """Says every fiftieth step and every validation."""
+
+    def report(progress: Progress) -> None:
+        if progress.measured is not None:
+            found = progress.measured
+            say(
+                f"step {progress.step}: held-out nDCG@10 bi-encoder {found.bi_encoder['mean']:.3f}, "
+                f"model {found.cross_encoder['mean']:.3f}, both {found.mixed['mean']:.3f} "
+                f"(cosine × {found.bi_weight:g})"
+            )
+        elif progress.loss is not None and (progress.step % 50 == 0 or progress.step <= 3):
+            say(
+                f"step {progress.step}/{progress.steps}: loss {progress.loss:.3f}, "
+                f"{progress.pairs_per_second:.1f} pairs/s, {progress.seconds_left / 60:.0f} min left"
+            )
+
+    return report
+
+
+def _speak(message: str) -> None:
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C (or SIGTERM) sets a flag that the loop looks at between steps; a second one ends at once."""
+    asked = threading.Event()
+
+    def ask(*_: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        _speak("Stopping after this step; what was learnt is kept.")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

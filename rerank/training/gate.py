@@ -1,0 +1,94 @@
+"""The gate: is the new model better than what it started from, on queries that nobody chose by?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerank.training.evaluate import Case, case_ndcg, mean_by_set, paired_randomisation
+
+SIGNIFICANT = 0.05
+MAX_NEWTON_STEPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """nDCG@10 before and after by set with their "mean", and the p of the difference of the means."""
+
+    before: dict[str, float]
+    after: dict[str, float]
+    cross_encoder_alone: dict[str, float]
+    queries: int
+    candidates: int
+    p: float
+
+    @property
+    def gain(self) -> float:
+        """Difference of the means."""
+        return self.after["mean"] - self.before["mean"]
+
+    @property
+    def better(self) -> bool:
+        """Whether the gain is one, and not chance."""
+        return self.gain > 0 and self.p < SIGNIFICANT
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for people."""
+        figures = (
+            f"held-out nDCG@10 {self.before['mean']:.3f} → {self.after['mean']:.3f} "
+            f"({self.gain:+.3f}, p = {self.p:.4f}, {self.queries} queries)"
+        )
+        if self.better:
+            return f"Better than what it started from: {figures}."
+        return f"Not better than what it started from: {figures}. Do not use it in its place."
+
+
+def judge(
+    cases: Sequence[Case],
+    base: Sequence[NDArray[np.float32]],
+    logits: Sequence[NDArray[np.float32]],
+    bi_weight: float,
+    seed: int,
+) -> Verdict:
+    """Compare the order by ``logits`` + ``bi_weight`` · cosine with the order by ``base``, case by case."""
+    before = [case_ndcg(case, row) for case, row in zip(cases, base, strict=True)]
+    after = [case_ndcg(c, row + bi_weight * c.cosines) for c, row in zip(cases, logits, strict=True)]
+    alone = [case_ndcg(case, row) for case, row in zip(cases, logits, strict=True)]
+    return Verdict(
+        mean_by_set(cases, before),
+        mean_by_set(cases, after),
+        mean_by_set(cases, alone),
+        len(cases),
+        max(len(case.passages) for case in cases),
+        paired_randomisation(before, after, seed),
+    )
+
+
+def fit_relevance(logits: NDArray[np.floating], relevant: NDArray[np.bool_]) -> tuple[float, float]:
+    """Scale and shift (both finite) with which sigmoid(scale · logit + shift) is the share of relevant ones.
+
+    Logistic regression by Newton's method on ``logits`` (n,), with Platt's softened targets, so that
+    separable data do not push the scale to infinity. Without both kinds of label it is (1.0, 0.0).
+    """
+    positives = int(relevant.sum())
+    negatives = len(relevant) - positives
+    if not positives or not negatives:
+        return 1.0, 0.0
+    target = np.where(relevant, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    spread = float(logits.std()) or 1.0
+    design = np.stack([(logits - logits.mean()) / spread, np.ones(len(logits))], axis=1)
+    weights = np.zeros(2)
+    for _ in range(MAX_NEWTON_STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        gradient = design.T @ (chance - target)
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-6 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights -= np.clip(step, -5, 5)
+        if np.abs(step).max() < 1e-8:
+            break
+    scale = float(weights[0] / spread)
+    return scale, float(weights[1] - scale * logits.mean())

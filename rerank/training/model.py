@@ -1,0 +1,142 @@
+"""The model under training: a cross-encoder of sentence-transformers, whatever it starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from sentence_transformers import CrossEncoder
+from sentence_transformers.base.modules import Transformer
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from ingest.errors import ModelNotFoundError, UsageError
+from rerank.training.head import SegmentCosineHead
+
+MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+ROWS_TOGETHER = 10
+HEAD_FOLDER = "1_SegmentCosineHead"  # as sentence-transformers names the second module
+
+
+def load_base(folder: Path, max_length: int, device: str = "cpu") -> CrossEncoder:
+    """The cross-encoder to train, from ``folder``.
+
+    A folder of ours is taken up again, any other cross-encoder keeps its own head, and a bi-encoder (or
+    a bare transformer) gets a ``SegmentCosineHead`` that starts where the bi-encoder is.
+    Raises ``ModelNotFoundError`` where there is no model in ``folder``, and ``UsageError`` where it is of a
+    kind that does not tell query and passage apart by segment (BERT, MiniLM, ELECTRA do; RoBERTa does not).
+    """
+    config = folder / "config.json"
+    if not config.is_file():
+        raise ModelNotFoundError(f"{folder} holds no model (config.json is missing); name another base model.")
+    if json.loads(config.read_text(encoding="utf-8")).get("type_vocab_size", 0) < 2:
+        raise UsageError(
+            f"The model in {folder} has no segment ids, which tell query and passage apart; "
+            "choose a base of the BERT kind, such as MiniLM."
+        )
+    if (folder / HEAD_FOLDER / "config.json").is_file():
+        return _ours(folder, max_length, device)
+    if has_own_head(folder):
+        ranker: CrossEncoder = CrossEncoder(
+            str(folder), max_length=max_length, device=device, num_labels=1, local_files_only=True
+        )
+        return ranker
+    transformer = _transformer(folder, max_length)
+    transformer.model.config.num_labels = 1  # what sentence-transformers shapes its answers by
+    separator = model_tokenizer(transformer).sep_token_id
+    return _joined(transformer, SegmentCosineHead(transformer.get_embedding_dimension(), separator), device)
+
+
+def has_own_head(folder: Path) -> bool:
+    """Whether ``folder`` holds a cross-encoder, so something that ranks by itself before any training."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    classifies = (config.get("architectures") or [""])[0].endswith("ForSequenceClassification")
+    return classifies or (folder / HEAD_FOLDER / "config.json").is_file()
+
+
+def _ours(folder: Path, max_length: int, device: str) -> CrossEncoder:
+    head = SegmentCosineHead.load(str(folder), subfolder=HEAD_FOLDER, local_files_only=True)
+    return _joined(_transformer(folder, max_length), head, device)
+
+
+def _joined(transformer: Transformer, head: SegmentCosineHead, device: str) -> CrossEncoder:
+    model: CrossEncoder = CrossEncoder(
+        modules=[transformer, head], device=device, activation_fn=nn.Identity()
+    )
+    return model
+
+
+def model_tokenizer(model: Transformer | CrossEncoder) -> PreTrainedTokenizerBase:
+    """The text tokenizer of ``model``; raises ``ModelNotFoundError`` where it came without one."""
+    tokenizer = model.tokenizer
+    if tokenizer is None:
+        raise ModelNotFoundError("The base model has no tokenizer; name another base model.")
+    found: PreTrainedTokenizerBase = tokenizer
+    return found
+
+
+def _transformer(folder: Path, max_length: int) -> Transformer:
+    # Eager attention: on CPU its backward pass is a third faster than the fused one at these lengths.
+    transformer: Transformer = Transformer(
+        str(folder),
+        max_seq_length=max_length,
+        model_kwargs={"attn_implementation": "eager", "local_files_only": True},
+        processor_kwargs={"local_files_only": True},
+        config_kwargs={"local_files_only": True},
+    )
+    return transformer
+
+
+def prepare(model: CrossEncoder) -> list[tuple[str, nn.Parameter]]:
+    """Switches dropout off, freezes the token embeddings, and returns what is left to train.
+
+    Dropout costs time and buys nothing in so short a run; without it a step is a function of the
+    weights and its pairs alone, so that a resumed run is the same run. Embeddings are two thirds of
+    the parameters, and words that the labels never show must not drift away from those they do.
+    """
+    model.eval()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = ".embeddings." not in name
+    return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+
+
+def score_pairs(model: CrossEncoder, pairs: Sequence[tuple[str, str]], max_length: int) -> Tensor:
+    """Logits (n,) of (query, passage) ``pairs``, in their order; the passage alone is truncated.
+
+    Pairs of like length run together, which halves the work spent on padding in a step of mixed sets.
+    """
+    tokenizer = model_tokenizer(model)
+    encoded = tokenizer(
+        [query for query, _ in pairs],
+        [passage for _, passage in pairs],
+        truncation="only_second",
+        max_length=max_length,
+        return_token_type_ids=True,
+    )
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    order = sorted(range(len(pairs)), key=lambda row: (-lengths[row], row))
+    parts = []
+    for start in range(0, len(order), ROWS_TOGETHER):
+        rows = order[start : start + ROWS_TOGETHER]
+        batch = {name: [encoded[name][row] for row in rows] for name in MODEL_INPUTS}
+        features = tokenizer.pad(batch, return_tensors="pt")
+        outputs = model({name: features[name].to(model.device) for name in MODEL_INPUTS})
+        parts.append(outputs["scores"].float().reshape(-1))
+    back = torch.empty(len(order), dtype=torch.long)
+    back[torch.tensor(order)] = torch.arange(len(order))
+    return torch.cat(parts)[back.to(model.device)]
+
+
+def has_fast_bfloat16(device: str) -> bool:
+    """Whether mixed precision pays: on CUDA always, on a CPU where it multiplies bfloat16 by itself."""
+    if device.startswith("cuda"):
+        return True
+    return device == "cpu" and bool(torch.backends.cpu.get_cpu_capability() and _cpu_flag("avx512_bf16"))
+
+
+def _cpu_flag(flag: str) -> bool:
+    """Whether Linux names ``flag`` among the processor's; false elsewhere."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and flag in info.read_text(encoding="utf-8", errors="replace").split()

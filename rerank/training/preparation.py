@@ -1,0 +1,89 @@
+"""From labelled folders to what training needs: mined queries, cases to choose by, cases to judge by."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ingest.errors import UsageError
+from rerank.training.beir import LabelledSet, Query
+from rerank.training.evaluate import Case, build_cases
+from rerank.training.mining import TextEncoder, mine, title_queries
+from rerank.training.sampling import Source, word_rarity
+from rerank.training.split import Split, limited, split_by_document
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of each set is used for what. Counts are of queries unless said otherwise.
+
+    ``validation`` and ``gate`` are totals, dealt over the sets in proportion to their queries; ``limits``
+    caps sets by name.
+    """
+
+    seed: int = 0
+    held_out_share: float = 0.1
+    limits: Mapping[str, int] = field(default_factory=dict)
+    negatives: int = 30
+    title_share: float = 0.25
+    validation: int = 160
+    validation_candidates: int = 20
+    gate: int = 400
+    gate_candidates: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that is decided before the first step. ``gate`` and ``validation`` share no query."""
+
+    sources: tuple[Source, ...]
+    validation: tuple[Case, ...]
+    gate: tuple[Case, ...]
+
+
+def prepare_data(
+    sets: Sequence[LabelledSet], encoder: TextEncoder, plan: Plan, say: Callable[[str], None]
+) -> Prepared:
+    """Splits, mines and builds cases for every set; ``say`` hears a line a set.
+
+    Raises ``UsageError`` where no set leaves both something to learn and something to judge by.
+    """
+    sources, validation, gate = [], list[Case](), list[Case]()
+    used = [limited(found, plan.limits.get(found.name, 0), plan.seed) for found in sets]
+    total = sum(len(labelled.queries) for labelled in used)
+    for labelled in used:
+        split = split_by_document(labelled, plan.held_out_share, plan.seed)
+        source = _mine_source(labelled, split, encoder, plan)
+        chosen, judged = _held_out(split.held_out, plan, len(labelled.queries) / total)
+        validation += build_cases(labelled, chosen, encoder, plan.validation_candidates)
+        gate += build_cases(labelled, judged, encoder, plan.gate_candidates)
+        if source.mined:
+            sources.append(source)
+        say(
+            f"{labelled.name}: {len(source.mined)} training queries, {len(chosen)} held out to choose by, "
+            f"{len(judged)} to judge by"
+        )
+    if not sources or not validation or not gate:
+        raise UsageError(
+            "There is too little to train on: at least one set needs several queries whose documents differ, "
+            "so that some can be held out."
+        )
+    return Prepared(tuple(sources), tuple(validation), tuple(gate))
+
+
+def _mine_source(labelled: LabelledSet, split: Split, encoder: TextEncoder, plan: Plan) -> Source:
+    """The training side of a set: its questions, and titles as queries beside them."""
+    allowed = frozenset(labelled.documents) - split.held_out_documents
+    titles = title_queries(labelled, allowed, int(plan.title_share * len(split.train)), plan.seed)
+    mined = mine(labelled, (*split.train, *titles), allowed, encoder, plan.negatives)
+    pool = tuple(sorted(allowed))
+    return Source(labelled, tuple(mined), pool, word_rarity(labelled, pool))
+
+
+def _held_out(queries: Sequence[Query], plan: Plan, share: float) -> tuple[list[Query], list[Query]]:
+    """Queries to choose by (at most half of the held-out ones) and queries to judge by."""
+    drawn = list(queries)
+    random.Random(f"{plan.seed}:held out").shuffle(drawn)
+    choose = min(max(1, round(share * plan.validation)), len(drawn) // 2)
+    return drawn[:choose], drawn[choose : choose + max(1, round(share * plan.gate))]

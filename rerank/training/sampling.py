@@ -1,0 +1,112 @@
+"""Which pairs a step sees: a function of the seed and the step's number, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rerank.training.beir import LabelledSet
+from rerank.training.mining import Mined, opening
+from rerank.training.windows import best_chunk, best_window, keyword_query, words
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How training pairs are made.
+
+    Shares are in [0, 1]: of steps on short windows (the others see chunks), of questions reduced to
+    keywords, of passages that lose their title. A group is one positive, ``hard`` mined negatives and
+    ``easy`` random ones.
+    """
+
+    groups: int = 8
+    hard: int = 3
+    easy: int = 1
+    short_steps: float = 0.7
+    keywords: float = 0.25
+    untitled: float = 0.3
+    short_words: int = 60
+    chunk_words: tuple[int, int] = (70, 160)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A labelled set with what was mined from it, and how rare each of its words is (log N/df)."""
+
+    labelled: LabelledSet
+    mined: tuple[Mined, ...]
+    pool: tuple[str, ...]
+    rarity: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A query with its passages, the positive first."""
+
+    query: str
+    passages: tuple[str, ...]
+
+
+def word_rarity(labelled: LabelledSet, pool: Sequence[str]) -> dict[str, float]:
+    """Inverse document frequency over the openings of ``pool``."""
+    counts = Counter(word for name in pool for word in set(words(opening(labelled.documents[name]))))
+    return {word: math.log((1 + len(pool)) / count) for word, count in counts.items()}
+
+
+class Sampler:
+    """Deals groups: every mined query once an epoch, in an order that the seed decides."""
+
+    def __init__(self, sources: Sequence[Source], mixture: Mixture, seed: int) -> None:
+        """Prepare dealing over all ``sources``; raises ``ValueError`` where nothing was mined."""
+        self._sources = tuple(sources)
+        self._mixture, self._seed = mixture, seed
+        self._cards = [(s, q) for s, source in enumerate(sources) for q in range(len(source.mined))]
+        if not self._cards:
+            raise ValueError("no training query has both a positive and a negative")
+        self._epoch, self._order = -1, list[int]()
+
+    def __len__(self) -> int:
+        """Training queries, so groups an epoch."""
+        return len(self._cards)
+
+    def step(self, number: int) -> list[Group]:
+        """The groups of step ``number`` (from 0)."""
+        short = random.Random(f"{self._seed}:{number}").random() < self._mixture.short_steps
+        first = number * self._mixture.groups
+        return [self._deal(card, short) for card in range(first, first + self._mixture.groups)]
+
+    def _deal(self, number: int, short: bool) -> Group:
+        epoch, place = divmod(number, len(self._cards))
+        if epoch != self._epoch:
+            self._order = list(range(len(self._cards)))
+            random.Random(f"{self._seed}:epoch {epoch}").shuffle(self._order)
+            self._epoch = epoch
+        source_index, query_index = self._cards[self._order[place]]
+        source = self._sources[source_index]
+        return self._group(source, source.mined[query_index], short, random.Random(f"{self._seed}:group {number}"))
+
+    def _group(self, source: Source, mined: Mined, short: bool, dice: random.Random) -> Group:
+        mixture = self._mixture
+        names = [dice.choice(mined.positives)]
+        names += dice.sample(mined.negatives, min(mixture.hard, len(mined.negatives)))
+        known = set(mined.positives)
+        while len(names) < 1 + mixture.hard + mixture.easy:
+            name = dice.choice(source.pool)
+            if name not in known:
+                names.append(name)
+        untitled = dice.random() < (0.85 if mined.is_title else mixture.untitled)
+        limit = mixture.short_words if short else dice.randint(*mixture.chunk_words)
+        size = dice.randint(1, 3)
+        passages = []
+        for name in names:
+            entry = source.labelled.documents[name]
+            if short:
+                text = best_window(mined.text, entry.text, size, limit, source.rarity)
+            else:
+                text = best_chunk(mined.text, entry.text, limit, source.rarity)
+            passages.append(text if untitled or not entry.title else f"{entry.title}\n{text}")
+        asked = keyword_query(mined.text) if dice.random() < mixture.keywords else mined.text
+        return Group(asked, tuple(passages))

@@ -1,0 +1,145 @@
+"""What training is fed: the split, the miner, the sampler, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.errors import DamagedFileError, UsageError
+from rerank.training.beir import Entry, LabelledSet, Query, read_labelled_set
+from rerank.training.mining import NEAR_DUPLICATE, mine, opening, title_queries
+from rerank.training.preparation import Plan, prepare_data
+from rerank.training.sampling import Mixture, Sampler
+from rerank.training.split import split_by_document
+from rerank.training.windows import best_window, keyword_query
+from tests.rerank.training_parts import HashEncoder, write_set
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> LabelledSet:
+    return read_labelled_set(write_set(tmp_path / "facts"))
+
+
+def test_the_held_out_side_shares_no_document_and_no_title_with_training(labelled: LabelledSet) -> None:
+    split = split_by_document(labelled, 0.25, seed=3)
+    trained = {name for query in split.train for name in query.grades}
+    held = {name for query in split.held_out for name in query.grades}
+    titles = [{labelled.documents[name].title for name in side} for side in (trained, held)]
+    assert len(split.train) + len(split.held_out) == len(labelled.queries)
+    assert held <= split.held_out_documents
+    assert not trained & split.held_out_documents
+    assert not titles[0] & titles[1]
+
+
+def test_queries_that_share_a_document_are_never_cut_apart(labelled: LabelledSet) -> None:
+    chain = Query("chain", "what of both", {"python-colour": 1, "apple-price": 1})
+    for seed in range(8):
+        split = split_by_document(replace(labelled, queries=(*labelled.queries, chain)), 0.3, seed)
+        assert ("python-colour" in split.held_out_documents) == ("apple-price" in split.held_out_documents)
+
+
+def test_the_miner_returns_no_positive_no_near_duplicate_and_nothing_held_out(labelled: LabelledSet) -> None:
+    twin = labelled.documents["crane-home"]
+    documents = {**labelled.documents, "twin": twin, "near": Entry(twin.title, twin.text + " Indeed .")}
+    labelled = replace(labelled, documents=documents)
+    allowed = frozenset(documents) - {"bat-home"}
+    encoder = HashEncoder()
+    query = next(q for q in labelled.queries if q.id == "q-crane-home")
+    cosine = encoder.passages([opening(twin)]) @ encoder.passages([opening(documents["near"])]).T
+    assert cosine[0, 0] >= NEAR_DUPLICATE
+    (mined,) = mine(labelled, [query], allowed, encoder, depth=30)
+    assert mined.positives == ("crane-home",)
+    assert len(mined.negatives) >= 20
+    assert not {"crane-home", "twin", "near", "bat-home"} & set(mined.negatives)
+
+
+def test_the_same_question_asked_twice_shares_its_answers(labelled: LabelledSet) -> None:
+    queries = [Query("1", "What lives here?", {"bat-home": 1}), Query("2", "what lives here", {"mint-home": 1})]
+    mined = mine(labelled, queries, frozenset(labelled.documents), HashEncoder(), depth=50)
+    assert all(not {"bat-home", "mint-home"} & set(found.negatives) for found in mined)
+
+
+def test_titles_become_queries_with_all_their_documents(labelled: LabelledSet) -> None:
+    found = title_queries(labelled, frozenset(labelled.documents) - {"java-price"}, limit=50, seed=0)
+    grades = {query.text: set(query.grades) for query in found}
+    assert len(found) == 12
+    assert grades["java"] == {"java-colour", "java-weight", "java-home"}
+
+
+def test_a_step_is_a_function_of_seed_and_number(labelled: LabelledSet) -> None:
+    prepared = prepare_data([labelled], HashEncoder(), Plan(validation=4, gate=4), lambda _: None)
+    one, other = (Sampler(prepared.sources, Mixture(groups=3), seed=5) for _ in range(2))
+    forwards = [one.step(number) for number in range(40)]
+    backwards = [other.step(number) for number in reversed(range(40))]
+    assert forwards == backwards[::-1]
+    assert forwards != [Sampler(prepared.sources, Mixture(groups=3), seed=6).step(n) for n in range(40)]
+    assert all(len(group.passages) == 5 for step in forwards for group in step)
+
+
+def test_an_epoch_deals_every_query_once(labelled: LabelledSet) -> None:
+    prepared = prepare_data([labelled], HashEncoder(), Plan(validation=4, gate=4), lambda _: None)
+    sampler = Sampler(prepared.sources, Mixture(groups=1, keywords=0.0), seed=1)
+    asked = [sampler.step(number)[0].query for number in range(len(sampler))]
+    assert sorted(asked) == sorted(mined.text for mined in prepared.sources[0].mined)
+
+
+def test_what_is_chosen_by_and_what_is_judged_by_share_no_query(labelled: LabelledSet) -> None:
+    prepared = prepare_data([labelled], HashEncoder(), Plan(held_out_share=0.4, gate=30), lambda _: None)
+    chosen, judged = ({case.query for case in side} for side in (prepared.validation, prepared.gate))
+    trained = {mined.text for source in prepared.sources for mined in source.mined}
+    assert chosen
+    assert judged
+    assert not chosen & judged
+    assert not (chosen | judged) & trained
+
+
+def test_the_window_is_where_the_rare_words_of_the_query_are() -> None:
+    text = "The first is about nothing. Venom kills quickly. The last is about nothing much."
+    rarity = {"venom": 5.0, "about": 0.1}
+    assert best_window("what about venom", text, 1, 50, rarity) == "Venom kills quickly."
+
+
+@pytest.mark.parametrize(
+    ("question", "keywords"),
+    [("What is the price of gold in Peru?", "price gold Peru"), ("who was he", "who was he"), ("Why?", "Why?")],
+)
+def test_keyword_queries(question: str, keywords: str) -> None:
+    assert keyword_query(question) == keywords
+
+
+def test_a_folder_in_another_layout_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"corpus\.jsonl"):
+        read_labelled_set(tmp_path)
+
+
+def test_a_broken_line_is_named(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "facts")
+    with (folder / "corpus.jsonl").open("a", encoding="utf-8") as out:
+        out.write("\n{not json\n")
+    with pytest.raises(DamagedFileError, match="Line 49 of"):
+        read_labelled_set(folder)
+
+
+def test_labels_of_unknown_documents_are_no_labels(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "facts")
+    labels = "query-id\tcorpus-id\tscore\nq-bat-home\tnowhere\t1\n"
+    (folder / "qrels" / "train.tsv").write_text(labels, encoding="utf-8")
+    with pytest.raises(UsageError, match="no query with a relevant document"):
+        read_labelled_set(folder)
+
+
+def test_a_set_too_small_to_hold_anything_out_is_refused(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "facts")
+    first = json.loads((folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    (folder / "queries.jsonl").write_text(json.dumps(first), encoding="utf-8")
+    with pytest.raises(UsageError, match="too little to train on"):
+        prepare_data([read_labelled_set(folder)], HashEncoder(), Plan(), lambda _: None)
+
+
+def test_openings_are_what_the_product_reads(labelled: LabelledSet) -> None:
+    assert opening(labelled.documents["bat-home"]).startswith("bat\nThis is about bat .")
+    assert np.allclose(np.linalg.norm(HashEncoder().passages(["a b"]), axis=1), 1.0)

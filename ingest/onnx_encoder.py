@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 # Raise it when the graph is made otherwise, so that older files are not used.
 GRAPH_VERSION = 1
 OPSET = 17
-# Tokens a batch, padding included: small batches stay in the processor's cache (docs/performance.md).
+# Tokens a batch, padding included: small batches stay in the processor's cache, and progress is heard often.
 TOKEN_BUDGET = 2048
 # The graph is used only if none of its numbers differs from torch's by more; cosines then agree to 1e-4 at least.
 MAX_DIFFERENCE = 1e-4

@@ -1,4 +1,4 @@
-"""The command line: `secondlook ingest | search | documents | delete | rebuild | models | train | serve`.
+"""The command line: `secondlook ingest | search | documents | delete | rebuild | models | evaluate | train | serve`.
 
 Data goes to stdout, messages for people to stderr. Exit status: 0 done, 1 the work failed, 2 the call is wrong.
 """
@@ -18,6 +18,7 @@ from ingest.hub import Hub
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.training.arguments import add_train_arguments
 from ui import commands
+from ui.evaluate import add_evaluate_arguments, run_evaluate
 from ui.settings import DEFAULT_RESULTS, Settings, from_environment
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -63,6 +64,10 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     )
     _add_models(models, settings)
     models.add_argument("--json", action="store_true", help="print JSON")
+    add_evaluate_arguments(
+        action("evaluate", run_evaluate, "say with figures whether reranking helps on judged questions"),
+        settings,
+    )
     add_train_arguments(action("train", _train, "fine-tune a reranker on labelled questions"))
     serve = action("serve", commands.serve, "open the page in the browser's reach")
     _add_library(serve, settings)

@@ -44,11 +44,16 @@ def rows(path: Path) -> Iterator[dict[str, str]]:
         yield from map(json.loads, lines)
 
 
-def load(folder: Path, sample: int, seed: int = 1) -> Labelled:
+def load(folder: Path, sample: int, titles: int | None = None, seed: int = 1) -> Labelled:
     corpus = {row["_id"]: row for row in rows(folder / "corpus.jsonl")}
+    if titles is not None:
+        kept = sorted({row["title"] for row in corpus.values()})
+        kept = random.Random(seed).sample(kept, min(titles, len(kept)))
+        corpus = {key: row for key, row in corpus.items() if row["title"] in kept}
     texts = {row["_id"]: row["text"] for row in rows(folder / "queries.jsonl")}
     lines = next((folder / "qrels").glob("*.tsv")).read_text().splitlines()[1:]
     answers = dict(line.split("\t")[:2] for line in lines)
+    answers = {query: answer for query, answer in answers.items() if answer in corpus}
     chosen = random.Random(seed).sample(sorted(answers), min(sample, len(answers)))
     return Labelled(corpus, {q: texts[q] for q in chosen}, {q: answers[q] for q in chosen})
 
@@ -125,10 +130,11 @@ def main() -> None:
     parser.add_argument("--medquad", type=Path, required=True)
     parser.add_argument("--queries", type=int, default=600)
     parser.add_argument("--corpus", type=int, default=1500)
+    parser.add_argument("--articles", type=int, help="use only so many of SQuAD's articles")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     encoder = open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
-    squad, medquad = load(options.squad, options.queries), load(options.medquad, options.queries)
+    squad, medquad = load(options.squad, options.queries, options.articles), load(options.medquad, options.queries)
     print("tokens  SQuAD passages  coverage  MedQuAD passages  nDCG@10  seconds", flush=True)
     for size in options.sizes:
         started = time.perf_counter()

@@ -173,6 +173,12 @@ def _fallback_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[
             f"The order of {reranker.name} is a mix: its own logit plus {reranker.spec.bi_weight:.3g} times the "
             f"cosine of {encoder.name}."
         )
+    if reranker.source is ModelSource.BUNDLED and reranker.spec.architecture == "onnx-cross-encoder":
+        notices.append(
+            "The bundled reranker is a small stand-in: it improves questions like those that it was trained on, and on "
+            "others may do no better than the first look (docs/model-card.md). With a network, secondlook models "
+            "prefetch brings the standard one."
+        )
     return tuple(notices)
 
 

@@ -12,26 +12,51 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what ``secondlook train`` takes to ``parser``."""
     add = parser.add_argument
     add("datasets", nargs="+", type=Path, metavar="DATASET", help="labelled folder in BEIR's layout")
-    add("--base", default=BUNDLED_ENCODER, metavar="MODEL",
-        help="model to start from: a folder or a name; a bi-encoder gets a head that starts where it is")
-    add("--encoder", default=BUNDLED_ENCODER, metavar="MODEL",
-        help="bi-encoder that finds the hard negatives, and whose order is to be improved")
+    add(
+        "--base",
+        default=BUNDLED_ENCODER,
+        metavar="MODEL",
+        help="model to start from: a folder or a name; a bi-encoder gets a head that starts where it is",
+    )
+    add(
+        "--encoder",
+        default=BUNDLED_ENCODER,
+        metavar="MODEL",
+        help="bi-encoder that finds the hard negatives, and whose order is to be improved",
+    )
     add("--output", required=True, type=Path, metavar="DIR", help="folder for the model, made if absent")
     add("--name", default="", help="the new model's name (default: the output folder's)")
     add("--licence", default="unstated", help="licence to write on the model's card")
-    add("--data-licence", action="append", default=[], metavar="SET=LICENCE",
-        help="licence of a set's text, for the card, where its folder has no source.json that says it")
+    add(
+        "--data-licence",
+        action="append",
+        default=[],
+        metavar="SET=LICENCE",
+        help="licence of a set's text, for the card, where its folder has no source.json that says it",
+    )
     add("--steps", type=int, default=0, help="training steps (default: as many as --epochs needs)")
-    add("--epochs", type=float, default=1.0, help="passes over the training queries, where no --steps is given")
+    add(
+        "--epochs",
+        type=float,
+        default=1.0,
+        help="passes over the training queries, where no --steps is given",
+    )
     add("--questions", type=int, default=8, help="questions a step")
     add("--negatives", type=int, default=3, help="hard negatives a question; one easy one comes beside them")
-    add("--short", type=float, default=0.7, help="share of steps on windows of 1–3 sentences, the rest on chunks")
+    add(
+        "--short",
+        type=float,
+        default=0.7,
+        help="share of steps on windows of 1–3 sentences, the rest on chunks",
+    )
     add("--max-length", type=int, default=320, help="tokens of query and passage together")
     add("--warmup", type=int, default=0, help="steps until the full rate (default: a tenth, at most 100)")
     add("--rate", type=float, default=5e-5, help="learning rate at its height")
     add("--limit", action="append", default=[], metavar="SET=N", help="use at most N queries of a set")
     add("--validate-every", type=int, default=500, metavar="STEPS")
-    add("--validation-queries", type=int, default=160, help="held-out queries to choose by, all sets together")
+    add(
+        "--validation-queries", type=int, default=160, help="held-out queries to choose by, all sets together"
+    )
     add("--gate-queries", type=int, default=400, help="held-out queries to judge by, all sets together")
     add("--held-out", type=float, default=0.1, help="share of each set's queries that is held out")
     add("--device", default="cpu", help="cpu, cuda or mps")

@@ -63,7 +63,9 @@ def read_labelled_set(folder: Path) -> LabelledSet:
         if str(row["_id"]) in grades
     )
     if not found:
-        raise UsageError(f"{folder} has no query with a relevant document of its corpus, so nothing can be learnt.")
+        raise UsageError(
+            f"{folder} has no query with a relevant document of its corpus, so nothing can be learnt."
+        )
     return LabelledSet(folder.name, documents, found, _hash_files(folder), _licence(folder))
 
 
@@ -104,7 +106,11 @@ def _read_grades(paths: list[Path], documents: dict[str, Entry]) -> dict[str, di
 def _hash_files(folder: Path) -> str:
     """SHA-256 over the bytes of the folder's files, in a fixed order."""
     state = hashlib.sha256()
-    for path in (folder / "corpus.jsonl", folder / "queries.jsonl", *sorted((folder / "qrels").glob("*.tsv"))):
+    for path in (
+        folder / "corpus.jsonl",
+        folder / "queries.jsonl",
+        *sorted((folder / "qrels").glob("*.tsv")),
+    ):
         state.update(path.read_bytes())
     return state.hexdigest()
 

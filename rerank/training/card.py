@@ -36,7 +36,10 @@ def model_card(report: Mapping[str, Any]) -> str:
         f"A cross-encoder made by `secondlook train` from {report['base']}. Licence: {report['licence']}\n",
         f"**{report['verdict']}**\n",
         USE.format(
-            bi_weight=chosen["bi_weight"], bi_encoder=report["bi_encoder"], scale=chosen["scale"], shift=chosen["shift"]
+            bi_weight=chosen["bi_weight"],
+            bi_encoder=report["bi_encoder"],
+            scale=chosen["scale"],
+            shift=chosen["shift"],
         ),
         "## Held-out queries\n",
         _figures(report["gate"]),
@@ -67,7 +70,9 @@ def _data(report: Mapping[str, Any]) -> str:
         for row in report["data"]
     ]
     return (
-        "| set | documents | queries | licence | SHA-256 |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
+        "| set | documents | queries | licence | SHA-256 |\n|---|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n\n"
         f"{report['training_queries']} queries to train on after holding out; {report['pairs']} pairs seen.\n"
     )
 

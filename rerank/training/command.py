@@ -24,6 +24,7 @@ from ingest.models import BUNDLED_ENCODER, find_in_hub, resolve_encoder
 from rerank.training.arguments import add_train_arguments
 from rerank.training.beir import LabelledSet, read_labelled_set
 from rerank.training.embedding import CachedEncoder
+from rerank.training.finish import Job, finish
 from rerank.training.loop import Progress, Schedule, Trainer
 from rerank.training.model import load_base
 from rerank.training.preparation import Plan, prepare_data
@@ -32,7 +33,6 @@ from rerank.training.sampling import Mixture, Sampler
 __all__ = ["add_train_arguments", "run_train"]
 
 Say = Callable[[str], None]
-SEPARATE_RUN = "resume it with the same command"
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -69,11 +69,13 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
     base = _base_folder(args.base)
     model = load_base(base, args.max_length, args.device)
     trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / ".training")
-    say(f"{len(sampler)} training queries, {steps} steps of {args.questions}; starting at step {trainer.step}")
+    say(
+        f"{len(sampler)} training queries, {steps} steps of {args.questions}; starting at step {trainer.step}"
+    )
     if not trainer.run(stopped, _reporter(say)):
-        raise CancelledError(f"Stopped at step {trainer.step} of {steps}; to go on, {SEPARATE_RUN}.")
-    from rerank.training.finish import Job, finish
-
+        raise CancelledError(
+            f"Stopped at step {trainer.step} of {steps}; to go on, give the same command again."
+        )
     settings = {"schedule": asdict(schedule), "mixture": asdict(mixture), "plan": asdict(plan)}
     job = Job(
         args.output, args.name or args.output.resolve().name, args.base, base, encoder.name, args.max_length,

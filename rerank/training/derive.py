@@ -165,7 +165,9 @@ def source_pairs(source: Source, root: Path) -> list[Pair]:
     ]
     repeats = Counter(pair.query.lower() for pair in found)
     texts = Counter(pair.text[:200] for pair in found)
-    usable = [p for p in found if repeats[p.query.lower()] <= MAX_REPEATS and texts[p.text[:200]] <= MAX_REPEATS]
+    usable = [
+        p for p in found if repeats[p.query.lower()] <= MAX_REPEATS and texts[p.text[:200]] <= MAX_REPEATS
+    ]
     step = max(1.0, len(usable) / source.limit)
     return [usable[int(i * step)] for i in range(min(len(usable), source.limit))]
 
@@ -190,7 +192,9 @@ def write_beir(pairs: list[Pair], folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Derives every source found under ``--root``; one BEIR folder each, with its licence beside it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--root", type=Path, default=Path("/"), help="where the packages are unpacked")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)

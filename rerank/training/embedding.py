@@ -35,8 +35,12 @@ class CachedEncoder:
         """Vectors (n, dim) of queries."""
         spec = self._encoder.model.spec
         if spec.query_prefix == spec.passage_prefix:  # then both go the same way, and batches are faster
-            return self._cached("queries", texts, lambda: self._encoder.encode_passages(texts, self._on_batch))
-        return self._cached("queries", texts, lambda: np.stack([self._encoder.encode_query(t) for t in texts]))
+            return self._cached(
+                "queries", texts, lambda: self._encoder.encode_passages(texts, self._on_batch)
+            )
+        return self._cached(
+            "queries", texts, lambda: np.stack([self._encoder.encode_query(t) for t in texts])
+        )
 
     def _cached(
         self, kind: str, texts: Sequence[str], compute: Callable[[], NDArray[np.float32]]

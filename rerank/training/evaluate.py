@@ -91,7 +91,9 @@ class Measured:
     bi_weight: float
 
 
-def measure(cases: Sequence[Case], logits: Sequence[NDArray[np.float32]], weight: float | None = None) -> Measured:
+def measure(
+    cases: Sequence[Case], logits: Sequence[NDArray[np.float32]], weight: float | None = None
+) -> Measured:
     """The orders' figures; without a ``weight`` the best of ``BI_WEIGHTS`` is taken, the smallest on a tie."""
 
     def mixed(bi_weight: float) -> dict[str, float]:
@@ -105,7 +107,9 @@ def measure(cases: Sequence[Case], logits: Sequence[NDArray[np.float32]], weight
     return Measured(mean_by_set(cases, before), mean_by_set(cases, alone), tried[best], best)
 
 
-def paired_randomisation(before: Sequence[float], after: Sequence[float], seed: int, rounds: int = 10000) -> float:
+def paired_randomisation(
+    before: Sequence[float], after: Sequence[float], seed: int, rounds: int = 10000
+) -> float:
     """Two-sided p of the mean difference under random swaps of the two figures of each query."""
     differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
     if not len(differences) or not differences.any():

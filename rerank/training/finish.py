@@ -72,7 +72,9 @@ def finish(
     say(f"Judging on {len(gate)} held-out queries")
     verdict = judge(gate, _base_logits(job, gate), _score(scorer, gate), bi_weight, job.seed)
     report = _report(trainer, sets, job, verdict, {"bi_weight": bi_weight, "scale": scale, "shift": shift})
-    (job.output / "training.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    (job.output / "training.json").write_text(
+        json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8"
+    )
     (job.output / "README.md").write_text(model_card(report), encoding="utf-8")
     say(verdict.sentence)
     return report
@@ -158,5 +160,7 @@ def _report(
         "settings": dict(job.settings),
         "seed": job.seed,
         "recipe_sha256": hashlib.sha256(json.dumps(job.settings, sort_keys=True).encode()).hexdigest(),
-        "versions": {name: version(name) for name in ("torch", "sentence-transformers", "onnxruntime", "numpy")},
+        "versions": {
+            name: version(name) for name in ("torch", "sentence-transformers", "onnxruntime", "numpy")
+        },
     }

@@ -150,7 +150,9 @@ class Trainer:
         row = {"step": self.step, "loss": self._loss, **asdict(measured)}
         self.history.append(row)
         if before is None or row["mixed"]["mean"] > before["mixed"]["mean"]:
-            _replace(self._folder / "best.pt", {name: tensor.clone() for name, tensor in self._average.items()})
+            _replace(
+                self._folder / "best.pt", {name: tensor.clone() for name, tensor in self._average.items()}
+            )
         self._load(live)
         (self._folder / "history.json").write_text(json.dumps(self.history, indent=1), encoding="utf-8")
         report(Progress(self.step, self._schedule.steps, self._loss, 0.0, 0.0, measured))

@@ -30,7 +30,9 @@ def load_base(folder: Path, max_length: int, device: str = "cpu") -> CrossEncode
     """
     config = folder / "config.json"
     if not config.is_file():
-        raise ModelNotFoundError(f"{folder} holds no model (config.json is missing); name another base model.")
+        raise ModelNotFoundError(
+            f"{folder} holds no model (config.json is missing); name another base model."
+        )
     if json.loads(config.read_text(encoding="utf-8")).get("type_vocab_size", 0) < 2:
         raise UsageError(
             f"The model in {folder} has no segment ids, which tell query and passage apart; "

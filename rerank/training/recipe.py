@@ -56,18 +56,20 @@ def train_arguments(options: argparse.Namespace, derived: Path) -> list[str]:
         arguments += ["--data-licence", f"{sets[name].name}={licence}"]
     arguments += ["--output", str(options.output), "--name", NAME, "--licence", LICENCE]
     arguments += ["--steps", str(options.steps), "--warmup", "90", "--rate", "8e-5", "--short", "0.75"]
-    arguments += ["--validate-every", "310", "--validation-queries", "110", "--gate-queries", "300"]
+    arguments += ["--validate-every", "300", "--validation-queries", "110", "--gate-queries", "150"]
     return [*arguments, "--threads", str(options.threads), "--seed", "0"]
 
 
 def main(given: list[str] | None = None) -> int:
     """Makes the model; resumed by the same command where it was stopped."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in LICENCES:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--derived", type=Path, help="what rerank.training.derive wrote, if there already")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=620)
+    parser.add_argument("--steps", type=int, default=950)
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args(given)
     derived = options.derived or options.output / ".training" / "documentation"

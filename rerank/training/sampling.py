@@ -86,7 +86,9 @@ class Sampler:
             self._epoch = epoch
         source_index, query_index = self._cards[self._order[place]]
         source = self._sources[source_index]
-        return self._group(source, source.mined[query_index], short, random.Random(f"{self._seed}:group {number}"))
+        return self._group(
+            source, source.mined[query_index], short, random.Random(f"{self._seed}:group {number}")
+        )
 
     def _group(self, source: Source, mined: Mined, short: bool, dice: random.Random) -> Group:
         mixture = self._mixture

@@ -75,9 +75,7 @@ def articles(data: Labelled) -> tuple[list[Document], dict[str, tuple[str, int, 
     return documents, places
 
 
-def embed(
-    documents: list[Document], chunker: Chunker, encoder: Encoder
-) -> tuple[list[Chunk], np.ndarray]:
+def embed(documents: list[Document], chunker: Chunker, encoder: Encoder) -> tuple[list[Chunk], np.ndarray]:
     chunks = [chunk for document in documents for chunk in chunker.chunks(document)]
     return chunks, encoder.encode_passages([chunk.passage for chunk in chunks])
 
@@ -102,9 +100,7 @@ def coverage(data: Labelled, size: int, encoder: Encoder) -> tuple[int, float]:
     return len(chunks), float(np.mean(shares))
 
 
-def ndcg(
-    data: Labelled, size: int, corpus_size: int, encoder: Encoder
-) -> tuple[int, float]:
+def ndcg(data: Labelled, size: int, corpus_size: int, encoder: Encoder) -> tuple[int, float]:
     """Passages, and nDCG@10 of documents by their best passage, over a sampled corpus with all answers in it."""
     needed = set(data.answers.values())
     others = sorted(set(data.corpus) - needed)
@@ -134,7 +130,10 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     encoder = open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
-    squad, medquad = load(options.squad, options.queries, options.articles), load(options.medquad, options.queries)
+    squad, medquad = (
+        load(options.squad, options.queries, options.articles),
+        load(options.medquad, options.queries),
+    )
     print("tokens  SQuAD passages  coverage  MedQuAD passages  nDCG@10  seconds", flush=True)
     for size in options.sizes:
         started = time.perf_counter()

@@ -65,7 +65,9 @@ def test_a_batch_scores_as_each_passage_alone_and_in_the_order_given(scorer: Onn
 
 def test_int8_is_close_to_fp32(scorer: OnnxCrossEncoderScorer, folder: Path) -> None:
     with torch.no_grad():
-        exact = score_pairs(load_base(folder, LENGTH), [("colour of mint", text) for text in PASSAGES], LENGTH).numpy()
+        exact = score_pairs(
+            load_base(folder, LENGTH), [("colour of mint", text) for text in PASSAGES], LENGTH
+        ).numpy()
     assert np.allclose(scorer.score("colour of mint", PASSAGES).logits, exact, atol=0.3)
 
 

@@ -58,7 +58,10 @@ def test_the_miner_returns_no_positive_no_near_duplicate_and_nothing_held_out(la
 
 
 def test_the_same_question_asked_twice_shares_its_answers(labelled: LabelledSet) -> None:
-    queries = [Query("1", "What lives here?", {"bat-home": 1}), Query("2", "what lives here", {"mint-home": 1})]
+    queries = [
+        Query("1", "What lives here?", {"bat-home": 1}),
+        Query("2", "what lives here", {"mint-home": 1}),
+    ]
     mined = mine(labelled, queries, frozenset(labelled.documents), HashEncoder(), depth=50)
     assert all(not {"bat-home", "mint-home"} & set(found.negatives) for found in mined)
 
@@ -105,7 +108,11 @@ def test_the_window_is_where_the_rare_words_of_the_query_are() -> None:
 
 @pytest.mark.parametrize(
     ("question", "keywords"),
-    [("What is the price of gold in Peru?", "price gold Peru"), ("who was he", "who was he"), ("Why?", "Why?")],
+    [
+        ("What is the price of gold in Peru?", "price gold Peru"),
+        ("who was he", "who was he"),
+        ("Why?", "Why?"),
+    ],
 )
 def test_keyword_queries(question: str, keywords: str) -> None:
     assert keyword_query(question) == keywords

@@ -42,7 +42,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(dataset: Path) -> Prepared:
-    return prepare_data([read_labelled_set(dataset)], HashEncoder(), Plan(validation=6, gate=6), lambda _: None)
+    return prepare_data(
+        [read_labelled_set(dataset)], HashEncoder(), Plan(validation=6, gate=6), lambda _: None
+    )
 
 
 def train(base: Path, prepared: Prepared, folder: Path, stop_after: int = STEPS, seed: int = 0) -> Trainer:
@@ -89,7 +91,9 @@ def test_training_lowers_the_loss_and_leaves_the_token_embeddings_alone(
     before = load_base(base, 64)[0].model.get_input_embeddings().weight.clone()
     schedule = Schedule(40, 3e-3, 4, max_length=64, validate_every=100, checkpoint_every=100)
     model, losses = load_base(base, 64), list[float | None]()
-    trainer = Trainer(model, Sampler(prepared.sources, Mixture(groups=4), 0), prepared.validation, schedule, tmp_path)
+    trainer = Trainer(
+        model, Sampler(prepared.sources, Mixture(groups=4), 0), prepared.validation, schedule, tmp_path
+    )
 
     def note(progress: Progress) -> None:
         losses.append(progress.loss)
@@ -114,7 +118,9 @@ def _shortened(prepared: Prepared) -> tuple[Any, ...]:
 
 def test_batching_by_length_changes_no_score(base: Path) -> None:
     model = load_base(base, 64)
-    pairs = [("what is the colour", "its colour is red " * n) for n in (3, 1, 7, 2, 9, 4, 8, 5, 6, 1, 3, 2, 12)]
+    pairs = [
+        ("what is the colour", "its colour is red " * n) for n in (3, 1, 7, 2, 9, 4, 8, 5, 6, 1, 3, 2, 12)
+    ]
     with torch.no_grad():
         together = score_pairs(model, pairs, 64)
         single = torch.cat([score_pairs(model, [pair], 64) for pair in pairs])
@@ -123,12 +129,24 @@ def test_batching_by_length_changes_no_score(base: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(base: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def trained(
+    base: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     """The command itself, whole: what it wrote, and the report."""
     output = tmp_path_factory.mktemp("out") / "model"
     parser = argparse.ArgumentParser()
     add_train_arguments(parser)
-    arguments = [str(dataset), "--base", str(base), "--encoder", str(base), "--output", str(output), "--steps", "4"]
+    arguments = [
+        str(dataset),
+        "--base",
+        str(base),
+        "--encoder",
+        str(base),
+        "--output",
+        str(output),
+        "--steps",
+        "4",
+    ]
     arguments += ["--questions", "2", "--validate-every", "2", "--max-length", "64", "--name", "tiny"]
     assert run_train(parser.parse_args(arguments)) == 0
     report: dict[str, Any] = json.loads((output / "training.json").read_text(encoding="utf-8"))
@@ -138,7 +156,9 @@ def trained(base: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory)
 def test_the_command_writes_a_model_that_the_product_opens(trained: tuple[Path, dict[str, Any]]) -> None:
     output, report = trained
     scorer = open_scorer(resolve_reranker(str(output), Hub(allow_downloads=False)))
-    scores = scorer.score("what is the colour of mint", ["mint\nIts colour is red", "bat\nIt costs nine coins"])
+    scores = scorer.score(
+        "what is the colour of mint", ["mint\nIts colour is red", "bat\nIt costs nine coins"]
+    )
     assert np.isfinite(scores.logits).all()
     assert reranker_spec_of_folder(output).bi_weight == report["chosen_on_validation"]["bi_weight"]
     assert report["data"][0]["queries"] == 48
@@ -151,7 +171,9 @@ def test_sentence_transformers_loads_the_folder_and_gives_the_same_logits(traine
     pairs = [("colour of mint", "mint its colour is red"), ("price of bat", "bat it costs nine coins")]
     with torch.no_grad():
         ours = score_pairs(load_base(output, 64), pairs, 64).numpy()
-    theirs = CrossEncoder(str(output), trust_remote_code=True, device="cpu", activation_fn=torch.nn.Identity())
+    theirs = CrossEncoder(
+        str(output), trust_remote_code=True, device="cpu", activation_fn=torch.nn.Identity()
+    )
     assert np.allclose(theirs.predict(pairs), ours, atol=1e-3)
 
 
@@ -164,7 +186,9 @@ def test_sentence_transformers_loads_the_folder_and_gives_the_same_logits(traine
         (["--held-out", "1"], "--held-out"),
     ],
 )
-def test_a_wrong_call_says_what_is_wrong(dataset: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_a_wrong_call_says_what_is_wrong(
+    dataset: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
     parser = argparse.ArgumentParser()
     add_train_arguments(parser)
     with pytest.raises(UsageError, match=said):

@@ -15,14 +15,40 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-SUBJECTS = ("python", "mercury", "jaguar", "crane", "bank", "kernel", "virus", "pitch", "java", "apple", "mint", "bat")
+SUBJECTS = (
+    "python",
+    "mercury",
+    "jaguar",
+    "crane",
+    "bank",
+    "kernel",
+    "virus",
+    "pitch",
+    "java",
+    "apple",
+    "mint",
+    "bat",
+)
 FACTS = {
     "colour": "Its colour is {} and pale . People see it by day .",
     "weight": "It weighs {} kilograms at most . Nobody lifts it .",
     "home": "It lives near {} water . The place is quiet .",
     "price": "It costs {} coins a year . Prices rise in spring .",
 }
-VALUES = ("red", "nine", "deep", "forty", "green", "seven", "salt", "sixty", "blue", "three", "cold", "ninety")
+VALUES = (
+    "red",
+    "nine",
+    "deep",
+    "forty",
+    "green",
+    "seven",
+    "salt",
+    "sixty",
+    "blue",
+    "three",
+    "cold",
+    "ninety",
+)
 
 
 def write_set(folder: Path) -> Path:
@@ -33,7 +59,9 @@ def write_set(folder: Path) -> Path:
         for place, (fact, text) in enumerate(FACTS.items()):
             name = f"{subject}-{fact}"
             value = VALUES[(number + place) % len(VALUES)]
-            documents.append({"_id": name, "title": subject, "text": f"This is about {subject} . {text.format(value)}"})
+            documents.append(
+                {"_id": name, "title": subject, "text": f"This is about {subject} . {text.format(value)}"}
+            )
             queries.append({"_id": f"q-{name}", "text": f"what is the {fact} of {subject}"})
             labels.append(f"q-{name}\t{name}\t1")
     (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)), encoding="utf-8")
@@ -51,7 +79,9 @@ def tiny_bi_encoder(folder: Path) -> Path:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
     torch.manual_seed(7)

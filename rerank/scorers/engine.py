@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,7 @@ def _export_best(model: ResolvedModel, reference: Scorer, folder: Path) -> Engin
     """int8 into ``folder`` where it keeps the order, else fp32. Raises `ModelError` where neither does."""
     from sentence_transformers import CrossEncoder
 
-    from rerank.onnx_export import export_fp32, export_int8
+    from rerank.onnx_export import export_dynamic_int8, export_fp32
 
     shutil.copy(model.folder / TOKENIZER_FILE, folder / TOKENIZER_FILE)
     loaded = CrossEncoder(
@@ -158,7 +159,7 @@ def _export_best(model: ResolvedModel, reference: Scorer, folder: Path) -> Engin
     )
     wanted = _logits(reference)
     for name, export, least in (
-        ("onnxruntime int8", export_int8, MIN_INT8_TAU),
+        ("onnxruntime int8", partial(export_dynamic_int8, reduce_range=not _has_vnni()), MIN_INT8_TAU),
         ("onnxruntime fp32", export_fp32, MIN_FP32_TAU),
     ):
         export(loaded, folder / MODEL_FILE)
@@ -169,6 +170,14 @@ def _export_best(model: ResolvedModel, reference: Scorer, folder: Path) -> Engin
             return Engine(name, agreement)
         log.info("%s of %s keeps the order only to τ = %.3f", name, model.name, agreement)
     raise ModelError(f"the graph's order differs from torch's (τ = {agreement:.3f})")
+
+
+def _has_vnni() -> bool:
+    """Whether the processor multiplies int8 without overflow; taken for absent where the system does not say."""
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
 
 
 def _logits(scorer: Scorer) -> list[NDArray[np.float32]]:

@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 # Raise it when graphs are made otherwise, so that older ones are not used.
 GRAPH_VERSION = 1
 # Kendall's τ between torch's order of the calibration passages and the graph's, mean over the questions.
-# Below it int8 would change what people see; fp32 then has to agree all but perfectly.
-MIN_INT8_TAU, MIN_FP32_TAU = 0.95, 0.999
+# int8 has to be very good: at 0.88 the bundled model lost 0.02 of nDCG@10 and more (docs/model-card.md). What it
+# does not reach is run in fp32, which has to agree all but perfectly.
+MIN_INT8_TAU, MIN_FP32_TAU = 0.99, 0.999
 
 QUESTIONS = ("which snake kills without venom?", "crane migration route", "when may the tenant leave early?")
 PASSAGES = (

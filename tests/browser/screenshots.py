@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.benchmarks.startup import FLAGS, free_port, healthy
 
 ROOT = Path(__file__).resolve().parents[2]
-QUESTION = "which snake kills without venom?"
+QUESTION = "I lost the slip from the restaurant: will I still be paid back?"
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 
 

@@ -10,20 +10,20 @@ from ingest.encoder import Encoder
 from ingest.errors import CancelledError
 from ingest.intake import Intake, OnProgress, Source
 from ingest.library import Library, Manifest
-from ingest.readers import SUFFIXES, Limits
+from ingest.readers import Limits
 from ingest.records import IngestReport
 from ingest.writer import writing
 
 
 def walk(paths: Iterable[Path]) -> Iterator[Source]:
-    """The files of ``paths``, folders walked in order of name. In folders, unknown formats are passed over."""
+    """The files of ``paths``, folders walked in order of name; hidden files and folders are passed over."""
     for path in paths:
         if not path.is_dir():
             yield Source.of_path(path)
             continue
         for inside in sorted(path.rglob("*")):
             hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
-            if inside.is_file() and not hidden and inside.suffix.lower() in SUFFIXES:
+            if inside.is_file() and not hidden:
                 yield Source.of_path(inside)
 
 

@@ -135,11 +135,11 @@ def test_an_upload_is_known_by_its_name(desk: Desk, library: Library) -> None:
     assert desk.texts() == ["Version two of the crane."]
 
 
-def test_folders_are_walked_in_order_and_hidden_or_unknown_files_are_passed_over(tmp_path: Path) -> None:
+def test_folders_are_walked_in_order_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
     for name in ("b.txt", "a/c.md", "a/x.bin", ".git/config.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-    assert [Path(source.name).name for source in walk([tmp_path])] == ["c.md", "b.txt"]
+    assert [Path(source.name).name for source in walk([tmp_path])] == ["c.md", "x.bin", "b.txt"]
     assert [Path(source.name).name for source in walk([tmp_path / "a/x.bin"])] == ["x.bin"]
 
 

@@ -8,9 +8,11 @@ writer.lock             held while someone writes
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,14 +100,18 @@ class Library:
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> Library:
-        """Make an empty library in ``folder``, or open the one that is there."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / DATABASE).touch()
-        library = cls(folder)
-        with library.connection() as db, transaction(db):
-            if db.execute("SELECT 1 FROM manifest").fetchone() is None:
-                write_manifest(db, manifest)
-        return library
+        """Make an empty library in ``folder``, or open the one that is there.
+
+        It appears whole: whoever looks at the same moment sees no library, or one with its manifest.
+        """
+        if not cls.exists(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as name:
+                _write_empty(Path(name) / DATABASE, manifest)
+                # A link, not a rename, never takes the place of a library that came first.
+                with suppress(FileExistsError):
+                    os.link(Path(name) / DATABASE, folder / DATABASE)
+        return cls(folder)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -242,6 +248,16 @@ class Snapshot:
             )
             for row in rows
         }  # fmt: skip
+
+
+def _write_empty(path: Path, manifest: Manifest) -> None:
+    db = connect(path)
+    try:
+        migrate(db, path)
+        with transaction(db):
+            write_manifest(db, manifest)
+    finally:
+        db.close()  # the last connection folds the write-ahead log into the file
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError
-from ingest.library import Library
+from ingest.library import Library, Manifest
 from ingest.schema import FORMAT
 from tests.conftest import Desk
+from tests.fakes import WORD_ENCODER
 
 
 def test_a_missing_library_says_how_to_make_one(tmp_path: Path) -> None:
@@ -52,3 +54,36 @@ def test_documents_are_listed_by_title_with_their_counts(desk: Desk) -> None:
     assert [entry[0] for entry in listed] == ["A", "b"]
     assert listed[0][1:] == (1, 0)
     assert listed[1][1] > 1
+
+
+def test_a_library_appears_whole_to_whoever_looks_while_it_is_made(tmp_path: Path) -> None:
+    manifest = Manifest.of(WORD_ENCODER)
+    problems: list[Exception] = []
+    for round_number in range(15):
+        folder = tmp_path / str(round_number)
+        start = threading.Barrier(6)
+
+        def look(folder: Path = folder, start: threading.Barrier = start) -> None:
+            start.wait()
+            for _ in range(40):
+                try:
+                    if Library.exists(folder):
+                        assert Library(folder).manifest() == manifest
+                        assert Library(folder).documents() == []
+                except Exception as error:  # a thread's error must reach the test
+                    problems.append(error)
+
+        def make(folder: Path = folder, start: threading.Barrier = start) -> None:
+            start.wait()
+            try:
+                Library.create(folder, manifest)
+            except Exception as error:  # a thread's error must reach the test
+                problems.append(error)
+
+        threads = [threading.Thread(target=work) for work in (look, look, look, look, make, make)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+    assert problems == []

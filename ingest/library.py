@@ -11,13 +11,10 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import (
@@ -28,15 +25,17 @@ from ingest.errors import (
     UsageError,
 )
 from ingest.models import ModelSpec
-from ingest.records import Chunk
 from ingest.schema import connect, migrate
-from ingest.vectors import IndexFile
+from ingest.snapshot import DocumentInfo, Generation, Snapshot
 
 DATABASE = "library.sqlite"
 VECTORS = "vectors"
 LOCK = "writer.lock"
-# Vectors read at once while an index is built: 4,096 × 384 × 4 bytes = 6 MB.
-BUILD_BATCH = 4096
+
+__all__ = [  # the views of a library belong to its door, wherever they are written
+    "DATABASE", "LOCK", "VECTORS", "DocumentInfo", "Generation", "Library", "Manifest", "Snapshot",
+    "read_manifest", "transaction", "write_manifest",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +56,6 @@ class Manifest:
                 f"The encoder {spec.name} does not say how wide its vectors are; choose another."
             )
         return cls(spec.name, spec.identity, spec.dim, chunk_tokens, CHUNKER_VERSION)
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One state of a library: what a reader pins. ``index`` is ``None`` while it is empty."""
-
-    id: int
-    index: IndexFile | None
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentInfo:
-    """A document as lists show it. ``pages`` is 0 for formats without pages."""
-
-    id: str
-    title: str
-    path: str
-    format: str
-    chunks: int
-    pages: int
-    pages_without_text: tuple[int, ...]
 
 
 class Library:
@@ -184,72 +162,6 @@ class Library:
             )
 
 
-class Snapshot:
-    """A pinned view of one generation, valid inside its ``with``."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        """Pin the generation that is active now."""
-        self._db = db
-        row = db.execute("SELECT * FROM generations ORDER BY id DESC LIMIT 1").fetchone()
-        index = (
-            IndexFile(row["index_file"], row["index_sha256"], row["vectors"])
-            if row and row["index_file"]
-            else None
-        )
-        self.generation = Generation(row["id"] if row else 0, index)
-
-    def tombstones(self) -> NDArray[np.int64]:
-        """Ids of chunks that the index still holds but that are deleted, shape (n,)."""
-        rows = self._db.execute("SELECT chunk FROM tombstones").fetchall()
-        return np.array([row[0] for row in rows], dtype=np.int64)
-
-    def documents(self) -> list[DocumentInfo]:
-        """The documents of this generation, by title."""
-        rows = self._db.execute(
-            "SELECT id, title, path, format, chunk_count, page_count, pages_without_text FROM documents "
-            "WHERE born <= ? ORDER BY title COLLATE NOCASE, number",
-            (self.generation.id,),
-        )
-        return [
-            DocumentInfo(
-                row["id"], row["title"], row["path"], row["format"], row["chunk_count"], row["page_count"],
-                tuple(json.loads(row["pages_without_text"])),
-            )
-            for row in rows
-        ]  # fmt: skip
-
-    def vectors(self, dim: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Chunk ids of shape (n,) and their vectors of shape (n, dim), in batches, by id."""
-        yield from vector_batches(
-            self._db.execute(
-                "SELECT c.id, v.vector FROM chunks AS c JOIN documents AS d ON d.number = c.document "
-                "JOIN manifest AS m ON m.key = 'identity' "
-                "JOIN encoders AS e ON e.identity = json_extract(m.value, '$') "
-                "JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = e.id "
-                "WHERE d.born <= ? ORDER BY c.id",
-                (self.generation.id,),
-            ),
-            dim,
-        )
-
-    def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
-        """Chunks by id; an id that is not in this generation is left out."""
-        rows = self._db.execute(
-            'SELECT c.id, d.id AS document_id, c.title, d.path, c.page, c.page_end, c.heading, c.start, c."end", '
-            "c.text "
-            "FROM json_each(?) AS wanted JOIN chunks AS c ON c.id = wanted.value "
-            "JOIN documents AS d ON d.number = c.document WHERE d.born <= ?",
-            (json.dumps([int(number) for number in ids]), self.generation.id),
-        )
-        return {
-            row["id"]: Chunk(
-                row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
-                tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"],
-            )
-            for row in rows
-        }  # fmt: skip
-
-
 def _write_empty(path: Path, manifest: Manifest) -> None:
     db = connect(path)
     try:
@@ -270,16 +182,6 @@ def transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[Non
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
-
-
-def vector_batches(
-    cursor: sqlite3.Cursor, dim: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Rows of (chunk id, stored vector) as arrays of shape (n,) and (n, dim), a few thousand at a time."""
-    while batch := cursor.fetchmany(BUILD_BATCH):
-        ids = np.array([row[0] for row in batch], dtype=np.int64)
-        flat = np.frombuffer(b"".join(row[1] for row in batch), dtype="<f4")
-        yield ids, flat.reshape(len(batch), dim).astype(np.float32)
 
 
 def write_manifest(db: sqlite3.Connection, manifest: Manifest) -> None:

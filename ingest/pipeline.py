@@ -69,11 +69,11 @@ def rebuild(
     """
     with writing(library) as writer:
         writer.adopt(Manifest.of(encoder.model.spec, chunk_tokens))
-        stored = list(writer.stored_documents())
-        run = Intake(writer, encoder, len(stored), on_progress, lambda: False, Limits())
-        for number, (source, document) in enumerate(stored, start=1):
+        count = writer.stored_count()
+        run = Intake(writer, encoder, count, on_progress, lambda: False, Limits())
+        for number, (source, document) in enumerate(writer.stored_documents(), start=1):
             run.at = (document.path, number)
             run.stage(source, document)
         run.embed_window()
         writer.publish()
-    return len(stored)
+    return count

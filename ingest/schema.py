@@ -10,6 +10,10 @@ Tables
     generations  what readers see; the highest id is active. ``index_file`` holds its FAISS file
     tombstones   chunks that the active FAISS file still holds, but that are deleted
     doomed       documents that the pending generation will drop
+    labels       judgements by query and passage hash; they refer to no chunk, so re-indexing leaves them be.
+                 The text beside a label is kept only while its document holds it: see ``labels_forget``
+    label_pairs  pairs of models whose orders were seen while judging
+    label_ranks  where a judged passage stood in both orders of a pair, the last time its query was asked
 
 A row whose ``born`` is above the active generation is pending: no reader sees it, and the next
 writer discards it.
@@ -18,6 +22,7 @@ writer discards it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.errors import NewerFormatError
@@ -61,6 +66,35 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE tombstones (chunk INTEGER PRIMARY KEY);
     CREATE TABLE doomed (document TEXT PRIMARY KEY);
     """,
+    """
+    CREATE TABLE labels (
+        query TEXT NOT NULL, passage_hash TEXT NOT NULL, grade INTEGER NOT NULL CHECK (grade IN (0, 1, 2)),
+        judged TEXT NOT NULL, document TEXT, path TEXT, title TEXT, page INTEGER, start INTEGER, "end" INTEGER,
+        text TEXT,
+        PRIMARY KEY (query, passage_hash)
+    );
+    CREATE INDEX labels_by_passage ON labels (passage_hash);
+    CREATE INDEX labels_by_document ON labels (document);
+    CREATE TABLE label_pairs (
+        id INTEGER PRIMARY KEY, encoder TEXT NOT NULL, encoder_revision TEXT NOT NULL, reranker TEXT NOT NULL,
+        reranker_revision TEXT NOT NULL, UNIQUE (encoder, encoder_revision, reranker, reranker_revision)
+    );
+    CREATE TABLE label_ranks (
+        pair INTEGER NOT NULL REFERENCES label_pairs (id), query TEXT NOT NULL, passage_hash TEXT NOT NULL,
+        before INTEGER NOT NULL, after INTEGER NOT NULL,
+        PRIMARY KEY (pair, query, passage_hash),
+        FOREIGN KEY (query, passage_hash) REFERENCES labels (query, passage_hash) ON DELETE CASCADE
+    );
+    CREATE TRIGGER labels_forget BEFORE DELETE ON documents BEGIN
+        UPDATE labels SET document = NULL, path = NULL, title = NULL, page = NULL, start = NULL, "end" = NULL,
+            text = NULL
+        WHERE (document = OLD.id OR passage_hash IN (SELECT passage_hash FROM chunks WHERE document = OLD.number))
+        AND NOT EXISTS (
+            SELECT 1 FROM documents AS other
+            WHERE other.id = OLD.id AND other.number <> OLD.number AND instr(other.text, labels.text) > 0
+        );
+    END;
+    """,
 )
 FORMAT = len(MIGRATIONS)
 
@@ -90,7 +124,17 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         # Asked again inside the transaction: another process may have come first.
         if connection.execute("PRAGMA user_version").fetchone()[0] < number:
-            for statement in script.split(";"):
+            for statement in _statements(script):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script. A trigger's body holds semicolons of its own, and SQLite knows where it ends."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

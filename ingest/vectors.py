@@ -1,9 +1,10 @@
-"""FAISS files: built, verified, published, opened, searched. Derived from SQLite, so always rebuildable."""
+"""FAISS files: verified, published, opened, searched. Derived from SQLite, so always rebuildable."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,41 +12,47 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import indexes
 from ingest.errors import LibraryDamagedError
+from ingest.indexes import BuiltIndex, VectorSource
 from ingest.models import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A published FAISS file: its name within the library, SHA-256, and number of vectors."""
+    """A published FAISS file: its name within the library, SHA-256, number of vectors, and measured recall@100.
+
+    ``recall`` is 1 for an exact index; for another it was measured on the library's own vectors in training.
+    """
 
     name: str
     sha256: str
     vectors: int
+    recall: float = 1.0
 
 
 def publish(
     folder: Path,
     name: str,
-    dim: int,
-    batches: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]],
+    source: VectorSource,
     on_step: Callable[[str], None],
+    before: IndexFile | None = None,
 ) -> IndexFile:
-    """Build an exact inner-product index and publish it under ``folder/name``, all or nothing.
+    """Make an index of the source's vectors and publish it under ``folder/name``, all or nothing.
 
-    ``batches`` are chunk ids of shape (n,) with their vectors of shape (n, dim). The file is written
-    under a temporary name, read back and checked, fsynced, renamed, and its folder fsynced; ``on_step``
-    hears the name of each step after it is done.
+    The index ``before`` is extended where that is cheaper than building anew. The file is written under a
+    temporary name, read back and checked, fsynced, renamed, and its folder fsynced; ``on_step`` hears the
+    name of each step after it is done.
     """
-    index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
-    for ids, vectors in batches:
-        index.add_with_ids(vectors, ids)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.tmp"
-    faiss.write_index(index, str(temporary))
+    built = _extended(folder, before, source) or indexes.build(source)
+    vectors, recall = built.index.ntotal, built.recall
+    faiss.write_index(built.index, str(temporary))
+    del built  # before the file is read back: two copies would double the memory of an ingest
     on_step("index written")
-    published = IndexFile(name, sha256_of(temporary), index.ntotal)
-    _open_verified(temporary, published, dim)
+    published = IndexFile(name, sha256_of(temporary), vectors, recall)
+    _open_verified(temporary, published, source.dim)
     on_step("index verified")
     _fsync(temporary)
     os.replace(temporary, folder / name)
@@ -56,7 +63,11 @@ def publish(
 
 
 def open_index(folder: Path, file: IndexFile, dim: int) -> faiss.Index:
-    """The published index. Raises `LibraryDamagedError` if it is missing or not what was published."""
+    """The published index. Raises `LibraryDamagedError` if it is missing or not what was published.
+
+    It is read into memory. Mapping the file would share it between processes, but a file that is cut short
+    while mapped ends the process with a signal instead of an error, and Windows could not remove old files.
+    """
     path = folder / file.name
     try:
         if sha256_of(path) != file.sha256:
@@ -69,21 +80,63 @@ def open_index(folder: Path, file: IndexFile, dim: int) -> faiss.Index:
 
 
 def search(
-    index: faiss.Index, query: NDArray[np.float32], k: int, dead: NDArray[np.int64]
+    index: faiss.Index,
+    query: NDArray[np.float32],
+    k: int,
+    dead: NDArray[np.int64],
+    exact: Callable[[NDArray[np.int64]], NDArray[np.float32]],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The ``k`` nearest chunk ids and their inner products, best first, ``dead`` ids left out.
 
-    ``query`` has shape (dim,); fewer than ``k`` come back where the index holds fewer. Equal scores
-    are ordered by chunk id, so that the same question gives the same order.
+    ``query`` has shape (dim,); fewer than ``k`` come back where the index holds fewer. Scores are exact:
+    where the index quantises, ``exact`` gives the vectors of the ids that it found, and those are scored.
+    Equal scores are ordered by chunk id, so that the same question gives the same order.
     """
-    parameters = None
-    if len(dead):
-        parameters = faiss.SearchParameters(sel=faiss.IDSelectorNot(faiss.IDSelectorBatch(dead)))  # type: ignore[call-arg]
-    scores, ids = index.search(query[np.newaxis, :], max(min(k, index.ntotal), 1), params=parameters)
+    with _one_thread():
+        scores, ids = index.search(
+            query[np.newaxis, :], indexes.to_fetch(index, k), params=_parameters(index, dead)
+        )
     found = ids[0] >= 0
     kept_ids, kept_scores = ids[0][found], scores[0][found]
-    order = np.lexsort((kept_ids, -kept_scores))
+    if indexes.is_quantised(index):
+        kept_scores = exact(kept_ids) @ query
+    order = np.lexsort((kept_ids, -kept_scores))[:k]
     return kept_ids[order], kept_scores[order]
+
+
+def _parameters(index: faiss.Index, dead: NDArray[np.int64]) -> faiss.SearchParameters | None:
+    if not len(dead):
+        return None
+    living = faiss.IDSelectorNot(faiss.IDSelectorBatch(dead))
+    if indexes.is_quantised(index):
+        return faiss.SearchParametersIVF(sel=living, nprobe=index.nprobe)  # type: ignore[call-arg]
+    return faiss.SearchParameters(sel=living)  # type: ignore[call-arg]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Have FAISS use one thread for a single query.
+
+    There is a few milliseconds' work to share out: with two threads on two busy cores, waiting for each other
+    made the same exact search of 100,000 vectors six times slower (60 ms, not 10).
+    """
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _extended(folder: Path, before: IndexFile | None, source: VectorSource) -> BuiltIndex | None:
+    """The index ``before`` brought up to the source, or ``None`` where it must be built anew."""
+    if before is None or len(source.ids) <= indexes.EXACT_LIMIT:
+        return None
+    try:
+        index = open_index(folder, before, source.dim)
+    except LibraryDamagedError:
+        return None  # building anew from SQLite is the remedy
+    return indexes.extended(BuiltIndex(index, before.recall), source)
 
 
 def _open_verified(path: Path, file: IndexFile, dim: int) -> faiss.Index:

@@ -21,10 +21,12 @@ from ingest.library import (
     Manifest,
     read_manifest,
     transaction,
-    vector_batches,
     write_manifest,
 )
-from ingest.records import Chunk, Document, FileReport, FileStatus, Heading, Page
+from ingest.records import Chunk, Document, FileReport
+from ingest.rows import document_of, report_of
+from ingest.snapshot import INDEX_RECALL, read_index_file
+from ingest.stored import StoredVectors, id_array
 
 # Seconds that a second writer waits for the first: a delete fits in, an ingest does not.
 WAIT_SECONDS = 10.0
@@ -102,14 +104,14 @@ class LibraryWriter:
             "SELECT report FROM sources WHERE key = ? AND file_hash = ? ORDER BY born DESC LIMIT 1",
             (source, file_hash),
         ).fetchone()
-        return _report(row["report"]) if row else None
+        return report_of(row["report"]) if row else None
 
     def file_twin_of(self, source: str, file_hash: str) -> FileReport | None:
         """The report of another file with the same bytes, or ``None``."""
         row = self._db.execute(
             "SELECT report FROM sources WHERE key != ? AND file_hash = ? LIMIT 1", (source, file_hash)
         ).fetchone()
-        return _report(row["report"]) if row else None
+        return report_of(row["report"]) if row else None
 
     def documents_of(self, source: str) -> set[str]:
         """Ids of the documents that came from this file."""
@@ -125,6 +127,11 @@ class LibraryWriter:
         ).fetchone()
         return row["chunk_count"] if row else 0
 
+    def stored_count(self) -> int:
+        """How many documents `stored_documents` gives."""
+        row = self._db.execute("SELECT count(*) FROM documents WHERE born <= ?", (self._active,)).fetchone()
+        return int(row[0])
+
     def stored_documents(self) -> Iterator[tuple[str, Document]]:
         """Every document of the active generation with its source, rebuilt from its row."""
         rows = self._db.execute(
@@ -132,7 +139,7 @@ class LibraryWriter:
         )
         for (number,) in rows.fetchall():
             row = self._db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
-            yield row["source"], _document(row)
+            yield row["source"], document_of(row)
 
     def unstage(self, source: str) -> None:
         """Forget what was staged of a file that could not be finished."""
@@ -215,8 +222,10 @@ class LibraryWriter:
         Until the last transaction readers see the old generation, from then on the new one.
         """
         name = f"{self._pending:06d}.faiss"
-        dim = self.manifest.dim
-        file = vectors.publish(self._library.folder / VECTORS, name, dim, self._rows(dim), self._on_step)
+        folder = self._library.folder / VECTORS
+        file = vectors.publish(
+            folder, name, self._pending_vectors(), self._on_step, read_index_file(self._db)
+        )
         with transaction(self._db):
             self._db.execute(
                 "DELETE FROM documents WHERE id IN (SELECT document FROM doomed) "
@@ -239,7 +248,7 @@ class LibraryWriter:
         """Take documents out at once: a new generation on the same index, which skips their chunks."""
         wanted = json.dumps(list(document_ids))
         with transaction(self._db):
-            row = self._db.execute("SELECT * FROM generations ORDER BY id DESC LIMIT 1").fetchone()
+            file = read_index_file(self._db)
             self._db.execute(
                 "INSERT OR IGNORE INTO tombstones SELECT c.id FROM chunks AS c JOIN documents AS d "
                 "ON d.number = c.document WHERE d.id IN (SELECT value FROM json_each(?))",
@@ -254,7 +263,8 @@ class LibraryWriter:
             self._db.execute(
                 "DELETE FROM vectors WHERE passage_hash NOT IN (SELECT passage_hash FROM chunks)"
             )
-            self._activate(vectors.IndexFile(row["index_file"], row["index_sha256"], row["vectors"]))
+            if file is not None:  # a library without an index has no documents either
+                self._activate(file)
         self._on_step("generation activated")
         return self._active
 
@@ -264,19 +274,23 @@ class LibraryWriter:
             "INSERT INTO generations (id, index_file, index_sha256, vectors) VALUES (?, ?, ?, ?)",
             (self._pending, file.name, file.sha256, file.vectors),
         )
+        self._db.execute(
+            "INSERT OR REPLACE INTO manifest VALUES (?, ?)", (INDEX_RECALL, json.dumps(file.recall))
+        )
         self._db.execute("DELETE FROM generations WHERE id < ?", (self._pending,))
         self._active += 1
 
-    def _rows(self, dim: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Chunk ids and vectors of what the pending generation will hold, in batches."""
-        cursor = self._db.execute(
-            "SELECT c.id, v.vector FROM documents AS d JOIN chunks AS c ON c.document = d.number "
+    def _pending_vectors(self) -> StoredVectors:
+        """Chunk ids and vectors of what the pending generation will hold."""
+        encoder = self._encoder_number()
+        rows = self._db.execute(
+            "SELECT c.id FROM documents AS d JOIN chunks AS c ON c.document = d.number "
             "JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = ? "
             "WHERE d.id NOT IN (SELECT document FROM doomed) "
             "AND (d.born = ? OR d.id NOT IN (SELECT id FROM documents WHERE born = ?)) ORDER BY c.id",
-            (self._encoder_number(), self._pending, self._pending),
+            (encoder, self._pending, self._pending),
         )
-        return vector_batches(cursor, dim)
+        return StoredVectors(self._db, encoder, self.manifest.dim, id_array(rows))
 
     def _encoder_number(self) -> int:
         identity = self.manifest.identity
@@ -288,29 +302,8 @@ class LibraryWriter:
 
     def _sweep(self) -> None:
         """Remove index files that the active generation does not use (temporary ones included)."""
-        row = self._db.execute("SELECT index_file FROM generations ORDER BY id DESC LIMIT 1").fetchone()
+        file = read_index_file(self._db)
         folder = self._library.folder / VECTORS
         for path in folder.iterdir() if folder.is_dir() else ():
-            if row is None or path.name != row["index_file"]:
+            if file is None or path.name != file.name:
                 path.unlink(missing_ok=True)
-
-
-def _document(row: sqlite3.Row) -> Document:
-    return Document(
-        key=row["key"],
-        title=row["title"],
-        path=row["path"],
-        format=row["format"],
-        text=row["text"],
-        pages=tuple(Page(*values) for values in json.loads(row["pages"])),
-        headings=tuple(Heading(*values) for values in json.loads(row["headings"])),
-        pages_without_text=tuple(json.loads(row["pages_without_text"])),
-        source_id=row["source_id"],
-    )
-
-
-def _report(stored: str) -> FileReport:
-    values = json.loads(stored)
-    values["status"] = FileStatus(values["status"])
-    values["pages_without_text"] = tuple(values["pages_without_text"])
-    return FileReport(**values)

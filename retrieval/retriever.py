@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import indexes
 from ingest.encoder import Encoder
 from ingest.errors import LibraryBusyError, LibraryDamagedError
-from ingest.library import VECTORS, Library, Snapshot
+from ingest.library import VECTORS, Library
+from ingest.snapshot import Snapshot
 from ingest.vectors import open_index, search
 from ingest.writer import writing
 from retrieval.records import Candidate
@@ -54,8 +57,10 @@ class Retriever:
         return self._encoder
 
     def retrieve(self, query: str, candidates: int) -> Retrieved:
-        """The ``candidates`` passages of the highest cosine (exact), best first; fewer in a small library.
+        """The ``candidates`` passages of the highest cosine, best first; fewer in a small library.
 
+        Scores are exact cosines. The passages are exactly the nearest up to `ingest.indexes.EXACT_LIMIT` passages;
+        in a larger library, those that the index finds, whose measured recall is the generation's `IndexFile.recall`.
         Each search sees the generation that is active when it starts, whole, whatever a writer does.
         """
         started = time.perf_counter()
@@ -72,7 +77,8 @@ class Retriever:
     ) -> tuple[Candidate, ...]:
         if pinned.index is None:
             return ()
-        ids, scores = search(pinned.index, vector, candidates, pinned.dead)
+        exact = partial(snapshot.vectors_of, dim=self._dim)
+        ids, scores = search(pinned.index, vector, candidates, pinned.dead, exact)
         chunks = snapshot.chunks(ids.tolist())
         return tuple(
             Candidate(chunks[number], rank, float(score))
@@ -94,14 +100,15 @@ class Retriever:
             return self._pinned
 
     def _rebuilt(self, snapshot: Snapshot, error: LibraryDamagedError) -> faiss.Index:
-        """An index made from the vectors in SQLite, for now in memory; the file is mended if nobody is writing."""
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(self._dim))
-        for ids, vectors in snapshot.vectors(self._dim):
-            index.add_with_ids(vectors, ids)
+        """An index made from the vectors in SQLite: the file is mended, or, while another process writes, in memory."""
         self._notices = (f"{error} It was built again from the library's own vectors.",)
         try:
             with writing(self._library, wait=0.0) as writer:
-                writer.publish()
-        except (LibraryBusyError, OSError):
+                published = writer.publish()
+                mended = self._library.generation().index
+            # The new generation is this one's successor, and so holds the same passages, unless a writer came between.
+            if mended is not None and published == snapshot.generation.id + 1:
+                return open_index(self._library.folder / VECTORS, mended, self._dim)
+        except (LibraryBusyError, LibraryDamagedError, OSError):
             pass  # the next search after the writer is done mends it; this one has its index in memory
-        return index
+        return indexes.build(snapshot.vectors(self._dim)).index

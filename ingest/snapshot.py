@@ -1,0 +1,119 @@
+"""What a reader sees of a library: one generation, pinned by a SQLite read transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.records import Chunk
+from ingest.stored import StoredVectors, id_array
+from ingest.vectors import IndexFile
+
+# The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
+INDEX_RECALL = "index_recall"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One state of a library: what a reader pins. ``index`` is ``None`` while it is empty."""
+
+    id: int
+    index: IndexFile | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document as lists show it. ``pages`` is 0 for formats without pages."""
+
+    id: str
+    title: str
+    path: str
+    format: str
+    chunks: int
+    pages: int
+    pages_without_text: tuple[int, ...]
+
+
+class Snapshot:
+    """A pinned view of one generation, valid inside its ``with``."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        """Pin the generation that is active now."""
+        self._db = db
+        row = db.execute("SELECT coalesce(max(id), 0) FROM generations").fetchone()
+        self.generation = Generation(row[0], read_index_file(db))
+
+    def tombstones(self) -> NDArray[np.int64]:
+        """Ids of chunks that the index still holds but that are deleted, shape (n,)."""
+        return id_array(self._db.execute("SELECT chunk FROM tombstones"))
+
+    def documents(self) -> list[DocumentInfo]:
+        """The documents of this generation, by title."""
+        rows = self._db.execute(
+            "SELECT id, title, path, format, chunk_count, page_count, pages_without_text FROM documents "
+            "WHERE born <= ? ORDER BY title COLLATE NOCASE, number",
+            (self.generation.id,),
+        )
+        return [
+            DocumentInfo(
+                row["id"], row["title"], row["path"], row["format"], row["chunk_count"], row["page_count"],
+                tuple(json.loads(row["pages_without_text"])),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def vectors(self, dim: int) -> StoredVectors:
+        """The vectors of this generation's chunks, of its own encoder; valid inside the ``with``."""
+        encoder = self._encoder()
+        rows = self._db.execute(
+            "SELECT c.id FROM chunks AS c JOIN documents AS d ON d.number = c.document "
+            "JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = ? "
+            "WHERE d.born <= ? ORDER BY c.id",
+            (encoder, self.generation.id),
+        )
+        return StoredVectors(self._db, encoder, dim, id_array(rows))
+
+    def vectors_of(self, ids: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
+        """Vectors of these chunks, shape (len(ids), dim), in the order given. Raises `LibraryDamagedError`."""
+        return StoredVectors(self._db, self._encoder(), dim, ids).rows(ids)
+
+    def _encoder(self) -> int:
+        row = self._db.execute(
+            "SELECT e.id FROM encoders AS e JOIN manifest AS m ON e.identity = json_extract(m.value, '$') "
+            "WHERE m.key = 'identity'"
+        ).fetchone()
+        return row["id"] if row else 0
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
+        """Chunks by id; an id that is not in this generation is left out."""
+        rows = self._db.execute(
+            'SELECT c.id, d.id AS document_id, c.title, d.path, c.page, c.page_end, c.heading, c.start, c."end", '
+            "c.text "
+            "FROM json_each(?) AS wanted JOIN chunks AS c ON c.id = wanted.value "
+            "JOIN documents AS d ON d.number = c.document WHERE d.born <= ?",
+            (json.dumps([int(number) for number in ids]), self.generation.id),
+        )
+        return {
+            row["id"]: Chunk(
+                row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
+                tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"],
+            )
+            for row in rows
+        }  # fmt: skip
+
+
+def read_index_file(db: sqlite3.Connection) -> IndexFile | None:
+    """The active generation's index, ``None`` in an empty library."""
+    row = db.execute(
+        "SELECT g.index_file, g.index_sha256, g.vectors, coalesce(m.value, '1.0') AS recall "
+        "FROM generations AS g LEFT JOIN manifest AS m ON m.key = ? ORDER BY g.id DESC LIMIT 1",
+        (INDEX_RECALL,),
+    ).fetchone()
+    if row is None:
+        return None
+    return IndexFile(row["index_file"], row["index_sha256"], row["vectors"], json.loads(row["recall"]))

@@ -20,8 +20,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from sentence_transformers import CrossEncoder
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -75,27 +73,6 @@ def export_int8(model: CrossEncoder, path: Path) -> None:
     store_weights_as_int8(graph)
     onnx.checker.check_model(graph)
     onnx.save(graph, str(path))
-
-
-def export_dynamic_int8(model: CrossEncoder, path: Path, reduce_range: bool) -> None:
-    """Writes ``model`` to ``path`` with int8 arithmetic (ONNX Runtime's dynamic quantisation): fastest, least exact.
-
-    ``reduce_range`` keeps weights to 7 bits: without VNNI, 8-bit products are summed in 16 bits and can
-    overflow. Whether the order stands has to be seen for each model.
-    """
-    model = model.to("cpu").eval()
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        exported, ready = Path(folder) / "model.onnx", Path(folder) / "ready.onnx"
-        export_fp32(model, exported)
-        quant_pre_process(str(exported), str(ready), skip_symbolic_shape=True)
-        quantize_dynamic(
-            str(ready),
-            str(path),
-            op_types_to_quantize=["MatMul", "Gemm"],
-            per_channel=True,
-            reduce_range=reduce_range,
-            weight_type=QuantType.QInt8,
-        )
 
 
 def export_fp32(model: CrossEncoder, path: Path, int8_embeddings: bool = False) -> None:

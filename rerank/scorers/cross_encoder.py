@@ -6,32 +6,37 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from sentence_transformers import CrossEncoder
+from transformers.utils.logging import disable_progress_bar
 
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel
 from rerank.scorers.base import OnBatch, Scores, empty_scores
 
-# Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding.
-BATCH = 16
+# Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding. A GPU
+# is only busy with more.
+CPU_BATCH, GPU_BATCH = 16, 64
 
 
 class CrossEncoderScorer:
-    """Scores pairs in fp32 with `sentence_transformers.CrossEncoder`, longest pairs first."""
+    """Scores pairs with `sentence_transformers.CrossEncoder`, longest pairs first; logits are fp32 in any case."""
 
-    def __init__(self, model: ResolvedModel, device: str | None = None) -> None:
-        """Load from ``model.folder``. Raises `ModelError` if it is not a cross-encoder with one output."""
-        import torch
-        from sentence_transformers import CrossEncoder
-        from transformers.utils.logging import disable_progress_bar
+    def __init__(
+        self, model: ResolvedModel, device: str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        """Load from ``model.folder``. Raises `ModelError` if it is not a cross-encoder with one output.
 
+        ``device`` ``None`` is the fastest that torch finds. ``dtype`` ``None`` is half precision on CUDA and ROCm,
+        where it is several times as fast, and fp32 elsewhere.
+        """
         disable_progress_bar()  # type: ignore[no-untyped-call]
         self._model = model
         self._lock = threading.Lock()
-        self._identity = (
-            torch.nn.Identity()
-        )  # logits are wanted as they are, whatever the model's default says
+        # Logits are wanted as they are, whatever the model's default says.
+        self._identity = torch.nn.Identity()
         try:
             self._cross_encoder = CrossEncoder(
                 str(model.folder), device=device, max_length=model.spec.max_length, local_files_only=True
@@ -46,6 +51,9 @@ class CrossEncoderScorer:
                 f"The model {model.name} gives {labels} numbers a pair; a reranker gives one. It was probably made for "
                 "classification; choose a reranker."
             )
+        on_gpu = self._cross_encoder.device.type == "cuda"  # ROCm's name too
+        self._batch = GPU_BATCH if on_gpu else CPU_BATCH
+        self._cross_encoder.to(dtype or (torch.float16 if on_gpu else torch.float32))
         self._tokenizer = counting_tokenizer(model)
 
     @property
@@ -60,8 +68,8 @@ class CrossEncoderScorer:
         tokens = self._token_counts(query, passages)
         logits = np.empty(len(passages), dtype=np.float32)
         order = np.argsort(-tokens, kind="stable")
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
+        for start in range(0, len(order), self._batch):
+            rows = order[start : start + self._batch]
             logits[rows] = self._predict([(query, passages[row]) for row in rows])
             if on_batch is not None:
                 on_batch(len(rows))
@@ -72,12 +80,13 @@ class CrossEncoderScorer:
         with self._lock:  # fast tokenizers raise "Already borrowed" when two threads use one
             logits = self._cross_encoder.predict(
                 pairs,
-                batch_size=BATCH,
+                batch_size=self._batch,
                 activation_fn=self._identity,
-                convert_to_numpy=True,
+                convert_to_tensor=True,
                 show_progress_bar=False,
             )
-        return np.asarray(logits, dtype=np.float32)
+        found: NDArray[np.float32] = logits.float().cpu().numpy()  # bfloat16 has no NumPy type
+        return found
 
     def _token_counts(self, query: str, passages: Sequence[str]) -> NDArray[np.int64]:
         encodings = self._tokenizer.encode_batch([(query, passage) for passage in passages])

@@ -1,7 +1,8 @@
 """Any cross-encoder on the fastest engine that keeps its order: a GPU, int8 or fp32 on ONNX Runtime, or torch.
 
-The graph is made once a model revision from the very model that sentence-transformers loads, compared with it on
-passages of our own, and kept in the user's cache folder. int8 is used only where it leaves the order standing.
+Choosing takes half a minute, once a model and machine: its graph is made, compared with the model itself on passages
+of our own, measured, and kept in the user's cache folder with what was found. Later starts only read it. A model that
+is a graph already need not wait for that: it runs as it is until the choice is made.
 """
 
 from __future__ import annotations
@@ -11,115 +12,73 @@ import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+import threading
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
-from ingest.errors import ModelError
-from ingest.models import ResolvedModel, sha256_of
+from ingest.errors import ModelError, UsageError
+from ingest.models import ResolvedModel, read_json, sha256_of
 from rerank.scorers.base import Scorer
-from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, OnnxCrossEncoderScorer
+from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, OnnxCrossEncoderScorer
+from rerank.scorers.tuning import Threads, machine_key
 
 log = logging.getLogger(__name__)
 
 # Raise it when graphs are made otherwise, so that older ones are not used.
-GRAPH_VERSION = 1
-# Kendall's τ between torch's order of the calibration passages and the graph's, mean over the questions.
-# int8 has to be very good: at 0.88 the bundled model lost 0.02 of nDCG@10 and more (docs/model-card.md). What it
-# does not reach is run in fp32, which has to agree all but perfectly.
-MIN_INT8_TAU, MIN_FP32_TAU = 0.99, 0.999
-
-QUESTIONS = ("which snake kills without venom?", "crane migration route", "when may the tenant leave early?")
-PASSAGES = (
-    "A boa coils around its prey and tightens until the blood no longer flows; it has no venom at all.",
-    "The venom of a cobra stops the nerves from working, and the prey can no longer breathe.",
-    "Python is a language for code; a list holds values in order and a dictionary finds them by key.",
-    "Cranes fly from Scandinavia over Germany and France to Spain, and rest at the lakes on their way.",
-    "A tower crane must not be worked in a wind above twenty metres a second, and its jib has to turn freely.",
-    "Either party may bring this agreement to an end on the third anniversary by six months' written notice.",
-    "The rent is due on the first of each month. If it comes late, interest runs at four per cent above the base rate.",
-    "The bank gives way where the river has washed out its foot; cracks along the top come first.",
-    "Savings are protected up to a limit for each person and each bank, and paid back within seven days.",
-    "Snakes.",
-    "Migration of birds has been studied with rings since 1899, with radar since the war, and today with "
-    "satellite transmitters that weigh a few grams and report a place every hour.",
-    "The tenant may leave early if the landlord agrees in writing.",
-)
+GRAPH_VERSION = 2
+ENGINES = ("auto", "torch", "onnx-fp32", "onnx-int8")
+ENGINE_FILE = "engine.json"
+OURS = "onnx-cross-encoder"
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What runs a model, and how well it keeps torch's order (Kendall's τ on the calibration passages)."""
+    """What runs a model here, and why.
+
+    ``agreement`` is Kendall's τ against ``reference`` on the calibration passages, ``why`` a sentence, ``threads`` how
+    ONNX Runtime runs it; ``machine`` is what it was chosen on (`machine_key`).
+    """
 
     name: str
     agreement: float
+    reference: str
+    why: str
+    threads: Threads
+    machine: dict[str, str]
 
     def __str__(self) -> str:
-        return f"{self.name}, order agreement with torch {self.agreement:.3f}"
+        threads = f"{self.threads.count} thread{'s' if self.threads.count > 1 else ''}"
+        return (
+            f"{self.name} with {threads}, order agreement with {self.reference} "
+            f"{self.agreement:.3f}, {self.threads.tokens_per_second:,.0f} tokens/s when it was measured"
+        )
+
+    def write(self, folder: Path) -> None:
+        """Note it beside its graph."""
+        (folder / ENGINE_FILE).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Engine | None:
+        """What was noted in ``folder``; ``None`` where nothing whole is."""
+        noted: dict[str, Any] = dict(read_json(folder / ENGINE_FILE))
+        try:
+            return cls(**{**noted, "threads": Threads(**noted["threads"])})
+        except (KeyError, TypeError):
+            return None
 
 
-def open_cross_encoder(model: ResolvedModel, cache: Path | None = None) -> Scorer:
-    """A scorer for any sentence-transformers cross-encoder; the first call for a revision makes its graph.
+class GraphScorer(OnnxCrossEncoderScorer):
+    """A graph of ours in the cache, under the name and the spec of the model that it was made from."""
 
-    ``cache`` is the folder of graphs, the user's cache folder where ``None``. Raises `ModelError` where
-    the model is no reranker.
-    """
-    if Path("/proc/driver/nvidia/version").exists():
-        return _torch(model)
-    folder = graph_folder(model, cache)
-    scorer = _open(model, folder)
-    if scorer is not None:
-        return scorer
-    reference = _torch(model)
-    return _make(model, reference, folder) or reference
-
-
-def graph_folder(model: ResolvedModel, cache: Path | None = None) -> Path:
-    """Where the graph of this model lies once it is made; named by its weights and how it is made."""
-    base = cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx"
-    weights = "".join(sha256_of(path) for path in sorted(model.folder.glob("*.safetensors")))
-    key = f"{GRAPH_VERSION}-{model.spec.max_length}-{weights}"
-    return base / f"reranker-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
-
-
-def engine_of(model: ResolvedModel, cache: Path | None = None) -> Engine | None:
-    """The engine that was chosen for a model on this machine; ``None`` before its first use."""
-    try:
-        noted = json.loads((graph_folder(model, cache) / "engine.json").read_text(encoding="utf-8"))
-        return Engine(str(noted["name"]), float(noted["agreement"]))
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _torch(model: ResolvedModel) -> Scorer:
-    from rerank.scorers.cross_encoder import CrossEncoderScorer
-
-    return CrossEncoderScorer(model)
-
-
-def _open(model: ResolvedModel, folder: Path) -> Scorer | None:
-    """The graph in ``folder``, if it is whole."""
-    if not (folder / CARD_FILE).is_file():
-        return None
-    try:
-        return _OnGraph(model, folder)
-    except ModelError as error:
-        log.warning("the graph of %s is made again: %s", model.name, error)
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
-
-
-class _OnGraph(OnnxCrossEncoderScorer):
-    """The graph in a folder of ours, under the name and the spec of the model that it was made from."""
-
-    def __init__(self, model: ResolvedModel, folder: Path) -> None:
-        super().__init__(replace(model, folder=folder))
+    def __init__(self, model: ResolvedModel, folder: Path, threads: Threads | None = None) -> None:
+        """As `OnnxCrossEncoderScorer`, with the files of ``folder``."""
+        count, spinning = (threads.count, threads.spinning) if threads else (0, True)
+        super().__init__(replace(model, folder=folder), count, spinning)
         self._named = model
 
     @property
@@ -127,66 +86,141 @@ class _OnGraph(OnnxCrossEncoderScorer):
         """The model that the graph was made from."""
         return self._named
 
+    @property
+    def engine(self) -> str:
+        """The sort of graph and the machine it was chosen for: what else scores depend on (see `engine_name`)."""
+        engine = Engine.read(self._model.folder)
+        return f"{engine.name}, {engine.machine}" if engine else type(self).__qualname__
 
-def _make(model: ResolvedModel, reference: Scorer, folder: Path) -> Scorer | None:
-    """Export, compare, and publish by one rename; ``None`` (and a warning) where that fails."""
+
+def open_cross_encoder(
+    model: ResolvedModel, cache: Path | None = None, wanted: str = "auto", wait: bool = True
+) -> Scorer:
+    """A scorer for a cross-encoder, ours or any of sentence-transformers; the first call makes its graph.
+
+    ``cache`` is the folder of graphs, the user's cache folder where ``None``; ``wanted`` is one of `ENGINES`. Without
+    ``wait``, a model that can run as it is does so where no choice was made yet (see `is_pending`). Raises
+    `UsageError` for another word, and for torch where there are no torch weights; `ModelError` where the
+    model is no reranker.
+    """
+    if runs_on_torch(model, wanted):
+        return torch_scorer(model)
+    folder = graph_folder(model, cache, wanted)
+    scorer = _open(model, folder)
+    if scorer is not None:
+        return scorer
+    reference = OnnxCrossEncoderScorer(model) if is_ours(model) else torch_scorer(model)
+    if not wait and is_pending(model, cache, wanted):
+        return reference
+    return _make(model, reference, folder, wanted) or reference
+
+
+def runs_on_torch(model: ResolvedModel, wanted: str) -> bool:
+    """Whether torch runs the model: it was asked for, or there is a GPU that torch can use.
+
+    Raises `UsageError` for a word that is not one of `ENGINES`, and for torch where there are no torch weights.
+    """
+    if wanted not in ENGINES:
+        raise UsageError(f"There is no engine “{wanted}”; choose one of {', '.join(ENGINES)}.")
+    if wanted == "torch" and is_ours(model):
+        raise UsageError(
+            f"The reranker {model.name} has no torch weights; choose another engine than torch ({', '.join(ENGINES)})."
+        )
+    return wanted == "torch" or (wanted == "auto" and not is_ours(model) and _has_gpu())
+
+
+def is_ours(model: ResolvedModel) -> bool:
+    """Whether the model is a graph already, as `secondlook train` writes it."""
+    return model.spec.architecture == OURS
+
+
+def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Path:
+    """Where the graph of this model lies once it is made; named by its weights and how it is made."""
+    base = cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx"
+    if is_ours(model):
+        weights = json.dumps(read_json(model.folder / CARD_FILE).get("files"), sort_keys=True)
+    else:
+        weights = "".join(sha256_of(path) for path in sorted(model.folder.glob("*.safetensors")))
+    key = f"{GRAPH_VERSION}-{wanted}-{model.spec.max_length}-{weights}"
+    return base / f"reranker-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+
+
+def engine_of(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Engine | None:
+    """The engine that was chosen for a model on this machine; ``None`` before its first use."""
+    engine = Engine.read(graph_folder(model, cache, wanted))
+    return engine if engine is not None and engine.machine == machine_key() else None
+
+
+def is_pending(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> bool:
+    """Whether the model runs as it is because nobody has waited for its engine to be chosen yet."""
+    return wanted == "auto" and is_ours(model) and engine_of(model, cache, wanted) is None
+
+
+def choose_quietly(model: ResolvedModel, cache: Path | None = None) -> bool:
+    """Choose the engine on a thread of one's own, giving way to everything else; whether there is one then.
+
+    Called from a worker thread: on Linux a thread has a priority of its own, and those that it starts inherit it.
+    """
+    if hasattr(os, "setpriority") and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    open_cross_encoder(model, cache)
+    return not is_pending(model, cache)
+
+
+def torch_scorer(model: ResolvedModel) -> Scorer:
+    """The model on torch, which is imported here and not before."""
+    from rerank.scorers.cross_encoder import CrossEncoderScorer
+
+    return CrossEncoderScorer(model)
+
+
+def _has_gpu() -> bool:
+    """Whether torch can use a GPU of NVIDIA or AMD; asked only where a driver is, as torch is slow to load."""
+    if not (Path("/proc/driver/nvidia/version").exists() or Path("/dev/kfd").exists()):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _open(model: ResolvedModel, folder: Path) -> Scorer | None:
+    """The graph in ``folder``, if it is whole and was chosen on this machine; otherwise it is removed."""
+    if not folder.is_dir():
+        return None
+    engine = Engine.read(folder)
+    if engine is None or engine.machine != machine_key():
+        log.info("the engine for %s is chosen again: another processor or ONNX Runtime", model.name)
+    else:
+        try:
+            return GraphScorer(model, folder, engine.threads)
+        except ModelError as error:
+            log.warning("the graph of %s is made again: %s", model.name, error)
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) -> Scorer | None:
+    """Make the graph and publish it by one rename; ``None`` (and a warning) where that fails."""
+    from rerank.scorers.engine_choice import choose
+
+    log.info("choosing the engine for %s; this is done once and takes some seconds", model.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as name:
-            made = Path(name) / "graph"
-            made.mkdir()
-            engine = _export_best(model, reference, made)
-            (made / "engine.json").write_text(
-                json.dumps({"name": engine.name, "agreement": engine.agreement})
-            )
-            os.replace(made, folder)
-        return _OnGraph(model, folder)
-    except Exception as error:  # noqa: BLE001 - whatever the model is made of, torch can still run it
-        log.warning(
-            "the reranker %s stays on torch: no ONNX graph of it keeps its order (%s)", model.name, error
-        )
+            made, engine = choose(model, reference, Path(name), wanted)
+            engine.write(made)
+            _publish(made, folder)
+        return GraphScorer(model, folder, engine.threads)
+    except Exception as error:  # noqa: BLE001 - whatever the model is made of, what is there can still run it
+        log.warning("the reranker %s stays on %s: no faster graph of it keeps its order (%s)",
+                    model.name, "its own file" if is_ours(model) else "torch", error)  # fmt: skip
         return None
 
 
-def _export_best(model: ResolvedModel, reference: Scorer, folder: Path) -> Engine:
-    """int8 into ``folder`` where it keeps the order, else fp32. Raises `ModelError` where neither does."""
-    from sentence_transformers import CrossEncoder
-
-    from rerank.onnx_export import export_dynamic_int8, export_fp32
-
-    shutil.copy(model.folder / TOKENIZER_FILE, folder / TOKENIZER_FILE)
-    loaded = CrossEncoder(
-        str(model.folder), device="cpu", max_length=model.spec.max_length, local_files_only=True
-    )
-    wanted = _logits(reference)
-    for name, export, least in (
-        ("onnxruntime int8", partial(export_dynamic_int8, reduce_range=not _has_vnni()), MIN_INT8_TAU),
-        ("onnxruntime fp32", export_fp32, MIN_FP32_TAU),
-    ):
-        export(loaded, folder / MODEL_FILE)
-        files = {file: sha256_of(folder / file) for file in (MODEL_FILE, TOKENIZER_FILE)}
-        (folder / CARD_FILE).write_text(json.dumps({"files": files}), encoding="utf-8")
-        agreement = _agreement(wanted, _logits(_OnGraph(model, folder)))
-        if agreement >= least:
-            return Engine(name, agreement)
-        log.info("%s of %s keeps the order only to τ = %.3f", name, model.name, agreement)
-    raise ModelError(f"the graph's order differs from torch's (τ = {agreement:.3f})")
-
-
-def _has_vnni() -> bool:
-    """Whether the processor multiplies int8 without overflow; taken for absent where the system does not say."""
+def _publish(made: Path, folder: Path) -> None:
+    """Rename ``made`` to ``folder``, unless another process was faster: its graph is as good."""
     try:
-        return "vnni" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+        os.replace(made, folder)
     except OSError:
-        return False
-
-
-def _logits(scorer: Scorer) -> list[NDArray[np.float32]]:
-    return [scorer.score(question, PASSAGES).logits for question in QUESTIONS]
-
-
-def _agreement(wanted: Sequence[NDArray[np.float32]], found: Sequence[NDArray[np.float32]]) -> float:
-    """Kendall's τ, mean over the questions."""
-    from scipy.stats import kendalltau
-
-    return float(np.mean([kendalltau(a, b).statistic for a, b in zip(wanted, found, strict=True)]))
+        if not (folder / MODEL_FILE).is_file():
+            raise

@@ -24,8 +24,8 @@ TOKEN_BUDGET = 2048
 class OnnxCrossEncoderScorer:
     """Scores pairs in batches of like length. One session behind a lock; it uses all its threads itself."""
 
-    def __init__(self, model: ResolvedModel, threads: int = 0) -> None:
-        """Verify and load the files of ``model.folder``; ``threads`` 0 lets ONNX Runtime choose.
+    def __init__(self, model: ResolvedModel, threads: int = 0, spinning: bool = True) -> None:
+        """Verify and load the files of ``model.folder``; ``threads`` and ``spinning`` as in `open_session`.
 
         Raises `ModelDamagedError` where a file is missing or its checksum differs from secondlook.json's,
         and `ModelError` where ONNX Runtime cannot load it.
@@ -36,7 +36,7 @@ class OnnxCrossEncoderScorer:
         self._tokenizer = Tokenizer.from_file(str(model.folder / TOKENIZER_FILE))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._session = open_session(model.folder / MODEL_FILE, threads)
+        self._session = open_session(model.folder / MODEL_FILE, threads, spinning)
 
     @property
     def model(self) -> ResolvedModel:
@@ -98,10 +98,15 @@ def verify_files(folder: Path) -> Mapping[str, object]:
     return card
 
 
-def open_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU; raises `ModelError` where the file cannot be loaded."""
+def open_session(path: Path, threads: int = 0, spinning: bool = True) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU; raises `ModelError` where the file cannot be loaded.
+
+    ``threads`` 0 lets ONNX Runtime choose. ``spinning`` threads wait for work without giving up their core: faster
+    by a little, at the cost of whatever else runs.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

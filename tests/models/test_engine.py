@@ -1,20 +1,35 @@
-"""Cross-encoders on ONNX Runtime: only where the order stands, made once, whole or not at all."""
+"""Engines: only where the order stands, made once, whole or not at all, and again on another machine."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import torch
 
+from ingest.errors import UsageError
 from ingest.hub import Hub
 from ingest.models import ResolvedModel
+from rerank.fused_graph import linears, split_attention
 from rerank.models import resolve_reranker
-from rerank.scorers import engine
+from rerank.scorers import engine, engine_choice
+from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
 from rerank.scorers.cross_encoder import CrossEncoderScorer
-from rerank.scorers.engine import PASSAGES, QUESTIONS, engine_of, open_cross_encoder
+from rerank.scorers.engine import (
+    GraphScorer,
+    choose_quietly,
+    engine_of,
+    graph_folder,
+    is_pending,
+    open_cross_encoder,
+)
+from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer
 
 
 @pytest.fixture(scope="module")
@@ -29,37 +44,75 @@ def cache(tmp_path_factory: pytest.TempPathFactory, model: ResolvedModel) -> Pat
     return folder
 
 
-def test_the_graph_keeps_torchs_order_and_says_how_well(model: ResolvedModel, cache: Path) -> None:
-    scorer = open_cross_encoder(model, cache)
+def operators(model: ResolvedModel, cache: Path, wanted: str) -> set[str]:
+    graph = onnx.load(str(graph_folder(model, cache, wanted) / MODEL_FILE))
+    return {node.op_type for node in graph.graph.node}
+
+
+def test_fp32_is_fused_and_gives_torchs_logits(model: ResolvedModel, tmp_path: Path) -> None:
+    scorer = open_cross_encoder(model, tmp_path, "onnx-fp32")
+    exact = CrossEncoderScorer(model).score(QUESTIONS[1], PASSAGES)
+    found = scorer.score(QUESTIONS[1], PASSAGES)
+    assert found.logits == pytest.approx(exact.logits, abs=1e-4)
+    assert found.tokens.tolist() == exact.tokens.tolist()
+    assert scorer.model == model
+    assert {"Attention", "SkipLayerNormalization", "BiasGelu"} <= operators(model, tmp_path, "onnx-fp32")
+
+
+def test_int8_keeps_a_score_whatever_stands_beside_the_passage(model: ResolvedModel, tmp_path: Path) -> None:
+    scorer = open_cross_encoder(model, tmp_path, "onnx-int8")
+    assert "MatMulIntegerToFloat" in operators(model, tmp_path, "onnx-int8")
+    together = scorer.score(QUESTIONS[0], PASSAGES).logits
+    alone = np.array([scorer.score(QUESTIONS[0], [passage]).logits[0] for passage in PASSAGES])
+    exact = CrossEncoderScorer(model).score(QUESTIONS[0], PASSAGES).logits
+    assert np.abs(together - alone).max() < 0.02 * float(np.ptp(exact)), (
+        "one scale for a whole batch gives more"
+    )
+    assert 0 < np.abs(together - exact).max() < 0.15 * float(np.ptp(exact))
+    chosen = engine_of(model, tmp_path, "onnx-int8")
+    assert chosen is not None
+    assert chosen.agreement > 0.9
+
+
+def test_the_products_inside_attention_are_told_apart(model: ResolvedModel, tmp_path: Path) -> None:
+    open_cross_encoder(model, tmp_path, "onnx-fp32")
+    graph = onnx.load(str(graph_folder(model, tmp_path, "onnx-fp32") / MODEL_FILE))
+    kinds = [linear.kind for linear in linears(split_attention(graph))]
+    layer = ["attention in"] * 3 + ["attention out", "feed-forward in", "feed-forward out"]
+    assert kinds[:12] == layer * 2
+
+
+def test_what_is_noted_says_what_was_measured(model: ResolvedModel, cache: Path) -> None:
     chosen = engine_of(model, cache)
     assert chosen is not None
     assert chosen.name.startswith("onnxruntime")
-    assert chosen.agreement >= engine.MIN_INT8_TAU
-    assert scorer.model == model
-    exact = CrossEncoderScorer(model).score(QUESTIONS[0], PASSAGES)
-    found = scorer.score(QUESTIONS[0], PASSAGES)
-    spread = float(np.ptp(exact.logits))
-    assert np.abs(found.logits - exact.logits).max() < 0.15 * spread
-    assert found.tokens.tolist() == exact.tokens.tolist()
+    assert chosen.agreement >= engine_choice.MIN_INT8_TAU
+    assert chosen.agreement == pytest.approx(
+        agreement(
+            calibration_logits(CrossEncoderScorer(model)),
+            calibration_logits(open_cross_encoder(model, cache)),
+        ),
+        abs=0.005,
+    )
+    assert chosen.threads.tokens_per_second > 0
+    assert chosen.why
 
 
 def test_int8_that_would_change_the_order_is_not_used(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "MIN_INT8_TAU", 1.1)
-    scorer = open_cross_encoder(model, tmp_path)
+    monkeypatch.setattr(engine_choice, "MIN_INT8_TAU", 1.1)
+    open_cross_encoder(model, tmp_path)
     chosen = engine_of(model, tmp_path)
     assert chosen is not None
     assert chosen.name == "onnxruntime fp32"
-    exact = CrossEncoderScorer(model).score(QUESTIONS[1], PASSAGES).logits
-    assert scorer.score(QUESTIONS[1], PASSAGES).logits == pytest.approx(exact, abs=1e-4)
+    assert "1.1 is needed" in chosen.why
 
 
 def test_where_no_graph_keeps_the_order_torch_does_the_work(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine, "MIN_INT8_TAU", 1.1)
-    monkeypatch.setattr(engine, "MIN_FP32_TAU", 1.1)
+    monkeypatch.setattr(engine_choice, "MIN_FP32_TAU", 1.1)
     assert isinstance(open_cross_encoder(model, tmp_path), CrossEncoderScorer)
     assert "stays on torch" in caplog.text
     assert list(tmp_path.iterdir()) == [], "litter"
@@ -67,11 +120,38 @@ def test_where_no_graph_keeps_the_order_torch_does_the_work(
 
 def test_a_damaged_graph_is_noticed_and_made_again(model: ResolvedModel, cache: Path) -> None:
     before = open_cross_encoder(model, cache).score(QUESTIONS[0], PASSAGES).logits
-    (graph,) = cache.glob("*/model_int8.onnx")
+    (graph,) = cache.glob(f"*/{MODEL_FILE}")
     graph.write_bytes(graph.read_bytes()[:-1000])
     assert open_cross_encoder(model, cache).score(QUESTIONS[0], PASSAGES).logits == pytest.approx(
         before, abs=1e-5
     )
+
+
+def test_another_processor_or_onnx_runtime_measures_again(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_cross_encoder(model, tmp_path, "onnx-fp32")
+    monkeypatch.setattr(engine, "machine_key", lambda: {"cpu": "another"})
+    assert engine_of(model, tmp_path, "onnx-fp32") is None
+    monkeypatch.setattr(engine_choice, "machine_key", lambda: {"cpu": "another"})
+    open_cross_encoder(model, tmp_path, "onnx-fp32")
+    chosen = engine_of(model, tmp_path, "onnx-fp32")
+    assert chosen is not None
+    assert chosen.machine == {"cpu": "another"}
+
+
+def test_an_engine_that_is_not_there_is_said(model: ResolvedModel, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no engine “fast”"):
+        open_cross_encoder(model, tmp_path, "fast")
+    with pytest.raises(UsageError, match="no torch weights"):
+        open_cross_encoder(resolve_reranker("bundled", Hub(allow_downloads=False)), tmp_path, "torch")
+
+
+def test_half_precision_gives_fp32_logits_near_the_exact_ones(model: ResolvedModel) -> None:
+    exact = CrossEncoderScorer(model, "cpu").score(QUESTIONS[0], PASSAGES).logits
+    half = CrossEncoderScorer(model, "cpu", torch.bfloat16).score(QUESTIONS[0], PASSAGES).logits
+    assert half.dtype == np.float32
+    assert 0 < np.abs(half - exact).max() < 0.1 * float(np.ptp(exact))
 
 
 def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
@@ -84,3 +164,16 @@ def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, c
     command = [sys.executable, "-c", program, str(model.folder), str(cache)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "(2,) False"
+
+
+def test_our_own_graph_runs_at_once_and_the_choice_is_made_beside_it(tmp_path: Path) -> None:
+    model = resolve_reranker("bundled", Hub(allow_downloads=False))
+    patience = os.getpriority(os.PRIO_PROCESS, 0)
+    assert type(open_cross_encoder(model, tmp_path, wait=False)) is OnnxCrossEncoderScorer
+    assert not list(tmp_path.iterdir())
+    assert is_pending(model, tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(choose_quietly, model, tmp_path).result()
+    assert not is_pending(model, tmp_path)
+    assert isinstance(open_cross_encoder(model, tmp_path, wait=False), GraphScorer)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == patience

@@ -1,9 +1,10 @@
-"""The records that the query path makes: RankedHit, Timings, Models, FirstLook, SearchResult."""
+"""The records that the query path makes: RankedHit, Timings, Models, FirstLook, Stopped, SearchResult."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ingest.models import ResolvedModel
 from retrieval.records import Candidate
@@ -64,14 +65,24 @@ class FirstLook:
     notices: tuple[str, ...] = ()
 
 
+class Stopped(StrEnum):
+    """Why a second look ended before every candidate was scored."""
+
+    BUDGET = "budget"
+    STABLE = "stable"
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Both orders of the same candidates, whole: what is shown of them is the face's choice.
+    """The bi-encoder's order whole, and the reranker's order of those that it scored.
 
-    ``reranked`` is false where the reranker failed or gave no usable scores; ``after`` is then
-    empty, so that an order which was not reranked can never be shown as one that was.
-    ``tokens`` counts the model's tokens per candidate, in the order of ``before`` (empty if unknown),
-    and ``truncated`` holds the chunk ids of which the reranker did not see the end.
+    How many are shown is the face's choice. ``before`` holds every candidate; ``after`` holds the scored ones,
+    all of them unless the second look is still under way or was ``stopped`` early. ``after`` is empty where
+    the reranker failed or gave no usable scores, so that an order which was not reranked can never be shown as
+    one that was. Candidates are scored in the order of ``before``: ``tokens`` counts the model's tokens for the
+    scored ones, in that order (empty if unknown), and ``truncated`` holds the chunk ids of which the
+    reranker did not see the end. ``windows`` holds those of which it read a part only, chosen by the query: chunk id →
+    characters ``[start, end)`` of the chunk's text. ``cached`` of the scores were known from an earlier search.
     """
 
     query: str
@@ -82,30 +93,56 @@ class SearchResult:
     notices: tuple[str, ...] = ()
     tokens: tuple[int, ...] = ()
     truncated: frozenset[int] = field(default_factory=frozenset)
+    stopped: Stopped | None = None
+    windows: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    cached: int = 0
 
     def __post_init__(self) -> None:
-        if self.after and {c.chunk.id for c in self.before} != {h.candidate.chunk.id for h in self.after}:
-            raise ValueError("the reranked order does not hold the same passages as the order before")
+        ranked = {hit.candidate.chunk.id for hit in self.after}
+        if len(ranked) < len(self.after):
+            raise ValueError("the reranked order holds a passage twice")
+        if not ranked <= {candidate.chunk.id for candidate in self.before}:
+            raise ValueError("the reranked order holds a passage that the order before does not hold")
 
     @property
     def reranked(self) -> bool:
         """Whether there is a second order to show."""
         return bool(self.after)
 
+    @property
+    def scored(self) -> int:
+        """How many candidates are in the second order."""
+        return len(self.after)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every candidate is in the second order."""
+        return len(self.after) == len(self.before)
+
+    @property
+    def reordered(self) -> tuple[Candidate, ...]:
+        """All candidates: the scored ones in the reranker's order, then the others in the bi-encoder's."""
+        ranked = by_chunk_id(self.after)
+        rest = (candidate for candidate in self.before if candidate.chunk.id not in ranked)
+        return (*(hit.candidate for hit in self.after), *rest)
+
     def cost_of(self, candidates: int) -> float:
         """Milliseconds that reranking ``candidates`` passages takes here, estimated from this search.
 
         By tokens where they are known and ``candidates`` is within what was scored, else in
-        proportion to the number of passages. 0.0 where nothing was reranked.
+        proportion to the number of passages. Passages whose scores were known from before took no time, and are
+        taken to be as long as the others. 0.0 where nothing was reranked, or every score was known.
         """
-        if not self.before or not self.timings.rerank:
+        ran = self.scored - self.cached
+        if not ran or not self.timings.rerank:
             return 0.0
+        a_passage = self.timings.rerank / ran
         read: int = sum(self.tokens)
         if read and candidates <= len(self.tokens):
-            return self.timings.rerank * sum(self.tokens[:candidates]) / read
-        return self.timings.rerank * candidates / len(self.before)
+            return a_passage * len(self.tokens) * sum(self.tokens[:candidates]) / read
+        return a_passage * candidates
 
 
-def scored(hits: Sequence[RankedHit]) -> dict[int, RankedHit]:
+def by_chunk_id(hits: Sequence[RankedHit]) -> dict[int, RankedHit]:
     """Hits by chunk id."""
     return {hit.candidate.chunk.id: hit for hit in hits}

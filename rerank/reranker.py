@@ -9,17 +9,23 @@ from numpy.typing import NDArray
 
 from ingest.errors import RerankError
 from ingest.models import ModelSpec
+from rerank.fusion import mixed
 from rerank.records import RankedHit
 from retrieval.records import Candidate
 
 
-def check_scores(logits: NDArray[np.float32], count: int) -> None:
-    """Raise `RerankError` for scores that cannot order anything: wrong in number, not finite, or all the same."""
+def check_numbers(logits: NDArray[np.float32], count: int) -> None:
+    """Raise `RerankError` for scores that are wrong in number or not finite."""
     if logits.shape != (count,):
         raise RerankError(f"the reranker gave {logits.size} scores for {count} passages")
     broken = int(count - np.isfinite(logits).sum())
     if broken:
         raise RerankError(f"the reranker gave {broken} of {count} scores that are not numbers")
+
+
+def check_scores(logits: NDArray[np.float32], count: int) -> None:
+    """Raise `RerankError` for scores that cannot order anything: wrong in number, not finite, or all the same."""
+    check_numbers(logits, count)
     if count > 1 and float(logits.max()) == float(logits.min()):
         raise RerankError(
             "the reranker gave every passage the same score, as a model with an untrained head does"
@@ -37,7 +43,7 @@ def order(
     """
     check_scores(logits, len(candidates))
     cosines = np.array([candidate.score for candidate in candidates], dtype=np.float32)
-    combined = logits + np.float32(spec.bi_weight) * cosines
+    combined = mixed(logits, cosines, spec.bi_weight)
     relevances = relevance(combined, spec)
     places = np.lexsort((np.array([candidate.rank for candidate in candidates]), -combined))
     return tuple(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,12 +10,15 @@ from ingest.encoder import Encoder
 from ingest.errors import EncoderMismatchError, ModelError, RerankError, UsageError
 from ingest.hub import Hub
 from ingest.library import Library
-from ingest.models import ModelSource, ResolvedModel, resolve_encoder
+from ingest.models import ModelSource, ModelSpec, ResolvedModel, resolve_encoder
 from ingest.onnx_encoder import open_encoder
+from rerank.anytime import WHOLE, OnPartial, SecondLookPlan, score_in_slices
 from rerank.models import resolve_reranker
 from rerank.records import FirstLook, Models, SearchResult, Timings
-from rerank.reranker import order
+from rerank.score_cache import CachedScorer
+from rerank.score_store import ScoreStore, user_store
 from rerank.scorers import Scorer, open_scorer
+from rerank.windows import windowed
 from retrieval.retriever import Retriever
 
 log = logging.getLogger(__name__)
@@ -30,20 +32,36 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """What was asked for: names, aliases or folders; ``None`` is the default pair. Downloads as allowed."""
+    """What was asked for: names, aliases or folders; ``None`` is the default pair. Downloads as allowed.
+
+    ``engine`` is what runs the reranker, one of `rerank.scorers.engine.ENGINES`; without ``wait_for_engine`` a
+    model that can run as it is does so until its engine is chosen.
+    """
 
     encoder: str | None = None
     reranker: str | None = None
     allow_downloads: bool = True
+    engine: str = "auto"
+    wait_for_engine: bool = True
 
 
 class Searcher:
     """Answers queries on one library with one pair of models. Safe to share between threads."""
 
-    def __init__(self, retriever: Retriever, scorer: Scorer | None, notices: tuple[str, ...] = ()) -> None:
-        """``scorer`` is ``None`` where no reranker could be loaded; ``notices`` come with every answer."""
+    def __init__(
+        self,
+        retriever: Retriever,
+        scorer: Scorer | None,
+        notices: tuple[str, ...] = (),
+        store: ScoreStore | None = None,
+    ) -> None:
+        """``scorer`` is ``None`` where no reranker could be loaded; ``notices`` come with every answer.
+
+        Scores are looked up in ``store`` and kept there; without one, every second look runs the model.
+        """
         self._retriever = retriever
         self._scorer = scorer
+        self._second = CachedScorer(scorer, store) if scorer and store else scorer
         self._notices = notices
         self.models = Models(retriever.encoder.model, scorer.model if scorer else None)
         self._spec = scorer.model.spec if scorer else None
@@ -56,15 +74,32 @@ class Searcher:
         return reranker is not None and reranker.spec.bi_encoder == self.models.encoder.name
 
     @property
+    def scorer(self) -> Scorer | None:
+        """The reranker, for those who need raw scores (an evaluation keeps them); ``None`` where none loaded.
+
+        It runs the model whatever the store of scores holds, so that it may be timed.
+        """
+        return self._scorer
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """How the reranker's scores make the order here: its own spec, without the mix for another encoder."""
+        return self._spec
+
+    @property
     def encoder(self) -> Encoder:
         """The bi-encoder, for those who add documents or mark sentences with it."""
         return self._retriever.encoder
 
     def search(
-        self, query: str, candidates: int = DEFAULT_CANDIDATES, on_progress: OnProgress | None = None
+        self,
+        query: str,
+        candidates: int = DEFAULT_CANDIDATES,
+        on_progress: OnProgress | None = None,
+        plan: SecondLookPlan = WHOLE,
     ) -> SearchResult:
         """Both looks at once. Raises `UsageError` for an empty or overlong query."""
-        return self.second_look(self.first_look(query, candidates), on_progress)
+        return self.second_look(self.first_look(query, candidates), on_progress, plan)
 
     def first_look(self, query: str, candidates: int = DEFAULT_CANDIDATES) -> FirstLook:
         """The bi-encoder's ``candidates`` best passages, some tens of milliseconds."""
@@ -75,37 +110,33 @@ class Searcher:
         timings = Timings(found.encode_ms, found.retrieve_ms)
         return FirstLook(query, found.candidates, timings, self.models, self._notices + found.notices)
 
-    def second_look(self, first: FirstLook, on_progress: OnProgress | None = None) -> SearchResult:
-        """Score every candidate of the first look and order them; a failure leaves the first order, with a notice.
+    def second_look(
+        self,
+        first: FirstLook,
+        on_progress: OnProgress | None = None,
+        plan: SecondLookPlan = WHOLE,
+        on_partial: OnPartial | None = None,
+    ) -> SearchResult:
+        """Score the candidates of the first look and order them, as far as ``plan`` lets it go.
 
-        ``on_progress`` hears how many of how many passages are scored.
+        ``on_progress`` hears how many of how many passages are scored, and ``on_partial`` the order so far while
+        the work goes on. A failure, in whichever slice, leaves the first order with a notice: an order of
+        some of the passages that nobody asked for would look like an answer.
         """
-        result = SearchResult(first.query, first.before, (), first.timings, first.models, first.notices)
-        if self._scorer is None or self._spec is None or not first.before:
-            return result
-        started = time.perf_counter()
+        if self._second is None or self._spec is None or not first.before:
+            return _not_reranked(first)
+        counter = _counter(first, on_progress)
         try:
-            scores = self._scorer.score(
-                first.query,
-                [candidate.chunk.passage for candidate in first.before],
-                _counter(first, on_progress),
-            )
-            after = order(first.before, scores.logits, self._spec)
+            return score_in_slices(first, self._second, self._spec, plan, counter, on_partial)
         except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
             log.warning("reranking failed", exc_info=error)
-            notice = f"Not reranked: {error}. The bi-encoder's order stands."
-            return replace(result, notices=(*first.notices, notice))
-        elapsed = (time.perf_counter() - started) * 1e3
-        cut = [
-            c.chunk.id for c, is_cut in zip(first.before, scores.truncated.tolist(), strict=True) if is_cut
-        ]
-        return replace(
-            result,
-            after=after,
-            timings=replace(first.timings, rerank=elapsed),
-            tokens=tuple(scores.tokens.tolist()),
-            truncated=frozenset(cut),
-        )
+            return _not_reranked(first, f"Not reranked: {error}. The bi-encoder's order stands.")
+
+
+def _not_reranked(first: FirstLook, *notices: str) -> SearchResult:
+    return SearchResult(
+        first.query, first.before, (), first.timings, first.models, (*first.notices, *notices)
+    )
 
 
 def check_query(query: str) -> str:
@@ -143,22 +174,28 @@ def encoder_for(library: Library | None, choice: ModelChoice, hub: Hub) -> Resol
     return model
 
 
-def open_searcher(library: Library, choice: ModelChoice, encoder: Encoder | None = None) -> Searcher:
+def open_searcher(
+    library: Library, choice: ModelChoice, encoder: Encoder | None = None, keep_scores: bool = True
+) -> Searcher:
     """Load both models and open the library. A reranker that cannot be loaded costs only the second look.
 
-    ``encoder`` saves loading one that is loaded already. Raises `EncoderMismatchError`, `ModelError`.
+    ``encoder`` saves loading one that is loaded already. Without ``keep_scores``, none are kept or used from earlier
+    searches, as a measurement wants it. Raises `EncoderMismatchError`, `ModelError`.
     """
     hub = Hub(choice.allow_downloads)
     if encoder is None:
         encoder = open_encoder(encoder_for(library, choice, hub))
     retriever = Retriever(library, encoder)
     try:
-        scorer = open_scorer(resolve_reranker(choice.reranker, hub))
+        scorer = windowed(
+            open_scorer(resolve_reranker(choice.reranker, hub), choice.engine, choice.wait_for_engine)
+        )
     except ModelError as error:
         if choice.reranker is not None:
             raise
         return Searcher(retriever, None, (f"No reranker could be loaded: {error}",))
-    return Searcher(retriever, scorer, _fallback_notices(encoder.model, scorer.model))
+    store = user_store() if keep_scores else None
+    return Searcher(retriever, scorer, _fallback_notices(encoder.model, scorer.model), store)
 
 
 def _fallback_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str, ...]:

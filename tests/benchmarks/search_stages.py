@@ -37,7 +37,9 @@ def main() -> None:
         library = Library.create(Path(folder), Manifest.of(encoder.model.spec))
         ingest(list(walk([SAMPLE / "documents"])), library, encoder)
         after_ingest = peak_megabytes()
-        searcher = open_searcher(library, ModelChoice(reranker="bundled", allow_downloads=False), encoder)
+        searcher = open_searcher(
+            library, ModelChoice(reranker="bundled", allow_downloads=False), encoder, keep_scores=False
+        )
         searcher.search(questions[0])
         results = [searcher.search(question) for question in questions]
     print(machine())

@@ -11,8 +11,10 @@ import pytest
 
 from ingest.errors import EncoderMismatchError, UsageError
 from ingest.hub import Hub
+from rerank import search
+from rerank.score_store import ScoreStore
 from rerank.scorers.base import Scores
-from rerank.search import ModelChoice, Searcher, check_query, encoder_for
+from rerank.search import ModelChoice, Searcher, check_query, encoder_for, open_searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
@@ -47,6 +49,34 @@ def test_progress_counts_up_to_all(filled: Desk) -> None:
     seen: list[tuple[int, int]] = []
     searcher(filled, WordScorer()).search("snake", 20, lambda done, total: seen.append((done, total)))
     assert seen[-1] == (20, 20)
+
+
+def test_asking_again_or_deeper_runs_the_model_for_what_is_new_and_claims_no_wonder(filled: Desk) -> None:
+    scorer = WordScorer()
+    keeping = Searcher(Retriever(filled.library, filled.encoder), scorer, store=ScoreStore(None))
+    fresh = keeping.search("snake kills", 20)
+    deeper, again = keeping.search("snake kills", 31), keeping.search("snake kills", 31)
+    assert scorer.calls == [("snake kills", 20), ("snake kills", 11)]
+    assert (fresh.cached, deeper.cached, again.cached) == (0, 20, 31)
+    assert again.after == deeper.after
+    assert again.cost_of(31) == 0.0  # nothing was read, so nothing can be said of what reading costs
+    a_passage = deeper.timings.rerank / 11  # the same words in all, so the same tokens, but for one passage
+    assert deeper.cost_of(31) == pytest.approx(31 * a_passage)
+    assert keeping.scorer is scorer  # an evaluation times the model itself
+
+
+def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
+    filled: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = WordScorer()
+    monkeypatch.setattr(search, "resolve_reranker", lambda name, hub: scorer.model)
+    monkeypatch.setattr(search, "open_scorer", lambda *_: scorer)
+    for keep, calls in ((False, 2), (True, 1)):
+        scorer.calls.clear()
+        for _ in range(2):  # opened twice, as two commands do
+            opened = open_searcher(filled.library, ModelChoice(), filled.encoder, keep_scores=keep)
+            opened.search("which snake kills by squeezing", 31)
+        assert len(scorer.calls) == calls
 
 
 class Broken(WordScorer):

@@ -1,0 +1,183 @@
+"""The file of scores: one SQLite database in WAL mode, bounded, which may be deleted at any time.
+
+The longest unused entries go first. Whatever goes wrong with the file costs only the time to score again.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+Key = bytes
+# On disk: an entry is 53 bytes, so 11 MB; 2,000 questions of 100 passages.
+DISK_ENTRIES = 200_000
+# Whether the file is full is asked after so many new entries, because asking reads all of it; then so large a share
+# goes at once that some of these have room.
+ASKED_EVERY, EVICTED_SHARE = 4_000, 0.04
+# Another process writes for milliseconds; whoever waits longer does without.
+WAIT_S = 0.5
+# A disk that failed is let alone for so long.
+REST_S = 60.0
+# SQLite takes at most 32,766 parameters since 3.32, and 999 before.
+KEYS_A_QUERY = 900
+# When an entry was used is noted by the day, so that reading seldom writes.
+DAY_S = 86_400
+
+
+class ScoreFile:
+    """Bytes by key. Nothing that happens to the file raises: what cannot be read was not there, and is logged."""
+
+    def __init__(self, path: Path, most: int = DISK_ENTRIES) -> None:
+        """``most`` entries, and up to `ASKED_EVERY` more a process, are kept. Nothing is opened yet."""
+        self._path = path
+        self._most = most
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+        self._unasked = ASKED_EVERY  # new entries since the file's size was last asked for; at first, unknown
+        self._rest_until = 0.0
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        """The entries of those keys that there are."""
+        found: dict[Key, bytes] = {}
+        with self._lock:
+            try:
+                for start in range(0, len(keys), KEYS_A_QUERY):
+                    rows = self._read(keys[start : start + KEYS_A_QUERY])
+                    found |= {key: entry for key, entry, _ in rows}
+                    self._note_used([key for key, _, used in rows if used != _today()])
+            except (sqlite3.Error, OSError) as error:
+                self._failed(error)
+        return found
+
+    def put(self, entries: Mapping[Key, bytes]) -> None:
+        """Keep these, in one transaction."""
+        with self._lock:
+            try:
+                self._write(entries)
+            except (sqlite3.Error, OSError) as error:
+                self._failed(error)
+
+    def close(self) -> None:
+        """Let go of the file; the next use opens it again."""
+        with self._lock:
+            self._forget_connection()
+
+    def _read(self, keys: Sequence[Key]) -> list[tuple[Key, bytes, int]]:
+        db = self._connection()
+        if db is None:
+            return []
+        marks = ",".join("?" * len(keys))
+        return db.execute(f"SELECT key, entry, used FROM scores WHERE key IN ({marks})", keys).fetchall()
+
+    def _note_used(self, keys: Sequence[Key]) -> None:
+        db = self._connection() if keys else None
+        if db is not None:
+            with db:
+                db.executemany("UPDATE scores SET used = ? WHERE key = ?", [(_today(), key) for key in keys])
+
+    def _write(self, entries: Mapping[Key, bytes]) -> None:
+        db = self._connection()
+        if db is None:
+            return
+        today = _today()
+        with db:
+            db.executemany(
+                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", [(k, e, today) for k, e in entries.items()]
+            )
+            self._unasked += len(entries)
+            if self._unasked >= ASKED_EVERY:
+                self._evict(db)
+                self._unasked = 0
+
+    def _evict(self, db: sqlite3.Connection) -> None:
+        """Where there are too many entries, drop the longest unused, and some more."""
+        (count,) = db.execute("SELECT count(*) FROM scores").fetchone()
+        if count > self._most:
+            surplus = count - int(self._most * (1 - EVICTED_SHARE))
+            db.execute(
+                "DELETE FROM scores WHERE key IN (SELECT key FROM scores ORDER BY used LIMIT ?)", (surplus,)
+            )
+
+    def _connection(self) -> sqlite3.Connection | None:
+        """The open file, opened again if it was deleted or replaced; ``None`` while a failed disk is let alone."""
+        if time.monotonic() < self._rest_until:
+            return None
+        if self._db is not None and self._inode_now() != self._inode:
+            self._forget_connection()
+        if self._db is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._inode = self._inode_now()  # of a file that cannot be opened, to put aside no other
+            self._db = _connect(self._path)
+            self._inode = self._inode_now()
+            self._unasked = ASKED_EVERY
+        return self._db
+
+    def _inode_now(self) -> int:
+        try:
+            return self._path.stat().st_ino
+        except FileNotFoundError:
+            return -1
+
+    def _forget_connection(self) -> None:
+        if self._db is not None:
+            with closing(self._db):
+                self._db = None
+
+    def _failed(self, error: sqlite3.Error | OSError) -> None:
+        """Begin a damaged file anew, do without one that another process holds, let one that refuses rest."""
+        if isinstance(error, sqlite3.Error) and _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            log.info("the score cache %s is held by another process: %s", self._path, error)
+            return
+        if isinstance(error, sqlite3.Error) and _code(error) in (
+            sqlite3.SQLITE_CORRUPT,
+            sqlite3.SQLITE_NOTADB,
+        ):
+            log.warning("the score cache %s is damaged (%s); it is begun anew", self._path, error)
+            try:
+                self._put_aside()
+                return
+            except OSError as refused:
+                error = refused
+        self._rest_until = time.monotonic() + REST_S
+        log.warning("the score cache %s rests for %.0f s, only memory is used: %s", self._path, REST_S, error)
+
+    def _put_aside(self) -> None:
+        """Keep the damaged file beside, in place of an earlier one."""
+        self._forget_connection()
+        if self._inode_now() != self._inode:
+            return  # another process has begun it anew
+        self._path.replace(self._path.with_suffix(".damaged"))
+        for end in ("-wal", "-shm"):  # they belong to the damaged file
+            self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 for an error of the module itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _today() -> int:
+    return int(time.time()) // DAY_S
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=WAIT_S, check_same_thread=False)  # ScoreFile's lock lets one thread in
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS scores "
+            "(key BLOB PRIMARY KEY, entry BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID"
+        )
+    except BaseException:
+        with closing(db):
+            raise
+    return db

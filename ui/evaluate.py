@@ -1,4 +1,4 @@
-"""`secondlook evaluate`: its arguments, its table and its JSON.
+"""`secondlook evaluate`: what it runs.
 
 What evaluates is imported when it is run: no other command should wait for it.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,81 +17,116 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ingest.command import ProgressBar, cancel_on_interrupt
+from ingest.encoder import Encoder
 from ingest.errors import UsageError
+from ingest.hub import Hub
+from ingest.library import Library
 from ingest.onnx_encoder import open_encoder
-from rerank.search import DEFAULT_CANDIDATES, OnProgress, open_searcher
+from rerank.models import resolve_reranker
+from rerank.search import OnProgress, Searcher, open_searcher
+from ui.evaluate_arguments import check_evaluate_arguments
 from ui.settings import Settings
 
 if TYPE_CHECKING:
-    from rerank.evaluation.records import Evaluation, JudgedSet
-
-SHOWN = 5  # queries that are listed as losses, and as gains
-NARROWEST = 80
-
-
-def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
-    """Declare the arguments, with the settings as their defaults."""
-    parser.add_argument(
-        "dataset", type=Path, metavar="DATASET",
-        help="a folder with corpus.jsonl or documents/, queries.jsonl and qrels/ (BEIR's layout)",
-    )  # fmt: skip
-    parser.add_argument("--split", default="test", help="which table of qrels/ judges (default test)")
-    parser.add_argument(
-        "--candidates", type=int, default=DEFAULT_CANDIDATES, metavar="N",
-        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
-    )  # fmt: skip
-    # Not `library`: that name is the library people search, which an evaluation must not fill by default.
-    parser.add_argument(
-        "--library", type=Path, dest="dataset_library", metavar="DIR",
-        help="library to index the dataset in (default: one of its own in the user's cache folder)",
-    )  # fmt: skip
-    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
-    parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
-    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
-    parser.add_argument(
-        "--save-run", type=Path, metavar="FILE",
-        help="write both orders as TREC runs: FILE with .before and .after before its suffix",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    from rerank.evaluation.comparison import Comparison
+    from rerank.evaluation.records import JudgedSet
 
 
 def run_evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
     """Evaluate, print the report to stdout and notices to stderr; the exit status."""
-    from rerank.evaluation.dataset import read_judged_set
-    from rerank.evaluation.trec import write_runs
+    check_evaluate_arguments(parsed)
+    if parsed.qrels is not None:
+        return _runs(parsed)
+    if parsed.rerankers or parsed.depths or parsed.fusion or parsed.pairs or parsed.plot:
+        return _several(parsed, settings)
+    return _one(parsed, settings)
 
-    if parsed.candidates < 1:
-        raise UsageError(f"--candidates must be at least 1; {parsed.candidates} was given.")
+
+def _one(parsed: argparse.Namespace, settings: Settings) -> int:
+    from rerank.evaluation.dataset import read_judged_set
+    from rerank.evaluation.run import evaluate
+    from rerank.evaluation.trec import write_runs
+    from ui.evaluation_report import evaluation_report
+    from ui.evaluation_table import evaluation_table
+
     judged = read_judged_set(parsed.dataset, parsed.split)
-    evaluation = _evaluate(judged, parsed, settings)
+    library, encoder, left_out = filled_library(judged, parsed, settings)
+    searcher = open_searcher(library, settings.models, encoder)
+    with query_bar() as show:
+        evaluation = evaluate(judged, library, searcher, parsed.candidates, show)
     if parsed.save_run is not None:
         write_runs(parsed.save_run, evaluation.runs)
-    for notice in evaluation.notices:
-        sys.stderr.write(f"{notice}\n")
-    if parsed.json:
-        sys.stdout.write(json.dumps(evaluation_report(evaluation), ensure_ascii=False, indent=2) + "\n")
-    else:
-        sys.stdout.write(evaluation_table(evaluation) + "\n")
+    _say(*left_out, *evaluation.notices)
+    _print(parsed, lambda: evaluation_report(evaluation), lambda: evaluation_table(evaluation))
     return 0
 
 
-def _evaluate(judged: JudgedSet, parsed: argparse.Namespace, settings: Settings) -> Evaluation:
+def _several(parsed: argparse.Namespace, settings: Settings) -> int:
+    from rerank.evaluation.comparison import Plan, compare
+    from rerank.evaluation.dataset import read_judged_set, read_tuning_set
+    from rerank.evaluation.trec import write_systems
+    from ui.frontier import frontier_svg
+
+    judged = read_judged_set(parsed.dataset, parsed.split)
+    plan = Plan(parsed.depths or (parsed.candidates,), parsed.fusion, parsed.pairs)
+    names = _by_label(parsed.rerankers or [settings.reranker], settings)
+    library, encoder, left_out = filled_library(judged, parsed, settings)
+
+    def opener(name: str | None) -> Callable[[], Searcher]:
+        return lambda: open_searcher(library, replace(settings.models, reranker=name), encoder)
+
+    openers = {label: opener(name) for label, name in names.items()}
+    tuning = read_tuning_set(judged) if plan.fusion else None
+    with query_bar() as show:
+        comparison = compare(judged, library, openers, plan, tuning, show)
+    if parsed.save_run is not None:
+        write_systems(parsed.save_run, [row.system for row in (comparison.before, *comparison.rows)])
+    if parsed.plot is not None:
+        _write(parsed.plot, frontier_svg(comparison))
+    _say(*left_out)
+    _print_comparison(parsed, comparison, judged.queries)
+    return 0
+
+
+def _runs(parsed: argparse.Namespace) -> int:
+    from rerank.evaluation.trec import compare_run_files
+
+    _print_comparison(parsed, compare_run_files(parsed.qrels, parsed.runs, pairs=parsed.pairs), {})
+    return 0
+
+
+def filled_library(
+    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
+) -> tuple[Library, Encoder, tuple[str, ...]]:
+    """The set's library with all its documents, the encoder that made it, and notices of what was left out."""
     from rerank.evaluation.corpus import choose_library, fill_library
-    from rerank.evaluation.run import evaluate
 
     folder, model = choose_library(judged, parsed.dataset_library, settings.models)
     encoder = open_encoder(model)
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
         library, left_out = fill_library(judged, folder, encoder, bar.show, cancelled)
-    searcher = open_searcher(library, settings.models, encoder)
-    with query_bar() as show:
-        evaluation = evaluate(judged, library, searcher, parsed.candidates, show)
-    return replace(evaluation, notices=(*left_out, *evaluation.notices))
+    return library, encoder, left_out
+
+
+def _by_label(names: list[str | None], settings: Settings) -> dict[str, str | None]:
+    """Rerankers by a short name. All are found before the first one works, so that a typing error costs no hours.
+
+    Raises `ModelError` for one that cannot be had, and `UsageError` for one that is named twice.
+    """
+    hub = Hub(settings.models.allow_downloads)
+    labels: dict[str, str | None] = {}
+    for name in names:
+        model = resolve_reranker(name, hub)
+        label = Path(name or model.name).name
+        if label in labels:
+            raise UsageError(f"The reranker {label} is named twice; name each once, and folders differently.")
+        labels[label] = name
+    return labels
 
 
 @contextmanager
 def query_bar() -> Iterator[OnProgress]:
-    """Queries as a bar on stderr, where that is a terminal."""
+    """Queries as a bar on stderr with the time that is left, where that is a terminal."""
     with tqdm(unit=" queries", disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True) as bar:
 
         def show(done: int, total: int) -> None:
@@ -103,90 +136,28 @@ def query_bar() -> Iterator[OnProgress]:
         yield show
 
 
-def evaluation_report(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation as the JSON that `secondlook evaluate --json` promises."""
-    reranker = evaluation.models.reranker
-    encoder = evaluation.models.encoder
-    median, slow = evaluation.latency
-    return {
-        "dataset": evaluation.judged.name,
-        "queries": len(evaluation.runs),
-        "documents": evaluation.documents,
-        "before": evaluation.mean_before,
-        "after": evaluation.mean_after,
-        "difference": {
-            name: {"mean": found.mean, "ci95": [found.low, found.high], "p": found.p}
-            for name, found in evaluation.differences.items()
-        },
-        "verdict": str(evaluation.verdict),
-        "latency_ms": {"p50": round(median, 2), "p95": round(slow, 2)},
-        "models": {
-            "encoder": encoder.name,
-            "encoder_revision": encoder.spec.revision,
-            "reranker": reranker.name if reranker else None,
-            "reranker_revision": reranker.spec.revision if reranker else None,
-        },
-    }
+def _print_comparison(parsed: argparse.Namespace, comparison: Comparison, queries: Mapping[str, str]) -> None:
+    from ui.evaluation_report import comparison_report
+    from ui.evaluation_table import comparison_table
+
+    _say(*comparison.notices)
+    _print(parsed, lambda: comparison_report(comparison), lambda: comparison_table(comparison, queries))
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
-    """The evaluation for people: figures, verdict, time, and the queries that lost and gained most."""
-    reranker = evaluation.models.reranker
-    median, slow = evaluation.latency
-    return "\n".join(
-        [
-            f"{evaluation.judged.name}, split {evaluation.judged.split}: {len(evaluation.runs)} queries, "
-            f"{evaluation.documents} documents, {evaluation.candidates} candidates",
-            f"first look   {evaluation.models.encoder.name}",
-            f"second look  {reranker.name if reranker else 'none'}",
-            "",
-            *_figures(evaluation),
-            "",
-            verdict_sentence(evaluation),
-            f"A search took {median:.0f} ms at the median and {slow:.0f} ms at the 95th percentile.",
-            *_movers("Worst losses", evaluation, losses=True),
-            *_movers("Best gains", evaluation, losses=False),
-        ]
-    )
+def _print(
+    parsed: argparse.Namespace, report: Callable[[], dict[str, Any]], table: Callable[[], str]
+) -> None:
+    text = json.dumps(report(), ensure_ascii=False, indent=2) if parsed.json else table()
+    sys.stdout.write(f"{text}\n")
 
 
-def _figures(evaluation: Evaluation) -> list[str]:
-    rows = [f"{'':<12}{'before':>8}{'after':>9}{'difference':>13}   {'95 % interval':<20}{'p':>7}"]
-    for name, found in evaluation.differences.items():
-        interval = f"[{found.low:+.4f}, {found.high:+.4f}]"
-        rows.append(
-            f"{name:<12}{evaluation.mean_before[name]:>8.4f}{evaluation.mean_after[name]:>9.4f}"
-            f"{found.mean:>+13.4f}   {interval:<20}{found.p:>7.4f}"
-        )
-    return rows
+def _say(*notices: str) -> None:
+    for notice in notices:
+        sys.stderr.write(f"{notice}\n")
 
 
-def verdict_sentence(evaluation: Evaluation) -> str:
-    """The verdict for people, with what it rests on."""
-    found = evaluation.differences["nDCG@10"]
-    gains = [row.gain for row in evaluation.by_gain]
-    counts = f"{sum(gain > 0 for gain in gains)} queries rose, {sum(gain < 0 for gain in gains)} fell"
-    figures = f"nDCG@10 {found.mean:+.4f}, p = {found.p:.4f}; {counts}"
-    if not any(gains):
-        return f"Undecided: both orders score the same on every one of {len(gains)} queries."
-    return {
-        "helps": f"Reranking helps here: {figures}.",
-        "hurts": f"Reranking hurts here: {figures}. Turn it off, or try another reranker.",
-        "undecided": f"Undecided: {figures}. Chance alone could do that with {len(gains)} queries.",
-    }[str(evaluation.verdict)]
-
-
-def _movers(title: str, evaluation: Evaluation, *, losses: bool) -> list[str]:
-    """The queries whose nDCG@10 moved most one way, the largest move first."""
-    rows = evaluation.by_gain if losses else evaluation.by_gain[::-1]
-    moved = [row for row in rows if (row.gain < 0 if losses else row.gain > 0)][:SHOWN]
-    if not moved:
-        return ["", f"{title} (nDCG@10): none"]
-    width = max(NARROWEST, shutil.get_terminal_size().columns)
-    lines = ["", f"{title} (nDCG@10)"]
-    for row in moved:
-        asked = textwrap.shorten(
-            f"{row.query} {evaluation.judged.queries[row.query]}", width - 28, placeholder="…"
-        )
-        lines.append(f"  {row.gain:+.4f}  {row.before:.4f} → {row.after:.4f}  {asked}")
-    return lines
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error

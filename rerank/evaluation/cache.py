@@ -1,7 +1,8 @@
-"""Results of queries that were run before, kept beside the library they were asked of. Safe to delete.
+"""What evaluations keep beside the library, so that a second one asks no model. Safe to delete.
 
-A result is found again only if nothing that made it has changed: the library's generation, both models (their
-specifications and their files), the number of candidates and the query's text.
+First looks are found again while the library's generation and the encoder are the same; scores while the
+reranker is, by the question and the passage's text, whatever library it stands in. So another depth, another
+fusion or another weight of the mix needs no model, and a further reranker runs alone.
 """
 
 from __future__ import annotations
@@ -9,29 +10,56 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from ingest.errors import LibraryError
 from ingest.library import Generation
 from ingest.models import ResolvedModel
 from ingest.records import digest
-from rerank.evaluation.records import QueryRun
-from rerank.records import Models
+from rerank.score_cache import fingerprint
+from rerank.scorers.base import Scorer, engine_name
 
 log = logging.getLogger(__name__)
 
 FILE = "evaluation-cache.sqlite"
-# Raise it when results are made or stored otherwise, so that older ones are not used.
-VERSION = "1"
+# Raise it when what is kept is made or stored otherwise, so that older entries are not used.
+VERSION = "2"
+# Several evaluations may share a library; each writes for a moment only.
+WAIT_S = 60.0
 
 
-class ResultCache:
-    """What queries gave, by key, in a file of a library's folder. To be used in a ``with``, by one thread.
+@dataclass(frozen=True, slots=True)
+class KeptLook:
+    """The first look at one query: a document id, a passage's digest and a cosine a candidate, best first.
 
-    Each result is stored as it comes, so that an evaluation which is stopped goes on where it was. A cache that
+    ``asked`` is how many candidates were wanted; a small library gives fewer. ``milliseconds`` is what
+    encoding and retrieving took.
+    """
+
+    documents: tuple[str, ...]
+    passages: tuple[str, ...]
+    cosines: tuple[float, ...]
+    milliseconds: float
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptScores:
+    """One reranker's scores for one query: ``{passage's digest: [logit, tokens]}``, and the milliseconds of all."""
+
+    passages: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    milliseconds: float = 0.0
+
+
+class EvaluationCache:
+    """First looks and scores by key, in a file of a library's folder. To be used in a ``with``, by one thread.
+
+    Each entry is stored as it comes, so that an evaluation which is stopped goes on where it was. A cache that
     cannot be read is begun anew.
     """
 
@@ -39,7 +67,7 @@ class ResultCache:
         """Open the cache in ``folder``, made where there is none. Raises `LibraryError` where it cannot be."""
         self._db = _open(folder / FILE)
 
-    def __enter__(self) -> ResultCache:
+    def __enter__(self) -> EvaluationCache:
         return self
 
     def __exit__(
@@ -47,32 +75,40 @@ class ResultCache:
     ) -> None:
         self._db.close()
 
-    def get(self, key: str) -> QueryRun | None:
-        """The result under ``key``, ``None`` where there is none."""
-        row = self._db.execute("SELECT result FROM results WHERE key = ?", (key,)).fetchone()
-        if row is None:
+    def look(self, key: str) -> KeptLook | None:
+        """The first look under ``key``, ``None`` where there is none."""
+        kept = self._get(key)
+        if kept is None:
             return None
-        kept = json.loads(row[0])
-        return QueryRun(tuple(kept["before"]), tuple(kept["after"]), float(kept["milliseconds"]))
+        rows = {name: tuple(kept[name]) for name in ("documents", "passages", "cosines")}
+        return KeptLook(**rows, milliseconds=float(kept["milliseconds"]), asked=int(kept["asked"]))
 
-    def put(self, key: str, run: QueryRun) -> None:
-        """Keep a result. One that failed is not kept: it may go well next time."""
-        if not run.failure:
-            self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (key, json.dumps(asdict(run))))
+    def scores(self, key: str) -> KeptScores:
+        """The scores under ``key``, no passages where there are none."""
+        kept = self._get(key)
+        if kept is None:
+            return KeptScores()
+        passages = {name: (float(logit), int(tokens)) for name, (logit, tokens) in kept["passages"].items()}
+        return KeptScores(passages, float(kept["milliseconds"]))
+
+    def put(self, key: str, entry: KeptLook | KeptScores) -> None:
+        """Keep an entry, in place of what stood under ``key``."""
+        self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, json.dumps(asdict(entry))))
+
+    def _get(self, key: str) -> Mapping[str, Any] | None:
+        row = self._db.execute("SELECT entry FROM entries WHERE key = ?", (key,)).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
 
 
-def key_prefix(generation: Generation, models: Models, candidates: int) -> str:
-    """What the keys of one evaluation have in common; `digest` of it and the query's text is a key."""
+def look_prefix(generation: Generation, encoder: ResolvedModel) -> str:
+    """What the keys of a library's first looks have in common; `digest` of it and the query's text is a key."""
     index = generation.index.sha256 if generation.index else ""
-    used = [_fingerprint(model) for model in (models.encoder, models.reranker) if model is not None]
-    return digest(VERSION, str(generation.id), index, str(candidates), *used)
+    return digest(VERSION, "look", str(generation.id), index, fingerprint(encoder))
 
 
-def _fingerprint(model: ResolvedModel) -> str:
-    """The specification, and size and time of the files: a model trained again may keep its version."""
-    files = sorted(path for path in model.folder.rglob("*") if path.is_file())
-    stamps = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    return json.dumps([asdict(model.spec), stamps])
+def score_prefix(scorer: Scorer) -> str:
+    """What the keys of a reranker's scores have in common; `digest` of it and the query's text is a key."""
+    return digest(VERSION, "scores", fingerprint(scorer.model), engine_name(scorer))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -81,7 +117,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):  # locked, or not to be written: not the file's fault
             raise LibraryError(
-                f"The cache of results {path} cannot be used: {error}. Free its folder, or choose another one "
+                f"The cache of scores {path} cannot be used: {error}. Free its folder, or choose another one "
                 "with --library."
             ) from error
         log.warning("the cache %s is damaged (%s); it is begun anew", path, error)
@@ -90,12 +126,13 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
+    db = sqlite3.connect(path, isolation_level=None, timeout=WAIT_S)
     try:
         # A file that is damaged only further in would else fail in the middle of an evaluation.
         if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("its pages do not fit together")
-        db.execute("CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, result TEXT NOT NULL)")
+        db.execute("DROP TABLE IF EXISTS results")  # what version 1 kept
+        db.execute("CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, entry TEXT NOT NULL)")
     except BaseException:
         with closing(db):
             raise

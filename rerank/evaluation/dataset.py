@@ -3,7 +3,8 @@
 DATASET/corpus.jsonl         one document a line, or
 DATASET/documents/           files, whose names are the corpus ids
 DATASET/queries.jsonl        {"_id": …, "text": …} a line
-DATASET/qrels/<split>.tsv    query-id, corpus-id, grade, with tabs between
+DATASET/qrels/<split>.tsv    query-id, corpus-id, grade, with tabs between; or, here or in <split>.qrels or
+                             <split>.txt, TREC's four columns: query-id, 0, corpus-id, grade
 
 Training reads such folders too (`rerank.training.beir`), but all splits at once and without the documents
 that were judged not relevant; figures like trec_eval's need one split with every grade.
@@ -11,8 +12,12 @@ that were judged not relevant; figures like trec_eval's need one split with ever
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import ir_measures
 
 from ingest.errors import DamagedFileError, UsageError
 from ingest.intake import Source
@@ -25,6 +30,10 @@ CORPUS = "corpus.jsonl"
 DOCUMENTS = "documents"
 QUERIES = "queries.jsonl"
 QRELS = "qrels"
+SUFFIXES = (".tsv", ".qrels", ".txt")
+
+# Weights are chosen on this split, and on so many of its queries: more would cost hours and change little.
+TUNING_SPLIT, TUNING_QUERIES, TUNING_SEED = "train", 200, 0
 
 
 def read_judged_set(folder: Path, split: str) -> JudgedSet:
@@ -49,6 +58,32 @@ def read_judged_set(folder: Path, split: str) -> JudgedSet:
     return JudgedSet(folder, split, queries, qrels, corpus, (cut,) if overlong else ())
 
 
+def read_tuning_set(reported: JudgedSet) -> JudgedSet | None:
+    """The training split beside a set, to choose weights on: at most 200 queries, drawn by a fixed seed.
+
+    ``None`` where there is none or it is the one that is reported. A question that the reported split asks
+    too, under whatever id, is left out. Raises as `read_judged_set`.
+    """
+    if reported.split == TUNING_SPLIT or TUNING_SPLIT not in _tables(reported.folder):
+        return None
+    whole = read_judged_set(reported.folder, TUNING_SPLIT)
+    told = set(reported.queries.values())
+    free = [
+        query for query, text in whole.queries.items() if query not in reported.queries and text not in told
+    ]
+    if len(free) > TUNING_QUERIES:
+        free = random.Random(TUNING_SEED).sample(free, TUNING_QUERIES)
+    if not free:
+        return None
+    kept = {query: whole.queries[query] for query in free}
+    return replace(whole, queries=kept, qrels={query: whole.qrels[query] for query in free}, notices=())
+
+
+def splits(folder: Path) -> tuple[str, ...]:
+    """The splits that a judged set in ``folder`` has tables of judgements for, sorted."""
+    return tuple(_tables(folder))
+
+
 def document_id(path: str) -> str:
     """The corpus id of a document that the library shows as ``path``: a corpus entry's, else the file's name."""
     _, fence, identity = path.partition(f"{CORPUS}#")
@@ -58,17 +93,17 @@ def document_id(path: str) -> str:
 def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     """``{query id: {document id: grade}}`` in the file's order, all grades. Raises `DamagedFileError`."""
     qrels: dict[str, dict[str, int]] = {}
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         if number == 1 and line.startswith("query-id"):
             continue
         try:
-            query, document, grade = line.split("\t")
-            qrels.setdefault(query, {})[document] = int(grade)
+            query, document, grade = _judgement(line)
         except ValueError as error:
             raise DamagedFileError(
-                f"Line {number} of {path} is not “query-id, corpus-id, grade” with tabs between: “{line[:80]}”. "
-                "Mend it and evaluate again."
+                f"Line {number} of {path} is not “query-id, corpus-id, grade” with tabs between, nor TREC's "
+                f"“query-id 0 corpus-id grade”: “{line[:80]}”. Mend it and evaluate again."
             ) from error
+        qrels.setdefault(query, {})[document] = grade
     if not qrels:
         raise DamagedFileError(f"{path} holds no judgements; nothing can be measured with it.")
     return qrels
@@ -87,13 +122,20 @@ def _corpus(folder: Path) -> tuple[Source, ...]:
 
 
 def _table(folder: Path, split: str) -> Path:
-    path = folder / QRELS / f"{split}.tsv"
-    if not path.is_file():
-        found = ", ".join(sorted(other.stem for other in (folder / QRELS).glob("*.tsv")))
+    tables = _tables(folder)
+    if split not in tables:
         raise UsageError(
-            f"{path} is not there. Splits of this dataset: {found or 'none'}. Choose with --split."
+            f"{folder / QRELS / split}.tsv is not there. Splits of this dataset: {', '.join(tables) or 'none'}. "
+            "Choose with --split."
         )
-    return path
+    return tables[split]
+
+
+def _tables(folder: Path) -> dict[str, Path]:
+    """The tables of judgements by split, sorted; .tsv goes before the other suffixes."""
+    found = sorted((folder / QRELS).glob("*"))
+    by_suffix = [path for suffix in reversed(SUFFIXES) for path in found if path.suffix == suffix]
+    return dict(sorted({path.stem: path for path in by_suffix}.items()))
 
 
 def _read_queries(path: Path) -> Mapping[str, str]:
@@ -104,10 +146,21 @@ def _read_queries(path: Path) -> Mapping[str, str]:
     return {str(entry.source_id): entry.text.strip() for entry in entries}
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, numbered from 1."""
+def _judgement(line: str) -> tuple[str, str, int]:
+    """Query, document and grade of a line of BEIR's three columns or of TREC's four; else `ValueError`."""
+    columns = line.split("\t")
+    if len(columns) == 3:
+        return columns[0], columns[1], int(columns[2])
+    found = next(ir_measures.read_trec_qrels(f"{line}\n"))  # type: ignore[no-untyped-call]
+    return found.query_id, found.doc_id, found.relevance
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, numbered from 1. Raises `UsageError`, `DamagedFileError`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}. Name another file.") from error
     except UnicodeDecodeError as error:
         raise DamagedFileError(f"{path} is not in UTF-8 ({error}). Save it as UTF-8.") from error
     for number, line in enumerate(text.splitlines(), start=1):

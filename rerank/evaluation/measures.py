@@ -28,13 +28,17 @@ def falling_scores(order: Sequence[str]) -> dict[str, float]:
     return {document: float(len(order) - place) for place, document in enumerate(order)}
 
 
-def measure(qrels: Mapping[str, Mapping[str, int]], orders: Mapping[str, Sequence[str]]) -> Figures:
-    """Every measure of every query of ``qrels``, in its order; ``orders`` holds documents best first.
+def measure(
+    qrels: Mapping[str, Mapping[str, int]],
+    orders: Mapping[str, Sequence[str]],
+    measures: Sequence[str] = tuple(MEASURES),
+) -> Figures:
+    """``measures`` of every query of ``qrels``, in its order; ``orders`` holds documents best first.
 
     A query without an order counts as 0, and one that is not in ``qrels`` does not count.
     """
-    names = {wanted: name for name, wanted in MEASURES.items()}
-    figures: dict[str, dict[str, float]] = {name: dict.fromkeys(qrels, 0.0) for name in MEASURES}
+    names = {MEASURES[name]: name for name in measures}
+    figures: dict[str, dict[str, float]] = {name: dict.fromkeys(qrels, 0.0) for name in measures}
     run = {query: falling_scores(order) for query, order in orders.items()}
     for found in ir_measures.iter_calc(list(names), {q: dict(g) for q, g in qrels.items()}, run):
         figures[names[found.measure]][found.query_id] = float(found.value)

@@ -87,6 +87,12 @@ class QueryGain:
         return self.after - self.before
 
 
+def gains(before: Figures, after: Figures) -> list[QueryGain]:
+    """nDCG@10 of every query in both orders, the worst losses first."""
+    first, second = before[VERDICT_MEASURE], after[VERDICT_MEASURE]
+    return sorted((QueryGain(q, first[q], second[q]) for q in first), key=lambda row: row.gain)
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What reranking does to one judged set; ``runs`` has a row for every query of it."""
@@ -115,8 +121,7 @@ class Evaluation:
     @property
     def by_gain(self) -> list[QueryGain]:
         """The queries by what reranking did to them, the worst losses first."""
-        before, after = self.before[VERDICT_MEASURE], self.after[VERDICT_MEASURE]
-        return sorted((QueryGain(q, before[q], after[q]) for q in before), key=lambda row: row.gain)
+        return gains(self.before, self.after)
 
     @property
     def latency(self) -> tuple[float, float]:

@@ -51,6 +51,19 @@ def bootstrap_interval(values: Sequence[float], rounds: int = ROUNDS) -> tuple[f
     return float(low), float(high)
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """Each p corrected for there being several, in the order given: with k tests, the smallest counts k times.
+
+    Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (Scandinavian Journal of Statistics 6, 1979):
+    it bounds the chance of any false finding, whatever the tests have to do with each other.
+    """
+    adjusted, least = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=lambda place: ps[place])):
+        least = max(least, min(1.0, (len(ps) - rank) * ps[place]))
+        adjusted[place] = least
+    return adjusted
+
+
 def verdict(found: Mapping[str, Difference]) -> Verdict:
     """By nDCG@10 alone, chosen beforehand: picking among five measures would find chance more often."""
     main = found[VERDICT_MEASURE]

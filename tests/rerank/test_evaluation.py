@@ -98,16 +98,17 @@ def test_a_second_run_asks_no_model_and_a_changed_one_asks_again(dataset: Path) 
     assert len(third.calls) == 11, "another reranker's results were taken"
     deeper = Planted("good", knows)
     judge(dataset, deeper, candidates=5)
-    assert len(deeper.calls) == 11, "results of fewer candidates were taken"
+    assert {passages for _, passages in deeper.calls} == {1}, "only the fifth passage of each is new"
+    assert len(deeper.calls) == 11
 
 
-def test_a_changed_corpus_makes_old_results_void(dataset: Path) -> None:
+def test_a_changed_corpus_makes_first_looks_void_and_only_new_passages_are_scored(dataset: Path) -> None:
     judge(dataset, Planted("good", knows))
     path = dataset / "corpus.jsonl"
     path.write_text(path.read_text() + '{"_id": "late", "text": "snake snake"}\n')
     scorer = Planted("good", knows)
     found = judge(dataset, scorer)
-    assert len(scorer.calls) == 11
+    assert scorer.calls == [("snake", 1)], "the other topics' candidates are what they were"
     assert "late" in found.runs["snake"].before
     path.write_text("".join(line for line in path.open() if '"late"' not in line))
     assert "late" not in judge(dataset, scorer).runs["snake"].before

@@ -6,15 +6,19 @@ import io
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import pytrec_eval
 
+from rerank.evaluation.comparison import Comparison, Plan, compare
 from rerank.evaluation.records import Evaluation
 from rerank.evaluation.run import evaluate
 from tests.rerank.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
 from tests.ui.test_cli import run
-from ui.evaluate import evaluation_report, evaluation_table, query_bar
+from ui.evaluate import query_bar
+from ui.evaluation_report import evaluation_report
+from ui.evaluation_table import comparison_table, evaluation_table
 
 MEASURES = ["nDCG@10", "MRR@10", "recall@10", "recall@100", "success@1"]
 CORPUS = {
@@ -76,6 +80,11 @@ def test_people_get_a_table(folder: Path) -> None:
         (["evaluate", "{folder}/nowhere", "--offline"], 2, "is not a judged set"),
         (["evaluate", "{folder}", "--split", "dev", "--offline"], 2, "Splits of this dataset: test"),
         (["evaluate", "{folder}", "--candidates", "0"], 2, "--candidates must be at least 1"),
+        (["evaluate", "{folder}", "--depths", "10,many"], 2, "not a list of whole numbers"),
+        (["evaluate", "{folder}", "--rerankers", "bundled,bundled", "--offline"], 2, "named twice"),
+        (["evaluate", "{folder}", "--plot", "front.png"], 2, "front.svg"),
+        (["evaluate", "--run", "a.run"], 2, "--qrels FILE and --run FILE together"),
+        (["evaluate", "--offline"], 2, "Give a dataset's folder"),
         (
             ["evaluate", "{folder}", "--reranker", "no/such", "--offline", "--library", "{folder}/l"],
             1,
@@ -91,13 +100,16 @@ def test_faults_are_sentences(folder: Path, arguments: list[str], status: int, w
 
 
 def judge(tmp_path: Path, planted: Planted) -> Evaluation:
-    """Eight queries, each with its answer second of three before reranking."""
-    topics = ("snake", "venom", "python", "code", "bank", "river", "money", "flood")
-    corpus = {f"{t}{n}": f"{t} {'other ' * n}".strip() for t in topics for n in range(3)}
-    qrels = [(topic, f"{topic}{n}", grade) for topic in topics for n, grade in ((0, 2), (1, 1))]
-    folder = write_set(tmp_path / "topics", corpus, {t: t for t in topics}, qrels)
-    judged, library, encoder = open_set(folder, tmp_path / "library")
+    judged, library, encoder = open_set(topics(tmp_path), tmp_path / "library")
     return evaluate(judged, library, searcher(library, encoder, planted), 3)
+
+
+def topics(tmp_path: Path) -> Path:
+    """Eight queries, each with its answer second of three before reranking."""
+    names = ("snake", "venom", "python", "code", "bank", "river", "money", "flood")
+    corpus = {f"{t}{n}": f"{t} {'other ' * n}".strip() for t in names for n in range(3)}
+    qrels = [(topic, f"{topic}{n}", grade) for topic in names for n, grade in ((0, 2), (1, 1))]
+    return write_set(tmp_path / "topics", corpus, {t: t for t in names}, qrels)
 
 
 def test_the_table_lists_five_losses_worst_first_and_says_that_it_hurts(tmp_path: Path) -> None:
@@ -131,3 +143,66 @@ def test_a_bar_is_drawn_on_a_terminal_only(
         show(3, 4)
         show(4, 4)
     assert ("4/4" in stream.getvalue()) is drawn
+
+
+def test_several_systems_are_compared_drawn_and_saved(folder: Path) -> None:
+    """The real models: two rerankers, two depths and their fusions, from one scoring of each."""
+    place = folder.parent
+    status, out, err = ask(
+        folder, "--rerankers", "bundled,maxsim", "--depths", "2,4", "--fusion", "--pairs", "--json",
+        "--plot", place / "front.svg", "--save-run", place / "all.trec",
+    )  # fmt: skip
+    assert status == 0, err
+    found = json.loads(out)
+    assert list(found["before"]) == list(found["after"]) == list(found["difference"]) == MEASURES
+    systems = {(system["name"], system["depth"]): system for system in found["systems"]}
+    assert [name for name, depth in systems if depth == 4] == [
+        "bundled", "bundled, logit alone", "bundled + weighted 0.5", "bundled + reciprocal rank",
+        "maxsim", "maxsim + weighted 0.5", "maxsim + reciprocal rank",
+    ]  # fmt: skip
+    assert len(systems) == 1 + 2 * 7
+    assert systems["bundled", 4]["figures"] == found["after"]
+    assert 0 < systems["bundled", 2]["latency_ms"]["p50"] < systems["bundled", 4]["latency_ms"]["p50"]
+    assert systems["first look", 0]["front"]
+    assert systems["first look", 0]["difference"] is None
+    assert systems["maxsim", 2]["difference"]["nDCG@10"]["p_holm"] == 1.0
+    assert len(found["pairs"]) == 7 * 6 / 2
+    assert "even weights" in err
+    picture = ElementTree.fromstring((place / "front.svg").read_text())
+    points = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")][1:]
+    assert len(points) == len(systems)
+    runs = [path.name for path in place.glob("all.*")]
+    assert len(runs) == len(systems)
+    assert {"all.first-look.trec", "all.bundled-weighted-0.5-4.trec"} <= set(runs)
+    with_models = run("evaluate", "--qrels", trec_qrels(place), "--run", place / "all.first-look.trec",
+                      "--run", place / "all.bundled-4.trec", "--json")  # fmt: skip
+    again = json.loads(with_models.stdout)
+    assert (again["before"], again["after"]) == (found["before"], found["after"]), with_models.stderr
+    assert again["models"] is again["latency_ms"] is None
+
+
+def trec_qrels(folder: Path) -> Path:
+    path = folder / "judged.qrels"
+    path.write_text("".join(f"{query} 0 {document} {grade}\n" for query, document, grade in QRELS))
+    return path
+
+
+def test_the_comparison_for_people_says_how_p_was_corrected(tmp_path: Path) -> None:
+    found = contest(tmp_path, Planted("reversed", reversed_order), Planted("same", as_before))
+    table = comparison_table(found, {}).splitlines()
+    (head,) = [line for line in table if line.startswith("system")]
+    assert "p (Holm)" in head
+    assert [line.split()[0] for line in table[3:6]] == ["first", "reversed", "same"]
+    assert "hurts" in table[4]
+    assert "undecided" in table[5]
+    assert any("corrected by Holm's method for 2 systems" in line for line in table)
+    alone = comparison_table(contest(tmp_path, Planted("reversed", reversed_order)), {"snake": "What?"})
+    assert "Worst losses (nDCG@10)" in alone
+    assert "snake What?" in alone
+    assert "Holm" not in alone
+
+
+def contest(tmp_path: Path, *planted: Planted) -> Comparison:
+    judged, library, encoder = open_set(topics(tmp_path), tmp_path / "library")
+    openers = {p.model.name: (lambda p=p: searcher(library, encoder, p)) for p in planted}
+    return compare(judged, library, openers, Plan((3,)))

@@ -1,0 +1,162 @@
+"""Raw scores for every query of a judged set, from the cache where they stand and else from the models.
+
+One scoring of the deepest list serves every depth, fusion and mix: those are arithmetic (`systems`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.errors import ModelError, RerankError
+from ingest.library import Library
+from ingest.records import digest
+from rerank.evaluation.cache import EvaluationCache, KeptLook, KeptScores, look_prefix, score_prefix
+from rerank.evaluation.dataset import document_id
+from rerank.records import FirstLook
+from rerank.reranker import check_scores
+from rerank.scorers import Scorer
+from rerank.search import OnProgress, Searcher
+
+# Enough to tell the passages of one query apart, in a cache that holds a hundred a query.
+DIGITS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredQuery:
+    """One query's candidates, best first, and one reranker's scores for the first d of them.
+
+    ``documents`` names the document of each of the n candidates, and ``cosines`` is (n,) float32.
+    ``logits`` (float32) and ``tokens`` are (d,), d ≤ n; ``look_ms`` is the first look's time and
+    ``scoring_ms`` that of reading all of ``tokens``. ``failure`` is the sentence that says why there are
+    no logits (d = 0), else empty.
+    """
+
+    documents: tuple[str, ...]
+    cosines: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    tokens: NDArray[np.int64]
+    look_ms: float
+    scoring_ms: float
+    failure: str = ""
+
+    def milliseconds(self, depth: int) -> float:
+        """What a search with the first ``depth`` candidates reranked takes.
+
+        The scoring was timed whole; ``depth`` has the share of it that its tokens have, padding left out of account.
+        """
+        read = float(self.tokens.sum())
+        share = float(self.tokens[:depth].sum()) / read if read else 1.0
+        return self.look_ms + self.scoring_ms * share
+
+
+def score_queries(
+    queries: Mapping[str, str],
+    library: Library,
+    searcher: Searcher,
+    depth: int,
+    listed: int,
+    on_progress: OnProgress | None = None,
+) -> dict[str, ScoredQuery]:
+    """``{query id: scored}`` for ``{query id: text}``: ``listed`` candidates retrieved, the first ``depth`` scored.
+
+    ``searcher`` answers on ``library``. Raises `ModelError` where it has no reranker, `UsageError` for a query
+    that cannot be asked. A query whose scoring fails is told in `ScoredQuery.failure` and tried again next time.
+    """
+    if searcher.scorer is None:
+        raise ModelError("There is no reranker to score with.")
+    scored: dict[str, ScoredQuery] = {}
+    with EvaluationCache(library.folder) as cache:
+        desk = _Desk(cache, searcher, searcher.scorer, library)
+        for number, (query, text) in enumerate(queries.items(), start=1):
+            scored[query] = desk.score(text, depth, listed)
+            if on_progress is not None:
+                on_progress(number, len(queries))
+    return scored
+
+
+def best_passages(documents: Iterable[str]) -> tuple[str, ...]:
+    """Document ids in the order of each one's best passage (MaxP), without repeats.
+
+    After Dai and Callan, "Deeper Text Understanding for IR with Contextual Neural Language Modeling" (2019).
+    """
+    return tuple(dict.fromkeys(documents))
+
+
+class _Desk:
+    """Where one reranker's scores for one library are looked up, and made where they are missing."""
+
+    def __init__(self, cache: EvaluationCache, searcher: Searcher, scorer: Scorer, library: Library) -> None:
+        self._cache, self._searcher, self._scorer = cache, searcher, scorer
+        self._look_prefix = look_prefix(library.generation(), searcher.models.encoder)
+        self._score_prefix = score_prefix(scorer)
+
+    def score(self, text: str, depth: int, listed: int) -> ScoredQuery:
+        """The candidates of one query, scored; see `score_queries`."""
+        key = digest(self._score_prefix, text)
+        kept, look, failure = self._cache.scores(key), self._look(text, listed), ""
+        wanted = look.passages[:depth]
+        if not set(wanted) <= set(kept.passages):
+            try:
+                kept = self._scored(text, wanted, kept, look.asked)
+                self._cache.put(key, kept)
+            except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
+                failure = f"Not reranked: {error}. The bi-encoder's order stands."
+        rows = [] if failure else [kept.passages[passage] for passage in wanted]
+        return ScoredQuery(
+            look.documents[:listed],
+            np.array(look.cosines[:listed], dtype=np.float32),
+            np.array([logit for logit, _ in rows], dtype=np.float32),
+            np.array([tokens for _, tokens in rows], dtype=np.int64),
+            look.milliseconds,
+            _share(kept, rows),
+            failure,
+        )
+
+    def _look(self, text: str, listed: int) -> KeptLook:
+        key = digest(self._look_prefix, text)
+        kept = self._cache.look(key)
+        if kept is None or kept.asked < listed:
+            kept = _kept(self._searcher.first_look(text, listed), listed)
+            self._cache.put(key, kept)
+        return kept
+
+    def _scored(self, text: str, wanted: tuple[str, ...], kept: KeptScores, asked: int) -> KeptScores:
+        """``kept`` with what is missing of ``wanted``; raises `RerankError` where all of them cannot order anything."""
+        # As many as the first time: a shorter list may hold other ones of passages with equal cosines.
+        found = self._searcher.first_look(text, asked).before
+        texts = {_name(candidate.chunk.passage): candidate.chunk.passage for candidate in found}
+        if not texts.keys() >= set(wanted):
+            raise RerankError("the library was written to while it was evaluated")
+        missing = {name: texts[name] for name in wanted if name not in kept.passages}
+        started = time.perf_counter()
+        scores = self._scorer.score(text, list(missing.values()))
+        elapsed = (time.perf_counter() - started) * 1e3
+        rows = zip(scores.logits.tolist(), scores.tokens.tolist(), strict=True)
+        passages = {**kept.passages, **dict(zip(missing, rows, strict=True))}
+        check_scores(np.array([passages[name][0] for name in wanted], dtype=np.float32), len(wanted))
+        return KeptScores(passages, kept.milliseconds + elapsed)
+
+
+def _kept(first: FirstLook, asked: int) -> KeptLook:
+    return KeptLook(
+        tuple(document_id(candidate.chunk.path) for candidate in first.before),
+        tuple(_name(candidate.chunk.passage) for candidate in first.before),
+        tuple(candidate.score for candidate in first.before),
+        first.timings.total,
+        asked,
+    )
+
+
+def _share(kept: KeptScores, rows: list[tuple[float, int]]) -> float:
+    """Milliseconds of reading ``rows``, of all that was read for the query."""
+    read = sum(tokens for _, tokens in kept.passages.values())
+    return kept.milliseconds * sum(tokens for _, tokens in rows) / read if read else kept.milliseconds
+
+
+def _name(passage: str) -> str:
+    return digest(passage)[:DIGITS]

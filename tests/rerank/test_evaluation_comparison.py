@@ -1,0 +1,195 @@
+"""Several systems over a real library: planted rerankers, depths from one scoring, fusion, corrected p, the front."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.models import ModelSpec
+from rerank.evaluation.comparison import Comparison, Plan, compare, pareto_front
+from rerank.evaluation.dataset import read_judged_set, read_tuning_set
+from rerank.evaluation.records import Verdict
+from rerank.evaluation.scoring import ScoredQuery
+from rerank.evaluation.significance import holm
+from rerank.evaluation.systems import Combination, best_weight, systems_of
+from tests.rerank.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
+
+TOPICS = ("snake", "venom", "python", "code", "bank", "river", "money", "flood", "crane", "bird", "steel")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A query a topic; of its four documents the bi-encoder ranks the relevant one second, by word counts."""
+    corpus, qrels = {}, []
+    for topic in TOPICS:
+        texts = [topic, f"{topic} answer", f"{topic} other other", f"{topic} more more more"]
+        corpus |= {f"{topic}{place}": text for place, text in enumerate(texts)}
+        qrels += [(topic, f"{topic}1", 2), (topic, f"{topic}3", 0)]
+    return write_set(tmp_path / "topics", corpus, {topic: topic for topic in TOPICS}, qrels)
+
+
+def knows(query: str, passages: Sequence[str]) -> list[float]:
+    """Puts the answer first, and leaves the others as they are."""
+    return [2.0 * (f"{query} answer" in passage) - place / 100 for place, passage in enumerate(passages)]
+
+
+def throws_dice(query: str, passages: Sequence[str]) -> list[float]:
+    drawn = random.Random(query)
+    return [drawn.random() for _ in passages]
+
+
+def contest(dataset: Path, *planted: Planted, depths: tuple[int, ...] = (4,), **more: bool) -> Comparison:
+    judged, library, encoder = open_set(dataset, dataset.parent / "library")
+    openers = {
+        scorer.model.name: (lambda scorer=scorer: searcher(library, encoder, scorer)) for scorer in planted
+    }
+    tuning = read_tuning_set(judged)
+    return compare(judged, library, openers, Plan(depths, **more), tuning)
+
+
+def test_bad_rerankers_hurt_a_good_one_helps_and_an_identical_order_is_undecided(dataset: Path) -> None:
+    found = contest(
+        dataset,
+        Planted("reversed", reversed_order),
+        Planted("random", throws_dice),
+        Planted("same", as_before),
+        Planted("good", knows),
+        depths=(44,),
+    )
+    verdicts = {row.system.name: row.contrast.verdict for row in found.rows}
+    assert verdicts == {
+        "reversed": Verdict.HURTS,
+        "random": Verdict.HURTS,
+        "same": Verdict.UNDECIDED,
+        "good": Verdict.HELPS,
+    }
+    assert found.rows[2].means == found.before.means
+    assert found.main == found.rows[0]
+
+
+def test_p_is_corrected_for_the_number_of_systems(dataset: Path) -> None:
+    found = contest(dataset, Planted("good", knows), Planted("same", as_before), depths=(2, 4), pairs=True)
+    for row in found.rows[:2]:
+        raw = row.contrast.differences["nDCG@10"].p
+        assert raw < row.contrast.adjusted["nDCG@10"] <= 4 * raw
+    (pair,) = found.pairs
+    assert (pair.earlier.name, pair.later.name, pair.later.depth) == ("good", "same", 4)
+    assert pair.contrast.verdict is Verdict.HURTS
+    assert pair.contrast.adjusted["nDCG@10"] == pair.contrast.differences["nDCG@10"].p, "one pair, one test"
+
+
+def test_holms_method_by_hand() -> None:
+    # Sorted .01, .02, .03, .9 count 4, 3, 2 and 1 times; none falls below the one before it.
+    assert holm([0.03, 0.01, 0.9, 0.02]) == pytest.approx([0.06, 0.04, 0.9, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_every_depth_comes_of_one_scoring_and_leaves_the_rest_in_the_first_order(dataset: Path) -> None:
+    reverse = Planted("reversed", reversed_order)
+    found = contest(dataset, reverse, depths=(1, 3, 4))
+    assert [passages for _, passages in reverse.calls] == [4] * 11
+    first = found.before.system.orders["snake"]
+    assert len(first) == 44, "all are listed, few are reordered"
+    orders = {row.system.depth: row.system.orders["snake"] for row in found.rows}
+    assert orders[1] == first
+    assert orders[3] == (*first[2::-1], *first[3:])
+    assert orders[4] == (*first[3::-1], *first[4:])
+    alone = contest(dataset, Planted("reversed", reversed_order), depths=(3,)).rows[0]
+    assert alone.figures == found.rows[1].figures
+
+
+def test_a_further_reranker_runs_alone_and_deeper_lists_score_only_what_is_new(dataset: Path) -> None:
+    contest(dataset, Planted("good", knows))
+    good, other = Planted("good", knows), Planted("other", as_before)
+    contest(dataset, good, other, fusion=True)
+    assert (len(good.calls), len(other.calls)) == (0, 11)
+    contest(dataset, good, depths=(2, 6))
+    assert {passages for _, passages in good.calls} == {2}
+
+
+def scored(logits: Sequence[float], cosines: Sequence[float], tokens: Sequence[int]) -> ScoredQuery:
+    """Candidates a, b, c, …, each of a document of its own."""
+    return ScoredQuery(
+        tuple("abcdefgh"[: len(cosines)]),
+        np.array(cosines, dtype=np.float32),
+        np.array(logits, dtype=np.float32),
+        np.array(tokens),
+        10.0,
+        600.0,
+    )
+
+
+def test_a_shorter_list_costs_its_share_of_the_tokens() -> None:
+    query = scored([1, 2, 3], [0.9, 0.8, 0.7, 0.6], [10, 20, 30])
+    assert [query.milliseconds(depth) for depth in (1, 2, 3, 4)] == [110.0, 310.0, 610.0, 610.0]
+
+
+def test_systems_mix_fuse_and_stand_alone() -> None:
+    query = {"q": scored([0, 1, 4], [0.9, 0.8, 0.1], [1, 1, 1])}
+    systems = systems_of("ours", query, (3,), bi_weight=5.0, fusion_weight=0.2)
+    orders = {system.title: "".join(system.orders["q"]) for system in systems}
+    assert orders == {
+        "ours": "bac",  # 4.5, 5, 4.5: a before c, as at first
+        "ours, logit alone": "cba",
+        "ours + weighted 0.2": "abc",
+        "ours + reciprocal rank": "acb",  # 1/61 + 1/63, 2/62, and the same as a's
+    }
+    assert [s.combination for s in systems_of("x", query, (3,), 0.0, 0.5)].count(Combination.ALONE) == 0
+
+
+def test_the_weight_is_the_one_that_is_best_and_even_where_nothing_tells() -> None:
+    query = {"q": scored([0, 1, 4], [0.9, 0.8, 0.1], [1, 1, 1])}
+    assert best_weight(query, {"q": {"c": 1}}, 3) > 0.5, "only the reranker finds c"
+    assert best_weight(query, {"q": {"a": 1}}, 3) <= 0.5
+    assert best_weight(query, {"q": {"z": 1}}, 3) == 0.5
+
+
+def test_weights_are_chosen_on_the_train_split_and_never_on_a_reported_question(dataset: Path) -> None:
+    assert read_tuning_set(read_judged_set(dataset, "test")) is None
+    even = contest(dataset, Planted("good", knows), fusion=True)
+    assert even.rows[1].system.weight == 0.5
+    assert any("even weights" in notice for notice in even.notices)
+    queries = (dataset / "queries.jsonl").read_text()
+    (dataset / "queries.jsonl").write_text(
+        queries + '{"_id": "again", "text": "snake"}\n{"_id": "new", "text": "bird code"}\n'
+    )
+    (dataset / "qrels" / "train.tsv").write_text("again\tsnake1\t1\nvenom\tvenom1\t1\nnew\tbird1\t1\n")
+    other = read_tuning_set(read_judged_set(dataset, "test"))
+    assert other is not None
+    assert list(other.queries) == ["new"]
+    assert read_tuning_set(read_judged_set(dataset, "train")) is None
+    chosen = contest(dataset, Planted("good", knows), fusion=True)
+    assert any("on 1 queries of the split “train”" in notice for notice in chosen.notices)
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    points = [(10, 0.3), (100, 0.5), (200, 0.4), (100, 0.5), (50, 0.3)]
+    assert pareto_front(points) == [True, True, False, True, False]
+
+
+def test_progress_is_told_over_all_rerankers(dataset: Path) -> None:
+    judged, library, encoder = open_set(dataset, dataset.parent / "library")
+    heard: list[tuple[int, int]] = []
+    openers = {n: (lambda n=n: searcher(library, encoder, Planted(n, as_before))) for n in ("a", "b")}
+    compare(judged, library, openers, Plan((4,)), None, lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 22) for done in range(1, 23)]
+
+
+def test_the_weight_of_a_mix_is_no_part_of_what_is_kept(dataset: Path) -> None:
+    class Mixing(Planted):
+        def __init__(self, weight: float) -> None:
+            super().__init__("mixing", reversed_order)
+            spec: ModelSpec = self.model.spec
+            self.model = replace(self.model, spec=replace(spec, bi_weight=weight, bi_encoder="word-encoder"))
+
+    weak, strong = Mixing(0.0), Mixing(1e6)
+    assert contest(dataset, weak).rows[0].contrast.verdict is Verdict.HURTS
+    found = contest(dataset, strong)
+    assert strong.calls == []
+    assert found.rows[0].system.orders["snake"] == found.before.system.orders["snake"]

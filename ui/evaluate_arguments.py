@@ -1,0 +1,103 @@
+"""The arguments of `secondlook evaluate`, and which of them go together."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ingest.errors import UsageError
+from rerank.search import DEFAULT_CANDIDATES
+from ui.settings import Settings
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
+    parser.add_argument(
+        "dataset", type=Path, metavar="DATASET", nargs="?",
+        help="a folder with corpus.jsonl or documents/, queries.jsonl and qrels/ (BEIR's layout)",
+    )  # fmt: skip
+    parser.add_argument("--split", default="test", help="which table of qrels/ judges (default test)")
+    # Not `library`: that name is the library people search, which an evaluation must not fill by default.
+    parser.add_argument(
+        "--library", type=Path, dest="dataset_library", metavar="DIR",
+        help="library to index the dataset in (default: one of its own in the user's cache folder)",
+    )  # fmt: skip
+    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
+    rerankers = parser.add_mutually_exclusive_group()
+    rerankers.add_argument(
+        "--reranker", default=settings.reranker, help="name or folder of the cross-encoder"
+    )
+    rerankers.add_argument(
+        "--rerankers", type=_names, metavar="A,B,…", help="compare several, by name, alias or folder"
+    )
+    depths = parser.add_mutually_exclusive_group()
+    depths.add_argument(
+        "--candidates", type=int, default=DEFAULT_CANDIDATES, metavar="N",
+        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
+    )  # fmt: skip
+    depths.add_argument(
+        "--depths", type=_depths, metavar="N,M,…",
+        help="compare how many to rerank (10,20,50,100,200 say); each passage is scored once",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fusion", action="store_true",
+        help="compare fusions of both looks too: weighted (the weight chosen on up to 200 queries of the train "
+        "split, where that is another one, else even) and reciprocal rank",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pairs", action="store_true", help="test the systems of the deepest list against each other too"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw quality against time")
+    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    parser.add_argument(
+        "--save-run", type=Path, metavar="FILE",
+        help="write each order as a TREC run: FILE with the system's name before its suffix (.before and .after "
+        "where one reranker is evaluated)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--qrels",
+        type=Path,
+        metavar="FILE",
+        help="measure TREC runs (--run) by these judgements, without models",
+    )
+    parser.add_argument(
+        "--run", type=Path, action="append", dest="runs", metavar="FILE",
+        help="with --qrels: the run before; again for the run after, and others",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def check_evaluate_arguments(parsed: argparse.Namespace) -> None:
+    """Raise `UsageError` for arguments that do not go together, before any model is loaded."""
+    if parsed.candidates < 1:
+        raise UsageError(f"--candidates must be at least 1; {parsed.candidates} was given.")
+    if (parsed.qrels is None) != (parsed.runs is None):
+        raise UsageError("Runs are measured by judgements: give --qrels FILE and --run FILE together.")
+    if (parsed.dataset is None) == (parsed.qrels is None):
+        raise UsageError("Give a dataset's folder, or --qrels FILE with --run FILE, and not both.")
+    if parsed.qrels is not None and (parsed.plot or parsed.save_run):
+        raise UsageError(
+            "A run file holds no times to plot and is saved already: leave out --plot and --save-run."
+        )
+    if parsed.plot is not None and parsed.plot.suffix.lower() != ".svg":
+        raise UsageError(f"The picture is an SVG; name it so: {parsed.plot.with_suffix('.svg')}")
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one reranker")
+    return names
+
+
+def _depths(text: str) -> tuple[int, ...]:
+    """Numbers of candidates, rising, each once."""
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"“{text}” is not a list of whole numbers as 10,50,100 is"
+        ) from error
+    if found[0] < 1:
+        raise argparse.ArgumentTypeError(f"{found[0]} is too few candidates; give 1 or more")
+    return tuple(found)

@@ -1,0 +1,167 @@
+"""From labels to a calibration: choose a method, fit it, and measure it on queries that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold
+
+from ingest.library import Manifest
+from ingest.models import ModelSpec
+from rerank.calibration.answers import answer_errors, learn_answer_threshold
+from rerank.calibration.curves import fit
+from rerank.calibration.labels import Labelled, Labels, require_both_kinds, shortage
+from rerank.calibration.methods import Method
+from rerank.calibration.quality import Quality, brier, measure_quality
+from rerank.calibration.records import Calibration, Evidence, FittedFor, apply
+from rerank.calibration.thresholds import (
+    Sweep,
+    Threshold,
+    accuracy,
+    learn_best,
+    learn_precise,
+    resample,
+    separation,
+)
+from rerank.reranker import relevance
+
+FOLDS = 5
+# Labels of the rarer kind that a method needs: ten for each of its parameters, after Peduzzi et al., "A Simulation
+# Study of the Number of Events per Variable in Logistic Regression Analysis" (1996).
+OF_EACH = {Method.TEMPERATURE: 10, Method.PLATT: 20, Method.ISOTONIC: 20}
+# Isotonic overtakes Platt from about here: Niculescu-Mizil and Caruana, "Predicting Good Probabilities with
+# Supervised Learning" (ICML 2005), figure 8.
+ISOTONIC_LABELS = 1000
+
+
+def calibrate(
+    rows: Sequence[Labelled],
+    reranker: ModelSpec,
+    library: Manifest,
+    method: Method | None = None,
+    precision: float | None = None,
+    held_out: Sequence[Labelled] = (),
+) -> Calibration:
+    """Fit a curve to ``rows`` and learn thresholds from them.
+
+    ``method`` of ``None`` takes the one with the lowest Brier score in cross-validation by query. Figures are of
+    ``held_out``, whose queries must not be among ``rows``; without it, of cross-validation (five folds of
+    whole queries), and of nothing where there is one query only. Raises `TooFewLabelsError` where ``rows`` are
+    all of one kind, `UsageError` for a method that does not fit the reranker.
+    """
+    labels = Labels.of(rows)
+    require_both_kinds(labels)
+    _check_apart(rows, held_out)
+    method = method or choose_method(labels, reranker)
+    found = _fitted(labels, method, reranker, library, precision)
+    if held_out:
+        return _with_held_out(found, Labels.of(held_out), reranker)
+    if labels.queries > 1:
+        return replace(found, evidence=_cross_validated(labels, method, reranker))
+    return found
+
+
+def choose_method(labels: Labels, reranker: ModelSpec) -> Method:
+    """The eligible method with the lowest cross-validated Brier score, the one with fewer parameters on a tie."""
+    eligible = [Method.PLATT]
+    if reranker.relevance_scale is not None and reranker.relevance_scale > 0:
+        eligible.insert(0, Method.TEMPERATURE)
+    if len(labels) >= ISOTONIC_LABELS:
+        eligible.append(Method.ISOTONIC)
+    if len(eligible) == 1 or labels.queries < 2:
+        return eligible[-1]
+
+    def score(method: Method) -> float:
+        return round(brier(out_of_fold(labels, method, reranker), labels.relevant), 6)
+
+    return min(eligible, key=score)
+
+
+def out_of_fold(labels: Labels, method: Method, reranker: ModelSpec) -> NDArray[np.float64]:
+    """A probability for every label, shape (n,), by a curve fitted without its query; needs two queries."""
+    found = np.empty(len(labels))
+    for train, test in _folds(labels):
+        found[test] = fit(method, labels.where(train), reranker).probabilities(labels.logits[test])
+    return found
+
+
+def _folds(labels: Labels) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    folds = GroupKFold(min(FOLDS, labels.queries))
+    yield from folds.split(labels.logits, groups=labels.query)
+
+
+def _fitted(
+    labels: Labels, method: Method, reranker: ModelSpec, library: Manifest, precision: float | None
+) -> Calibration:
+    """The curve and its thresholds, without evidence."""
+    curve = fit(method, labels, reranker)
+    probabilities = curve.probabilities(labels.logits)
+    sweep, draws = Sweep.over(probabilities, labels), resample(probabilities, labels, precision or 1.0)
+    apart = separation(sweep, draws)
+    best = precise = answers_from = None
+    if apart.clean:
+        best = learn_best(probabilities, labels, sweep, draws)
+        answers_from = learn_answer_threshold(probabilities, labels)
+        if precision is not None:
+            precise = learn_precise(probabilities, labels, sweep, draws, precision)
+    notices = [
+        shortage(labels, OF_EACH[method], ISOTONIC_LABELS if method is Method.ISOTONIC else 0),
+        apart.reason,
+        _not_reached(precision) if apart.clean and precision is not None and precise is None else "",
+    ]
+    return Calibration(
+        method, curve, FittedFor.of(reranker, library), datetime.now(UTC).date().isoformat(),
+        len(labels), labels.positives, labels.queries, None, apart, best, precise, precision, answers_from,
+        tuple(filter(None, notices)),
+    )  # fmt: skip
+
+
+def _with_held_out(found: Calibration, labels: Labels, reranker: ModelSpec) -> Calibration:
+    """The calibration with its figures on labels of other queries."""
+    probabilities = apply(found, labels.logits)
+    alarms, caught = answer_errors(probabilities, labels, found.answers_from)
+    evidence = Evidence(
+        f"{labels.queries} held-out queries",
+        _own_quality(labels, reranker),
+        measure_quality(probabilities, labels.relevant, labels.queries),
+        alarms,
+        caught,
+    )
+
+    def measured(threshold: Threshold | None) -> Threshold | None:
+        if threshold is None:
+            return None
+        return replace(threshold, held_out=accuracy(probabilities, labels, threshold.value))
+
+    return replace(found, evidence=evidence, best=measured(found.best), precise=measured(found.precise))
+
+
+def _cross_validated(labels: Labels, method: Method, reranker: ModelSpec) -> Evidence:
+    """Figures of the labels themselves, each read by a curve that was fitted without its query."""
+    return Evidence(
+        f"cross-validation by query, {min(FOLDS, labels.queries)} folds",
+        _own_quality(labels, reranker),
+        measure_quality(out_of_fold(labels, method, reranker), labels.relevant, labels.queries),
+    )
+
+
+def _own_quality(labels: Labels, reranker: ModelSpec) -> Quality | None:
+    """How well the model's own relevance agrees with the labels; ``None`` where it has none."""
+    own = relevance(labels.logits.astype(np.float32), reranker)
+    return None if own is None else measure_quality(own, labels.relevant, labels.queries)
+
+
+def _not_reached(precision: float) -> str:
+    return f"No threshold reaches the wanted precision of {precision:.3g} on these labels."
+
+
+def _check_apart(rows: Sequence[Labelled], held_out: Sequence[Labelled]) -> None:
+    both = {row.query for row in rows} & {row.query for row in held_out}
+    if both:
+        raise ValueError(
+            f"{len(both)} queries, “{min(both)}” the first, are both fitted to and held out; keep them apart"
+        )

@@ -1,0 +1,136 @@
+"""`secondlook calibrate`: what it learns is written, measured on other queries, and every fault is a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.library import Library, Manifest
+from rerank.calibration.calibrate import calibrate
+from rerank.calibration.collect import Unjudged, label_candidates, label_passages
+from rerank.calibration.labels import Labelled
+from rerank.calibration.methods import Method
+from rerank.calibration.store import FILE, load
+from tests.fakes import WORD_ENCODER, WORD_SCORER, WordScorer
+from tests.rerank.evaluation_parts import open_set, searcher, write_set
+from ui.calibrate import calibration_report, calibration_table
+from ui.cli import main
+
+CORPUS = {
+    "boa": "A boa coils around its prey and tightens until the blood no longer flows.",
+    "cobra": "The venom of a cobra stops the nerves from working.",
+    "list": "A list holds values in order; a dictionary finds them by key.",
+    "delta": "Rivers drop their sand where they meet the sea.",
+}
+QUERIES = {
+    "q1": "which snake kills without venom?",
+    "q2": "where does a river lay down sand?",
+    "q3": "lists",
+    "q4": "nerves",
+}
+QRELS = [("q1", "boa", 2), ("q1", "cobra", 0), ("q2", "delta", 1), ("q3", "list", 1), ("q4", "cobra", 1)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_set(tmp_path_factory.mktemp("calibrate") / "snakes", CORPUS, QUERIES, QRELS, "train")
+
+
+def test_it_learns_from_one_half_reports_on_the_other_and_writes_into_the_library(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = folder.parent / "library"
+    call = ["calibrate", str(folder), "--library", str(library), "--offline", "--method", "platt"]
+    assert main([*call, "--dry-run"]) == 0
+    assert "Not written (--dry-run)." in capsys.readouterr().out
+    assert not (library / FILE).exists()
+    assert main([*call, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["written"] == str(library / FILE)
+    assert (found["method"], found["queries"], found["labels"]) == ("platt", 2, 8)
+    assert found["evidence"]["source"] == "2 held-out queries"
+    assert found["evidence"]["after"]["labels"] == 8
+    assert "too few to rely on" in err
+    kept = load(library / FILE)
+    assert kept.fitted_for.library == Library(library).manifest()
+    assert kept.method is Method.PLATT
+    assert json.loads(json.dumps(calibration_report(kept, library / FILE))) == found  # tuples are lists there
+
+
+def status_of(call: list[str]) -> int | str | None:
+    try:
+        return main(call)
+    except SystemExit as stopped:  # argparse's own way
+        return stopped.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["{folder}", "--split", "dev"], 2, "Splits of this dataset: train"),
+        (["{folder}", "--report-split", "train"], 2, "would flatter"),
+        (["{folder}", "--candidates", "0"], 2, "--candidates must be at least 1"),
+        (["{folder}", "--precision", "80"], 2, "is no precision"),
+    ],
+)
+def test_faults_are_sentences(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, words: str
+) -> None:
+    call = ["calibrate", *[argument.format(folder=folder) for argument in arguments], "--offline"]
+    assert status_of(call) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+
+
+def test_people_get_figures_before_and_after_with_the_thresholds() -> None:
+    random = np.random.default_rng(4)
+    rows = [
+        Labelled(f"q{n // 20}", float(x), bool(random.random() < 1 / (1 + np.exp(3 - x))))
+        for n, x in enumerate(random.normal(0, 3, 2000))
+    ]
+    manifest = Manifest.of(WORD_ENCODER)
+    found = calibrate(rows[:1000], WORD_SCORER, manifest, Method.PLATT, 0.8, rows[1000:])
+    table = calibration_table(found, Path("library/calibration.json"))
+    assert "learnt from 1000 labels of 50 queries" in table
+    assert "Figures on 50 held-out queries: 1000 labels" in table
+    assert "expected calibration error, equal mass" in table
+    assert "precision 0.8   learnt" in table
+    assert "“Nothing here answers this” is said where" in table
+    assert table.endswith("Written to library/calibration.json")
+    noise = [Labelled(row.query, row.logit, n % 3 == 0) for n, row in enumerate(rows)]
+    alone = calibrate(noise, WORD_SCORER, manifest, Method.PLATT)
+    assert "No clean separation" in calibration_table(alone, None)
+
+
+def test_candidates_are_labelled_by_their_documents_best_passage(tmp_path: Path) -> None:
+    far = " ".join(["steel"] * 400)  # several passages about something else, then the one that answers
+    corpus = {"long": f"{far}\n\n{'snake ' * 120}", "short": "bird", "judged": "river"}
+    folder = write_set(tmp_path / "set", corpus, {"q": "snake"}, [("q", "long", 2), ("q", "judged", 0)])
+    judged, library, encoder = open_set(folder, tmp_path / "library")
+    asked = searcher(library, encoder, WordScorer())
+    rows, notices = label_candidates(judged, library, asked, 100)
+    assert (sorted((row.logit, row.relevant) for row in rows), notices) == (
+        [(-1, False), (-1, False), (0, True)],
+        (),
+    )
+    few, _ = label_candidates(judged, library, asked, 100, Unjudged.SKIP)
+    assert sorted((row.logit, row.relevant) for row in few) == [(-1, False), (0, True)]
+    strict, _ = label_candidates(judged, library, asked, 100, min_grade=3)
+    assert not any(row.relevant for row in strict)
+
+
+def test_judged_passages_get_the_logit_that_the_order_goes_by(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", {"a": "snake venom", "b": "bird"}, {"q": "snake"}, [("q", "a", 1)])
+    _, library, encoder = open_set(folder, tmp_path / "library")
+    asked = searcher(library, encoder, WordScorer())
+    hits = asked.search("snake").after
+    judgements = {"snake": {hit.candidate.chunk.passage_hash: 2 - hit.rank for hit in hits} | {"gone": 1}}
+    assert label_passages(judgements, asked, 10) == [
+        Labelled("snake", hits[0].logit, True),
+        Labelled("snake", hits[1].logit, False),
+    ]

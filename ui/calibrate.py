@@ -1,0 +1,257 @@
+"""`secondlook calibrate`: learn what a reranker's scores mean on a library, and say how well that went.
+
+What calibrates is imported when it is run: no other command should wait for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.errors import ModelError, UsageError
+from ingest.library import Library
+from rerank.search import DEFAULT_CANDIDATES, Searcher, open_searcher
+from ui.evaluate import filled_library, query_bar
+from ui.settings import Settings
+
+if TYPE_CHECKING:
+    from rerank.calibration.labels import Labelled
+    from rerank.calibration.quality import Quality
+    from rerank.calibration.records import Calibration
+    from rerank.calibration.thresholds import Threshold
+    from rerank.evaluation.records import JudgedSet
+
+METHODS = ("auto", "platt", "temperature", "isotonic")
+UNJUDGED = ("non-relevant", "skip")
+
+
+def add_calibrate_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
+    parser.add_argument(
+        "dataset", type=Path, metavar="DATASET",
+        help="a folder with corpus.jsonl or documents/, queries.jsonl and qrels/ (BEIR's layout)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--split", default="train", help="which table of qrels/ is learnt from (default train)"
+    )
+    parser.add_argument(
+        "--report-split", metavar="SPLIT",
+        help="which table the figures are of (default: learn from half of --split, report the other half)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--method", choices=METHODS, default="auto",
+        help="auto takes the lowest Brier score in cross-validation by query (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", type=_share, metavar="P", help="also learn the threshold for this precision, 0.8 say"
+    )
+    parser.add_argument(
+        "--unjudged", choices=UNJUDGED, default=UNJUDGED[0],
+        help="what candidates that nobody judged are: non-relevant, as trec_eval and secondlook evaluate count "
+        "them (default), or skip, where only judged ones tell anything",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-grade", type=int, default=1, metavar="G", help="the lowest grade that is relevant (default 1)"
+    )
+    parser.add_argument(
+        "--candidates", type=int, default=DEFAULT_CANDIDATES, metavar="N",
+        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
+    )  # fmt: skip
+    # Not `library`: that name is the library people search, which a judged set must not fill by default.
+    parser.add_argument(
+        "--library", type=Path, dest="dataset_library", metavar="DIR",
+        help="library to calibrate, which gets the dataset's documents (default: the dataset's own, in the user's "
+        "cache folder)",
+    )  # fmt: skip
+    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
+    parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
+    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    parser.add_argument("--dry-run", action="store_true", help="report, and leave the library as it is")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Calibrate, print the report to stdout and notices to stderr; the exit status."""
+    from rerank.calibration.store import FILE, save
+    from rerank.evaluation.dataset import read_judged_set
+
+    _check(parsed)
+    judged = read_judged_set(parsed.dataset, parsed.split)
+    report = read_judged_set(parsed.dataset, parsed.report_split) if parsed.report_split else None
+    library, encoder, left_out = filled_library(judged, parsed, settings)
+    searcher = open_searcher(library, settings.models, encoder)
+    found, notices = _calibrate(judged, report, library, searcher, parsed)
+    path = None if parsed.dry_run else library.folder / FILE
+    if path is not None:
+        save(path, found)
+    for notice in (*left_out, *notices, *found.notices):
+        sys.stderr.write(f"{notice}\n")
+    text = json.dumps(calibration_report(found, path), ensure_ascii=False, indent=2) if parsed.json else None
+    sys.stdout.write((text or calibration_table(found, path)) + "\n")
+    return 0
+
+
+def _check(parsed: argparse.Namespace) -> None:
+    if parsed.candidates < 1:
+        raise UsageError(f"--candidates must be at least 1; {parsed.candidates} was given.")
+    if parsed.report_split == parsed.split:
+        raise UsageError(
+            f"--split and --report-split are both “{parsed.split}”: figures of what was learnt from would flatter. "
+            "Leave --report-split out to report on one half of it."
+        )
+
+
+def _calibrate(
+    judged: JudgedSet,
+    report: JudgedSet | None,
+    library: Library,
+    searcher: Searcher,
+    parsed: argparse.Namespace,
+) -> tuple[Calibration, tuple[str, ...]]:
+    from rerank.calibration.calibrate import calibrate
+    from rerank.calibration.collect import Unjudged, label_candidates
+    from rerank.calibration.labels import halves
+    from rerank.calibration.methods import Method
+
+    reranker = searcher.models.reranker
+    if reranker is None:
+        raise ModelError("There is no reranker whose scores could be calibrated. Name one with --reranker.")
+
+    def labelled(asked: JudgedSet) -> tuple[list[Labelled], tuple[str, ...]]:
+        with query_bar() as show:
+            return label_candidates(
+                asked, library, searcher, parsed.candidates, Unjudged(parsed.unjudged), parsed.min_grade, show
+            )
+
+    rows, notices = labelled(judged)
+    if report is None:
+        rows, held_out = halves(rows)
+    else:
+        held_out, more = labelled(report)
+        held_out, notices = _others(held_out, rows, report.split), (*notices, *more)
+    method = None if parsed.method == "auto" else Method(parsed.method)
+    found = calibrate(rows, reranker.spec, library.manifest(), method, parsed.precision, held_out)
+    return found, notices
+
+
+def _others(held_out: list[Labelled], rows: list[Labelled], split: str) -> list[Labelled]:
+    """The held-out rows of queries that were not learnt from: some datasets have a query in two splits."""
+    known = {row.query for row in rows}
+    others = [row for row in held_out if row.query not in known]
+    if not others:
+        raise UsageError(
+            f"Split “{split}” has no labelled query that is not learnt from already; choose another --report-split."
+        )
+    return others
+
+
+def calibration_report(found: Calibration, path: Path | None) -> dict[str, Any]:
+    """The calibration as the JSON that `secondlook calibrate --json` promises: its file, and where that lies."""
+    return {**asdict(found), "written": None if path is None else str(path)}
+
+
+def calibration_table(found: Calibration, path: Path | None) -> str:
+    """The calibration for people: figures before and after, the reliability table, thresholds."""
+    return "\n".join(
+        [
+            f"{found.fitted_for.reranker}, revision {found.fitted_for.revision[:12]}",
+            f"{found.method}: {_curve(found)}",
+            f"learnt from {found.labels} labels of {found.queries} queries, {found.relevant} of them relevant",
+            "",
+            *_figures(found),
+            *_thresholds(found),
+            "",
+            "Not written (--dry-run)." if path is None else f"Written to {path}",
+        ]
+    )
+
+
+def _curve(found: Calibration) -> str:
+    from rerank.calibration.curves import Logistic
+
+    if not isinstance(found.curve, Logistic):
+        return f"a rising curve through {len(found.curve.logits)} points"
+    known = (
+        "" if found.curve.temperature is None else f", the model's own with T = {found.curve.temperature:.3g}"
+    )
+    return f"sigmoid({found.curve.scale:.4g} · logit {found.curve.shift:+.4g}){known}"
+
+
+def _figures(found: Calibration) -> list[str]:
+    evidence = found.evidence
+    if evidence is None:
+        return ["One query cannot be held out of itself: how well this does is not known."]
+    before, after = evidence.before, evidence.after
+    share = after.relevant / after.labels
+    return [
+        f"Figures on {evidence.source}: {after.labels} labels, {after.relevant} relevant ({share:.3f})",
+        "",
+        f"{'':<44}{'before':>8}{'after':>9}",
+        _line("expected calibration error, equal width", before, after, "ece"),
+        _line("expected calibration error, equal mass", before, after, "ece_equal_mass"),
+        _line(f"Brier score ({after.brier_of_share:.4f} by saying the share)", before, after, "brier"),
+        "",
+        "predicted after   observed   95 % interval     labels",
+        *(
+            f"{row.predicted:>15.3f}{row.observed:>11.3f}   [{row.low:.3f}, {row.high:.3f}]{row.count:>9}"
+            for row in after.reliability
+        ),
+    ]
+
+
+def _line(name: str, before: Quality | None, after: Quality, figure: str) -> str:
+    first = "–" if before is None else f"{getattr(before, figure):.4f}"
+    return f"{name:<44}{first:>8}{getattr(after, figure):>9.4f}"
+
+
+def _thresholds(found: Calibration) -> list[str]:
+    apart = found.separation
+    interval = "" if apart.low is None else f" [{apart.low:.3f}, {apart.high:.3f}]"
+    lines = ["", f"A relevant passage scores above another in {apart.auc:.3f}{interval} of pairs (AUC)."]
+    if apart.reason:
+        return [*lines, apart.reason]
+    lines += ["", "threshold                 value   95 % interval      precision   recall      F1"]
+    if found.best is not None:
+        lines += _threshold("best F1", found.best)
+    if found.precise is not None:
+        lines += _threshold(f"precision {found.wanted_precision:.3g}", found.precise)
+    return [*lines, *_answers(found)]
+
+
+def _answers(found: Calibration) -> list[str]:
+    evidence = found.evidence
+    if evidence is None or evidence.false_alarms is None or evidence.caught is None:
+        return []
+    return [
+        "",
+        f"“Nothing here answers this” is said where the best candidate is below {found.answers_from:.3f}:",
+        f"to {evidence.false_alarms:.0%} of the held-out queries that have a relevant candidate, "
+        f"and to {evidence.caught:.0%} of all",
+        "once their relevant candidates are taken away.",
+    ]
+
+
+def _threshold(name: str, found: Threshold) -> list[str]:
+    """A line on the labels it was learnt from, and one on those that were held out."""
+    interval = "" if found.low is None else f"[{found.low:.3f}, {found.high:.3f}]"
+    lines = []
+    for where, given in (("learnt", found.learnt), ("held out", found.held_out)):
+        if given is not None:
+            first = f"{name:<16}{where:<9}{found.value:>6.3f}   {interval:<16}"
+            lines.append(f"{first}{given.precision:>12.3f}{given.recall:>9.3f}{given.f1:>8.3f}")
+            name = interval = ""
+    return lines
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a number") from error
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{number:g} is no precision; give more than 0 and at most 1")
+    return number

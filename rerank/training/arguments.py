@@ -11,7 +11,21 @@ from ingest.models import BUNDLED_ENCODER
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what ``secondlook train`` takes to ``parser``."""
     add = parser.add_argument
-    add("datasets", nargs="+", type=Path, metavar="DATASET", help="labelled folder in BEIR's layout")
+    add(
+        "datasets",
+        nargs="*",
+        type=Path,
+        metavar="DATASET",
+        help="labelled folder in BEIR's layout, or a library",
+    )
+    add(
+        "--labels",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="LIBRARY_DIR",
+        help="train on what was judged in this library (as if it were given as a DATASET)",
+    )
     add(
         "--base",
         default=BUNDLED_ENCODER,
@@ -52,6 +66,20 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-length", type=int, default=320, help="tokens of query and passage together")
     add("--warmup", type=int, default=0, help="steps until the full rate (default: a tenth, at most 100)")
     add("--rate", type=float, default=5e-5, help="learning rate at its height")
+    add(
+        "--bi-weight", type=float, default=0.0, metavar="W",
+        help="add W times the bi-encoder's cosine to the logits while training, so that the model learns the rest",
+    )  # fmt: skip
+    add("--head-factor", type=float, default=10.0, help="the head's learning rate, times the transformer's")
+    add("--cloze", type=float, default=0.0, help="share of questions replaced by a sentence of the answer")
+    add(
+        "--unseen", action="append", default=[], metavar="SET",
+        help="a set to choose by only: nothing of it is trained on",
+    )  # fmt: skip
+    add(
+        "--against", choices=("base", "bi-encoder"), default="base",
+        help="what the gate compares with: the model started from (default), or the bi-encoder's order",
+    )  # fmt: skip
     add("--limit", action="append", default=[], metavar="SET=N", help="use at most N queries of a set")
     add("--validate-every", type=int, default=500, metavar="STEPS")
     add(

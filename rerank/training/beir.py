@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query with its graded documents: ``{document id: grade ≥ 1}``; never without any."""
+    """A query with its graded documents: ``{document id: grade ≥ 1}``; never without any.
+
+    ``not_relevant`` holds documents that somebody judged, and found not relevant.
+    """
 
     id: str
     text: str
     grades: dict[str, int]
+    not_relevant: tuple[str, ...] = ()
+
+
+def make_query(name: str, text: str, judged: Mapping[str, int]) -> Query:
+    """The query with all its judgements, ``{document id: grade}``: grades below 1 say “not relevant”."""
+    grades = {document: grade for document, grade in judged.items() if grade >= 1}
+    return Query(name, text, grades, tuple(document for document in judged if document not in grades))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ class LabelledSet:
 
 
 def read_labelled_set(folder: Path) -> LabelledSet:
-    """Reads ``folder``; all files of ``qrels/`` count together, grades below 1 are left out.
+    """Reads ``folder``; all files of ``qrels/`` count together.
 
     Raises ``UsageError`` where the folder is not in BEIR's layout or has no usable query, and
     ``DamagedFileError`` where a line cannot be parsed.
@@ -54,14 +64,15 @@ def read_labelled_set(folder: Path) -> LabelledSet:
             "with at least one .tsv file (BEIR's layout)."
         )
     documents = {
-        str(row["_id"]): Entry(str(row.get("title") or ""), str(row["text"])) for row in _rows(corpus, "text")
+        str(row["_id"]): Entry(str(row.get("title") or ""), str(row["text"]))
+        for row in read_rows(corpus, "text")
     }
-    grades = _read_grades(sorted(qrels.glob("*.tsv")), documents)
-    found = tuple(
-        Query(str(row["_id"]), str(row["text"]), grades[str(row["_id"])])
-        for row in _rows(queries, "text")
-        if str(row["_id"]) in grades
+    judged = _read_judgements(sorted(qrels.glob("*.tsv")), documents)
+    asked = (
+        make_query(str(row["_id"]), str(row["text"]), judged.get(str(row["_id"]), {}))
+        for row in read_rows(queries, "text")
     )
+    found = tuple(query for query in asked if query.grades)
     if not found:
         raise UsageError(
             f"{folder} has no query with a relevant document of its corpus, so nothing can be learnt."
@@ -69,8 +80,8 @@ def read_labelled_set(folder: Path) -> LabelledSet:
     return LabelledSet(folder.name, documents, found, _hash_files(folder), _licence(folder))
 
 
-def _rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
-    """Objects of a JSONL file, each with ``_id`` and ``fields``."""
+def read_rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
+    """Objects of a JSONL file, each with ``_id`` and ``fields``. Raises ``DamagedFileError`` with the line."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -84,9 +95,9 @@ def _rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _read_grades(paths: list[Path], documents: dict[str, Entry]) -> dict[str, dict[str, int]]:
-    """``{query id: {document id: grade}}`` of all ``paths``, relevant ones of known documents only."""
-    grades: dict[str, dict[str, int]] = {}
+def _read_judgements(paths: list[Path], documents: dict[str, Entry]) -> dict[str, dict[str, int]]:
+    """``{query id: {document id: grade}}`` of all ``paths``, for known documents only."""
+    judged: dict[str, dict[str, int]] = {}
     for path in paths:
         with path.open(encoding="utf-8", newline="") as lines:
             for number, row in enumerate(csv.reader(lines, delimiter="\t"), 1):
@@ -98,9 +109,9 @@ def _read_grades(paths: list[Path], documents: dict[str, Entry]) -> dict[str, di
                     raise DamagedFileError(
                         f"Line {number} of {path} is not 'query-id, corpus-id, score' with tabs between."
                     ) from error
-                if grade >= 1 and document in documents:
-                    grades.setdefault(query, {})[document] = grade
-    return grades
+                if document in documents:
+                    judged.setdefault(query, {})[document] = grade
+    return judged
 
 
 def _hash_files(folder: Path) -> str:

@@ -22,9 +22,10 @@ from ingest.errors import CancelledError, UsageError
 from ingest.hub import Hub
 from ingest.models import BUNDLED_ENCODER, find_in_hub, resolve_encoder
 from rerank.training.arguments import add_train_arguments
-from rerank.training.beir import LabelledSet, read_labelled_set
+from rerank.training.beir import LabelledSet
 from rerank.training.embedding import CachedEncoder
 from rerank.training.finish import Job, finish
+from rerank.training.labels import read_library_labels, read_training_set
 from rerank.training.loop import Progress, Schedule, Trainer
 from rerank.training.model import load_base
 from rerank.training.preparation import Plan, prepare_data
@@ -52,19 +53,25 @@ def run_train(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
     """Everything between the arguments and the report."""
-    sets = _licensed([read_labelled_set(folder) for folder in args.datasets], args.data_licence)
+    sets = _licensed(_read(args.datasets, args.labels), args.data_licence)
     encoder = _encoder(args, say)
     plan = Plan(
         seed=args.seed, held_out_share=args.held_out, limits=_limits(args.limit, sets),
-        validation=args.validation_queries, gate=args.gate_queries,
+        validation=args.validation_queries, gate=args.gate_queries, unseen=_known(args.unseen, sets),
     )  # fmt: skip
     prepared = prepare_data(sets, encoder, plan, say)
-    mixture = Mixture(groups=args.questions, hard=args.negatives, short_steps=args.short)
+    mixture = Mixture(groups=args.questions, hard=args.negatives, short_steps=args.short, cloze=args.cloze)
     sampler = Sampler(prepared.sources, mixture, args.seed)
     steps = args.steps or max(1, round(args.epochs * len(sampler) / args.questions))
     warmup = args.warmup or min(100, max(1, steps // 10))
     schedule = Schedule(
-        steps, args.rate, warmup, max_length=args.max_length, validate_every=args.validate_every
+        steps,
+        args.rate,
+        warmup,
+        max_length=args.max_length,
+        validate_every=args.validate_every,
+        bi_weight=args.bi_weight,
+        head_factor=args.head_factor,
     )
     base = _base_folder(args.base)
     model = load_base(base, args.max_length, args.device)
@@ -79,22 +86,45 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
     settings = {"schedule": asdict(schedule), "mixture": asdict(mixture), "plan": asdict(plan)}
     job = Job(
         args.output, args.name or args.output.resolve().name, args.base, base, encoder.name, args.max_length,
-        args.licence, args.seed, args.threads, settings,
+        args.licence, args.seed, args.threads, settings, args.against,
     )  # fmt: skip
     return finish(trainer, model, prepared.validation, prepared.gate, sets, job, say)
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises ``UsageError`` for numbers out of range."""
+    """Raises ``UsageError`` for numbers out of range, and where there is nothing to train on."""
+    if not args.datasets and not args.labels:
+        raise UsageError("There is nothing to train on: give a DATASET, or a library with --labels.")
     for name in ("questions", "negatives", "validate_every", "validation_queries", "gate_queries"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; it has to be 1 or more.")
     if args.steps < 0 or args.warmup < 0 or args.epochs <= 0 or args.rate <= 0:
         raise UsageError("--steps, --warmup, --epochs and --rate have to be above 0.")
-    if not 0 <= args.short <= 1 or not 0 < args.held_out < 1:
-        raise UsageError("--short is a share from 0 to 1 and --held-out one between 0 and 1.")
+    if not 0 <= args.short <= 1 or not 0 <= args.cloze <= 1 or not 0 < args.held_out < 1:
+        raise UsageError("--short and --cloze are shares from 0 to 1 and --held-out one between 0 and 1.")
+    if args.bi_weight < 0 or args.head_factor <= 0:
+        raise UsageError("--bi-weight has to be 0 or more, and --head-factor above 0.")
     if not 32 <= args.max_length <= 512:
         raise UsageError(f"--max-length is {args.max_length}; it has to be between 32 and 512 tokens.")
+
+
+def _read(datasets: list[Path], libraries: list[Path]) -> list[LabelledSet]:
+    """The sets to train on, whose names must differ: limits and licences go by them."""
+    sets = [read_training_set(folder) for folder in datasets]
+    sets += [read_library_labels(folder) for folder in libraries]
+    names = [labelled.name for labelled in sets]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"Two sets are called {twice[0]}: sets go by their folders' names. Rename one.")
+    return sets
+
+
+def _known(names: list[str], sets: list[LabelledSet]) -> tuple[str, ...]:
+    """``names``, each of which has to be one of the sets."""
+    known = {labelled.name for labelled in sets}
+    if unknown := sorted(set(names) - known):
+        raise UsageError(f"--unseen {unknown[0]} is none of the sets {', '.join(sorted(known))}.")
+    return tuple(names)
 
 
 def _limits(given: list[str], sets: list[LabelledSet]) -> dict[str, int]:

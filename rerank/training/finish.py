@@ -42,6 +42,7 @@ class Job:
     seed: int
     threads: int
     settings: Mapping[str, Any]
+    against: str = "base"
 
 
 def finish(
@@ -121,7 +122,7 @@ def _fit(cases: Sequence[Case], logits: Logits, bi_weight: float) -> tuple[float
 
 def _base_logits(job: Job, cases: Sequence[Case]) -> Logits:
     """What the order goes by before: a cross-encoder's logits, or the bi-encoder's cosines."""
-    if not has_own_head(job.base):
+    if job.against == "bi-encoder" or not has_own_head(job.base):
         return [case.cosines for case in cases]
     base = load_base(job.base, job.max_length)
     return [

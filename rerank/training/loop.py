@@ -29,6 +29,8 @@ class Schedule:
     """Learning rates rise over ``warmup`` steps, hold, and fall to zero over the last ``decay`` share.
 
     ``average`` is the decay of the running mean of the weights, which is what is validated and kept.
+    ``bi_weight`` times the bi-encoder's cosine is added to the logits in the softmax, so that the model learns
+    what the bi-encoder does not know; ``head_factor`` times the rate is the head's.
     """
 
     steps: int = 2000
@@ -39,6 +41,8 @@ class Schedule:
     max_length: int = 320
     validate_every: int = 500
     checkpoint_every: int = 100
+    bi_weight: float = 0.0
+    head_factor: float = HEAD_RATE_FACTOR
 
     def factor(self, step: int) -> float:
         """Share of the full rate at ``step`` (from 0)."""
@@ -115,11 +119,14 @@ class Trainer:
 
     def _learn(self, groups: Sequence[Group]) -> float:
         """One step of the listwise softmax over each group; returns the mean loss."""
-        for pace, group in zip((1.0, HEAD_RATE_FACTOR), self._optimiser.param_groups, strict=True):
+        paces = (1.0, self._schedule.head_factor)
+        for pace, group in zip(paces, self._optimiser.param_groups, strict=True):
             group["lr"] = pace * self._schedule.rate * self._schedule.factor(self.step)
         pairs = [(group.query, passage) for group in groups for passage in group.passages]
         with self._precision():
             logits = score_pairs(self._model, pairs, self._schedule.max_length)
+        cosines = [cosine for group in groups for cosine in group.cosines]
+        logits = logits + self._schedule.bi_weight * torch.tensor(cosines, device=logits.device)
         sizes = [len(group.passages) for group in groups]
         losses = [torch.logsumexp(row, 0) - row[0] for row in torch.split(logits, sizes)]
         loss = torch.stack(losses).mean()

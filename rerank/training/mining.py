@@ -39,13 +39,15 @@ class TextEncoder(Protocol):
 class Mined:
     """A training query with its positives and its hard negatives, hardest first (document ids).
 
-    ``is_title`` marks a query that is the title of its positives: such passages lose their title.
+    ``is_title`` marks a query that is the title of its positives: such passages lose their title. ``judged``
+    are negatives that people judged so; they are not among the mined ``negatives``.
     """
 
     text: str
     positives: tuple[str, ...]
     negatives: tuple[str, ...]
     is_title: bool = False
+    judged: tuple[str, ...] = ()
 
 
 def opening(entry: Entry) -> str:
@@ -71,7 +73,9 @@ def title_queries(labelled: LabelledSet, allowed: frozenset[str], limit: int, se
 def mine(
     labelled: LabelledSet, queries: Sequence[Query], allowed: frozenset[str], encoder: TextEncoder, depth: int
 ) -> list[Mined]:
-    """Each query with up to ``depth`` negatives among the ``allowed`` documents; never empty-handed ones.
+    """Each query with up to ``depth`` mined negatives among the ``allowed`` documents; never empty-handed ones.
+
+    Documents that people judged not relevant come beside them, unmined and unfiltered: a person knew better.
 
     All documents are embedded, the ones held out too, so that held-out queries find their vectors ready.
     """
@@ -87,10 +91,13 @@ def mine(
         scores = asked[start : start + BLOCK] @ vectors.T
         for query, row in zip(queries[start : start + BLOCK], scores, strict=True):
             known = relevant[_key(query.text)]
-            negatives = _negatives(labelled, row, pool, rows, vectors, known)[:depth]
+            judged = tuple(name for name in query.not_relevant if name in rows)
+            found = _negatives(labelled, row, pool, rows, vectors, known)
+            negatives = tuple(name for name in found if name not in judged)[:depth]
             positives = tuple(name for name in query.grades if name in rows)
-            if negatives and positives:
-                mined.append(Mined(query.text, positives, tuple(negatives), query.id.startswith("title:")))
+            if positives and (negatives or judged):
+                is_title = query.id.startswith("title:")
+                mined.append(Mined(query.text, positives, negatives, is_title, judged))
     return mined
 
 

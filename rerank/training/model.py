@@ -105,15 +105,19 @@ def prepare(model: CrossEncoder) -> list[tuple[str, nn.Parameter]]:
 
 
 def score_pairs(model: CrossEncoder, pairs: Sequence[tuple[str, str]], max_length: int) -> Tensor:
-    """Logits (n,) of (query, passage) ``pairs``, in their order; the passage alone is truncated.
+    """Logits (n,) of (query, passage) ``pairs``, in their order; the passage is truncated.
+
+    A query that would leave it no room is truncated too.
 
     Pairs of like length run together, which halves the work spent on padding in a step of mixed sets.
     """
     tokenizer = model_tokenizer(model)
+    queries = [query for query, _ in pairs]
+    longest = max(map(len, tokenizer(sorted(set(queries)), add_special_tokens=False)["input_ids"]))
     encoded = tokenizer(
-        [query for query, _ in pairs],
+        queries,
         [passage for _, passage in pairs],
-        truncation="only_second",
+        truncation="only_second" if longest <= max_length // 2 else "longest_first",
         max_length=max_length,
         return_token_type_ids=True,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ingest.errors import UsageError
 from rerank.training.beir import LabelledSet, Query
 from rerank.training.evaluate import Case, build_cases
-from rerank.training.mining import TextEncoder, mine, title_queries
+from rerank.training.mining import TextEncoder, mine, opening, title_queries
 from rerank.training.sampling import Source, word_rarity
 from rerank.training.split import Split, limited, split_by_document
 
@@ -19,7 +19,8 @@ class Plan:
     """How much of each set is used for what. Counts are of queries unless said otherwise.
 
     ``validation`` and ``gate`` are totals, dealt over the sets in proportion to their queries; ``limits``
-    caps sets by name.
+    caps sets by name. Of the ``unseen`` sets nothing is trained on: a share of what is chosen by is then of
+    matters that the model has never met.
     """
 
     seed: int = 0
@@ -31,6 +32,7 @@ class Plan:
     validation_candidates: int = 20
     gate: int = 400
     gate_candidates: int = 50
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,16 @@ def prepare_data(
     used = [limited(found, plan.limits.get(found.name, 0), plan.seed) for found in sets]
     total = sum(len(labelled.queries) for labelled in used)
     for labelled in used:
-        split = split_by_document(labelled, plan.held_out_share, plan.seed)
-        source = _mine_source(labelled, split, encoder, plan)
+        split = _split(labelled, plan)
+        source = _mine_source(labelled, split, encoder, plan) if split.train else None
         chosen, judged = _held_out(split.held_out, plan, len(labelled.queries) / total)
         validation += build_cases(labelled, chosen, encoder, plan.validation_candidates)
         gate += build_cases(labelled, judged, encoder, plan.gate_candidates)
-        if source.mined:
+        if source is not None and source.mined:
             sources.append(source)
         say(
-            f"{labelled.name}: {len(source.mined)} training queries, {len(chosen)} held out to choose by, "
-            f"{len(judged)} to judge by"
+            f"{labelled.name}: {len(source.mined) if source else 0} training queries, "
+            f"{len(chosen)} held out to choose by, {len(judged)} to judge by"
         )
     if not sources or not validation or not gate:
         raise UsageError(
@@ -78,7 +80,19 @@ def _mine_source(labelled: LabelledSet, split: Split, encoder: TextEncoder, plan
     titles = title_queries(labelled, allowed, int(plan.title_share * len(split.train)), plan.seed)
     mined = mine(labelled, (*split.train, *titles), allowed, encoder, plan.negatives)
     pool = tuple(sorted(allowed))
-    return Source(labelled, tuple(mined), pool, word_rarity(labelled, pool))
+    names = sorted(labelled.documents)
+    return Source(
+        labelled, tuple(mined), pool, word_rarity(labelled, pool),
+        encoder.queries([query.text for query in mined]),
+        encoder.passages([opening(labelled.documents[name]) for name in names]),
+        {name: row for row, name in enumerate(names)},
+    )  # fmt: skip
+
+
+def _split(labelled: LabelledSet, plan: Plan) -> Split:
+    if labelled.name in plan.unseen:
+        return Split((), tuple(labelled.queries), frozenset(labelled.documents))
+    return split_by_document(labelled, plan.held_out_share, plan.seed)
 
 
 def _held_out(queries: Sequence[Query], plan: Plan, share: float) -> tuple[list[Query], list[Query]]:

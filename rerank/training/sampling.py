@@ -8,9 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rerank.training.beir import LabelledSet
 from rerank.training.mining import Mined, opening
-from rerank.training.windows import best_chunk, best_window, keyword_query, words
+from rerank.training.windows import best_chunk, best_window, keyword_query, sentences, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,9 @@ class Mixture:
     """How training pairs are made.
 
     Shares are in [0, 1]: of steps on short windows (the others see chunks), of questions reduced to
-    keywords, of passages that lose their title. A group is one positive, ``hard`` mined negatives and
-    ``easy`` random ones.
+    keywords, of passages that lose their title, and of questions replaced by a sentence taken out of the
+    answer (the inverse cloze task of Lee, Chang and Toutanova 2019), which rewards matter over shared words.
+    A group is one positive, ``hard`` mined negatives and ``easy`` random ones.
     """
 
     groups: int = 8
@@ -28,26 +32,40 @@ class Mixture:
     short_steps: float = 0.7
     keywords: float = 0.25
     untitled: float = 0.3
+    cloze: float = 0.0
     short_words: int = 60
     chunk_words: tuple[int, int] = (70, 160)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A labelled set with what was mined from it, and how rare each of its words is (log N/df)."""
+    """A labelled set with what was mined from it, and how rare each of its words is (log N/df).
+
+    ``queries`` (mined, dim) and ``openings`` (documents, dim) are the bi-encoder's unit vectors, the rows of
+    ``openings`` named by ``rows``.
+    """
 
     labelled: LabelledSet
     mined: tuple[Mined, ...]
     pool: tuple[str, ...]
     rarity: dict[str, float]
+    queries: NDArray[np.float32]
+    openings: NDArray[np.float32]
+    rows: dict[str, int]
+
+    def cosines(self, query: int, names: Sequence[str]) -> tuple[float, ...]:
+        """The bi-encoder's cosine of mined query ``query`` with the opening of each document in ``names``."""
+        found = self.openings[[self.rows[name] for name in names]] @ self.queries[query]
+        return tuple(found.tolist())
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A query with its passages, the positive first."""
+    """A query with its passages, the positive first, and the bi-encoder's cosine of each."""
 
     query: str
     passages: tuple[str, ...]
+    cosines: tuple[float, ...]
 
 
 def word_rarity(labelled: LabelledSet, pool: Sequence[str]) -> dict[str, float]:
@@ -86,14 +104,15 @@ class Sampler:
             self._epoch = epoch
         source_index, query_index = self._cards[self._order[place]]
         source = self._sources[source_index]
-        return self._group(
-            source, source.mined[query_index], short, random.Random(f"{self._seed}:group {number}")
-        )
+        return self._group(source, query_index, short, random.Random(f"{self._seed}:group {number}"))
 
-    def _group(self, source: Source, mined: Mined, short: bool, dice: random.Random) -> Group:
-        mixture = self._mixture
+    def _group(self, source: Source, query: int, short: bool, dice: random.Random) -> Group:
+        mixture, mined = self._mixture, source.mined[query]
         names = [dice.choice(mined.positives)]
-        names += dice.sample(mined.negatives, min(mixture.hard, len(mined.negatives)))
+        # What people judged goes first: it is sure, where a mined negative is a guess.
+        judged = dice.sample(mined.judged, min(mixture.hard, len(mined.judged)))
+        names += judged
+        names += dice.sample(mined.negatives, min(mixture.hard - len(judged), len(mined.negatives)))
         known = set(mined.positives)
         while len(names) < 1 + mixture.hard + mixture.easy:
             name = dice.choice(source.pool)
@@ -102,13 +121,27 @@ class Sampler:
         untitled = dice.random() < (0.85 if mined.is_title else mixture.untitled)
         limit = mixture.short_words if short else dice.randint(*mixture.chunk_words)
         size = dice.randint(1, 3)
+        asked, texts = mined.text, [source.labelled.documents[name].text for name in names]
+        if dice.random() < mixture.cloze:
+            asked, texts[0] = _take_sentence(asked, texts[0], dice)
         passages = []
-        for name in names:
+        for name, whole in zip(names, texts, strict=True):
             entry = source.labelled.documents[name]
             if short:
-                text = best_window(mined.text, entry.text, size, limit, source.rarity)
+                text = best_window(asked, whole, size, limit, source.rarity)
             else:
-                text = best_chunk(mined.text, entry.text, limit, source.rarity)
+                text = best_chunk(asked, whole, limit, source.rarity)
             passages.append(text if untitled or not entry.title else f"{entry.title}\n{text}")
-        asked = keyword_query(mined.text) if dice.random() < mixture.keywords else mined.text
-        return Group(asked, tuple(passages))
+        if dice.random() < mixture.keywords:
+            asked = keyword_query(asked)
+        return Group(asked, tuple(passages), source.cosines(query, names))
+
+
+def _take_sentence(question: str, text: str, dice: random.Random) -> tuple[str, str]:
+    """A sentence of ``text`` as the question, and ``text`` without it; unchanged where too little would be left."""
+    parts = sentences(text)
+    usable = [place for place, part in enumerate(parts) if 6 <= len(part.split()) <= 40]
+    if len(parts) < 3 or not usable:
+        return question, text
+    taken = dice.choice(usable)
+    return parts[taken], " ".join(parts[:taken] + parts[taken + 1 :])

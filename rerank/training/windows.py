@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import re
 
-WORD = re.compile(r"[^\W_]+")
+from rerank.windows import STOP_WORDS, WORD, words
+
+__all__ = ["best_chunk", "best_window", "first_words", "keyword_query", "sentences", "words"]
+
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
-STOP_WORDS = frozenset(
-    WORD.findall(
-        "a an the of in on at by for from to with and or but is are was were be been being do does did has "
-        "have had what which who whom whose when where why how that this these those it its as about into "
-        "than then can could may might will would should there their they he she his her you your i we our "
-        "not no if so such "
-    )
-)
-
-
-def words(text: str) -> list[str]:
-    """Lower-cased words, in order."""
-    return WORD.findall(text.lower())
 
 
 def sentences(text: str) -> list[str]:

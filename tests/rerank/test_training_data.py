@@ -100,6 +100,40 @@ def test_what_is_chosen_by_and_what_is_judged_by_share_no_query(labelled: Labell
     assert not (chosen | judged) & trained
 
 
+def test_of_an_unseen_set_nothing_is_trained_on(labelled: LabelledSet, tmp_path: Path) -> None:
+    other = read_labelled_set(write_set(tmp_path / "others"))
+    plan = Plan(validation=8, gate=8, unseen=("others",))
+    prepared = prepare_data([labelled, other], HashEncoder(), plan, lambda _: None)
+    assert [source.labelled.name for source in prepared.sources] == ["facts"]
+    assert {case.set_name for case in prepared.validation} == {"facts", "others"}
+    assert {case.set_name for case in prepared.gate} == {"facts", "others"}
+
+
+def test_a_group_carries_the_cosines_of_its_own_passages(labelled: LabelledSet) -> None:
+    encoder = HashEncoder()
+    prepared = prepare_data([labelled], encoder, Plan(validation=4, gate=4), lambda _: None)
+    whole = Mixture(groups=1, keywords=0.0, short_steps=0.0, untitled=0.0)
+    texts = [group for n in range(30) for group in Sampler(prepared.sources, whole, seed=2).step(n)]
+    titled = [group for group in texts if all("\n" in passage for passage in group.passages)]
+    assert titled
+    for group in titled:
+        expected = encoder.passages(list(group.passages)) @ encoder.queries([group.query])[0]
+        assert group.cosines == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_a_cloze_question_is_a_sentence_that_its_passage_no_longer_holds(labelled: LabelledSet) -> None:
+    long = "The heron stands in shallow water at dawn. It waits for an hour or more. Then it strikes at a fish."
+    documents = {name: Entry(entry.title, long) for name, entry in labelled.documents.items()}
+    documents |= {"bat-home": labelled.documents["bat-home"]}
+    labelled = replace(labelled, documents=documents)
+    prepared = prepare_data([labelled], HashEncoder(), Plan(validation=4, gate=4), lambda _: None)
+    sampler = Sampler(prepared.sources, Mixture(groups=1, cloze=1.0, keywords=0.0, short_steps=0.0), seed=4)
+    groups = [sampler.step(number)[0] for number in range(20)]
+    taken = [group for group in groups if group.query in long]
+    assert taken
+    assert all(group.query not in group.passages[0] for group in taken)
+
+
 def test_the_window_is_where_the_rare_words_of_the_query_are() -> None:
     text = "The first is about nothing. Venom kills quickly. The last is about nothing much."
     rarity = {"venom": 5.0, "about": 0.1}

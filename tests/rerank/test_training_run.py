@@ -113,7 +113,8 @@ def test_another_run_s_checkpoint_is_refused(base: Path, prepared: Prepared, tmp
 
 def _shortened(prepared: Prepared) -> tuple[Any, ...]:
     source = prepared.sources[0]
-    return source.labelled, source.mined[:5], source.pool, source.rarity
+    fewer = (source.labelled, source.mined[:5], source.pool, source.rarity)
+    return *fewer, source.queries[:5], source.openings, source.rows
 
 
 def test_batching_by_length_changes_no_score(base: Path) -> None:

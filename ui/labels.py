@@ -1,0 +1,194 @@
+"""`secondlook labels`: list, export, import, and the running verdict.
+
+What measures is imported when it is run: no other command should wait for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.errors import UsageError
+from ingest.label_records import Grade, Label
+from ingest.labels import Labels
+from ingest.library import Library
+from rerank.labels.exchange import TREC, export_labels, query_id
+from rerank.search import DEFAULT_CANDIDATES, open_searcher
+from ui.evaluate import query_bar
+from ui.settings import Settings
+from ui.words import count_of
+
+if TYPE_CHECKING:
+    from rerank.labels.verdict import RunningVerdict
+
+WORDS = {Grade.NOT: "not relevant", Grade.PARTLY: "partly", Grade.RELEVANT: "relevant"}
+WIDTH = 100
+
+Action = Callable[[Labels, argparse.Namespace, Settings], int]
+
+
+def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
+    parser.add_argument(
+        "action", nargs="?", choices=list(ACTIONS), default="list",
+        help="list the labels (the default), export or import them, or say whether reranking helps by them",
+    )  # fmt: skip
+    parser.add_argument(
+        "path", nargs="?", type=Path, metavar="PATH",
+        help="export: the folder to write (BEIR's layout, and TREC qrels); import: such a folder, or a file of qrels",
+    )  # fmt: skip
+    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    parser.add_argument(
+        "--ask", action="store_true",
+        help="verdict: first ask the judged questions that these models were never asked",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoder", default=settings.encoder, help="with --ask: name or folder of the bi-encoder"
+    )
+    parser.add_argument(
+        "--reranker", default=settings.reranker, help="with --ask: name or folder of the cross-encoder"
+    )
+    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run_labels(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Do what was asked; data goes to stdout, messages to stderr; the exit status."""
+    wants_path = parsed.action in ("export", "import")
+    if wants_path and parsed.path is None:
+        raise UsageError(
+            f"Say what to {parsed.action}: secondlook labels {parsed.action} PATH --library {settings.library}"
+        )
+    if not wants_path and parsed.path is not None:
+        raise UsageError(f"secondlook labels {parsed.action} takes no path; “{parsed.path}” was given.")
+    return ACTIONS[parsed.action](Labels(Library(settings.library)), parsed, settings)
+
+
+def _list(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
+    found = labels.all()
+    if parsed.json:
+        _print_json({"labels": [label_row(label) for label in found]})
+        return 0
+    if not found:
+        _say("There are no labels yet. Judge passages on the page, or import labels.")
+        return 0
+    for query, given in groupby(found, key=lambda label: label.query):
+        sys.stdout.write(f"{query}\n")
+        for label in given:
+            sys.stdout.write(textwrap.indent(_line(label), "    ") + "\n")
+    counts = labels.counts()
+    shares = ", ".join(f"{number} {WORDS[grade]}" for grade, number in counts.by_grade.items())
+    lost = f"; {counts.not_indexed} of passages that are not in the index now" if counts.not_indexed else ""
+    total = f"{count_of(counts.labels, 'label')} of {count_of(counts.queries, 'question')}"
+    _say(f"{total}: {shares}{lost}.")
+    return 0
+
+
+def label_row(label: Label) -> dict[str, Any]:
+    """A label as the JSON that `secondlook labels list --json` promises; what is unknown is ``null``."""
+    passage = label.passage
+    row: dict[str, Any] = {
+        "query": label.query, "passage_hash": label.passage_hash, "grade": int(label.grade),
+        "judged": label.judged.isoformat(), "indexed": label.indexed,
+    }  # fmt: skip
+    for name in ("document_id", "path", "title", "page", "start", "end", "text"):
+        row[name] = getattr(passage, name) if passage is not None else None
+    return row
+
+
+def _line(label: Label) -> str:
+    passage = label.passage
+    if passage is None:
+        what = f"passage {label.passage_hash[:12]}, whose text is gone"
+    else:
+        page = f", p. {passage.page}" if passage.page else ""
+        what = f"{passage.title or passage.path}{page}: {passage.text}"
+    return f"{WORDS[label.grade]:<12}  {textwrap.shorten(what, WIDTH, placeholder=' …')}"
+
+
+def _export(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
+    done = export_labels(labels.all(), parsed.path)
+    _say(
+        f"Written to {parsed.path}: {count_of(done.labels, 'label')} of {count_of(done.queries, 'question')}."
+    )
+    if done.without_text:
+        _say(
+            f"Only in {TREC}, since the text of their passages is gone: {count_of(done.without_text, 'label')}."
+        )
+    if parsed.json:
+        _print_json({"queries": done.queries, "labels": done.labels, "without_text": done.without_text})
+    return 0
+
+
+def _import(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
+    from rerank.labels.intake import read_labels
+
+    known = {query_id(label.query): label.query for label in labels.all()}
+    done = labels.merge(read_labels(parsed.path, known, datetime.now(UTC)))
+    _say(
+        f"New: {count_of(done.added, 'label')}. Changed: {done.changed}. As they were, because the library's own are "
+        f"as late or later: {done.kept}."
+    )
+    if parsed.json:
+        _print_json({"added": done.added, "changed": done.changed, "kept": done.kept})
+    return 0
+
+
+def _verdict(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
+    from rerank.labels.judging import ask_again
+    from rerank.labels.verdict import running_verdicts
+
+    if parsed.ask:
+        searcher = open_searcher(labels.library, settings.models)
+        with query_bar() as show:
+            ask_again(labels, searcher, DEFAULT_CANDIDATES, show)
+    found = running_verdicts(labels)
+    if parsed.json:
+        _print_json({"verdicts": [verdict_report(verdict) for verdict in found]})
+        return 0
+    for verdict in found:
+        sys.stdout.write(f"{verdict.sentence}\n")
+        if verdict.unseen:
+            sys.stdout.write(
+                f"    {count_of(verdict.unseen, 'judged question')} not asked of this pair yet; --ask does it.\n"
+            )
+    if not found:
+        _say(
+            "Not enough labels yet: no judged question was asked with a reranker. Judge passages on the page, or "
+            "import labels and give --ask."
+        )
+    return 0
+
+
+def verdict_report(verdict: RunningVerdict) -> dict[str, Any]:
+    """A running verdict as the JSON that `secondlook labels verdict --json` promises."""
+    pair, found = verdict.pair, verdict.difference
+    difference = {"mean": found.mean, "ci95": [found.low, found.high], "p": found.p} if found else None
+    return {
+        "models": {
+            "encoder": pair.encoder, "encoder_revision": pair.encoder_revision, "reranker": pair.reranker,
+            "reranker_revision": pair.reranker_revision,
+        },
+        "queries": verdict.queries, "queries_alike": verdict.alike, "queries_unseen": verdict.unseen,
+        "before": {"nDCG@10": verdict.before}, "after": {"nDCG@10": verdict.after},
+        "difference": {"nDCG@10": difference}, "verdict": str(verdict.verdict), "more_queries": verdict.more,
+        "sentence": verdict.sentence,
+    }  # fmt: skip
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+ACTIONS: dict[str, Action] = {"list": _list, "export": _export, "import": _import, "verdict": _verdict}

@@ -18,7 +18,9 @@ import platformdirs
 
 PROBE_SECONDS = 3.0  # a reachable hub answers in well under one
 REMEMBER_SECONDS = 600.0  # long enough for a session of CLI calls, short enough after plugging in a cable
-MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "*/config.json", "*/model.safetensors"]
+MODEL_FILES = [
+    "*.json", "*.txt", "*.model", "*.safetensors", "*/config.json", "*/model.safetensors", "artifact.metadata",
+]  # fmt: skip
 NOT_NEEDED = ["onnx/*", "openvino/*", "*training*", "*.h5", "*.msgpack"]
 
 

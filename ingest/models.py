@@ -33,6 +33,7 @@ class ModelSource(StrEnum):
     CACHE = "hub cache"
     HUB = "hub"
     BUNDLED = "bundled"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class ModelSpec:
     For a reranker, relevance = sigmoid(``relevance_scale`` · logit + ``relevance_shift``), and a scale
     of ``None`` says that its scores cannot be read as relevance. ``bi_weight`` is the share of the
     bi-encoder's cosine in the number that the order goes by (0: none), fitted to the cosines of
-    ``bi_encoder`` and of no other.
+    ``bi_encoder`` and of no other. ``parameters`` counts weights, in millions, where it is known. The ``revision``
+    of a model behind a server is the address that answers for it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class ModelSpec:
     bi_encoder: str = ""
     relevance_scale: float | None = None
     relevance_shift: float = 0.0
+    parameters: float | None = None
 
     @property
     def identity(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ingest.errors import ModelError
 from ingest.hub import Hub
@@ -21,35 +22,84 @@ from ingest.models import (
     resolve_encoder,
 )
 from rerank.scorers.late_interaction import late_interaction_of
+from rerank.scorers.served import COHERE, COHERE_MODELS, served_model
+from rerank.scorers.services import ServiceAccess
 
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
 BUNDLED_RERANKER = "second-look-reranker"
 LATE_INTERACTION = "maxsim"
 BUNDLED_FOLDER = Path(__file__).resolve().parents[1] / "data" / "models" / BUNDLED_RERANKER
+# The whole branch instead of a commit, where no commit is known for certain; pinned as soon as one is.
+UNPINNED = "main"
+
+
+def _ms_marco(name: str, revision: str, parameters: float) -> ModelSpec:
+    """The sigmoid of the logit is shown as relevance: the family learnt the scores of binary cross-entropy's models."""
+    return ModelSpec(
+        f"cross-encoder/ms-marco-{name}", ModelKind.RERANKER, "cross-encoder", revision, "Apache-2.0", 512,
+        relevance_scale=1.0, parameters=parameters,
+    )  # fmt: skip
+
+
+def _bge(
+    name: str, revision: str, licence: str, parameters: float, max_length: int, languages: str
+) -> ModelSpec:
+    """Trained by a softmax over one good passage and many bad ones, so that a score by itself is no probability."""
+    return ModelSpec(
+        f"BAAI/bge-reranker-{name}", ModelKind.RERANKER, "cross-encoder", revision, licence, max_length,
+        languages=languages, parameters=parameters,
+    )  # fmt: skip
+
+
+def _monot5(name: str, revision: str, parameters: float) -> ModelSpec:
+    return ModelSpec(
+        f"castorini/monot5-{name}", ModelKind.RERANKER, "monot5", revision, "Apache-2.0", 512,
+        relevance_scale=1.0, parameters=parameters,
+    )  # fmt: skip
+
+
+def _colbert(name: str, revision: str, licence: str, parameters: float) -> ModelSpec:
+    """Cut at 300 tokens, as its authors do for passages of any corpus."""
+    return ModelSpec(name, ModelKind.RERANKER, "colbert", revision, licence, 300, parameters=parameters)
+
 
 RERANKERS: Mapping[str, ModelSpec] = {
     spec.name: spec
     for spec in (
-        # Trained with binary cross-entropy, so the sigmoid of its logit is what it was trained to give.
-        ModelSpec(
-            DEFAULT_RERANKER, ModelKind.RERANKER, "cross-encoder",
-            "c5ee24cb16019beea0893ab7796b1df96625c6b8", "Apache-2.0", 512, relevance_scale=1.0,
+        _ms_marco("TinyBERT-L-2-v2", "81d1926f67cb8eee2c2be17ca9f793c7c3bd20cc", 4.4),
+        _ms_marco("MiniLM-L-2-v2", "1b5cd67b15209f24824c50370e0397743aa9b787", 15.6),
+        _ms_marco("MiniLM-L-4-v2", "777b2f369bc1c2f850df8bd367ed1654bda4497b", 19.2),
+        _ms_marco("MiniLM-L-6-v2", "c5ee24cb16019beea0893ab7796b1df96625c6b8", 22.7),
+        _ms_marco("MiniLM-L-12-v2", "7b0235231ca2674cb8ca8f022859a6eba2b1c968", 33.4),
+        _ms_marco("electra-base", UNPINNED, 109),
+        _bge("base", "2cfc18c9415c912f9d8155881c133215df768a70", "MIT", 278, 512, "English and Chinese"),
+        _bge("large", "55611d7bca2a7133960a6d3b71e083071bbfc312", "MIT", 560, 512, "English and Chinese"),
+        _bge("v2-m3", "953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e", "Apache-2.0", 568, 8192, "over 100 languages"),
+        _monot5("small-msmarco-10k", "77f8e3f7b1eb1afe353aa21a7c3a2fc8feca702e", 60.5),
+        _monot5("base-msmarco-10k", "f15657ab3d2a5dd0b9a30c8c0b6a0a73c9cb5884", 223),
+        _monot5("base-msmarco", UNPINNED, 223),
+        _colbert("colbert-ir/colbertv2.0", "c1e84128e85ef755c096a95bdb06b47793b13acf", "MIT", 110),
+        _colbert(
+            "answerdotai/answerai-colbert-small-v1", "be1703c55532145a844da800eea4c9a692d7e267", "Apache-2.0", 33.4
         ),
     )
 }  # fmt: skip
 RERANKER_ALIASES: Mapping[str, str] = {
-    "ms-marco-MiniLM-L-6-v2": DEFAULT_RERANKER,
     "cross-encoder/ms-marco-MiniLM-L6-v2": DEFAULT_RERANKER,
     "bundled": BUNDLED_RERANKER,
     "late-interaction": LATE_INTERACTION,
-}
+    # What stands behind the last slash is enough for those in the list.
+    **{name.rpartition("/")[2]: name for name in RERANKERS},
+    **{name: f"{COHERE}:{name}" for name in COHERE_MODELS},
+}  # fmt: skip
 
 
-def resolve_reranker(name: str | None, hub: Hub) -> ResolvedModel:
+def resolve_reranker(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
     """Find the reranker ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
 
-    Only the default falls back to the bundled reranker: a model asked for by name is found or refused.
-    Raises `ModelNotFoundError` with everything that was tried, `ModelDamagedError` for a bad checksum.
+    Names of `rerank.scorers.served` are behind the services of ``access``. Only the default falls back to the bundled
+    reranker: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
+    tried, `ModelDamagedError` for a bad checksum, `ModelError` for a server without an address.
     """
     if name is None:
         return resolve(RERANKERS[DEFAULT_RERANKER], hub, bundled=bundled_reranker)
@@ -60,6 +110,10 @@ def resolve_reranker(name: str | None, hub: Hub) -> ResolvedModel:
         return late_interaction_of(resolve_encoder("bundled", hub))
     if Path(name).is_dir():
         return ResolvedModel(reranker_spec_of_folder(Path(name)), ModelSource.FOLDER, Path(name))
+    return served_model(name, access or ServiceAccess()) or _of_hub(name, hub)
+
+
+def _of_hub(name: str, hub: Hub) -> ResolvedModel:
     if name in RERANKERS:
         return resolve(RERANKERS[name], hub)
     folder, source, tried = find_in_hub(name, None, hub)
@@ -92,17 +146,34 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
         raise ModelError(
             f"The folder {folder} holds no config.json; name a folder that a cross-encoder was saved to."
         )
+    architecture = _architecture(folder, config)
     activation = str((config.get("sentence_transformers") or {}).get("activation_fn", ""))
     return ModelSpec(
         name=str(folder),
         kind=ModelKind.RERANKER,
-        architecture="cross-encoder",
+        architecture=architecture,
         revision=folder_revision(folder),
         licence="see the model's card",
-        max_length=min(int(config.get("max_position_embeddings") or 512), 512),
+        max_length=_length_limit(config, 300 if architecture == "colbert" else 512),
         languages="see the model's card",
-        relevance_scale=1.0 if activation.endswith("Sigmoid") else None,
+        relevance_scale=1.0 if architecture == "monot5" or activation.endswith("Sigmoid") else None,
     )
+
+
+def _length_limit(config: Mapping[str, Any], most: int) -> int:
+    """Tokens that a model may read. RoBERTa and its kin number places from behind their padding token's number."""
+    places = int(config.get("max_position_embeddings") or most)
+    if "roberta" in str(config.get("model_type")):
+        places -= int(config.get("pad_token_id", 1)) + 1
+    return min(places, most)
+
+
+def _architecture(folder: Path, config: Mapping[str, object]) -> str:
+    """Which kind of reranker a folder of transformers holds: ColBERT and T5 say so, all others are cross-encoders."""
+    named = config.get("architectures")
+    if named == ["HF_ColBERT"] or (folder / "artifact.metadata").is_file():
+        return "colbert"
+    return "monot5" if config.get("model_type") == "t5" else "cross-encoder"
 
 
 def _our_spec(folder: Path, ours: Mapping[str, object]) -> ModelSpec:

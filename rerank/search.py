@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ingest.encoder import Encoder
 from ingest.errors import EncoderMismatchError, ModelError, RerankError, UsageError
@@ -17,7 +17,8 @@ from rerank.models import resolve_reranker
 from rerank.records import FirstLook, Models, SearchResult, Timings
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore, user_store
-from rerank.scorers import Scorer, open_scorer
+from rerank.scorers import Scorer, ServiceAccess, open_scorer
+from rerank.scorers.served import is_service, privacy_notice
 from rerank.windows import windowed
 from retrieval.retriever import Retriever
 
@@ -35,7 +36,8 @@ class ModelChoice:
     """What was asked for: names, aliases or folders; ``None`` is the default pair. Downloads as allowed.
 
     ``engine`` is what runs the reranker, one of `rerank.scorers.engine.ENGINES`; without ``wait_for_engine`` a
-    model that can run as it is does so until its engine is chosen.
+    model that can run as it is does so until its engine is chosen. ``access`` holds addresses of rerankers outside this
+    process, and the keys to them.
     """
 
     encoder: str | None = None
@@ -43,6 +45,7 @@ class ModelChoice:
     allow_downloads: bool = True
     engine: str = "auto"
     wait_for_engine: bool = True
+    access: ServiceAccess = field(default_factory=ServiceAccess)
 
 
 class Searcher:
@@ -125,6 +128,9 @@ class Searcher:
         """
         if self._second is None or self._spec is None or not first.before:
             return _not_reranked(first)
+        if is_service(self._second.model):
+            # Each request is billed and costs a round trip, so that all passages go in one.
+            plan, on_partial = WHOLE, None
         counter = _counter(first, on_progress)
         try:
             return score_in_slices(first, self._second, self._spec, plan, counter, on_partial)
@@ -187,9 +193,8 @@ def open_searcher(
         encoder = open_encoder(encoder_for(library, choice, hub))
     retriever = Retriever(library, encoder)
     try:
-        scorer = windowed(
-            open_scorer(resolve_reranker(choice.reranker, hub), choice.engine, choice.wait_for_engine)
-        )
+        model = resolve_reranker(choice.reranker, hub, choice.access)
+        scorer = windowed(open_scorer(model, choice.engine, choice.wait_for_engine, choice.access))
     except ModelError as error:
         if choice.reranker is not None:
             raise
@@ -199,11 +204,11 @@ def open_searcher(
 
 
 def _fallback_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str, ...]:
-    notices = []
+    notices = [notice] if (notice := privacy_notice(reranker)) else []
     if reranker.source is ModelSource.BUNDLED and reranker.spec.architecture == "late-interaction":
         notices.append(
-            "The second look is late interaction over the bundled encoder's token vectors, a stopgap that only "
-            "matches the bi-encoder on average: no cross-encoder is on this machine."
+            "The second look is late interaction (MaxSim) over the bundled encoder's token vectors, for which that "
+            "encoder was not trained: measure before you rely on it (docs/measured.md)."
         )
     if reranker.spec.bi_weight and reranker.spec.bi_encoder == encoder.name:
         notices.append(

@@ -115,7 +115,10 @@ class WindowedScorer:
     def room(self, query: str) -> int:
         """Tokens of a passage that are read beside ``query``."""
         spec = self.model.spec
-        if spec.architecture == "late-interaction":  # it reads the query by itself
+        own = getattr(self._inner, "room", None)
+        if own is not None:  # a prompt of its own around both, or a query that is read by itself
+            room = int(own(query))
+        elif spec.architecture == "late-interaction":  # it reads the query by itself
             room = spec.max_length - self._tokenizer.num_special_tokens_to_add(False)
         else:
             special = self._tokenizer.num_special_tokens_to_add(True)

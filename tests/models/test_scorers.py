@@ -1,8 +1,7 @@
-"""The contract of every scorer, on real models: number, order, batches, edges, threads."""
+"""Scorers against slow references, and models that are none. What all share: tests/rerank/test_scorer_contract.py."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ingest.errors import ModelError
 from ingest.hub import Hub
 from ingest.models import ModelSource, ResolvedModel, resolve_encoder
 from rerank.models import BUNDLED_FOLDER, resolve_reranker
-from rerank.scorers import Scorer, open_scorer
+from rerank.scorers import open_scorer
 from rerank.scorers.late_interaction import late_interaction_of
 
 OFFLINE = Hub(allow_downloads=False)
@@ -28,66 +27,6 @@ PASSAGES = [
     "A cobra bites 🐍; its venom stops the nerves.",
     "The bank by the river floods in spring.",
 ]
-
-
-@pytest.fixture(scope="module", params=["cross-encoder", "late-interaction", "bundled"])
-def scorer(request: pytest.FixtureRequest) -> Scorer:
-    if request.param == "cross-encoder":
-        folder = request.getfixturevalue("tiny_cross_encoder")
-        return open_scorer(resolve_reranker(str(folder), OFFLINE))
-    if request.param == "late-interaction":
-        return open_scorer(late_interaction_of(resolve_encoder("bundled", OFFLINE)))
-    return open_scorer(resolve_reranker("bundled", OFFLINE))
-
-
-def test_one_finite_float32_a_passage_and_tokens_counted(scorer: Scorer) -> None:
-    scores = scorer.score(QUERY, PASSAGES)
-    assert scores.logits.shape == scores.tokens.shape == scores.truncated.shape == (len(PASSAGES),)
-    assert scores.logits.dtype == np.float32
-    assert np.isfinite(scores.logits).all()
-    assert len(set(scores.logits.tolist())) > 3
-    assert (scores.tokens <= scorer.model.spec.max_length).all()
-    assert scores.tokens[0] > scores.tokens[1]
-    long = scorer.score(QUERY, ["word " * 2000])
-    assert long.truncated.tolist() == [True]
-    assert not scores.truncated[:3].any()
-
-
-def test_scores_belong_to_their_passages_alone_together_and_in_any_order(scorer: Scorer) -> None:
-    together = scorer.score(QUERY, PASSAGES).logits
-    # int8 quantises activations by batch, so the last digits depend on what else is in it.
-    tolerance = (
-        0.05 * float(together.max() - together.min()) if "onnx" in scorer.model.spec.architecture else 1e-4
-    )
-    alone = np.array([scorer.score(QUERY, [passage]).logits[0] for passage in PASSAGES])
-    assert together == pytest.approx(alone, abs=tolerance)
-    turned = scorer.score(QUERY, PASSAGES[::-1]).logits[::-1]
-    assert together == pytest.approx(turned, abs=tolerance)
-
-
-def test_no_passage_and_two_hundred_passages(scorer: Scorer) -> None:
-    empty = scorer.score(QUERY, [])
-    assert empty.logits.shape == (0,)
-    seen: list[int] = []
-    many = scorer.score(QUERY, [f"passage {n}: {PASSAGES[n % 7][:200]}" for n in range(200)], seen.append)
-    assert many.logits.shape == (200,)
-    assert sum(seen) == 200
-
-
-def test_threads_share_one_model_without_mixing_answers(scorer: Scorer) -> None:
-    expected = {n: scorer.score(f"{QUERY} {n}", PASSAGES[:2]).logits for n in range(4)}
-    got: dict[int, np.ndarray] = {}
-
-    def ask(number: int) -> None:
-        for _ in range(3):
-            got[number] = scorer.score(f"{QUERY} {number}", PASSAGES[:2]).logits
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(got[n] == pytest.approx(expected[n], abs=1e-5) for n in range(4))
 
 
 def test_the_cross_encoder_gives_the_models_own_logits(tiny_cross_encoder: Path) -> None:

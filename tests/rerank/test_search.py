@@ -69,7 +69,7 @@ def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
     filled: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = WordScorer()
-    monkeypatch.setattr(search, "resolve_reranker", lambda name, hub: scorer.model)
+    monkeypatch.setattr(search, "resolve_reranker", lambda *_: scorer.model)
     monkeypatch.setattr(search, "open_scorer", lambda *_: scorer)
     for keep, calls in ((False, 2), (True, 1)):
         scorer.calls.clear()

@@ -1,0 +1,97 @@
+"""Cohere: the official client against a local server that speaks its protocol, and what happens without the client."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ingest.errors import ModelError, RerankError
+from ingest.hub import Hub
+from rerank.models import resolve_reranker
+from rerank.scorers import Scorer, ServiceAccess, open_scorer
+from rerank.scorers.services import Patience
+from tests.rerank.rerank_stub import Fault, RerankStub, rerank_stub, sleep, status, stub_score
+
+KEY = "co-secret-0123456789"
+QUERY = "which snake has venom?"
+PASSAGES = ["A boa has no venom.", "Python code", "the venom of a snake", "snake", "川の土手"]
+OFFLINE = Hub(allow_downloads=False)
+
+
+@pytest.fixture
+def stub() -> Iterator[RerankStub]:
+    with rerank_stub(KEY) as stub:
+        yield stub
+
+
+def opened(stub: RerankStub, name: str = "cohere", seconds: float = 5.0, key: str = KEY) -> Scorer:
+    pytest.importorskip("cohere", reason='pip install "second-look[cohere]"')
+    from rerank.scorers.cohere import CohereScorer
+
+    access = ServiceAccess(cohere_key=key, cohere_url=stub.url)
+    return CohereScorer(resolve_reranker(name, OFFLINE, access), access, Patience(seconds, 3, 0.01))
+
+
+def test_each_passage_gets_its_own_score_and_units_are_counted(stub: RerankStub) -> None:
+    scorer = opened(stub, "rerank-v4.0-pro")
+    passages = [f"{PASSAGES[n % 5]} {n}" for n in range(150)]
+    scores = scorer.score(QUERY, passages)
+    assert scores.logits.tolist() == pytest.approx([stub_score(QUERY, passage) for passage in passages])
+    assert [len(body["documents"]) for body in stub.bodies] == [100, 50]
+    assert {body["model"] for body in stub.bodies} == {"rerank-v4.0-pro"}
+    assert {request["path"] for request in stub.requests} == {"/v2/rerank"}
+    assert scorer.search_units == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fault", [status(429, {"message": "trial key"}, Retry_After="1"), status(503)])
+def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
+    stub.faults = [fault, fault]
+    assert len(opened(stub).score(QUERY, PASSAGES).logits) == 5
+    assert len(stub.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            status(429, {"message": "trial key"}, Retry_After="900"),
+            r"Cohere has too many requests.*trial key.*900 s",
+        ),
+        (status(404, {"message": "no model"}), r"no such route or model.*404 \(no model\)"),
+        (status(200, "<html>Sign in</html>"), "not JSON"),
+        (status(200, {"id": "1"}), "without scores"),
+        (sleep(3), r"did not answer within 1 s"),
+    ],
+)
+def test_refusals_and_broken_answers_are_sentences(stub: RerankStub, fault: Fault, sentence: str) -> None:
+    scorer = opened(stub, seconds=1)
+    stub.faults = [fault]
+    started = time.monotonic()
+    with pytest.raises(RerankError, match=sentence):
+        scorer.score(QUERY, PASSAGES)
+    assert time.monotonic() - started < 2.5
+
+
+def test_a_missing_score_is_refused_and_the_key_is_nowhere(stub: RerankStub) -> None:
+    stub.rewrite = lambda answer: answer | {"results": answer["results"][1:]}
+    with pytest.raises(RerankError, match="no score to 1 of 5"):
+        opened(stub).score(QUERY, PASSAGES)
+    wrong = opened(stub, key=KEY + "-wrong")
+    with pytest.raises(RerankError, match=r"does not accept the key.*401") as caught:
+        wrong.score(QUERY, PASSAGES)
+    assert KEY not in str(caught.value) + repr(wrong) + repr(wrong.model)
+
+
+def test_without_the_client_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cohere", None)
+    access = ServiceAccess(cohere_key=KEY)
+    with pytest.raises(ModelError, match=r'pip install "second-look\[cohere\]"'):
+        open_scorer(resolve_reranker("cohere", OFFLINE, access), access=access)
+
+
+def test_without_a_key_its_variable_is_named(stub: RerankStub) -> None:
+    with pytest.raises(ModelError, match="COHERE_API_KEY"):
+        opened(stub, key="")

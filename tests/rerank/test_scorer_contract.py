@@ -1,0 +1,136 @@
+"""What every reranker keeps to, whatever it is made of: number, order, batches, edges, threads.
+
+Local ones run real code on small models; services are asked over HTTP, from a server that speaks their protocol.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from ingest.hub import Hub
+from rerank import scorers
+from rerank.models import resolve_reranker
+from rerank.scorers import Scorer, ServiceAccess, open_scorer
+from rerank.scorers.served import is_service
+from tests.models.tiny_models import make_colbert, make_cross_encoder, make_monot5, make_xlm_roberta
+from tests.rerank.rerank_stub import rerank_stub
+
+OFFLINE = Hub(allow_downloads=False)
+QUERY = "which snake kills without venom?"
+PASSAGES = [
+    "A boa coils around its prey and tightens.",
+    "Venom.",
+    "",
+    "Python is a language for code. " * 60,
+    "الثعبان يقتل فريسته. 蛇会缠绕猎物。",
+    "A cobra bites 🐍; its venom stops the nerves.",
+    "The bank by the river floods in spring.",
+]
+FOLDERS = {
+    "cross-encoder": make_cross_encoder,
+    "xlm-roberta": make_xlm_roberta,
+    "monot5": make_monot5,
+    "colbert": make_colbert,
+}
+ROUTES = {"server": "/v1/rerank", "server of TEI": "/rerank", "cohere": ""}
+
+
+@pytest.fixture(scope="module", params=[*FOLDERS, "maxsim", "bundled", *ROUTES])
+def scorer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    if request.param in FOLDERS:
+        folder = FOLDERS[request.param](tmp_path_factory.mktemp("models") / request.param)
+        yield open_scorer(resolve_reranker(str(folder), OFFLINE), wait=False)
+    elif request.param in ROUTES:
+        with served(request.param) as scorer:
+            yield scorer
+    else:
+        yield open_scorer(resolve_reranker(request.param, OFFLINE), wait=False)
+
+
+@contextmanager
+def served(kind: str) -> Iterator[Scorer]:
+    if kind == "cohere":
+        pytest.importorskip("cohere", reason='pip install "second-look[cohere]"')
+    with rerank_stub() as stub:
+        access = ServiceAccess(stub.url + ROUTES[kind], "bge", cohere_key="key", cohere_url=stub.url)
+        yield open_scorer(resolve_reranker(kind.partition(" ")[0], OFFLINE, access), access=access)
+
+
+def test_the_contract_holds_for_every_kind_that_is_registered() -> None:
+    kept = {
+        "cross-encoder",
+        "onnx-cross-encoder",
+        "late-interaction",
+        "monot5",
+        "colbert",
+        "rerank-server",
+        "cohere",
+    }
+    assert set(scorers._KINDS) == kept, "a new reranker belongs into this file's fixture"
+
+
+def test_one_finite_float32_a_passage_and_tokens_counted(scorer: Scorer) -> None:
+    scores = scorer.score(QUERY, PASSAGES)
+    assert scores.logits.shape == scores.tokens.shape == scores.truncated.shape == (len(PASSAGES),)
+    assert scores.logits.dtype == np.float32
+    assert np.isfinite(scores.logits).all()
+    assert len(set(scores.logits.tolist())) > 3
+    assert (scores.tokens <= scorer.model.spec.max_length).all()
+    assert not scores.truncated[:3].any()
+    assert is_service(scorer.model) or scores.tokens[0] > scores.tokens[1]
+
+
+def test_a_very_long_passage_is_scored_and_its_cut_is_told(scorer: Scorer) -> None:
+    scores = scorer.score(QUERY, ["word " * 20_000])
+    assert np.isfinite(scores.logits).all()
+    assert scores.truncated.tolist() == [not is_service(scorer.model)]  # what a service read is not known
+
+
+def test_scores_belong_to_their_passages_alone_together_and_in_any_order(scorer: Scorer) -> None:
+    together = scorer.score(QUERY, PASSAGES).logits
+    # int8 quantises activations by batch, so the last digits depend on what else is in it.
+    is_int8 = "onnx" in scorer.model.spec.architecture
+    tolerance = 0.05 * float(np.ptp(together)) if is_int8 else 1e-4
+    alone = np.array([scorer.score(QUERY, [passage]).logits[0] for passage in PASSAGES])
+    assert together == pytest.approx(alone, abs=tolerance)
+    turned = scorer.score(QUERY, PASSAGES[::-1]).logits[::-1]
+    assert together == pytest.approx(turned, abs=tolerance)
+
+
+def test_no_passage_gives_no_score_and_asks_nobody(scorer: Scorer) -> None:
+    heard: list[int] = []
+    empty = scorer.score(QUERY, [], heard.append)
+    assert empty.logits.shape == empty.tokens.shape == empty.truncated.shape == (0,)
+    assert sum(heard) == 0
+
+
+def test_two_hundred_passages_each_get_their_own_score(scorer: Scorer) -> None:
+    some = [f"{PASSAGES[n % 7][:60]} {n % 10}" for n in range(70)]
+    passages = [some[n % 70] for n in np.random.default_rng(2).permutation(200)]
+    heard: list[int] = []
+    found = scorer.score(QUERY, passages, heard.append).logits
+    assert sum(heard) == 200
+    expected = dict(zip(some, scorer.score(QUERY, some).logits, strict=True))
+    tolerance = 0.05 * float(np.ptp(found)) if "onnx" in scorer.model.spec.architecture else 1e-4
+    assert found == pytest.approx(np.array([expected[passage] for passage in passages]), abs=tolerance)
+
+
+def test_threads_share_one_model_without_mixing_answers(scorer: Scorer) -> None:
+    expected = {n: scorer.score(f"{QUERY} {n}", PASSAGES[:2]).logits for n in range(4)}
+    got: dict[int, np.ndarray] = {}
+
+    def ask(number: int) -> None:
+        for _ in range(3):
+            got[number] = scorer.score(f"{QUERY} {number}", PASSAGES[:2]).logits
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(got[n] == pytest.approx(expected[n], abs=1e-5) for n in range(4))

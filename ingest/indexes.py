@@ -101,7 +101,7 @@ def extended(before: BuiltIndex, source: VectorSource) -> BuiltIndex | None:
     if not is_quantised(index) or len(source.ids) <= EXACT_LIMIT:
         return None
     trained = (index.nlist / LISTS_PER_ROOT) ** 2
-    held = _ids_of(index)
+    held = ids_of(index)
     fresh = np.setdiff1d(source.ids, held, assume_unique=True)
     outgrown = not trained / RETRAIN_RATIO <= len(source.ids) <= trained * RETRAIN_RATIO
     if outgrown or len(fresh) > len(source.ids) / RETRAIN_RATIO:
@@ -170,11 +170,14 @@ def _batches(
         yield ids[start : start + BATCH], source.rows(ids[start : start + BATCH])
 
 
-def _ids_of(index: faiss.IndexIVF) -> NDArray[np.int64]:
-    lists = index.invlists
+def ids_of(index: faiss.Index) -> NDArray[np.int64]:
+    """Ids of the vectors that the index holds, shape (ntotal,): as they lie in an exact one, else ascending."""
+    if isinstance(index, faiss.IndexIDMap):
+        return faiss.vector_to_array(index.id_map).astype(np.int64)
+    lists = index.invlists if isinstance(index, faiss.IndexIVF) else None
     if lists is None:
         return np.empty(0, dtype=np.int64)
-    sizes = [lists.list_size(number) for number in range(index.nlist)]
+    sizes = [lists.list_size(number) for number in range(lists.nlist)]
     parts = [faiss.rev_swig_ptr(lists.get_ids(number), size) for number, size in enumerate(sizes) if size]
     return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.errors import LibraryDamagedError
 from ingest.records import Chunk
 from ingest.stored import StoredVectors, id_array
 from ingest.vectors import IndexFile
@@ -93,18 +94,30 @@ class Snapshot:
         """Chunks by id; an id that is not in this generation is left out."""
         rows = self._db.execute(
             'SELECT c.id, d.id AS document_id, c.title, d.path, c.page, c.page_end, c.heading, c.start, c."end", '
-            "c.text "
+            "c.text, c.passage_hash "
             "FROM json_each(?) AS wanted JOIN chunks AS c ON c.id = wanted.value "
             "JOIN documents AS d ON d.number = c.document WHERE d.born <= ?",
             (json.dumps([int(number) for number in ids]), self.generation.id),
         )
-        return {
-            row["id"]: Chunk(
-                row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
-                tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"],
-            )
-            for row in rows
-        }  # fmt: skip
+        return {row["id"]: _chunk(row) for row in rows}
+
+
+def _chunk(row: sqlite3.Row) -> Chunk:
+    """The chunk that was stored as this row. Raises `LibraryDamagedError` unless its checksum agrees."""
+    try:
+        chunk = Chunk(
+            row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
+            tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"],
+        )  # fmt: skip
+        whole = chunk.passage_hash == row["passage_hash"]
+    except (ValueError, TypeError):
+        whole = False
+    if not whole:
+        raise LibraryDamagedError(
+            f"A passage of {row['path']} is damaged: it is not what was stored. See what is wrong, and what helps, "
+            "with: secondlook doctor"
+        )
+    return chunk
 
 
 def read_index_file(db: sqlite3.Connection) -> IndexFile | None:

@@ -54,10 +54,10 @@ def publish(
     published = IndexFile(name, sha256_of(temporary), vectors, recall)
     _open_verified(temporary, published, source.dim)
     on_step("index verified")
-    _fsync(temporary)
+    fsync(temporary)
     os.replace(temporary, folder / name)
     on_step("index renamed")
-    _fsync(folder)
+    fsync(folder)
     on_step("folder synced")
     return published
 
@@ -151,7 +151,8 @@ def _open_verified(path: Path, file: IndexFile, dim: int) -> faiss.Index:
     return index
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have what was written to this file or folder be on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

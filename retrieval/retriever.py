@@ -80,6 +80,11 @@ class Retriever:
         exact = partial(snapshot.vectors_of, dim=self._dim)
         ids, scores = search(pinned.index, vector, candidates, pinned.dead, exact)
         chunks = snapshot.chunks(ids.tolist())
+        if len(chunks) != len(ids):
+            raise LibraryDamagedError(
+                f"The library {self._library.folder} lacks {len(ids) - len(chunks)} passages that its index holds. See "
+                "what is wrong, and what helps, with: secondlook doctor"
+            )
         return tuple(
             Candidate(chunks[number], rank, float(score))
             for rank, (number, score) in enumerate(zip(ids.tolist(), scores.tolist(), strict=True), start=1)

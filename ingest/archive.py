@@ -1,0 +1,212 @@
+"""A library as one file: what it holds, without what is derived. Written whole or not at all; never a pickle.
+
+A zip of these members, in this order:
+
+    documents.jsonl   a document a line: its text, its structure, its source, and how many passages it was cut into
+    chunks.jsonl      a passage a line, in the documents' order: its place; its text is the document's at that place
+    sources.jsonl     files as they were read, so that the same file is not read again
+    vectors.f32       a record a passage: 32 bytes of its hash, then its vector as little-endian float32
+    labels.jsonl      judgements
+    places.jsonl      where judged passages stood in both orders
+    (attachments)     files of the library's folder that later stages keep there
+    contents.json     the format, what made the library, and size and SHA-256 of every member
+
+Times, order and attributes are fixed, so that one library gives the same bytes each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.errors import LibraryDamagedError, LibraryError
+from ingest.label_records import Label
+from ingest.labels import Labels
+from ingest.library import Library, Manifest, read_manifest, transaction
+from ingest.rows import document_of
+from ingest.snapshot import Snapshot
+from ingest.vectors import fsync
+from ingest.verification import chunks_fault, document_fault, vector_fault
+
+# Raise it when the form of the members changes.
+ARCHIVE_FORMAT = 1
+DOCUMENTS, CHUNKS, SOURCES = "documents.jsonl", "chunks.jsonl", "sources.jsonl"
+VECTORS_MEMBER, LABELS_MEMBER, PLACES = "vectors.f32", "labels.jsonl", "places.jsonl"
+CONTENTS = "contents.json"
+MEMBERS = (DOCUMENTS, CHUNKS, SOURCES, VECTORS_MEMBER, LABELS_MEMBER, PLACES)
+HASH_BYTES = 32
+# The earliest time that a zip can state: a member's own time would make every export different.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export holds, and its size in bytes."""
+
+    documents: int
+    chunks: int
+    labels: int
+    bytes: int
+
+
+def export_library(
+    library: Library, file: Path, *, vectors: bool = True, attachments: Sequence[str] = ()
+) -> Exported:
+    """Write the library to ``file``, in place of what was there, with those ``attachments`` that its folder has.
+
+    One generation is exported, whatever a writer does meanwhile. Raises `LibraryDamagedError` where a document, a
+    passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written.
+    """
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
+                counts = _write(library, _Members(archive), vectors, attachments)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, file)
+        fsync(file.parent)
+    except OSError as error:
+        raise LibraryError(
+            f"The export {file} cannot be written: {error.strerror or error}. Free the disk, or choose another place."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Exported(*counts, file.stat().st_size)
+
+
+class _Members:
+    """Writes members one after the other, and keeps their sizes and checksums."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.written: dict[str, dict[str, object]] = {}
+        self._archive = archive
+
+    @contextmanager
+    def member(self, name: str) -> Iterator[Callable[[bytes], None]]:
+        info = zipfile.ZipInfo(name, EPOCH)
+        info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
+        state, size = hashlib.sha256(), 0
+        with self._archive.open(info, "w", force_zip64=True) as handle:
+
+            def write(raw: bytes) -> None:
+                nonlocal size
+                state.update(raw)
+                size += len(raw)
+                handle.write(raw)
+
+            yield write
+        self.written[name] = {"bytes": size, "sha256": state.hexdigest()}
+
+    def lines(self, name: str, rows: Iterable[dict[str, Any]]) -> int:
+        """Write a row of JSON a line; how many."""
+        number = 0
+        with self.member(name) as write:
+            for number, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
+                write(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        return number
+
+
+def _write(
+    library: Library, members: _Members, vectors: bool, attachments: Sequence[str]
+) -> tuple[int, int, int]:
+    with library.connection() as db, transaction(db, "DEFERRED"):
+        manifest, active = read_manifest(db, library.folder), Snapshot(db).generation.id
+        documents = members.lines(DOCUMENTS, _documents(db, active, library.folder))
+        chunks = members.lines(CHUNKS, _chunks(db, active))
+        members.lines(SOURCES, _sources(db, active))
+        if vectors:
+            with members.member(VECTORS_MEMBER) as write:
+                for record in _vectors(db, active, manifest, library.folder):
+                    write(record)
+    store = Labels(library)
+    labels = members.lines(LABELS_MEMBER, map(_label, sorted(store.all(), key=_label_order)))
+    members.lines(PLACES, _places(store))
+    for name in sorted(attachments):
+        if (library.folder / name).is_file():
+            with members.member(name) as write:
+                write((library.folder / name).read_bytes())
+    contents = {"format": ARCHIVE_FORMAT, "library": asdict(manifest), "members": dict(members.written)}
+    with members.member(CONTENTS) as write:
+        write(json.dumps(contents, ensure_ascii=False, indent=1).encode() + b"\n")
+    return documents, chunks, labels
+
+
+def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[dict[str, Any]]:
+    numbers = db.execute("SELECT number FROM documents WHERE born <= ? ORDER BY number", (active,)).fetchall()
+    for (number,) in numbers:
+        row = db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
+        chunks = db.execute("SELECT * FROM chunks WHERE document = ? ORDER BY id", (number,)).fetchall()
+        fault = document_fault(row) or chunks_fault(document_of(row), row["chunk_count"], chunks)
+        if fault:
+            raise _damaged(folder, f"the document “{row['title']}”: {fault}")
+        plain = ("source", "key", "title", "path", "format", "source_id", "text")
+        structure = ("pages", "headings", "pages_without_text")
+        yield (
+            {name: row[name] for name in plain}
+            | {name: json.loads(row[name]) for name in structure}
+            | {"chunks": len(chunks)}
+        )
+
+
+def _chunks(db: sqlite3.Connection, active: int) -> Iterator[dict[str, Any]]:
+    rows = db.execute(
+        'SELECT c.start, c."end", c.page, c.page_end, c.heading FROM chunks AS c '
+        "JOIN documents AS d ON d.number = c.document WHERE d.born <= ? ORDER BY d.number, c.id",
+        (active,),
+    )
+    return ({**dict(row), "heading": json.loads(row["heading"])} for row in rows)
+
+
+def _sources(db: sqlite3.Connection, active: int) -> Iterator[dict[str, Any]]:
+    rows = db.execute("SELECT key, file_hash, report FROM sources WHERE born <= ? ORDER BY key", (active,))
+    return ({**dict(row), "report": json.loads(row["report"])} for row in rows)
+
+
+def _vectors(db: sqlite3.Connection, active: int, manifest: Manifest, folder: Path) -> Iterator[bytes]:
+    rows = db.execute(
+        "SELECT v.passage_hash, v.vector FROM vectors AS v JOIN encoders AS e ON e.id = v.encoder "
+        "WHERE e.identity = ? AND EXISTS (SELECT 1 FROM chunks AS c JOIN documents AS d ON d.number = c.document "
+        "WHERE c.passage_hash = v.passage_hash AND d.born <= ?) ORDER BY v.passage_hash",
+        (manifest.identity, active),
+    )
+    for name, raw in rows:
+        fault = vector_fault(raw, manifest.dim)
+        if fault:
+            raise _damaged(folder, f"a vector: {fault}")
+        yield bytes.fromhex(name) + raw
+
+
+def _damaged(folder: Path, what: str) -> LibraryDamagedError:
+    return LibraryDamagedError(
+        f"The library {folder} is not exported, because it is damaged ({what}). Repair it first: secondlook doctor "
+        f"--repair --library {folder}"
+    )
+
+
+def _label_order(label: Label) -> tuple[str, str]:
+    return label.query, label.passage_hash
+
+
+def _label(label: Label) -> dict[str, Any]:
+    return {
+        "query": label.query, "passage_hash": label.passage_hash, "grade": int(label.grade),
+        "judged": label.judged.isoformat(timespec="microseconds"),
+        "passage": None if label.passage is None else asdict(label.passage),
+    }  # fmt: skip
+
+
+def _places(store: Labels) -> Iterator[dict[str, Any]]:
+    # The pair that comes first is written last: of pairs with as many queries, the latest written comes first.
+    for pair in reversed(store.pairs()):
+        for query, places in sorted(store.places(pair).items()):
+            seen = {name: [place.before, place.after] for name, place in sorted(places.items())}
+            yield {"pair": list(asdict(pair).values()), "query": query, "places": seen}

@@ -1,0 +1,181 @@
+"""Make a library from an exported file. The file is untrusted: known members only, bounded, and checksums verified.
+
+No member's name becomes a path. The library is made in a folder aside and appears whole, by one rename.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ingest.archive import CHUNKS, DOCUMENTS, HASH_BYTES, LABELS_MEMBER, PLACES, SOURCES, VECTORS_MEMBER
+from ingest.archive_source import ArchiveLimits, ArchiveSource, number_of, text_of
+from ingest.chunker import MAX_TITLE_CHARACTERS
+from ingest.errors import DamagedFileError, LibraryError, UsageError
+from ingest.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
+from ingest.labels import Labels, normal_query
+from ingest.library import Library
+from ingest.records import Chunk, Document, Heading, Page
+from ingest.rows import report_of
+from ingest.vectors import fsync
+from ingest.verification import passage_hash, vector_fault
+from ingest.writer import LibraryWriter, writing
+
+# Wrong in form: what the constructors of our records, JSON and zip say of content that is not ours.
+MALFORMED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+)
+BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What the new library holds; ``without_vector`` passages are found only after a rebuild."""
+
+    documents: int
+    chunks: int
+    labels: int
+    without_vector: int
+
+
+def import_library(
+    file: Path, folder: Path, *, attachments: Collection[str] = (), limits: ArchiveLimits | None = None
+) -> Imported:
+    """Make a library in ``folder``, which must not exist or be empty, from an exported ``file``.
+
+    ``attachments`` are the names that are taken into the library's folder beside its own members. Raises
+    `UsageError` for a folder that holds something, `DamagedFileError`, `TooLargeError`, `NewerFormatError` and
+    `LibraryError`; after any of them ``folder`` is as it was.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not empty. Import into a folder that does not exist yet.")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            source = ArchiveSource(file, archive, attachments, limits or ArchiveLimits())
+            return _place(source, folder)
+    except MALFORMED as error:
+        raise DamagedFileError(
+            f"{file} is no export of Second Look, or it is damaged ({type(error).__name__}: {error}). Nothing was "
+            "imported. Export the library again: secondlook export FILE"
+        ) from error
+    except OSError as error:
+        raise LibraryError(f"{file} cannot be imported into {folder}: {error.strerror or error}.") from error
+
+
+def _place(source: ArchiveSource, folder: Path) -> Imported:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    source.check_space(folder.parent)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".importing-") as name:
+        making = Path(name) / "library"
+        imported = _fill(source, making)
+        if folder.exists():
+            folder.rmdir()
+        os.rename(making, folder)
+        fsync(folder.parent)
+    return imported
+
+
+def _fill(source: ArchiveSource, making: Path) -> Imported:
+    library = Library.create(making, source.manifest)
+    with writing(library) as writer:
+        documents, chunks, lacking = _stage(source, writer)
+        if documents:
+            writer.publish()
+    store = Labels(library)
+    labels = store.merge(map(_label, source.lines(LABELS_MEMBER))).added
+    for row in source.lines(PLACES):
+        seen = {name: Places(*map(int, place)) for name, place in row["places"].items()}
+        store.see(row["query"], Sighting(ModelPair(*map(text_of, row["pair"])), seen))
+    for name in source.attached:
+        (making / name).write_bytes(source.whole(name))
+    return Imported(documents, chunks, labels, lacking)
+
+
+def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]:
+    """Stage all documents; how many, how many passages, and how many of those lack a vector."""
+    documents, chunks, wanted = 0, 0, set[str]()
+    places = source.lines(CHUNKS)
+    for row in source.lines(DOCUMENTS):
+        document = _document(row)
+        cut = [_chunk(document, place) for place in islice(places, int(row["chunks"]))]
+        if len(cut) != row["chunks"] or not cut:
+            raise ValueError(f"the passages of “{document.title}” are not all there")
+        writer.stage(text_of(row["source"]), document, cut)
+        wanted |= {chunk.passage_hash for chunk in cut}
+        documents, chunks = documents + 1, chunks + len(cut)
+    if next(places, None) is not None:
+        raise ValueError("there are passages of no document")
+    for row in source.lines(SOURCES):
+        report = report_of(json.dumps(row["report"]))
+        writer.stage_source(text_of(row["key"]), text_of(row["file_hash"]), report)
+    return documents, chunks, len(wanted) - _put_vectors(source, writer, wanted)
+
+
+def _put_vectors(source: ArchiveSource, writer: LibraryWriter, wanted: set[str]) -> int:
+    """Store the vectors; how many."""
+    dim, stored = source.manifest.dim, 0
+    records = source.records(VECTORS_MEMBER, HASH_BYTES + 4 * dim)
+    while batch := list(islice(records, BATCH)):
+        rows = {record[:HASH_BYTES].hex(): record[HASH_BYTES:] for record in batch}
+        fault = next((fault for raw in rows.values() if (fault := vector_fault(raw, dim))), "")
+        if fault or not rows.keys() <= wanted:
+            raise ValueError(f"a vector is damaged: {fault or 'it belongs to no passage'}")
+        writer.put_vectors({name: np.frombuffer(raw, dtype="<f4") for name, raw in rows.items()})
+        stored += len(rows)
+    return stored
+
+
+def _document(row: dict[str, Any]) -> Document:
+    source_id = row["source_id"]
+    return Document(
+        key=text_of(row["key"]), title=text_of(row["title"]), path=text_of(row["path"]), format=text_of(row["format"]),
+        text=text_of(row["text"]), pages=tuple(Page(*map(number_of, page)) for page in row["pages"]),
+        headings=tuple(
+            Heading(number_of(level), number_of(start), text_of(text)) for level, start, text in row["headings"]
+        ),
+        pages_without_text=tuple(map(number_of, row["pages_without_text"])),
+        source_id=None if source_id is None else text_of(source_id),
+    )  # fmt: skip
+
+
+def _chunk(document: Document, place: dict[str, Any]) -> Chunk:
+    start, end = number_of(place["start"]), number_of(place["end"])
+    if not 0 <= start < end <= len(document.text):
+        raise ValueError(f"a passage of “{document.title}” lies outside its text")
+    page, page_end = (
+        None if place[name] is None else number_of(place[name]) for name in ("page", "page_end")
+    )
+    return Chunk(
+        -1, document.id, document.title[:MAX_TITLE_CHARACTERS], document.path, page, page_end,
+        tuple(map(text_of, place["heading"])), start, end, document.text[start:end],
+    )  # fmt: skip
+
+
+def _label(row: dict[str, Any]) -> Label:
+    stored = row["passage"]
+    if stored is not None and passage_hash(stored) != row["passage_hash"]:
+        raise ValueError("the passage of a label is not the one that was judged")
+    passage = None if stored is None else LabelledPassage(**stored)
+    return Label(
+        normal_query(row["query"]), text_of(row["passage_hash"]), Grade(row["grade"]),
+        datetime.fromisoformat(row["judged"]), passage,
+    )  # fmt: skip

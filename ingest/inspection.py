@@ -1,0 +1,82 @@
+"""How the doctor looks at a library: read-only, one generation pinned, a passage's vector here and in the index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest import indexes
+from ingest.library import DATABASE, Manifest
+from ingest.snapshot import Snapshot
+
+# Folders in which a library, a calibration or an import is made before it is put in its place.
+MAKING = (".making-*", ".calibration-*")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One generation of a library, pinned, with what it takes to check it."""
+
+    folder: Path
+    db: sqlite3.Connection
+    manifest: Manifest
+    snapshot: Snapshot
+
+    @property
+    def remedy(self) -> str:
+        """The sentence that every finding which can be repaired ends with."""
+        return f"Repair it with: secondlook doctor --repair --library {self.folder}"
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, and so never changes a damaged file; broken characters are read as such."""
+    path = (folder / DATABASE).resolve()
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
+    db.row_factory = sqlite3.Row
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def live_vectors(view: View) -> Iterator[tuple[int, object]]:
+    """Every chunk of the generation, by id, with its stored bytes, ``None`` where it has no vector."""
+    rows = view.db.execute(
+        "SELECT c.id, v.vector FROM chunks AS c JOIN documents AS d ON d.number = c.document "
+        "LEFT JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = "
+        "(SELECT id FROM encoders WHERE identity = ?) WHERE d.born <= ? ORDER BY c.id",
+        (view.manifest.identity, view.snapshot.generation.id),
+    )
+    return ((row[0], row[1]) for row in rows)
+
+
+def differing_vectors(view: View, index: faiss.Index) -> dict[int, NDArray[np.float32]]:
+    """Chunks whose stored vector is missing or not the index's, with the index's: ``{chunk id: (dim,)}``.
+
+    Nothing for an index that quantises: it holds no vector exactly.
+    """
+    flat = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else None
+    if not isinstance(flat, faiss.IndexFlat):
+        return {}
+    ids = indexes.ids_of(index)
+    rows = faiss.rev_swig_ptr(flat.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
+    place = {number: position for position, number in enumerate(ids.tolist())}
+    return {
+        number: rows[place[number]].copy()
+        for number, vector in live_vectors(view)
+        if number in place and vector != rows[place[number]].astype("<f4").tobytes()
+    }
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary folders that a process which died left in the library's folder."""
+    return sorted(path for pattern in MAKING for path in folder.glob(pattern))

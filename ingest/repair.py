@@ -1,0 +1,188 @@
+"""Make a library whole again from what is whole in it; what cannot be made is said, and never dropped in silence.
+
+Where SQLite itself is damaged nothing is repaired in place: `ingest.salvage` saves what can be read into a library
+beside it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+
+from ingest.chunker import MAX_TITLE_CHARACTERS
+from ingest.doctor import Finding, Part, examine
+from ingest.errors import LibraryDamagedError
+from ingest.inspection import View, differing_vectors, leftovers, live_vectors
+from ingest.library import VECTORS, Library, transaction
+from ingest.records import Document
+from ingest.rows import document_of, report_of
+from ingest.salvage import salvage
+from ingest.snapshot import Snapshot
+from ingest.vectors import open_index
+from ingest.verification import chunk_fault, document_fault, mended_text, vector_fault
+from ingest.writer import writing
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What was done, in sentences; ``saved_to`` is the new library where the old one could not be repaired."""
+
+    done: tuple[str, ...]
+    saved_to: Path | None = None
+
+
+def repair(folder: Path) -> Repair:
+    """Repair what `examine` finds in the library.
+
+    Raises `LibraryNotFoundError`, `LibraryBusyError` while another process writes, and `LibraryDamagedError` where
+    nothing can be read.
+    """
+    findings = examine(folder)
+    if any(finding.part is Part.DATABASE for finding in findings):
+        saved = salvage(folder)
+        return Repair(saved.sentences, saved.folder)
+    if not findings:
+        return Repair(())
+    return Repair(tuple(_mend(Library(folder), findings)))
+
+
+def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
+    parts = {finding.part for finding in findings}
+    done = ["Rows and files that belong to nothing were removed."] if Part.LITTER in parts else []
+    with writing(library) as writer:  # discards what is pending, and index files that nothing points to
+        for path in leftovers(library.folder):
+            shutil.rmtree(path)
+        with library.connection() as db:
+            db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            with transaction(db):
+                done += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
+                done += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
+        if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
+            writer.publish()
+            done.append("The index was built again from the stored vectors.")
+    return done
+
+
+def _mend_references(db: sqlite3.Connection) -> list[str]:
+    """Rows without what they belong to are only ever derived ones: passages, vectors, places of labels."""
+    broken = db.execute("PRAGMA foreign_key_check").fetchall()
+    for table, rowid, *_ in broken:
+        db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
+    return [f"{len(broken)} rows that belonged to nothing were removed."] if broken else []
+
+
+def _mend_documents(db: sqlite3.Connection) -> list[str]:
+    done = []
+    for (number,) in db.execute("SELECT number FROM documents ORDER BY number").fetchall():
+        row = db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
+        chunks = db.execute("SELECT * FROM chunks WHERE document = ? ORDER BY id", (number,)).fetchall()
+        if document_fault(row):
+            done.append(_mend_document(db, row, chunks))
+            row = db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
+        if not document_fault(row):
+            done += _mend_chunks(db, document_of(row), chunks)
+            done += _missing_chunks(db, row, len(chunks))
+    return done
+
+
+def _mend_document(db: sqlite3.Connection, row: sqlite3.Row, chunks: Sequence[sqlite3.Row]) -> str:
+    """Put the text together from its passages, or have the next ingest of its file read it again."""
+    text = mended_text(row, chunks)
+    if text is not None:
+        db.execute("UPDATE documents SET text = ? WHERE number = ?", (text, row["number"]))
+        return f"The text of “{row['title']}” was put together again from its passages."
+    _forget_source(db, row)
+    return (
+        f"“{row['title']}” cannot be repaired. Add its file again: secondlook ingest “{row['path']}”; or take it out: "
+        f"secondlook delete {row['id']}"
+    )
+
+
+def _forget_source(db: sqlite3.Connection, row: sqlite3.Row) -> None:
+    """Without its hashes the file counts as changed, and so is read again though its bytes are the same."""
+    db.execute("DELETE FROM sources WHERE key = ?", (row["source"],))
+    db.execute("UPDATE documents SET content_hash = '' WHERE number = ?", (row["number"],))
+
+
+def _mend_chunks(db: sqlite3.Connection, document: Document, chunks: Sequence[sqlite3.Row]) -> list[str]:
+    """Write passages anew from a whole document's text, where the place that they name fits their checksum."""
+    mended = 0
+    for row in chunks:
+        if not chunk_fault(document, row):
+            continue
+        fresh = {
+            "text": document.text[row["start"] : row["end"]],
+            "title": document.title[:MAX_TITLE_CHARACTERS],
+        }
+        if not chunk_fault(document, {**dict(row), **fresh}):
+            db.execute(
+                "UPDATE chunks SET text = :text, title = :title WHERE id = :id", {**fresh, "id": row["id"]}
+            )
+            mended += 1
+    return [f"{mended} passages of “{document.title}” were written again from its text."] if mended else []
+
+
+def _missing_chunks(db: sqlite3.Connection, row: sqlite3.Row, there: int) -> list[str]:
+    if there == row["chunk_count"]:
+        return []
+    return [
+        f"“{row['title']}” lacks {row['chunk_count'] - there} passages; its text is whole. Cut it again with: "
+        "secondlook rebuild"
+    ]
+
+
+def _mend_sources(db: sqlite3.Connection) -> list[str]:
+    """Forget reports that cannot be read: the file is then read again by the next ingest."""
+    broken = []
+    for key, report in db.execute("SELECT key, report FROM sources").fetchall():
+        try:
+            report_of(report)
+        except (ValueError, KeyError, TypeError):
+            broken.append((key,))
+    db.executemany("DELETE FROM sources WHERE key = ?", broken)
+    return (
+        [f"{len(broken)} reports of files were forgotten; the next ingest reads those files again."]
+        if broken
+        else []
+    )
+
+
+def _mend_vectors(view: View) -> list[str]:
+    """Take vectors back from an index whose checksum agrees; remove damaged ones that it does not hold."""
+    index = _whole_index(view)
+    held = differing_vectors(view, index) if index is not None else {}
+    for number, vector in held.items():
+        view.db.execute(
+            "INSERT OR REPLACE INTO vectors SELECT e.id, c.passage_hash, ? FROM encoders AS e, chunks AS c "
+            "WHERE e.identity = ? AND c.id = ?",
+            (vector.astype("<f4").tobytes(), view.manifest.identity, number),
+        )
+    bad = [
+        (number, view.manifest.identity)
+        for number, raw in live_vectors(view)
+        if raw is not None and vector_fault(raw, view.manifest.dim)
+    ]
+    view.db.executemany(
+        "DELETE FROM vectors WHERE passage_hash = (SELECT passage_hash FROM chunks WHERE id = ?) "
+        "AND encoder = (SELECT id FROM encoders WHERE identity = ?)",
+        bad,
+    )
+    done = [f"{len(held)} vectors were taken back from the index."] if held else []
+    if bad:
+        done.append(
+            f"{len(bad)} damaged vectors were removed. Embed their passages again with: secondlook rebuild"
+        )
+    return done
+
+
+def _whole_index(view: View) -> faiss.Index | None:
+    file = view.snapshot.generation.index
+    try:
+        return None if file is None else open_index(view.folder / VECTORS, file, view.manifest.dim)
+    except LibraryDamagedError:
+        return None  # it is built again below

@@ -1,0 +1,160 @@
+"""`secondlook doctor`, `secondlook export` and `secondlook import`: is a library whole, and how it is carried away.
+
+Data goes to stdout, messages to stderr. `doctor` ends with 0 where the library is whole (after the repair, if one was
+asked for) and with 1 where it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ingest.archive import export_library
+from ingest.archive_import import import_library
+from ingest.doctor import Finding, Part, examine
+from ingest.errors import LibraryError
+from ingest.library import Library
+from ingest.repair import Repair, repair
+from rerank.calibration.store import AGAIN, FILE, load
+from ui.settings import Settings
+from ui.words import count_of
+
+# What later stages keep in a library's folder, and what an export takes along.
+ATTACHMENTS = (FILE,)
+
+
+def add_doctor_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """The arguments of `secondlook doctor`."""
+    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    parser.add_argument(
+        "--repair", action="store_true",
+        help="rebuild what is derived and remove what belongs to nothing; of a damaged database, save what can be "
+        "read into a new library beside it",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_export_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """The arguments of `secondlook export`."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file to write")
+    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    parser.add_argument(
+        "--no-vectors", action="store_true",
+        help="leave the vectors out: a smaller file, whose import has to embed every passage again",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_import_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `secondlook import`."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file that secondlook export wrote")
+    parser.add_argument(
+        "--library",
+        type=Path,
+        required=True,
+        metavar="NEW_DIR",
+        help="where to make the library; not there yet",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run_doctor(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Examine a library, and repair it if asked; 0 where it is whole in the end."""
+    found = _examine(settings.library)
+    mended = repair(settings.library) if parsed.repair and found else Repair(())
+    left = found
+    if parsed.repair and found:
+        left = _examine(mended.saved_to or settings.library)
+    if parsed.json:
+        _print_json(doctor_report(settings.library, found, mended, left))
+    else:
+        _tell(settings.library, found, mended, left)
+    return 1 if left or mended.saved_to else 0
+
+
+def doctor_report(
+    library: Path, found: list[Finding], mended: Repair, left: list[Finding]
+) -> dict[str, object]:
+    """The JSON that `secondlook doctor --json` promises: what was found, what was done, and what is left."""
+    return {
+        "library": str(library),
+        "whole": not left and mended.saved_to is None,
+        "findings": [_row(finding) for finding in found],
+        "done": list(mended.done),
+        "saved_to": str(mended.saved_to) if mended.saved_to else None,
+        "left": [_row(finding) for finding in left],
+    }
+
+
+def _row(finding: Finding) -> dict[str, str]:
+    return {"part": finding.part, "sentence": finding.sentence}
+
+
+def _tell(library: Path, found: list[Finding], mended: Repair, left: list[Finding]) -> None:
+    lines = [finding.sentence for finding in found]
+    if mended.done:
+        lines += ["", *mended.done]
+    if mended.done and left:
+        lines += ["", "What is left:", *(finding.sentence for finding in left)]
+    if not left and mended.saved_to is None:
+        lines.append(f"The library {library} is whole.")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _examine(folder: Path) -> list[Finding]:
+    """What `ingest` finds, and whether the calibration, which belongs to a later stage, can be read."""
+    found = examine(folder)
+    if (folder / FILE).is_file():
+        try:
+            load(folder / FILE)
+        except LibraryError as error:
+            found.append(Finding(Part.CALIBRATION, f"{error} {AGAIN}"))
+    return found
+
+
+def run_export(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Write a library to one file."""
+    done = export_library(
+        Library(settings.library), parsed.file, vectors=not parsed.no_vectors, attachments=ATTACHMENTS
+    )
+    _say(
+        f"Written to {parsed.file}: {count_of(done.documents, 'document')}, {count_of(done.chunks, 'passage')}, "
+        f"{count_of(done.labels, 'label')}; {done.bytes / 1e6:.1f} MB. It holds every text and path of the library."
+    )
+    if parsed.json:
+        _print_json(
+            {"documents": done.documents, "chunks": done.chunks, "labels": done.labels, "bytes": done.bytes}
+        )
+    return 0
+
+
+def run_import(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Make a library of an exported file."""
+    done = import_library(parsed.file, settings.library, attachments=ATTACHMENTS)
+    _say(
+        f"Made {settings.library}: {count_of(done.documents, 'document')}, {count_of(done.chunks, 'passage')}, "
+        f"{count_of(done.labels, 'label')}."
+    )
+    if done.without_vector:
+        _say(
+            f"{count_of(done.without_vector, 'passage')} came without a vector. No search finds them before: "
+            f"secondlook rebuild --library {settings.library}"
+        )
+    if parsed.json:
+        _print_json(
+            {
+                "documents": done.documents, "chunks": done.chunks, "labels": done.labels,
+                "without_vector": done.without_vector,
+            }
+        )  # fmt: skip
+    return 0
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+def _print_json(value: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -1,0 +1,85 @@
+"""What the Evaluate view says, from comparisons whose figures are planted."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from rerank.evaluation.comparison import Comparison, compare_orders
+from rerank.evaluation.systems import System
+from ui.evaluation_export import report_json, table_csv
+from ui.evaluation_job import Moment, Pace
+from ui.evaluation_report import comparison_report
+from ui.evaluation_words import evidence, progress_words, table_html, verdict_words
+
+QUERIES = [f"q{number}" for number in range(12)]
+QRELS = {query: {"good": 1} for query in QUERIES}
+FIRST = {"good": ("good", "poor"), "poor": ("poor", "good")}
+
+
+def system(name: str, first: str, depth: int = 100) -> System:
+    return System(
+        name,
+        dict.fromkeys(QUERIES, FIRST[first]),
+        dict.fromkeys(QUERIES, 2000.0 if depth else 14.0),
+        depth,
+    )
+
+
+def compared(before: str, *others: System) -> Comparison:
+    return compare_orders("set", QRELS, system("first look", before, 0), others, pairs=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("poor", "good", "Reranking helps here"),
+        ("good", "poor", "Reranking hurts here"),
+        ("good", "good", "Undecided: both orders score the same on every one of 12 questions."),
+    ],
+)
+def test_the_verdict_in_plain_words(before: str, after: str, said: str) -> None:
+    assert verdict_words(compared(before, system("a", after))).startswith(said)
+
+
+def test_the_verdict_is_on_the_first_reranker_and_the_highest_is_named_beside_it() -> None:
+    comparison = compared("good", system("a", "poor"), system("b", "good"))
+    assert verdict_words(comparison).startswith("Reranking hurts here")
+    lines = evidence(comparison)
+    assert lines[0].startswith("a at depth 100: nDCG@10 1.000 → 0.631, a difference of −0.369")
+    assert "(corrected for 2 systems)" in lines[0]
+    assert lines[1] == "A search takes 2.0 s instead of 14 ms (medians)."
+    assert lines[2] == "None of the 2 systems scores higher than the first look."
+
+
+def test_names_are_escaped_in_the_table_and_harmless_in_a_spreadsheet() -> None:
+    comparison = compared("poor", system("=1+<b>", "good"))
+    assert "<b>" not in table_html(comparison)
+    assert "=1+&lt;b&gt;" in table_html(comparison)
+    rows = list(csv.DictReader(io.StringIO(table_csv(comparison))))
+    assert [row["system"] for row in rows] == ["first look", "'=1+<b>"]
+    assert float(rows[1]["nDCG@10 difference"]) == pytest.approx(0.3691, abs=1e-4)
+    assert (rows[0]["verdict"], rows[1]["verdict"]) == ("", "helps")
+
+
+def test_json_is_the_report_of_the_command_line() -> None:
+    comparison = compared("poor", system("a", "good"))
+    assert json.loads(report_json(comparison)) == json.loads(json.dumps(comparison_report(comparison)))
+
+
+def test_time_left_follows_the_last_steps() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    for done in range(1, 31):  # twenty questions from the cache, then ten of 6 s
+        now[0] += 6.0 if done > 20 else 0.0
+        pace.note(done)
+        if done == 1:
+            assert pace.left(40) is None
+    assert pace.left(40) == pytest.approx(10 * 60 / 12)  # two of the last twelve steps were still free
+    assert progress_words(Moment(done=30, total=40, left=50.0), cancelled=False) == (
+        0.75,
+        "2 of 2: 30 of 40 questions asked, about 50 s left",
+    )

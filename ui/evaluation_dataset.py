@@ -1,0 +1,176 @@
+"""What the Evaluate view can evaluate on: a zip that was uploaded, the sample's questions, the library's labels."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import weakref
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError, TooLargeError, UsageError
+from ingest.labels import Labels
+from ingest.readers.source import format_size
+from rerank.evaluation.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
+from rerank.labels.exchange import TABLE, export_labels
+
+# As a DOCX may unpack to (`ingest.readers.Limits`): BEIR's sets up to a few hundred thousand documents.
+MAX_UNPACKED = 500_000_000
+MAX_MEMBERS = 10_000  # an archive of more names is no dataset, and listing them costs memory
+BLOCK = 1 << 20
+
+_TABLE_NAME = re.compile(r"[\w.-]{1,80}")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A judged set in a folder. ``questions`` counts the judged questions of each split.
+
+    ``library`` is where its documents are indexed, ``None`` for the place that `secondlook evaluate` keeps too.
+    A folder that was made for it goes when nothing refers to the dataset any more, at the latest at exit.
+    """
+
+    name: str
+    folder: Path
+    questions: Mapping[str, int]
+    library: Path | None = None
+
+
+@cache
+def sample_dataset(folder: Path) -> Dataset | None:
+    """The sample's own questions in ``folder``; ``None`` where the project was installed without them."""
+    if not (folder / QUERIES).is_file():
+        return None
+    return Dataset("sample", folder, _questions(folder))
+
+
+def labels_dataset(labels: Labels) -> Dataset:
+    """The library's labels, with the passages that were judged as the documents. Raises `UsageError` without any."""
+    with _private_folder() as root:
+        folder = root / "labels"
+        export_labels(labels.all(), folder)
+        return _kept(
+            root, Dataset("labels", folder, {TABLE.stem: len(labels.judgements())}, root / "library")
+        )
+
+
+def uploaded_dataset(upload: IO[bytes], name: str) -> Dataset:
+    """The judged set in an uploaded zip of a BEIR folder, unpacked into a private folder of ours.
+
+    Only corpus.jsonl, queries.jsonl and the tables of qrels/ are taken out, under names that we make: no path of
+    the archive is ever used as one. Raises a `ReadError` or `UsageError` whose sentence speaks of ``name``.
+    """
+    plain = PurePosixPath(name.replace("\\", "/")).name
+    with _private_folder() as root:
+        folder = root / (re.sub(r"[^\w.-]+", "-", PurePosixPath(plain).stem).strip(".-") or "dataset")
+        try:
+            _unpack(upload, plain, folder)
+            return _kept(root, Dataset(folder.name, folder, _questions(folder), root / "library"))
+        except SecondLookError as error:
+            raise type(error)(as_uploaded(str(error), folder, plain)) from error
+
+
+def as_uploaded(sentence: str, folder: Path, name: str) -> str:
+    """The sentence with what the person knows, the archive's name, in place of where we unpacked it."""
+    return sentence.replace(f"{folder.resolve()}{os.sep}", "").replace(str(folder.resolve()), name)
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A new folder that only we may read, removed where what is made in it fails."""
+    root = Path(tempfile.mkdtemp(prefix="second-look-")).resolve()  # mode 0700
+    try:
+        yield root
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
+
+
+def _kept(root: Path, dataset: Dataset) -> Dataset:
+    weakref.finalize(dataset, shutil.rmtree, root, ignore_errors=True)
+    return dataset
+
+
+def _questions(folder: Path) -> dict[str, int]:
+    """Judged questions by split; reading them all finds what is wrong with a set before hours are spent on it."""
+    found = {split: len(read_judged_set(folder, split).queries) for split in splits(folder)}
+    if not found:
+        raise UsageError(
+            f"{folder / QRELS} has no table of judgements ({', '.join(SUFFIXES)}). A dataset is a folder with "
+            f"{CORPUS}, {QUERIES} and {QRELS}/test.tsv, as BEIR's are; pack that."
+        )
+    return found
+
+
+def _unpack(upload: IO[bytes], name: str, folder: Path) -> None:
+    (folder / QRELS).mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(upload) as archive:
+            room = MAX_UNPACKED
+            for member, target in _wanted(archive, name).items():
+                with archive.open(member) as source, (folder / target).open("wb") as kept:
+                    room -= _copy(source, kept, room, name)
+    except zipfile.BadZipFile as error:
+        raise DamagedFileError(
+            f"{name} is not a zip archive that can be read ({error}). Pack the dataset's folder again."
+        ) from error
+    except NotImplementedError as error:
+        raise DamagedFileError(
+            f"{name} is packed by a method that cannot be read here. Pack it as a plain zip."
+        ) from error
+    except RuntimeError as error:  # what zipfile raises where a password is needed
+        raise EncryptedFileError(
+            f"{name} asks for a password. Pack the dataset's folder without one."
+        ) from error
+    except (zlib.error, EOFError) as error:
+        raise DamagedFileError(
+            f"{name} is damaged inside ({error}). Pack the dataset's folder again."
+        ) from error
+
+
+def _wanted(archive: zipfile.ZipFile, name: str) -> dict[zipfile.ZipInfo, str]:
+    """The members to take out, with their places in our folder; all stand in the one folder of corpus.jsonl."""
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) > MAX_MEMBERS:
+        raise TooLargeError(
+            f"{name} holds {len(members):,} files; {MAX_MEMBERS:,} are the most. Pack {CORPUS}, {QUERIES} and "
+            f"{QRELS}/ alone."
+        )
+    by_path = {PurePosixPath(member.filename.replace("\\", "/")): member for member in members}
+    bases = [path.parent for path in by_path if path.name == CORPUS and "__MACOSX" not in path.parts]
+    if len(bases) != 1 or bases[0] / QUERIES not in by_path:
+        fault = f"{'more than one' if bases else 'no'} {CORPUS}"
+        if len(bases) == 1:
+            fault = f"no {QUERIES} beside its {CORPUS}"
+        raise UsageError(
+            f"{name} holds {fault}. Pack one dataset in BEIR's layout: {CORPUS}, {QUERIES} and {QRELS}/test.tsv."
+        )
+    base = bases[0]
+    tables = {
+        member: f"{QRELS}/{path.name}"
+        for path, member in by_path.items()
+        if path.parent == base / QRELS and path.suffix in SUFFIXES and _TABLE_NAME.fullmatch(path.name)
+    }
+    return {by_path[base / CORPUS]: CORPUS, by_path[base / QUERIES]: QUERIES, **tables}
+
+
+def _copy(source: IO[bytes], target: IO[bytes], room: int, name: str) -> int:
+    """Copy as much as there is and say how many bytes; what the archive says of its sizes is not believed."""
+    copied = 0
+    while block := source.read(BLOCK):
+        copied += len(block)
+        if copied > room:
+            raise TooLargeError(
+                f"{name} unpacks to more than {format_size(MAX_UNPACKED)}. Evaluate so large a set in the terminal: "
+                "secondlook evaluate FOLDER"
+            )
+        target.write(block)
+    return copied

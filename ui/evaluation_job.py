@@ -1,0 +1,146 @@
+"""An evaluation that runs beside the page: index the documents, ask every question, compare. Knows no Streamlit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from ingest.encoder import Encoder
+from ingest.errors import CancelledError
+from ingest.library import Library
+from ingest.records import IngestProgress
+from rerank.evaluation.comparison import Comparison, Plan, compare
+from rerank.evaluation.corpus import default_folder, fill_library
+from rerank.evaluation.dataset import read_judged_set, read_tuning_set
+from rerank.evaluation.records import JudgedSet
+from rerank.search import Searcher
+from ui.evaluation_dataset import Dataset, as_uploaded
+from ui.evaluation_export import Export, exports
+from ui.jobs import failure, in_background
+
+# Questions that the time left is told from: enough to even out long and short ones, few enough to follow when the
+# ones whose scores were kept are over.
+PACE_OVER = 12
+
+Openers = Mapping[str, Callable[[Library], Searcher]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to evaluate: a split of a dataset, with these rerankers (by their labels), depths and fusions."""
+
+    dataset: Dataset
+    split: str
+    openers: Openers
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it, with the files to take along. ``notices`` are sentences on what was left out."""
+
+    judged: JudgedSet
+    comparison: Comparison
+    exports: tuple[Export, ...]
+    notices: tuple[str, ...]
+
+
+class Pace:
+    """How long the rest takes, told from the last few steps."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` gives seconds."""
+        self._clock = clock
+        self._marks: deque[tuple[float, int]] = deque(maxlen=PACE_OVER + 1)
+
+    def note(self, done: int) -> None:
+        """So many steps are done now."""
+        self._marks.append((self._clock(), done))
+
+    def left(self, total: int) -> float | None:
+        """Seconds until ``total`` steps are done; ``None`` before the second one: the first also loads the model."""
+        if len(self._marks) < 2:
+            return None
+        (began, first), (now, done) = self._marks[0], self._marks[-1]
+        return (now - began) / (done - first) * (total - done)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How far an evaluation is: ``done`` of ``total`` questions, ``None`` while documents are indexed.
+
+    ``left`` is in seconds, ``None`` where it cannot be told yet.
+    """
+
+    embedded: int = 0
+    done: int | None = None
+    total: int = 0
+    left: float | None = None
+
+
+class EvaluationJob:
+    """One evaluation. ``outcome`` is there when it went well; a stopped one has neither outcome nor failure."""
+
+    def __init__(self, task: Task, encoder: Encoder) -> None:
+        """Start at once; ``encoder`` embeds documents and questions."""
+        self.task = task
+        self.outcome: Outcome | None = None
+        self.moment = Moment()
+        self._encoder = encoder
+        self._cancelled = threading.Event()
+        self._pace = Pace()
+        self._future = in_background(self._run)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will change."""
+        return self._future.done()
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, as a sentence; empty where it did not."""
+        return as_uploaded(failure(self._future), self.task.dataset.folder, self.task.dataset.name)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the person asked for it to stop."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Stop after the question, or the passages, in hand; their scores are kept."""
+        self._cancelled.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is finished, however it ends. Raises TimeoutError after ``seconds``."""
+        self._future.exception(timeout=seconds)
+
+    def _run(self) -> None:
+        task = self.task
+        judged = read_judged_set(task.dataset.folder, task.split)
+        folder = task.dataset.library or default_folder(judged, self._encoder.model.spec)
+        library, left_out = fill_library(
+            judged, folder, self._encoder, self._indexing, self._cancelled.is_set
+        )
+        self._stop_if_cancelled()
+        self.moment, self._pace = Moment(done=0), Pace()
+        openers = {label: partial(open_, library) for label, open_ in task.openers.items()}
+        tuning = read_tuning_set(judged) if task.plan.fusion else None
+        comparison = compare(judged, library, openers, task.plan, tuning, self._asked)
+        files, not_made = exports(judged, comparison)
+        self.outcome = Outcome(judged, comparison, files, (*left_out, *comparison.notices, *not_made))
+
+    def _indexing(self, progress: IngestProgress) -> None:
+        self.moment = Moment(progress.done)
+
+    def _asked(self, done: int, total: int) -> None:
+        self._stop_if_cancelled()
+        self._pace.note(done)
+        self.moment = Moment(done=done, total=total, left=self._pace.left(total))
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled:
+            raise CancelledError("The evaluation was stopped.")

@@ -1,0 +1,234 @@
+"""What the Evaluate view says of an evaluation: the verdict, the table, the questions that moved. Pure."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rerank.evaluation.comparison import Comparison, Row
+from rerank.evaluation.records import VERDICT_MEASURE, Difference, JudgedSet, Verdict, gains
+from ui.evaluation_job import Moment
+from ui.words import count_of, duration
+
+# Fewer questions are too few to speak for others, whatever they say; so the running verdict has it too.
+FEW = 10
+
+HOW_TO_READ = (
+    "The first look is the bi-encoder’s order; every other line reranks its first passages (depth) and leaves the "
+    "rest behind them as they were.",
+    "nDCG@10 goes from 0 to 1: how much of what is relevant stands in the first ten places, and how high. MRR@10 is "
+    "one over the place of the first relevant document, success@1 how often the first place is relevant, recall@100 "
+    "how much of what is relevant the first look found at all: no reranker can find the rest.",
+    "Difference is nDCG@10 less that of the first look, over the same questions. The interval (bootstrap) says where "
+    "the difference lies for questions like these, in 95 of 100 such evaluations; where it crosses 0, either order "
+    "may be the better one.",
+    "p says how often chance alone would make a difference this large (paired randomisation test). A verdict needs p "
+    "below 0.05; where several systems are compared, p is corrected for their number (Holm’s method).",
+    "Time is that of one search, the median over the questions. A star marks the frontier: nothing else is as good "
+    "and quicker, or as quick and better.",
+    "Documents that nobody judged count as not relevant, as trec_eval has it. Choose settings on one split and report "
+    "on another: what is chosen on the questions that are reported looks better than it is.",
+)
+
+
+def verdict_words(comparison: Comparison) -> str:
+    """The verdict on the first reranker's deepest list, in one plain sentence."""
+    row = _main(comparison)
+    moved = any(found.gain for found in gains(comparison.before.figures, row.figures))
+    questions = count_of(comparison.queries, "question")
+    if not moved:
+        return f"Undecided: both orders score the same on every one of {questions}."
+    found = row.contrast.verdict if row.contrast else Verdict.UNDECIDED
+    if found is Verdict.UNDECIDED:
+        return f"Undecided: chance alone could make such a difference with {questions}."
+    if found is Verdict.HURTS:
+        return "Reranking hurts here: the first look alone answers these questions better."
+    return "Reranking helps here: it answers these questions better than the first look alone."
+
+
+def evidence(comparison: Comparison) -> list[str]:
+    """What the verdict rests on, sentence by sentence."""
+    row, before = _main(comparison), comparison.before
+    moves = gains(before.figures, row.figures)
+    rose, fell = sum(found.gain > 0 for found in moves), sum(found.gain < 0 for found in moves)
+    lines = [
+        f"{_named(row)}: {VERDICT_MEASURE} {figure(before.means[VERDICT_MEASURE])} → "
+        f"{figure(row.means[VERDICT_MEASURE])}, {_tested(row, len(comparison.rows))}. Of "
+        f"{count_of(len(moves), 'question')}, {rose} rose, {fell} fell, {len(moves) - rose - fell} stayed."
+    ]
+    if before.system.latency and row.system.latency:
+        lines.append(
+            f"A search takes {duration(row.system.latency[0])} instead of {duration(before.system.latency[0])} "
+            "(medians)."
+        )
+    if len(comparison.rows) > 1:
+        lines.append(_best(comparison, row))
+    if comparison.queries < FEW:
+        lines.append(f"{count_of(comparison.queries, 'question')} cannot speak for others; judge more.")
+    return lines
+
+
+def _main(comparison: Comparison) -> Row:
+    """The row that the verdict is about. Raises `ValueError` where nothing was compared with the first look."""
+    if comparison.main is None:
+        raise ValueError("an evaluation in the page always has a reranker")
+    return comparison.main
+
+
+def _tested(row: Row, systems: int) -> str:
+    if row.contrast is None:
+        return "not tested"
+    found, p = row.contrast.differences[VERDICT_MEASURE], row.contrast.adjusted[VERDICT_MEASURE]
+    corrected = f" (corrected for {systems} systems)" if systems > 1 else ""
+    return f"a difference of {signed(found.mean)}, 95 % interval {interval(found)}, p {p_words(p)}{corrected}"
+
+
+def _best(comparison: Comparison, main: Row) -> str:
+    top = max(comparison.rows, key=lambda row: row.means[VERDICT_MEASURE])
+    value = figure(top.means[VERDICT_MEASURE])
+    if top.means[VERDICT_MEASURE] <= comparison.before.means[VERDICT_MEASURE]:
+        return f"None of the {len(comparison.rows)} systems scores higher than the first look."
+    if top is main:
+        return f"None of the {len(comparison.rows)} systems scores higher than this one."
+    verdict = top.contrast.verdict if top.contrast else Verdict.UNDECIDED
+    return f"Highest of the {len(comparison.rows)} systems: {_named(top)}, {VERDICT_MEASURE} {value} ({verdict})."
+
+
+def _named(row: Row) -> str:
+    return f"{row.system.title} at depth {row.system.depth}" if row.system.depth else row.system.title
+
+
+def system_names(comparison: Comparison) -> list[str]:
+    """The compared systems for people, in the order of the rows."""
+    return [_named(row) for row in comparison.rows]
+
+
+def figure(value: float) -> str:
+    """A measure in three decimals."""
+    return f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference in three decimals, with a true minus sign; no sign where it rounds to nothing."""
+    text = f"{abs(value):.3f}"
+    return text if not float(text) else f"{'−' if value < 0 else '+'}{text}"
+
+
+def interval(found: Difference) -> str:
+    """The 95 % interval: "−0.012 to +0.034"."""
+    return f"{signed(found.low)} to {signed(found.high)}"
+
+
+def p_words(p: float) -> str:
+    """A p-value in words that fit behind "p": "= 0.032", "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def progress_words(moment: Moment, cancelled: bool) -> tuple[float, str]:
+    """How far the evaluation is, 0 to 1 of the present step, and in words."""
+    share = moment.done / moment.total if moment.done and moment.total else 0.0
+    if cancelled:
+        return share, "Stopping after the question in hand; its scores are kept."
+    if moment.done is None:
+        embedded = f", {count_of(moment.embedded, 'passage')} embedded" if moment.embedded else ""
+        return 0.0, f"1 of 2: indexing the documents{embedded}"
+    if not moment.total:
+        return 0.0, "2 of 2: loading the reranker"
+    left = f", {time_left(moment.left)}" if moment.left is not None and moment.done < moment.total else ""
+    return share, f"2 of 2: {moment.done} of {count_of(moment.total, 'question')} asked{left}"
+
+
+def time_left(seconds: float) -> str:
+    """About how long the rest takes: "about 40 s left", "about 3 min left"."""
+    if seconds < 10:
+        return "some seconds left"
+    if seconds < 90:
+        return f"about {round(seconds, -1):.0f} s left"
+    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A question that one system moved: nDCG@10 in both orders, and where the first relevant document stood."""
+
+    query: str
+    text: str
+    before: float
+    after: float
+    places: str
+
+    @property
+    def badge(self) -> str:
+        """The change for the eye, told apart by more than colour: "▼ −0.631"."""
+        return f"{'▲' if self.after > self.before else '▼'} {signed(self.after - self.before)}"
+
+    @property
+    def figures(self) -> str:
+        """Both figures: "1.000 → 0.369"."""
+        return f"{figure(self.before)} → {figure(self.after)}"
+
+
+def movers(judged: JudgedSet, comparison: Comparison, row: Row) -> tuple[list[Mover], list[Mover]]:
+    """The questions that fell, the worst losses first, and those that rose, the largest gains first."""
+    found = [
+        Mover(
+            gain.query, judged.queries[gain.query], gain.before, gain.after,
+            _places(judged.qrels[gain.query], comparison.before, row, gain.query),
+        )
+        for gain in gains(comparison.before.figures, row.figures)
+        if gain.gain
+    ]  # fmt: skip
+    fell = [mover for mover in found if mover.after < mover.before]
+    rose = [mover for mover in found if mover.after > mover.before]
+    return fell, sorted(rose, key=lambda mover: mover.before - mover.after)
+
+
+def _places(grades: Mapping[str, int], before: Row, after: Row, query: str) -> str:
+    first, second = (_first_relevant(row.system.orders.get(query, ()), grades) for row in (before, after))
+    # Spaces that do not break keep the arrow and its numbers on one line.
+    return f"first relevant at\u00a0{first}\u00a0→\u00a0{second}" if first and second else ""
+
+
+def _first_relevant(order: tuple[str, ...], grades: Mapping[str, int]) -> int | None:
+    return next((place for place, name in enumerate(order, start=1) if grades.get(name, 0) > 0), None)
+
+
+def table_html(comparison: Comparison) -> str:
+    """The systems as an HTML table, the first look on top; every word in it is escaped."""
+    _, *others = comparison.before.figures
+    p = "p (Holm)" if len(comparison.rows) > 1 else "p"
+    names = ["system", "depth", VERDICT_MEASURE, "difference", "95 % interval", p, "verdict", "time", *others]
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+    body = "".join(
+        _line(row, others, on_front=on_front)
+        for row, on_front in zip((comparison.before, *comparison.rows), comparison.front, strict=True)
+    )
+    return (
+        '<div class="figures" tabindex="0" role="region" aria-label="Systems compared"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _line(row: Row, others: list[str], *, on_front: bool) -> str:
+    means, latency = row.means, row.system.latency
+    star = ' <span title="on the frontier">★</span>' if on_front and latency else ""
+    cells = [
+        str(row.system.depth or "–"), figure(means[VERDICT_MEASURE]), *_contrast_cells(row),
+        duration(latency[0]) if latency else "–", *(figure(means[name]) for name in others),
+    ]  # fmt: skip
+    marked = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+    kind = f' class="{row.contrast.verdict}"' if row.contrast else ""
+    return f'<tr{kind}><th scope="row">{html.escape(row.system.title)}{star}</th>{marked}</tr>'
+
+
+def _contrast_cells(row: Row) -> list[str]:
+    if row.contrast is None:
+        return ["–"] * 4
+    found, p = row.contrast.differences[VERDICT_MEASURE], row.contrast.adjusted[VERDICT_MEASURE]
+    return [
+        signed(found.mean),
+        interval(found),
+        p_words(p).removeprefix("= "),
+        str(row.contrast.verdict),
+    ]

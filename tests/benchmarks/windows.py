@@ -40,7 +40,7 @@ from rerank.scorers.base import Scorer, Scores
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
 from rerank.training.beir import LabelledSet, Query, read_labelled_set
 from rerank.training.evaluate import ndcg
-from rerank.training.recipe import FIRST
+from rerank.training.recipe import LIMITS
 from rerank.training.split import limited, split_by_document
 from rerank.windows import Cut, Window, WindowedScorer, fitting
 from tests.benchmarks.chunk_size import Labelled, articles, embed
@@ -73,7 +73,7 @@ class Read:
 
 def held_out(folder: Path, name: str, others: int) -> tuple[LabelledSet, list[Query], set[str]]:
     """The set as the recipe used it, its held-out queries, and their documents with about ``others`` more."""
-    labelled = limited(read_labelled_set(folder), FIRST.limits.get(name, 0), SEED)
+    labelled = limited(read_labelled_set(folder), LIMITS.get(name, 0), SEED)
     split = split_by_document(labelled, HELD_OUT_SHARE, SEED)
     titles = sorted({e.title for k, e in labelled.documents.items() if k not in split.held_out_documents})
     random.Random(SEED).shuffle(titles)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
-from itertools import zip_longest
+from functools import partial
 from typing import Any
 
 from ingest.command import ProgressBar, cancel_on_interrupt
@@ -21,105 +19,11 @@ from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, rebuild, walk
 from ingest.writer import writing
 from rerank.models import DEFAULT_RERANKER, RERANKERS, resolve_reranker
-from rerank.records import RankedHit, SearchResult
-from rerank.scorers.engine import engine_of
-from rerank.search import encoder_for, open_searcher
-from retrieval.records import Candidate
+from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
+from rerank.scorers.served import is_service
+from rerank.search import encoder_for
+from ui.model_list import known_rerankers, reranker_table
 from ui.settings import ROOT, SAMPLE, Settings
-
-
-def search(parsed: argparse.Namespace, settings: Settings) -> int:
-    """`secondlook search`: both orders, as JSON or side by side."""
-    searcher = open_searcher(Library(settings.library), settings.models)
-    result = searcher.search(parsed.query, max(parsed.candidates, parsed.top_k))
-    if parsed.json:
-        _print_json(search_report(result, parsed.top_k))
-    else:
-        print(side_by_side(result, parsed.top_k))
-    for notice in result.notices:
-        print(notice, file=sys.stderr)
-    return 0
-
-
-def search_report(result: SearchResult, top_k: int) -> dict[str, Any]:
-    """The search as the JSON that `secondlook search --json` promises.
-
-    ``score`` is the bi-encoder's cosine in both lists, ``logit`` the number that the second order goes by.
-    """
-    reranker = result.models.reranker
-    return {
-        "query": result.query,
-        "before": [_candidate_row(candidate) for candidate in result.before[:top_k]],
-        "after": [_hit_row(hit) for hit in result.after[:top_k]],
-        "timings_ms": {
-            "encode": round(result.timings.encode, 2),
-            "retrieve": round(result.timings.retrieve, 2),
-            "rerank": round(result.timings.rerank, 2),
-            "total": round(result.timings.total, 2),
-        },
-        "models": {"encoder": result.models.encoder.name, "reranker": reranker.name if reranker else None},
-        "candidates": len(result.before),
-        "notices": list(result.notices),
-    }
-
-
-def _candidate_row(candidate: Candidate) -> dict[str, Any]:
-    chunk = candidate.chunk
-    return {
-        "rank": candidate.rank, "document": chunk.path, "document_id": chunk.document_id, "title": chunk.title,
-        "page": chunk.page, "heading": list(chunk.heading), "start": chunk.start, "end": chunk.end,
-        "score": candidate.score, "text": chunk.text,
-    }  # fmt: skip
-
-
-def _hit_row(hit: RankedHit) -> dict[str, Any]:
-    row = _candidate_row(hit.candidate)
-    return row | {
-        "rank": hit.rank, "before_rank": hit.candidate.rank, "logit": hit.logit, "relevance": hit.relevance,
-        "cross_logit": hit.cross_logit,
-    }  # fmt: skip
-
-
-def side_by_side(result: SearchResult, top_k: int) -> str:
-    """Both orders as two columns of text, as wide as the terminal."""
-    if not result.before:
-        return "The library holds no passages yet. Add documents with: secondlook ingest FILES"
-    width = max(60, shutil.get_terminal_size((120, 40)).columns) // 2 - 2
-    left = ["FIRST LOOK  bi-encoder", ""]
-    right = ["SECOND LOOK  reranked" if result.reranked else "SECOND LOOK  not reranked", ""]
-    for candidate in result.before[:top_k]:
-        left += _lines(f"{candidate.rank:>3}", f"cosine {candidate.score:.3f}", candidate, width)
-    for hit in result.after[:top_k]:
-        score = f"logit {hit.logit:.2f}" + (
-            f"  relevance {hit.relevance:.2f}" if hit.relevance is not None else ""
-        )
-        right += _lines(f"{hit.rank:>3} {_movement(hit):<5}", score, hit.candidate, width)
-    rows = [f"{a:<{width}}  │ {b}".rstrip() for a, b in zip_longest(left, right, fillvalue="")]
-    timings = result.timings
-    rows.append(
-        f"encode {timings.encode:.0f} ms, retrieve {timings.retrieve:.0f} ms, rerank {timings.rerank:.0f} ms; "
-        f"{len(result.before)} candidates"
-    )
-    return "\n".join(rows)
-
-
-def _lines(place: str, score: str, candidate: Candidate, width: int) -> list[str]:
-    chunk = candidate.chunk
-    where = f", p. {chunk.page}" if chunk.page else ""
-    head = textwrap.shorten(f"{chunk.title}{where}", max(width - len(place) - 1, 10), placeholder="…")
-    text = textwrap.shorten(chunk.text, 2 * (width - 4), placeholder=" …")
-    return [
-        f"{place} {head}",
-        f"    {score}",
-        *textwrap.wrap(text, width - 4, initial_indent="    ", subsequent_indent="    "),
-        "",
-    ]
-
-
-def _movement(hit: RankedHit) -> str:
-    if hit.movement == 0:
-        return "="
-    return f"▲ {hit.movement}" if hit.movement > 0 else f"▼ {-hit.movement}"
 
 
 def documents(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -174,12 +78,13 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
     rows = []
     for kind, find, name in (
         ("encoder", resolve_encoder, settings.encoder),
-        ("reranker", resolve_reranker, settings.reranker),
+        ("reranker", partial(resolve_reranker, access=settings.services), settings.reranker),
     ):
         model = find(name, hub)
-        rows.append(_model_row(kind, model))
+        rows.append(_model_row(kind, model, settings.engine))
+    known = known_rerankers(hub, settings.services)
     if parsed.json:
-        _print_json({"models": rows})
+        _print_json({"models": rows, "rerankers": known})
         return 0
     for row in rows:
         print(f"{row['use']}: {row['name']}")
@@ -188,29 +93,54 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
             f"    revision {row['revision']}, licence {row['licence']}, {row['languages']}, {row['max_length']} tokens"
         )
         print(f"    runs on {row['engine']}")
+        if row.get("why"):
+            print(f"    because {row['why']}")
         for attempt in row["tried"]:
             print(f"    tried before: {attempt}")
+    print(f"\n{reranker_table(known)}")
     return 0
 
 
-def _model_row(use: str, model: ResolvedModel) -> dict[str, Any]:
+def _model_row(use: str, model: ResolvedModel, wanted: str) -> dict[str, Any]:
     spec = model.spec
-    return {
+    row: dict[str, Any] = {
         "use": use, "name": spec.name, "architecture": spec.architecture, "source": str(model.source),
-        "folder": str(model.folder), "megabytes": round(model.size_bytes / 1e6, 1), "revision": spec.revision,
+        "folder": spec.revision if is_service(model) else str(model.folder),
+        "megabytes": round(model.size_bytes / 1e6, 1), "revision": spec.revision,
         "licence": spec.licence, "languages": spec.languages, "max_length": spec.max_length, "dim": spec.dim,
         "query_prefix": spec.query_prefix, "passage_prefix": spec.passage_prefix, "tried": list(model.tried),
-        "engine": _engine(model),
+    }  # fmt: skip
+    return row | _engine(model, wanted)
+
+
+def _engine(model: ResolvedModel, wanted: str) -> dict[str, Any]:
+    """What runs the model here, and why, as far as that was settled by running it once."""
+    if model.spec.architecture == "bi-encoder":
+        return {"engine": "onnxruntime fp32"}
+    if is_service(model):
+        return {"engine": "a service, to which the question and the passages found for it are sent"}
+    if model.spec.architecture not in ("cross-encoder", "onnx-cross-encoder"):
+        return {"engine": "torch"}
+    if runs_on_torch(model, wanted):
+        return {
+            "engine": "torch",
+            "why": "there is a GPU" if wanted == "auto" else "SECONDLOOK_ENGINE asks for it",
+        }
+    chosen = engine_of(model, wanted=wanted)
+    if chosen is None:
+        return {"engine": _pending(model, wanted)}
+    threads = chosen.threads
+    return {
+        "engine": str(chosen), "why": chosen.why, "arithmetic": chosen.name, "agreement": chosen.agreement,
+        "reference": chosen.reference, "threads": threads.count, "spinning": threads.spinning,
+        "tokens_per_second": threads.tokens_per_second, "machine": chosen.machine,
     }  # fmt: skip
 
 
-def _engine(model: ResolvedModel) -> str:
-    """What runs the model here, as far as that was settled by running it once."""
-    if model.spec.architecture == "onnx-cross-encoder":
-        return "onnxruntime int8"
-    if model.spec.architecture == "cross-encoder":
-        return str(engine_of(model) or "chosen at the first search")
-    return "onnxruntime fp32" if model.spec.architecture == "bi-encoder" else "torch"
+def _pending(model: ResolvedModel, wanted: str) -> str:
+    if is_pending(model, wanted=wanted):
+        return "onnxruntime fp32, until the page has chosen what is fastest here (after its first search)"
+    return "what the first search finds fastest here (it measures for half a minute, once)"
 
 
 def prefetch(hub: Hub) -> int:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from ingest.models import ResolvedModel
 from rerank.records import Models
+from rerank.scorers.served import is_service
 from ui.payload import Cost, StageTime
 
 _STYLE = Path(__file__).with_name("page.css")
@@ -74,6 +75,9 @@ def _short(model: ResolvedModel) -> str:
 def _about(role: str, model: ResolvedModel) -> None:
     spec = model.spec
     st.markdown(f"**{role}**")
+    if is_service(model):
+        st.text(f"{model.name}, a service at {spec.revision}.")
+        return
     st.text(
         f"{model.name} ({spec.architecture}), {_whence(model)}. Revision {spec.revision[:12]}, "
         f"licence: {spec.licence}, {model.size_bytes / 1e6:.0f} MB."

@@ -116,7 +116,7 @@ def _by_label(names: list[str | None], settings: Settings) -> dict[str, str | No
     hub = Hub(settings.models.allow_downloads)
     labels: dict[str, str | None] = {}
     for name in names:
-        model = resolve_reranker(name, hub)
+        model = resolve_reranker(name, hub, settings.services)
         label = Path(name or model.name).name
         if label in labels:
             raise UsageError(f"The reranker {label} is named twice; name each once, and folders differently.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ingest.records import Chunk
-from rerank.records import RankedHit, SearchResult, scored
+from rerank.calibration.reading import Reading
+from rerank.records import RankedHit, SearchResult, by_chunk_id
 from retrieval.records import Candidate
 from ui.words import location
 
@@ -17,7 +19,7 @@ from ui.words import location
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 CSV_COLUMNS = (
-    "before_rank", "after_rank", "movement", "cosine", "logit", "cross_logit", "relevance",
+    "before_rank", "after_rank", "movement", "cosine", "logit", "cross_logit", "relevance", "probability",
     "title", "path", "page", "page_end", "heading", "start", "end", "text",
 )  # fmt: skip
 
@@ -25,9 +27,9 @@ CSV_COLUMNS = (
 def as_context(result: SearchResult, top_k: int) -> str:
     """The first ``top_k`` passages as plain text with numbered citations, in the order that is shown.
 
-    That is the reranked order where there is one, else the bi-encoder's. Passages stand word for word.
+    That is the reranked order as far as there is one, then the bi-encoder's. Passages stand word for word.
     """
-    shown: list[Candidate] = [hit.candidate for hit in result.after[:top_k]] or list(result.before[:top_k])
+    shown = result.reordered[:top_k]
     blocks = [f"Question: {result.query}"]
     blocks += [f"[{n}] {citation(c.chunk)}\n{c.chunk.text.strip()}" for n, c in enumerate(shown, start=1)]
     return "\n\n".join(blocks) + "\n"
@@ -40,28 +42,36 @@ def citation(chunk: Chunk) -> str:
     return " ".join(cited.split())
 
 
-def to_csv(result: SearchResult) -> str:
-    """One row per candidate with its place in both orders, in the reranked order where there is one.
+def to_csv(result: SearchResult, reading: Reading | None = None) -> str:
+    """One row per candidate with its place in both orders, in the reranked order as far as there is one.
 
-    Numbers keep their full precision and sign; what was not reranked has empty cells. Text that a
-    spreadsheet would run as a formula is made harmless by an apostrophe before it, as spreadsheets
-    themselves do; all other text is unchanged. Write it as UTF-8 with a byte order mark for Excel.
+    ``probability`` is filled where ``reading`` is a fitted one. Numbers keep their full precision and sign; what
+    was not scored has empty cells. Text that a spreadsheet would run as a formula is made harmless by an
+    apostrophe before it, as spreadsheets themselves do; all other text is unchanged. Write it as UTF-8 with a
+    byte order mark for Excel.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(CSV_COLUMNS)
-    hits = scored(result.after)
-    order = [hit.candidate for hit in result.after] or result.before
-    writer.writerows(_row(candidate, hits.get(candidate.chunk.id)) for candidate in order)
+    hits = by_chunk_id(result.after)
+    fitted = probabilities(reading)
+    writer.writerows(_row(c, hits.get(c.chunk.id), fitted.get(c.chunk.id)) for c in result.reordered)
     return out.getvalue()
 
 
-def _row(candidate: Candidate, hit: RankedHit | None) -> list[str | int | float | None]:
+def probabilities(reading: Reading | None) -> Mapping[int, float]:
+    """Fitted probabilities by chunk id; nothing for another reading, whose numbers are no probabilities."""
+    return reading.values if reading is not None and reading.method.fitted else {}
+
+
+def _row(
+    candidate: Candidate, hit: RankedHit | None, probability: float | None
+) -> list[str | int | float | None]:
     chunk = candidate.chunk
     numbers = (hit.rank, hit.movement, hit.logit, hit.cross_logit, hit.relevance) if hit else (None,) * 5
     after_rank, movement, logit, cross_logit, relevance = numbers
     return [
-        candidate.rank, after_rank, movement, candidate.score, logit, cross_logit, relevance,
+        candidate.rank, after_rank, movement, candidate.score, logit, cross_logit, relevance, probability,
         harmless(chunk.title), harmless(chunk.path), chunk.page, chunk.page_end,
         harmless(" › ".join(chunk.heading)), chunk.start, chunk.end, harmless(chunk.text),
     ]  # fmt: skip
@@ -76,13 +86,18 @@ def harmless(text: str) -> str:
     return f"'{text}" if formula else text
 
 
-def to_json(result: SearchResult) -> str:
-    """Both orders whole, with timings (milliseconds), models and notices, as indented JSON."""
+def to_json(result: SearchResult, reading: Reading | None = None) -> str:
+    """Both orders whole, with timings (milliseconds), models and notices, as indented JSON.
+
+    ``method`` is how the page reads the scores, and ``probability`` a number where that is a fitted calibration.
+    """
+    fitted = probabilities(reading)
     models = result.models
     record = {
         "query": result.query,
         "before": [_before(candidate) for candidate in result.before],
-        "after": [_after(hit) for hit in result.after],
+        "after": [_after(hit, fitted.get(hit.candidate.chunk.id)) for hit in result.after],
+        "method": str(reading.method) if reading is not None else None,
         "timings_ms": {
             "encode": result.timings.encode,
             "retrieve": result.timings.retrieve,
@@ -94,6 +109,8 @@ def to_json(result: SearchResult) -> str:
             "reranker": models.reranker.name if models.reranker else None,
         },
         "candidates": len(result.before),
+        "scored": result.scored,
+        "stopped": result.stopped,
         "notices": list(result.notices),
     }
     return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
@@ -116,7 +133,7 @@ def _before(candidate: Candidate) -> dict[str, Any]:
     return {"rank": candidate.rank, **place, "score": candidate.score, "text": candidate.chunk.text}
 
 
-def _after(hit: RankedHit) -> dict[str, Any]:
+def _after(hit: RankedHit, probability: float | None) -> dict[str, Any]:
     return {
         "rank": hit.rank,
         "before_rank": hit.candidate.rank,
@@ -125,5 +142,6 @@ def _after(hit: RankedHit) -> dict[str, Any]:
         "logit": hit.logit,
         "cross_logit": hit.cross_logit,
         "relevance": hit.relevance,
+        "probability": probability,
         "text": hit.candidate.chunk.text,
     }

@@ -19,6 +19,7 @@ from ingest.intake import Source
 from ingest.library import Library
 from ingest.pipeline import ingest
 from ingest.records import Chunk, FileReport, IngestProgress, IngestReport, Stage
+from rerank.anytime import WHOLE, SecondLookPlan
 from rerank.highlight import best_sentences
 from rerank.records import FirstLook, SearchResult
 from rerank.search import Searcher
@@ -55,16 +56,22 @@ def failure(future: Future[T]) -> str:
 
 
 class SearchJob:
-    """The second look at one first look, and the sentences to mark: scores first, marks after them."""
+    """The second look at one first look, and the sentences to mark: scores first, marks after them.
 
-    def __init__(self, searcher: Searcher, first: FirstLook, most_shown: int) -> None:
+    While it works, ``partial`` is the order so far of the passages that are scored, ``None`` before there is one.
+    """
+
+    def __init__(
+        self, searcher: Searcher, first: FirstLook, most_shown: int, plan: SecondLookPlan = WHOLE
+    ) -> None:
         """Start at once. Sentences are marked in the first ``most_shown`` passages of both orders."""
         self.first = first
+        self.partial: SearchResult | None = None
         self.result: SearchResult | None = None
         self.marks: dict[int, tuple[int, int]] = {}
         self.progress: tuple[int, int] | None = None
         self._cancelled = threading.Event()
-        self._future = in_background(lambda: self._run(searcher, most_shown))
+        self._future = in_background(lambda: self._run(searcher, most_shown, plan))
 
     @property
     def finished(self) -> bool:
@@ -84,15 +91,22 @@ class SearchJob:
         """Wait until the job is finished, however it ends. Raises TimeoutError after ``seconds``."""
         self._future.exception(timeout=seconds)
 
-    def _run(self, searcher: Searcher, most_shown: int) -> None:
-        result = searcher.second_look(self.first, self._count)
+    def _run(self, searcher: Searcher, most_shown: int, plan: SecondLookPlan) -> None:
+        result = searcher.second_look(self.first, self._count, plan, self._hear)
         self.result = result
         self.marks = best_sentences(result.query, _shown(result, most_shown), searcher.encoder)
 
     def _count(self, done: int, total: int) -> None:
+        self._stop_if_overtaken()
+        self.progress = (done, total)
+
+    def _hear(self, partial: SearchResult) -> None:
+        self._stop_if_overtaken()
+        self.partial = partial
+
+    def _stop_if_overtaken(self) -> None:
         if self._cancelled.is_set():
             raise CancelledError("Another search has taken this one's place.")
-        self.progress = (done, total)
 
 
 def _shown(result: SearchResult, count: int) -> list[Chunk]:

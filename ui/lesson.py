@@ -18,11 +18,11 @@ def _counts(shown: Sequence[RankedHit], top_k: int) -> tuple[int, int, int]:
     return ways.count("riser"), ways.count("faller"), sum(hit.candidate.rank > top_k for hit in shown)
 
 
-def flow_summary(result: SearchResult | None, top_k: int) -> str:
-    """The rank flow in words, for those who do not see it."""
-    if result is None:
+def flow_summary(result: SearchResult | None, top_k: int, visible: int | None = None) -> str:
+    """The rank flow in words, for those who do not see it; ``visible`` of the first ``top_k`` places are shown."""
+    if result is None or visible == 0:
         return ""
-    shown = result.after[:top_k]
+    shown = result.after[: top_k if visible is None else visible]
     rose, fell, newcomers = _counts(shown, top_k)
     kept = len(shown) - rose - fell
     below = f"; {newcomers} came from below place {top_k}" if newcomers else ""
@@ -59,7 +59,7 @@ def _nothing_to_compare(result: SearchResult) -> str:
 
 def _others(total: int, shown: int, newcomers: int, top_k: int) -> str:
     """What else happened, where the best passage came from within the shown list."""
-    if total <= top_k:
+    if total <= shown:
         return f"All {total} passages found are shown."
     if newcomers:
         return f"{newcomers} of the {shown} shown came from below place {top_k}."
@@ -78,17 +78,18 @@ def timing_bar(result: SearchResult | FirstLook) -> list[StageTime]:
         for name, ms in rows
     ]
     if isinstance(result, SearchResult) and result.reranked:
-        bar[-1]["detail"] = count_of(len(result.after), "passage")
+        known = f", {result.cached} of them scored earlier" if result.cached else ""
+        bar[-1]["detail"] = count_of(len(result.after), "passage") + known
     return bar
 
 
 def costs(result: SearchResult, counts: Sequence[int]) -> list[Cost]:
-    """What reranking each of ``counts`` passages takes here; empty where nothing was reranked."""
-    if not result.reranked or not result.timings.rerank:
+    """What reranking each of ``counts`` passages takes here; empty where nothing was scored just now."""
+    if not result.reranked or not result.cost_of(1):
         return []
     rows = []
     for count in counts:
-        estimated = count != len(result.before)
+        estimated = count != result.scored or result.cached > 0
         ms = result.cost_of(count)
         text = f"about {duration(ms)}" if estimated else duration(ms)
         rows.append(Cost(candidates=count, ms=ms, text=text, estimated=estimated))

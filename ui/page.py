@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -10,11 +11,23 @@ from streamlit.delta_generator import DeltaGenerator
 from ingest.encoder import Encoder
 from ingest.errors import SecondLookError
 from ingest.library import Library, Manifest
+from rerank.anytime import SecondLookPlan
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from ui import components, resources, results, samples, sidebar
 from ui.jobs import IngestJob, SearchJob
 from ui.settings import MAX_RESULTS, Settings, from_environment
-from ui.state import CANDIDATES_KEY, QUESTION_KEY, RERANKER_KEY, RESULTS_KEY, Ask, State, current
+from ui.state import (
+    BUDGET_KEY,
+    CANDIDATES_KEY,
+    QUESTION_KEY,
+    RERANKER_KEY,
+    RESULTS_KEY,
+    VIEW_KEY,
+    Ask,
+    State,
+    View,
+    current,
+)
 from ui.uploads import Upload, keep
 
 LOADING = "Loading the models. The first time takes some ten seconds."
@@ -31,14 +44,15 @@ def render() -> None:
 
 def _page(settings: Settings, state: State) -> None:
     _follow_address(state)
-    models = _header()
+    models, view = _header()
     broken: SecondLookError | None = None
     library: Library | None = None
     try:
         library = resources.open_library(settings)
     except SecondLookError as error:
         broken = error
-    _question(state, _has_samples(library))
+    if view is View.SEARCH:
+        _question(state, _has_samples(library))
     with st.sidebar:
         uploads = _sidebar(settings, state, library, usable=broken is None)
     if broken is not None:
@@ -48,6 +62,11 @@ def _page(settings: Settings, state: State) -> None:
     if uploads or state.make_sample:
         _start_ingest(settings, state, encoder, uploads)
         st.rerun()
+    if view is View.EVALUATE:
+        from ui.evaluation_view import evaluate_view  # what evaluates is loaded when it is asked for
+
+        evaluate_view(settings, state, library, encoder, partial(_open_question, state))
+        return
     if library is None or not library.documents():
         _nothing_there(settings, state, library)
         return
@@ -56,19 +75,26 @@ def _page(settings: Settings, state: State) -> None:
     with models:
         components.models_line(searcher.models)
     _answer(state, library, searcher)
+    if state.search is not None and state.search.finished:
+        resources.choose_engine(settings, searcher)
 
 
 def _has_samples(library: Library | None) -> bool:
     return library is not None and any(samples.is_sample(document) for document in library.documents())
 
 
-def _header() -> DeltaGenerator:
-    """The name, and a place for the models, which are known later."""
+def _header() -> tuple[DeltaGenerator, View]:
+    """The name, the choice of a view, and a place for the models, which are known later."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="header"
     ):
-        st.title("Second Look", anchor=False, width="content")
-        return st.container(width="content")
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium", width="content"):
+            st.title("Second Look", anchor=False, width="content")
+            view = st.segmented_control(
+                "View", list(View), default=View.SEARCH, required=True, key=VIEW_KEY, bind="query-params",
+                label_visibility="collapsed",
+            )  # fmt: skip
+        return st.container(width="content"), View(view)
 
 
 def _follow_address(state: State) -> None:
@@ -88,6 +114,7 @@ def _question(state: State, examples: bool) -> None:
         st.text_input(
             "Your question", key=QUESTION_KEY, max_chars=MAX_QUERY_CHARACTERS, label_visibility="collapsed",
             placeholder="Ask your documents a question", type="search",
+            persist_state="session",
         )  # fmt: skip
         st.form_submit_button("Search", type="primary", on_click=_ask, args=(state, None))
     if examples and (questions := samples.example_questions(samples.QUERIES)):
@@ -113,6 +140,12 @@ def _ask(state: State, example: str | None) -> None:
         st.query_params["q"] = state.question
     else:
         st.query_params.pop("q", None)
+
+
+def _open_question(state: State, question: str) -> None:
+    """Ask a question from elsewhere on the page."""
+    st.session_state[VIEW_KEY] = View.SEARCH
+    _ask(state, question)
 
 
 def _sidebar(settings: Settings, state: State, library: Library | None, usable: bool) -> Sequence[Upload]:
@@ -171,12 +204,17 @@ def _answer(state: State, library: Library, searcher: Searcher) -> None:
     generation = library.generation().id
     if state.ask is not None and state.ingesting:
         generation = state.ask.generation  # files are still being added: one new search when they are done
-    ask = Ask(state.question, st.session_state[CANDIDATES_KEY], st.session_state[RERANKER_KEY], generation)
+    budget: float | None = st.session_state[BUDGET_KEY]
+    ask = Ask(
+        state.question, st.session_state[CANDIDATES_KEY], st.session_state[RERANKER_KEY], generation, budget
+    )
     if state.search is None or state.ask != ask:
         state.forget_answer()
         first = searcher.first_look(ask.question, ask.candidates)
-        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS)
-    results.answer(state.search, st.session_state[RESULTS_KEY])
+        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, SecondLookPlan(budget))
+    results.answer(
+        results.Answer(state.search, library, searcher, state.judging, st.session_state[RESULTS_KEY])
+    )
 
 
 def _nothing_asked() -> None:

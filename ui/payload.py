@@ -22,21 +22,38 @@ class Score(TypedDict):
     help: str
 
 
+class Divider(TypedDict):
+    """A line above a card: a band that begins there (``highly``, ``possibly``, ``unlikely``) or a ``threshold``."""
+
+    kind: str
+    text: str
+    detail: str
+
+
 class Passage(TypedDict):
-    """What a passage says and where: the same on both sides. ``rest`` tells whether ``full`` says more."""
+    """What a passage says and where: the same on both sides. ``rest`` tells whether ``full`` says more.
+
+    ``hash`` is what a judgement of it is kept by; ``grade`` is that judgement (0 not relevant, 1 partly, 2 relevant),
+    and ``worth`` the reason why judging it would tell most, empty where there is none.
+    """
 
     title: str
     location: str
     excerpt: list[Part]
     full: list[Part]
     rest: bool
+    hash: str
+    grade: int | None
+    worth: str
 
 
 class Card(TypedDict):
     """A passage at its place in one of the two orders.
 
     ``movement`` counts places gained (positive) or lost, ``None`` before there is a second order;
-    ``origin`` is where the passage came from or went to (empty where the badge says it all).
+    ``origin`` is where the passage came from or went to (empty where the badge says it all). ``pending`` marks a
+    passage of the second column that waits for its score, at the place that the first look gave it. ``above`` are
+    the lines over the card, where a band begins.
     """
 
     key: str
@@ -48,6 +65,8 @@ class Card(TypedDict):
     origin: str
     scores: list[Score]
     notice: str
+    pending: bool
+    above: list[Divider]
 
 
 class Line(TypedDict):
@@ -75,7 +94,10 @@ class Column(TypedDict):
 
 
 class Payload(TypedDict):
-    """All that the comparison component needs; ``passages`` holds each text once, by card key."""
+    """All that the comparison component needs; ``passages`` holds each text once, by card key.
+
+    ``confirmed`` is the number of the last judgement that the library has.
+    """
 
     state: State
     query: str
@@ -86,6 +108,7 @@ class Payload(TypedDict):
     after: Column
     passages: dict[str, Passage]
     flow: list[Line]
+    confirmed: int
 
 
 class StageTime(TypedDict):

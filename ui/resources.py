@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -11,12 +14,16 @@ from ingest.hub import Hub
 from ingest.library import Library
 from ingest.models import ResolvedModel
 from ingest.onnx_encoder import open_encoder
+from rerank.scorers.engine import choose_quietly, is_pending
 from rerank.search import ModelChoice, Searcher, encoder_for, open_searcher
+from ui.jobs import in_background
 from ui.settings import Settings
 
 # A loaded model is some hundred megabytes. Two libraries made with different encoders fit, and three
 # rerankers to compare.
 ENCODERS, SEARCHERS = 2, 3
+
+_choosing, _chosen = threading.Lock(), set[Path]()
 
 
 def open_library(settings: Settings) -> Library | None:
@@ -40,9 +47,37 @@ def searcher(settings: Settings, library: Library, reranker: str | None) -> Sear
     Raises `EncoderMismatchError`, `ModelError`.
     """
     return _searcher(
-        str(library.folder), library.manifest().identity, reranker, settings.allow_downloads,
+        str(library.folder), library.manifest().identity, replace(settings.models_at_once, reranker=reranker),
         encoder(settings, library),
     )  # fmt: skip
+
+
+def searcher_apart(settings: Settings, library: Library, encoder: Encoder, reranker: str) -> Searcher:
+    """A searcher on another library than the page's, loaded for the caller alone. May be called on any thread.
+
+    Raises `EncoderMismatchError`, `ModelError`.
+    """
+    return open_searcher(library, replace(settings.models_at_once, reranker=reranker), encoder)
+
+
+def choose_engine(settings: Settings, searcher: Searcher) -> Future[None] | None:
+    """Have the reranker's engine chosen beside the page, where nobody has yet; later searches then run on it.
+
+    To be called when a second look is done, so that the first answer never waits for it. Once a process and model.
+    """
+    model = searcher.models.reranker
+    if model is None or not is_pending(model, wanted=settings.engine):
+        return None
+    with _choosing:
+        if model.folder in _chosen:
+            return None
+        _chosen.add(model.folder)
+
+    def choose() -> None:
+        if choose_quietly(model):
+            _searcher.clear()
+
+    return in_background(choose)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -57,7 +92,5 @@ def _encoder(identity: str, folder: str, _model: ResolvedModel) -> Encoder:
 
 
 @st.cache_resource(max_entries=SEARCHERS, show_spinner=False)
-def _searcher(
-    folder: str, made_with: str, reranker: str | None, downloads: bool, _encoder: Encoder
-) -> Searcher:
-    return open_searcher(Library(Path(folder)), ModelChoice(None, reranker, downloads), _encoder)
+def _searcher(folder: str, made_with: str, choice: ModelChoice, _encoder: Encoder) -> Searcher:
+    return open_searcher(Library(Path(folder)), choice, _encoder)

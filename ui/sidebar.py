@@ -16,7 +16,7 @@ from ui import samples
 from ui.components import problem, quiet
 from ui.jobs import FileLine, IngestJob
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
-from ui.state import ALL_SAMPLES, CANDIDATES_KEY, FILTER_KEY, RERANKER_KEY, RESULTS_KEY, State
+from ui.state import ALL_SAMPLES, BUDGET_KEY, CANDIDATES_KEY, FILTER_KEY, RERANKER_KEY, RESULTS_KEY, State
 from ui.uploads import Upload, extent, result_line, short_name
 from ui.words import count_of
 
@@ -180,7 +180,7 @@ def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> N
 
 
 def settings_panel(settings: Settings) -> None:
-    """How many candidates, how many results, and which reranker."""
+    """How many candidates, how many results, which reranker, and how long it may take."""
     st.header("Settings", anchor=False)
     st.slider(
         "Candidates", MIN_CANDIDATES, MAX_CANDIDATES, settings.candidates, step=10, key=CANDIDATES_KEY,
@@ -193,6 +193,12 @@ def settings_panel(settings: Settings) -> None:
     st.selectbox(
         "Reranker", _rerankers(settings), key=RERANKER_KEY, format_func=_reranker_words,
         help="Automatic takes the configured cross-encoder where this machine has it, else the bundled one.",
+    )  # fmt: skip
+    st.number_input(
+        "Time for the second look (ms)", min_value=1.0, value=settings.budget_ms, step=100.0, format="%.0f",
+        placeholder="as long as it needs", key=BUDGET_KEY,
+        help="When it is spent, the best order so far is shown, of the passages that were scored until then. "
+        "Changing it runs the search again.",
     )  # fmt: skip
 
 

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ui.jobs import IngestJob, SearchJob
+from ui.judging_state import Judging
+
+if TYPE_CHECKING:  # what evaluates is loaded when it is asked for
+    from ui.evaluation_dataset import Dataset
+    from ui.evaluation_job import EvaluationJob
 
 QUESTION_KEY = "question"
 CANDIDATES_KEY = "candidates"
 RESULTS_KEY = "results"
 RERANKER_KEY = "reranker"
+BUDGET_KEY = "budget"
 FILTER_KEY = "filter"
+READING_KEY = "reading"
+TEMPERATURE_KEY = "temperature"
+HIDE_KEY = "hide"
+VIEW_KEY = "view"  # in the address too
 _STATE_KEY = "second_look"
+
+
+class View(StrEnum):
+    """What the page is for at the moment."""
+
+    SEARCH = "Search"
+    EVALUATE = "Evaluate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,7 @@ class Ask:
     candidates: int
     reranker: str | None
     generation: int
+    budget_ms: float | None = None
 
 
 @dataclass
@@ -32,7 +52,8 @@ class State:
 
     ``url`` is the question that the address held when it was last looked at. ``deleting`` names what waits
     for a confirmation: a document's id, or `ALL_SAMPLES`. ``said`` is a sentence about the last deletion,
-    ``problem`` one about what could not be done.
+    ``problem`` one about what could not be done. ``dataset`` is the one that was uploaded to evaluate on, and
+    ``dataset_problem`` why the last one could not be used.
     """
 
     question: str = ""
@@ -45,11 +66,21 @@ class State:
     deleting: str | None = None
     said: str = ""
     problem: str = ""
+    evaluation: EvaluationJob | None = None
+    dataset: Dataset | None = None
+    dataset_problem: str = ""
+    dataset_uploader: int = 0
+    judging: Judging = field(default_factory=Judging)
 
     @property
     def ingesting(self) -> bool:
         """Whether an ingest of this session is running."""
         return self.ingest is not None and not self.ingest.finished
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether an evaluation of this session is running."""
+        return self.evaluation is not None and not self.evaluation.finished
 
     def forget_answer(self) -> None:
         """Drop the answer on the screen; work on it stops soon."""

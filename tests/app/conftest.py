@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from ingest.intake import Source
@@ -57,8 +59,8 @@ class Screen:
         """Run until no work is left beside the page, as the polling fragments do in a browser."""
         for _ in range(5):
             assert not self.app.exception, self.app.exception
-            jobs = [job for job in (self.state.search, self.state.ingest) if job is not None]
-            for job in jobs:
+            jobs = (self.state.search, self.state.ingest, self.state.judging.fit)
+            for job in filter(None, jobs):
                 job.wait(20)
             self.app.run()
         return self
@@ -85,6 +87,26 @@ class Screen:
         assert len(shown) == 1, f"{len(shown)} comparisons are on the page"
         data: dict[str, Any] = json.loads(shown[0].proto.json)
         return data
+
+    def send(self, rows: list[dict[str, Any]]) -> Screen:
+        """Judgements as the comparison sends them from a browser."""
+        states = self.app._tree.get_widget_states()
+        component = self.app.get("bidi_component")[0].proto.id
+        states.widgets.append(WidgetState(id=component, json_value=json.dumps({"judged": rows})))
+        self.app._run(states)
+        return self.settle()
+
+    def judge(self, *grades: tuple[str, int | None]) -> Screen:
+        """Judge passages of the question on the screen, by title: 2 relevant, 1 partly, 0 not, None takes it back."""
+        data = self.payload()
+        hashes = {passage["title"]: passage["hash"] for passage in data["passages"].values()}
+        numbers = itertools.count(data["confirmed"] + 1)
+        return self.send(
+            [
+                {"n": next(numbers), "query": data["query"], "passage": hashes[title], "grade": grade}
+                for title, grade in grades
+            ]
+        )
 
     def columns(self) -> tuple[list[str], list[str]]:
         """Titles in the first and in the second column, in their order."""

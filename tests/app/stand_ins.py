@@ -11,11 +11,16 @@ from tests.fakes import WordScorer
 
 
 class MoodyScorer(WordScorer):
-    """A `WordScorer` that reads one passage, waits at its gate (open at first), and may break there."""
+    """A `WordScorer` that reads one passage, waits at its gate (open at first), and may break there.
+
+    ``free`` slices go past a closed gate; ``waiting`` is set once a slice stands before it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.broken = False
+        self.free = 0
+        self.waiting = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -24,7 +29,9 @@ class MoodyScorer(WordScorer):
     ) -> Scores:
         if on_batch is not None:
             on_batch(1)
-        self.gate.wait(10)
+        if len(self.calls) >= self.free:
+            self.waiting.set()
+            self.gate.wait(10)
         if self.broken:
             raise RerankError("the scores are not numbers")
         rest = None if on_batch is None else lambda more: on_batch(more - 1)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ingest.errors import CancelledError, LibraryBusyError
 from ingest.intake import Source
 from ingest.library import Library
 from ingest.writer import writing
+from rerank.scorers.base import Scores
+from rerank.search import Searcher
+from retrieval.retriever import Retriever
+from tests.app.stand_ins import MoodyScorer
 from tests.conftest import Desk
-from ui.jobs import IngestJob, failure, in_background
+from ui.jobs import IngestJob, SearchJob, failure, in_background
 
 
 def raising(error: Exception) -> str:
@@ -44,3 +50,24 @@ def test_lines_end_with_the_report_of_each_file(desk: Desk) -> None:
     job = IngestJob(sources, lambda: Library(desk.library.folder), desk.encoder)
     job.wait(20)
     assert [line.report.status for line in job.lines() if line.report] == ["indexed", "refused"]
+
+
+class Silent(MoodyScorer):
+    """Says nothing of its batches, as a scorer whose slice is one batch does until it is too late."""
+
+    def score(self, query: str, passages: Sequence[str], on_batch: object = None) -> Scores:
+        return super().score(query, passages)
+
+
+def test_an_overtaken_search_stops_between_slices(desk: Desk) -> None:
+    desk.add(*(desk.write(f"{n}.txt", f"A snake, number {n}.") for n in range(40)))
+    scorer = Silent()
+    scorer.gate.clear()
+    searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
+    job = SearchJob(searcher, searcher.first_look("snake number 7"), 10)
+    assert scorer.waiting.wait(10)
+    job.cancel()
+    scorer.gate.set()
+    job.wait(20)
+    assert [count for _, count in scorer.calls] == [10]
+    assert (job.failure, job.result, job.partial) == ("", None, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from tests.app.conftest import TEXTS, Screen
@@ -62,6 +64,49 @@ def test_first_look_is_there_while_the_second_works(filled: Screen) -> None:
     assert "1 of 4 passages read." in filled.texts()
     filled.scorer.gate.set()
     assert filled.settle().payload()["state"] == "done"
+
+
+MANY = {f"snake-{n:02d}.txt": f"A snake, number {n}." for n in range(24)} | {
+    "python.txt": TEXTS["python.txt"]
+}
+
+
+def test_the_second_column_fills_while_the_rest_is_scored(screen: Screen, fill) -> None:
+    fill(MANY, screen.library, screen.encoder)
+    screen.scorer.gate.clear()
+    screen.scorer.free = 1
+    screen.app.query_params["q"] = "does a snake, number 7, kill?"
+    screen.app.run()
+    assert screen.scorer.waiting.wait(10)
+    screen.app.slider(key="results").set_value(12).run()
+    data = screen.payload()
+    assert data["state"] == "scoring"
+    assert data["after"]["note"] == "10 of 25 passages scored; the order may still change"
+    cards = data["after"]["cards"]
+    assert [card["pending"] for card in cards] == [False] * 10 + [True] * 2
+    assert [card["rank"] for card in cards] == list(range(1, 13))
+    assert [bool(card["scores"] and card["badge"]) for card in cards] == [True] * 10 + [False] * 2
+    assert {line["key"] for line in data["flow"]} == {card["key"] for card in cards[:10]}
+    assert data["summary"] == ""
+    screen.scorer.gate.set()
+    data = screen.settle().payload()
+    assert (data["state"], data["after"]["note"]) == ("done", "25 passages reranked, 12 shown")
+    assert not any(card["pending"] for card in data["after"]["cards"])
+
+
+def test_a_time_budget_is_a_setting_that_asks_again_and_says_what_it_left_out(
+    screen: Screen, fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(MANY, screen.library, screen.encoder)
+    screen.open(q="does a snake, number 7, kill?")
+    assert screen.app.number_input(key="budget").value is None
+    assert screen.payload()["after"]["note"] == "25 passages reranked, 10 shown"
+    ticks = count(step=0.01)  # ten milliseconds pass from one look at the clock to the next
+    monkeypatch.setattr("rerank.anytime.perf_counter", lambda: next(ticks))
+    screen.app.number_input(key="budget").set_value(1.0).run()
+    data = screen.settle().payload()
+    assert "10 of 25 passages were scored, in" in screen.texts()
+    assert data["after"]["note"] == "10 of 25 passages reranked, 10 shown"
 
 
 def test_changing_the_results_shown_runs_no_model(filled: Screen) -> None:

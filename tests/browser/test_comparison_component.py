@@ -132,7 +132,7 @@ def test_the_whole_passage_opens_by_button_and_by_enter_and_survives_a_rerun(
     side(page, "after").locator("li").nth(19).wait_for(state="attached")
     assert len(keys(page, "before")) == 20
     assert text.inner_text() == PROSE[0]
-    assert passage.get_by_role("button").get_attribute("aria-expanded") == "true"
+    assert passage.get_by_role("button", name="Show").get_attribute("aria-expanded") == "true"
     page.get_by_role("radio", name="5", exact=True).click()
     side(page, "after").locator("li").nth(5).wait_for(state="detached")
     assert text.inner_text() == PROSE[0]
@@ -157,7 +157,7 @@ LINE_ENDS = """root => [...root.querySelectorAll('.flow .line')].map((group) => 
 def test_lines_meet_the_middles_of_their_cards(show: Callable[..., Any], width: int) -> None:
     page = show()
     page.set_viewport_size({"width": width, "height": 900})
-    card(page, "after", "c4").get_by_role("button").click()  # rows change their height
+    card(page, "after", "c4").get_by_role("button", name="Show").click()  # rows change their height
     page.wait_for_timeout(300)
     lines = page.locator(".comparison").evaluate(LINE_ENDS)
     assert {line["key"] for line in lines} == set(FIRST) | set(SECOND)

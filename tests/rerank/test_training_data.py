@@ -122,7 +122,9 @@ def test_a_group_carries_the_cosines_of_its_own_passages(labelled: LabelledSet) 
 
 
 def test_a_cloze_question_is_a_sentence_that_its_passage_no_longer_holds(labelled: LabelledSet) -> None:
-    long = "The heron stands in shallow water at dawn. It waits for an hour or more. Then it strikes at a fish."
+    long = (
+        "The heron stands in shallow water at dawn. It waits for an hour or more. Then it strikes at a fish."
+    )
     documents = {name: Entry(entry.title, long) for name, entry in labelled.documents.items()}
     documents |= {"bat-home": labelled.documents["bat-home"]}
     labelled = replace(labelled, documents=documents)

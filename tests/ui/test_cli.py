@@ -8,9 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
+
+from rerank.anytime import STABLE_SLICES
+from rerank.search import Searcher
+from retrieval.retriever import Retriever
+from tests.conftest import Desk
+from tests.fakes import WordScorer
+from ui.cli import build_parser, main
+from ui.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "ui.cli"]
@@ -100,6 +109,28 @@ def test_search_for_people_shows_two_columns(folder: Path, ingested: dict) -> No
     assert "logit" in done.stdout
 
 
+def test_a_search_that_ended_early_says_how_far_it_came_and_why(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.add(*(desk.write(f"{n}.txt", f"A cobra's venom, number {n}.") for n in range(40)))
+    searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
+    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+    ticks = count(step=0.01)  # ten milliseconds pass from one look at the clock to the next
+    monkeypatch.setattr("rerank.anytime.perf_counter", lambda: next(ticks))
+    search = ["search", "number 7", "--library", str(desk.library.folder)]
+    assert main([*search, "--budget-ms", "1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert (found["candidates"], found["scored"], found["stopped"]) == (40, 10, "budget")
+    assert "10 of 40 passages were scored, in" in err
+    assert found["notices"][-1] in err
+    assert main([*search, "--stop-when-stable", "9"]) == 0
+    assert "; 40 candidates\n" in capsys.readouterr().out
+    assert (
+        build_parser(Settings()).parse_args([*search, "--stop-when-stable"]).stop_when_stable == STABLE_SLICES
+    )
+
+
 def test_documents_and_delete(folder: Path, ingested: dict) -> None:
     listed = json.loads(run("documents", "--library", folder / "library", "--json").stdout)["documents"]
     assert {document["title"] for document in listed} == {"Constrictors", "Cobras", "Python for data"}
@@ -133,6 +164,7 @@ def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
         (["frobnicate"], 2, "invalid choice"),
         (["search", "x", "--library", "{library}", "--encoder", "bge-base", "--offline"], 1, "cannot be had"),
         (["serve", "--port", "0"], 2, "--port"),
+        (["search", "x", "--library", "{library}", "--budget-ms", "-1"], 2, "1 ms or more"),
     ],
 )
 def test_exit_status_and_sentences(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
-from rerank.records import SearchResult
+from rerank.records import SearchResult, Stopped
 from tests.ui.looks import candidates, chunk, search
 from ui.export import CSV_COLUMNS, as_context, citation, harmless, to_csv, to_json
 
@@ -26,6 +27,16 @@ def test_context_cites_the_shown_passages_in_the_reranked_order() -> None:
 
 def test_context_of_what_was_not_reranked_is_the_first_look() -> None:
     assert "[1] Title 1, p. 1" in as_context(search(candidates(9), []), 2)
+
+
+def test_what_was_not_scored_follows_in_the_first_order() -> None:
+    result = replace(search(candidates(2), [2, 1]), before=candidates(4), stopped=Stopped.BUDGET)
+    assert [(row["before_rank"], row["after_rank"]) for row in rows(result)] == [
+        ("2", "1"), ("1", "2"), ("3", ""), ("4", ""),
+    ]  # fmt: skip
+    assert "[3] Title 3, p. 3" in as_context(result, 3)
+    written = json.loads(to_json(result))
+    assert (written["scored"], written["candidates"], written["stopped"]) == (2, 4, "budget")
 
 
 def test_citation_leaves_out_what_is_not_known_and_keeps_to_one_line() -> None:

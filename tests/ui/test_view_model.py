@@ -82,6 +82,32 @@ def test_progress_is_said_in_the_note() -> None:
     assert shown["after"]["note"] == "4 of 9 passages scored; until then, the first look’s order"
 
 
+def partly_scored() -> Any:
+    """Four of nine candidates are scored: the third came first."""
+    return replace(search(candidates(4), [3, 1]), before=candidates(9))
+
+
+def test_while_it_is_scoring_the_right_column_holds_the_order_so_far() -> None:
+    shown = payload(partly_scored(), top_k=6, state="scoring", progress=(5, 9))
+    assert keys(shown["after"]) == ["c3", "c1", "c2", "c4", "c5", "c6"]
+    assert [card["pending"] for card in shown["after"]["cards"]] == [False] * 4 + [True] * 2
+    assert [card["badge"] for card in shown["after"]["cards"]] == ["▲ 2", "▼ 1", "▼ 1", "=", "", ""]
+    assert shown["after"]["note"] == "4 of 9 passages scored; the order may still change"
+    assert {line["key"] for line in shown["flow"]} == {"c1", "c2", "c3", "c4"}
+    assert shown["progress"] == {"done": 5, "total": 9}
+    assert shown["before"]["cards"][4]["origin"] == ""
+    assert shown["summary"] == "", "what may still change is not announced"
+
+
+def test_an_answer_that_ended_early_shows_what_was_scored_and_marks_what_was_not() -> None:
+    result = partly_scored()
+    shown = payload(result, top_k=6)
+    assert keys(shown["after"]) == ["c3", "c1", "c2", "c4"]
+    assert shown["after"]["note"] == "4 of 9 passages reranked, 4 shown"
+    assert [card["origin"] for card in shown["before"]["cards"][3:]] == ["stays", "not scored", "not scored"]
+    assert [row["estimated"] for row in costs(result, [4, 9])] == [False, True]
+
+
 @pytest.mark.parametrize("state", ["done", "failed"])
 def test_what_was_not_reranked_is_never_shown_as_reranked(state: str) -> None:
     shown = payload(search(candidates(9), []), state=state)
@@ -225,3 +251,19 @@ def test_a_heading_path_does_not_repeat_the_title() -> None:
     assert at("Cranes", "Care", "Feeding") == "Care › Feeding"
     assert at("Birds", "Care") == "Birds › Care"
     assert at("Cranes") == at() == ""
+
+
+def test_scores_known_from_before_are_told_and_make_no_reranking_look_free() -> None:
+    known = search(candidates(4), [2], cached=4)
+    assert timing_bar(known)[-1]["detail"] == "4 passages, 4 of them scored earlier"
+    assert costs(known, [4, 10]) == []
+    (row,) = costs(search(candidates(4), [2], timings=Timings(1, 1, 100.0), cached=3), [4])
+    assert (row["ms"], row["estimated"]) == (400.0, True)
+
+
+def test_a_card_says_which_part_of_its_passage_was_read() -> None:
+    result = search(candidates(3), [2, 1], windows={2: (0, 5)}, truncated=frozenset({1}))
+    cards = payload(result)["after"]["cards"]
+    assert "most of the question’s words" in cards[0]["notice"]
+    assert "did not see its end" in cards[1]["notice"]
+    assert cards[2]["notice"] == ""

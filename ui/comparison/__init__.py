@@ -1,12 +1,15 @@
 """The comparison: both orders side by side, with the rank flow between them.
 
 A Streamlit component (version 2) of plain HTML, CSS and JavaScript, without a build step. Everything
-that happens under the pointer or the keys happens in the browser: nothing here costs a round trip.
+that happens under the pointer or the keys happens in the browser. Only a judgement is sent to Python, and is shown
+before that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -16,8 +19,8 @@ _FOLDER = Path(__file__).parent
 
 # One style sheet and one module in the browser: the parts of the module share a scope, in the order in
 # which they build on each other.
-_STYLES = ("cards.css", "flow.css", "comparison.css")
-_SCRIPTS = ("cards.js", "flow.js", "pointing.js", "comparison.js")
+_STYLES = ("cards.css", "flow.css", "comparison.css", "judging.css")
+_SCRIPTS = ("judging.js", "cards.js", "flow.js", "pointing.js", "comparison.js")
 
 
 def _read(*names: str) -> str:
@@ -33,10 +36,16 @@ _mount = st.components.v2.component(
 )
 
 
-def comparison(payload: Payload, key: str) -> None:
+def comparison(payload: Payload, key: str, on_judged: Callable[[Any], None] | None = None) -> None:
     """Show the comparison of `ui.view_model.comparison_payload`.
 
     Call it again with the same ``key`` and new data to update it in place: open passages, the chosen
-    card and the side shown on a phone stay as they are.
+    card and the side shown on a phone stay as they are. ``on_judged`` gets the judgements that the payload does not
+    confirm yet (see `ui.judgements.read_events`), before the script or the fragment that holds this runs again.
     """
-    _mount(key=key, data=payload)
+
+    def judged() -> None:
+        if on_judged is not None:
+            on_judged(st.session_state[key].get("judged"))
+
+    _mount(key=key, data=payload, on_judged_change=judged)

@@ -61,10 +61,23 @@ function cardFoot(card, passage, open) {
     const button = element("button", "rest", open ? "Show less" : "Show the whole passage");
     button.type = "button";
     button.dataset.rest = "";
+    button.dataset.control = "rest";
     button.setAttribute("aria-expanded", String(open));
     foot.append(button);
   }
+  foot.append(judgeRow(passage));
   return foot;
+}
+
+/** The lines above a card: a band that begins here, or the learnt threshold. */
+function dividerLines(dividers) {
+  const above = element("div", "above");
+  for (const { kind, text, detail } of dividers) {
+    const line = element("p", `divider ${kind}`);
+    line.append(element("span", "name", text), element("span", "unseen", ", "), element("span", "range", detail));
+    above.append(line);
+  }
+  return above;
 }
 
 /** Fill a card; what did not change since the last time is left alone, the focus within it too. */
@@ -72,17 +85,18 @@ function fillCard(item, card, passage, open) {
   const signature = JSON.stringify([card, passage, open]);
   if (item.signature === signature) return;
   const focused = item.getRootNode().activeElement;
-  const buttonHadFocus = focused?.matches?.("[data-rest]") && item.contains(focused);
+  const control = focused !== item && item.contains(focused) ? focused.dataset.control : null;
   item.signature = signature;
   item.value = card.rank;
-  item.className = `card ${card.direction}`;
+  item.className = card.pending ? "card pending" : `card ${card.direction}`;
   const text = element("p", open ? "text whole" : "text");
   text.dir = "auto";
   text.append(...passageText(open ? passage.full : passage.excerpt));
   item.replaceChildren(cardHead(card, passage), text);
+  if (card.above.length) item.prepend(dividerLines(card.above));
   if (card.notice) item.append(element("p", "notice", card.notice));
   item.append(cardFoot(card, passage, open));
-  if (buttonHadFocus) item.querySelector("[data-rest]")?.focus({ preventScroll: true });
+  if (control) item.querySelector(`[data-control="${control}"]`)?.focus({ preventScroll: true });
 }
 
 /**

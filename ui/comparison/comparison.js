@@ -8,6 +8,9 @@ const LEGEND = [
   ["▼ and dashed lines", "the passage fell."],
   ["numbers under the lines", "the place below the shown list from which a passage came, or to which it went."],
 ];
+const JUDGING_KEYS = [
+  ["Relevant, Partly, Not", "your judgement, also by the keys 1, 2 and 3 on a chosen card; 0 takes it back."],
+];
 
 /** Whether the theme's background is dark, measured: themes can be anything that a person configures. */
 function isDark(root) {
@@ -32,6 +35,8 @@ function createView(root) {
     lit: null,
     chosen: null,
     side: "after",
+    unconfirmed: [],
+    judgements: 0,
     narrow: root.clientWidth < NARROW,
   };
   root.toggleAttribute("data-narrow", view.narrow);
@@ -89,7 +94,19 @@ function renderColumn(view, side) {
   section.querySelector(".note").textContent = note;
   view.lists[side].setAttribute("aria-label", heading);
   section.hidden = view.narrow && side !== view.side && view.data.state !== "failed";
-  return updateList(view.lists[side], cards, view.data.passages, view.open[side]);
+  return updateList(view.lists[side], cards, withJudgements(view), view.open[side]);
+}
+
+/** Room for the lines above a card, on both sides, so that cards of the same place stay level. */
+function makeRoom(view) {
+  view.data.after.cards.forEach((card, index) => {
+    for (const side of ["before", "after"]) {
+      const lines = view.narrow && side === "before" ? 0 : card.above.length;
+      view.lists[side].children[index]?.style.setProperty("--above", String(lines));
+    }
+  });
+  const rest = [...view.lists.before.children].slice(view.data.after.cards.length);
+  for (const item of rest) item.style.setProperty("--above", "0");
 }
 
 function renderProgress(view) {
@@ -112,7 +129,7 @@ function renderSwitch(view) {
 function renderLegend(view) {
   const cards = [...view.data.before.cards, ...view.data.after.cards];
   const helps = new Map(cards.flatMap((card) => card.scores.map((score) => [score.label, score.help])));
-  const rows = [...helps, ...(view.data.flow.length ? LEGEND : [])];
+  const rows = [...helps, ...(view.data.flow.length ? LEGEND : []), ...(cards.length ? JUDGING_KEYS : [])];
   const list = view.root.querySelector(".legend dl");
   list.replaceChildren(...rows.flatMap(([term, text]) => [element("dt", "", term), element("dd", "", text)]));
   view.root.querySelector(".legend").hidden = !rows.length;
@@ -121,6 +138,7 @@ function renderLegend(view) {
 function render(view, data) {
   const previous = view.data;
   view.data = data;
+  confirm(view, data.confirmed);
   if (previous && previous.query !== data.query) {
     for (const keys of Object.values(view.open)) keys.clear();
     view.chosen = view.lit = null;
@@ -134,6 +152,7 @@ function render(view, data) {
   root.style.setProperty("--span", String(rows + 1)); // the heading's row and the cards'
   renderColumn(view, "before");
   const tops = renderColumn(view, "after");
+  makeRoom(view);
   renderProgress(view);
   renderSwitch(view);
   renderLegend(view);
@@ -144,7 +163,9 @@ function render(view, data) {
   view.part("summary").textContent = data.summary;
   view.part("small-flow").setAttribute("aria-label", data.summary);
   draw(view);
-  const arrives = previous && previous.query === data.query && previous.state !== "done" && data.state === "done";
+  const order = (shown) => shown.after.cards.map((card) => card.key).join();
+  const scored = data.flow.length > 0 && previous?.query === data.query && previous.state !== "done";
+  const arrives = scored && (data.state === "done" || order(previous) !== order(data));
   if (arrives && !view.calm.matches) {
     settle(view.lists.after, tops);
     root.classList.add("settling");
@@ -152,12 +173,13 @@ function render(view, data) {
   }
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setStateValue }) {
   let view = views.get(parentElement);
   if (!view) {
     view = createView(parentElement.querySelector(".comparison"));
     views.set(parentElement, view);
   }
+  view.send = (judgements) => setStateValue("judged", judgements);
   render(view, data);
   return () => {
     view.destroy();

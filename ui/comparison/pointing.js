@@ -17,7 +17,7 @@ function light(view, key) {
   }
 }
 
-/** One stop for the Tab key per column: the chosen card (and its button), else the first. */
+/** One stop for the Tab key per column: the chosen card (and its buttons), else the first. */
 function updateTabStops(view) {
   for (const side of ["before", "after"]) {
     const items = cardsOf(view, side);
@@ -25,8 +25,7 @@ function updateTabStops(view) {
     for (const item of items) {
       const inOrder = item === stop && view.data.state !== "failed";
       item.tabIndex = inOrder ? 0 : -1;
-      const button = item.querySelector("[data-rest]");
-      if (button) button.tabIndex = inOrder ? 0 : -1;
+      for (const button of item.querySelectorAll("[data-control]")) button.tabIndex = inOrder ? 0 : -1;
     }
   }
 }
@@ -74,6 +73,10 @@ function onKey(view, event) {
   }
   if (event.key === "Escape") {
     light(view, null);
+    return;
+  }
+  if (judgeByKey(view, item, event.key)) {
+    event.preventDefault();
     return;
   }
   const next = neighbour(view, item, event.key);
@@ -124,6 +127,8 @@ function listen(view, signal) {
   on("keydown", (event) => onKey(view, event));
   on("click", (event) => {
     if (event.target.closest("[data-rest]")) toggleRest(view, event.target.closest("li[data-key]"));
+    const grade = event.target.closest("[data-grade]");
+    if (grade) judgeByButton(view, grade);
     const side = event.target.closest("[data-show]")?.dataset.show;
     if (side) showSide(view, side);
   });

@@ -1,0 +1,50 @@
+"""The real page with models worked out by hand; after its first slice the reranker waits for a file.
+
+The library is in ``SECONDLOOK_LIBRARY``, as always; the file that lets the reranker go on is ``go`` beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from ingest.library import Library
+from rerank.scorers.base import Scores
+from rerank.search import ModelChoice, Searcher
+from retrieval.retriever import Retriever
+from tests.fakes import WordEncoder, WordScorer
+from ui import resources
+from ui.page import render
+
+PATIENCE = 60  # seconds
+
+
+class WaitingScorer(WordScorer):
+    """A `WordScorer` whose second call waits until ``go`` is there."""
+
+    def __init__(self, go: Path) -> None:
+        super().__init__()
+        self._go = go
+
+    def score(
+        self, query: str, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
+    ) -> Scores:
+        deadline = time.monotonic() + PATIENCE
+        while self.calls and not self._go.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return super().score(query, passages, on_batch)
+
+
+def open_searcher(library: Library, choice: ModelChoice, encoder: WordEncoder) -> Searcher:
+    """In the place of `rerank.search.open_searcher`."""
+    return Searcher(Retriever(library, encoder), WaitingScorer(library.folder.parent / "go"))
+
+
+st.set_page_config(page_title="Second Look", layout="wide")
+resources.open_searcher = open_searcher  # type: ignore[assignment]
+resources.encoder_for = lambda library, choice, hub: WordEncoder().model  # type: ignore[assignment]
+resources.open_encoder = lambda model: WordEncoder()  # type: ignore[assignment]
+render()

@@ -1,0 +1,113 @@
+"""`secondlook search`: scores read as was asked for, in process, with models worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rerank.calibration.calibrate import calibrate
+from rerank.calibration.labels import Labelled
+from rerank.calibration.methods import Method
+from rerank.calibration.store import FILE, save
+from rerank.search import Searcher
+from retrieval.retriever import Retriever
+from tests.conftest import Desk
+from tests.fakes import WORD_SCORER, WordScorer
+from ui.cli import main
+
+QUESTION = "which snake kills without venom"
+
+
+@pytest.fixture
+def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`asked(options…)` → (exit status, JSON or None, stderr) of a library with six passages."""
+    words = QUESTION.split()
+    desk.add(*(desk.write(f"{n}.txt", f"{' '.join(words[:n])} text {n}") for n in range(6)))
+    searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
+    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+
+    def ask(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, Any, str]:
+        status = main(["search", QUESTION, "--library", str(desk.library.folder), "--json", *options])
+        out, err = capsys.readouterr()
+        return status, json.loads(out) if out else None, err
+
+    return ask
+
+
+def fit(desk: Desk, revision: str = WORD_SCORER.revision) -> None:
+    """A Platt calibration from labels that are relevant from a logit of 3 on, all but two of them."""
+    rows = [
+        Labelled(f"q{n}", float(logit), (logit >= 3) != (n == 5 and logit in (2, 3)))
+        for n in range(12)
+        for logit in range(-1, 5)
+    ]
+    found = calibrate(rows, replace(WORD_SCORER, revision=revision), desk.library.manifest(), Method.PLATT)
+    save(desk.library.folder / FILE, found)
+
+
+def test_a_fitted_calibration_gives_probabilities_and_keeps_the_order(
+    desk: Desk, asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, plain, _ = asked(capsys)
+    assert plain["method"] == "sigmoid"
+    assert [row["probability"] for row in plain["after"]] == [None] * 6
+    fit(desk)
+    status, found, _ = asked(capsys)
+    assert (status, found["method"]) == (0, "platt")
+    probabilities = [row["probability"] for row in found["after"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert probabilities[1] > 0.7
+    assert probabilities[2] < 0.4  # a logit of 2, which the model itself reads as .88
+    assert [row["logit"] for row in found["after"]] == [row["logit"] for row in plain["after"]]
+    assert [row["relevance"] for row in found["after"]] == [row["relevance"] for row in plain["after"]]
+
+
+def test_a_threshold_hides_what_is_read_lower(
+    desk: Desk, asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(desk)
+    _, found, err = asked(capsys, "--threshold", "0.5")
+    assert len(found["after"]) == 2
+    assert len(found["before"]) == 6
+    assert "4 of the first 6 of the second order are below 0.5 and not shown." in err
+    assert err.count("not shown") == 1
+    _, found, _ = asked(capsys, "--threshold", "0.5", "--method", "sigmoid")
+    assert [row["relevance"] >= 0.5 for row in found["after"]] == [True] * 5
+
+
+def test_relative_numbers_are_no_probabilities_and_have_no_threshold(
+    asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, found, _ = asked(capsys, "--method", "min-max")
+    rows = found["after"]
+    assert (rows[0]["relative"], rows[-1]["relative"]) == (1.0, 0.0)
+    assert [row["probability"] for row in rows] == [None] * 6
+    status, _, err = asked(capsys, "--method", "softmax", "--threshold", "0.5")
+    assert status == 2
+    assert "--threshold says nothing with --method softmax" in err
+
+
+def test_a_void_calibration_says_why_and_is_not_used(
+    desk: Desk, asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(desk, revision="older")
+    status, found, err = asked(capsys)
+    assert (status, found["method"]) == (0, "sigmoid")
+    assert (
+        "The calibration of this library is void: word-scorer is now of revision 1, and was of older" in err
+    )
+    assert found["notices"][-1] in err
+    status, _, err = asked(capsys, "--method", "fitted")
+    assert status == 2
+    assert "is void" in err
+
+
+def test_fitted_without_any_calibration_says_how_to_get_one(
+    asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = asked(capsys, "--method", "fitted")
+    assert status == 2
+    assert "secondlook calibrate DATASET" in err

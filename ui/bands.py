@@ -1,0 +1,63 @@
+"""Lines between the cards of the second list: where a band begins, and where the learnt threshold lies.
+
+Pure. The order is by score, so that bands lie one below the other and each begins at one card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rerank.calibration.reading import Reading
+from rerank.calibration.thresholds import Band, Bands, Threshold
+from ui.payload import Divider
+from ui.words import three_digits
+
+KINDS = {Band.HIGHLY: "highly", Band.POSSIBLY: "possibly", Band.UNLIKELY: "unlikely"}
+
+
+def dividers(reading: Reading | None, numbers: Sequence[float]) -> dict[int, list[Divider]]:
+    """What stands above which place (from 0) of a list with these falling ``numbers``; empty without bands.
+
+    A threshold that all or none of the shown passages reach has no line: there is nothing to part.
+    """
+    if reading is None or reading.bands is None or not numbers:
+        return {}
+    bands = [reading.bands.of(number) for number in numbers]
+    found: dict[int, list[Divider]] = {}
+    for place, band in enumerate(bands):
+        if place == 0 or band is not bands[place - 1]:
+            found[place] = [_band(band, reading.bands)]
+    learnt = reading.threshold
+    if learnt is not None:
+        at = sum(number >= learnt.value for number in numbers)
+        if 0 < at < len(numbers):
+            found.setdefault(at, []).append(_learnt(learnt))
+    return found
+
+
+def _band(band: Band, bands: Bands) -> Divider:
+    ranges = {
+        Band.HIGHLY: f"{bands.highly:.2g} or more",
+        Band.POSSIBLY: f"{bands.possibly:.2g} to {bands.highly:.2g}",
+        Band.UNLIKELY: f"below {bands.possibly:.2g}",
+    }
+    name = band.value[0].upper() + band.value[1:]
+    return Divider(kind=KINDS[band], text=name, detail=ranges[band])
+
+
+def _learnt(threshold: Threshold) -> Divider:
+    interval = (
+        "" if threshold.low is None or threshold.high is None
+        else f" [{three_digits(threshold.low)}, {three_digits(threshold.high)}]"
+    )  # fmt: skip
+    return Divider(
+        kind="threshold", text="Below the learnt threshold", detail=three_digits(threshold.value) + interval
+    )
+
+
+def threshold_text(threshold: Threshold) -> str:
+    """The threshold with its interval: "0.52, 95 % interval 0.41 to 0.63"."""
+    value = three_digits(threshold.value)
+    if threshold.low is None or threshold.high is None:
+        return value
+    return f"{value}, 95 % interval {three_digits(threshold.low)} to {three_digits(threshold.high)}"

@@ -1,0 +1,229 @@
+"""How scores are read: the choice above the lists, and fitting a calibration to the page's own labels below them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from ingest.library import Library
+from rerank.calibration.methods import Method
+from rerank.calibration.quality import Quality
+from rerank.calibration.reading import Choice, Reading, read_result
+from rerank.calibration.records import Calibration
+from rerank.calibration.store import Loaded, load_for
+from rerank.records import Models, SearchResult
+from rerank.search import Searcher
+from ui.bands import threshold_text
+from ui.components import problem, quiet
+from ui.fitting import FitJob, offered, why_not_offered
+from ui.judgements import counts
+from ui.judging_state import Judging
+from ui.running import Weighed
+from ui.score_charts import reliability_chart, scores_charts
+from ui.state import CANDIDATES_KEY, HIDE_KEY, READING_KEY, TEMPERATURE_KEY
+from ui.words import count_of, three_digits
+
+CHOICES = {
+    Choice.SIGMOID: "as the model gives them (sigmoid)",
+    Choice.SOFTMAX: "as shares of this list (softmax)",
+    Choice.MIN_MAX: "relative to this list (min–max)",
+}
+BEST = "best"
+METHODS: dict[str, str] = {
+    BEST: "the best of them",
+    Method.PLATT: "Platt",
+    Method.TEMPERATURE: "Temperature",
+    Method.ISOTONIC: "Isotonic",
+}
+PICTURE_WIDTH = 560  # pixels: a diagram whose diagonal is one
+DIAGRAM = (
+    "Of the passages given a probability, how many are relevant: on the dashed diagonal the two agree. Numbers are "
+    "counts of labels, thin lines 95 % intervals."
+)
+NO_BANDS = "No bands are drawn: the numbers compare the passages of this list only."
+UNREADABLE = (
+    "This model was not trained to give relevance, so that its scores have no bands; judged passages can give them "
+    "a meaning (Calibration, below)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How scores are read now: the choice with softmax's temperature, the fitted calibration, and hiding."""
+
+    choice: Choice
+    temperature: float
+    loaded: Loaded
+    hide: bool
+
+    def read(self, result: SearchResult) -> Reading:
+        """The scores of a result, as chosen."""
+        return read_result(result, self.choice, self.loaded.calibration, self.temperature)
+
+
+def reading_controls(library: Library, models: Models, judging: Judging) -> Chosen:
+    """Draw the choice of a reading and the switch that hides what is low; what is chosen now."""
+    loaded = load_for(library.folder, models, library.manifest())
+    options = [*([Choice.FITTED] if loaded.calibration else []), *CHOICES]
+    fitted_now = judging.fit is not None and judging.fit.take_news()
+    if fitted_now or st.session_state.get(READING_KEY) not in options:
+        st.session_state[READING_KEY] = options[0]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="reading-row"):
+        choice = st.selectbox(
+            "Scores are read", options, key=READING_KEY, width=320, persist_state="session",
+            format_func=lambda option: _choice_words(option, loaded.calibration),
+            help="What the reranker’s scores are shown as. The order never changes by it.",
+        )  # fmt: skip
+        temperature = _temperature() if choice is Choice.SOFTMAX else 1.0
+        hide = st.toggle(
+            "Hide what is below the line", key=HIDE_KEY, persist_state="session",
+            help="The line is the threshold learnt from labels where there is one, else 0.4.",
+            disabled=not _has_bands(Choice(choice), models),
+        )  # fmt: skip
+    if loaded.notice:
+        quiet([loaded.notice], "void")
+    return Chosen(Choice(choice), temperature, loaded, hide)
+
+
+def _has_bands(choice: Choice, models: Models) -> bool:
+    """Whether there is a line to hide passages by."""
+    own = models.reranker is not None and models.reranker.spec.relevance_scale is not None
+    return choice is Choice.FITTED or (choice is Choice.SIGMOID and own)
+
+
+def _choice_words(choice: Choice, calibration: Calibration | None) -> str:
+    if choice is Choice.FITTED and calibration is not None:
+        return f"fitted to your labels ({METHODS[calibration.method]})"
+    return CHOICES[choice]
+
+
+def _temperature() -> float:
+    st.session_state.setdefault(TEMPERATURE_KEY, 1.0)
+    return st.number_input(
+        "Temperature", 0.05, 100.0, step=0.5, key=TEMPERATURE_KEY, width=140, persist_state="session",
+        help="A high one evens the shares out, a low one gives the first passage nearly all.",
+    )  # fmt: skip
+
+
+def explain(reading: Reading) -> None:
+    """What the numbers on the cards say, in a quiet line or two."""
+    if not reading.values:
+        quiet([UNREADABLE], "reading")
+        return
+    words = [reading.method.reading]
+    if reading.bands is None:
+        words.append(NO_BANDS)
+    if reading.threshold is not None:
+        words.append(f"Learnt threshold: {threshold_text(reading.threshold)}.")
+    quiet([" ".join(words)], "reading")
+
+
+def score_picture(result: SearchResult, reading: Reading) -> None:
+    """How the candidates' scores lie before and after the reading; drawn only while it is open."""
+    with st.expander("Score picture", on_change="rerun", key="score-picture") as box:
+        if box.open:
+            for name, chart in zip(("before", "after"), scores_charts(result, reading), strict=True):
+                st.vega_lite_chart(spec=chart, key=f"scores-{name}")
+            quiet(
+                [
+                    f"All {count_of(len(result.after), 'scored passage')}: above as the model gives the scores, below "
+                    "as they are read. Dashed lines: where bands and the learnt threshold begin."
+                ],
+                "scores",
+            )
+
+
+def calibration_panel(
+    library: Library, searcher: Searcher, weighed: Weighed, chosen: Chosen, judging: Judging
+) -> None:
+    """What is fitted and how well it does, and a way to fit it; computed only while it is open."""
+    with st.expander("Calibration", on_change="rerun", key="calibration-panel") as box:
+        if box.open or judging.fitting:
+            if chosen.loaded.calibration is not None:
+                _fitted(chosen.loaded.calibration)
+            _fit(library, searcher, weighed, judging)
+
+
+def _fit(library: Library, searcher: Searcher, weighed: Weighed, judging: Judging) -> None:
+    relevant, others = counts(weighed.judged)
+    reranker = searcher.models.reranker
+    own = reranker is not None and bool(reranker.spec.relevance_scale)
+    methods = offered(relevant, others, own)
+    if judging.fitting:
+        _progress(judging)
+        return
+    if judging.fit is not None and judging.fit.failure:
+        problem("No calibration was fitted.", judging.fit.failure)
+    if not methods:
+        quiet([why_not_offered(relevant, others)], "fit")
+        return
+    quiet(
+        [
+            f"{relevant} labels say relevant or partly, {others} not. Every judged question is asked again, and a "
+            "curve from scores to probabilities is fitted to what was judged."
+        ],
+        "fit",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="fit-row"):
+        method = st.selectbox(
+            "Method", [BEST, *methods], key="fit-method", format_func=METHODS.__getitem__, width=220,
+            help="Isotonic is offered from twenty labels of either kind on: it follows few labels too closely.",
+        )  # fmt: skip
+        if st.button("Fit", key="fit"):
+            wanted = None if method == BEST else Method(method)
+            judging.fit = FitJob(library, searcher, st.session_state[CANDIDATES_KEY], wanted)
+            st.rerun()
+
+
+def _progress(judging: Judging) -> None:
+    job = judging.fit
+    if job is None:
+        return
+    done, total = job.progress or (0, 1)
+    words = f"{done} of {count_of(total, 'question')} asked" if job.progress else "Beginning"
+    st.progress(done / max(total, 1), text=words)
+    st.button("Cancel", on_click=job.cancel, key="fit-cancel")
+
+
+def _fitted(found: Calibration) -> None:
+    """The calibration in words and figures, before → after."""
+    lines = [
+        f"{METHODS[found.method]}, fitted on {found.made} to {count_of(found.labels, 'label')} of "
+        f"{count_of(found.queries, 'question')}, {found.relevant} of them relevant."
+    ]
+    if found.best is not None:
+        learnt = found.best.learnt
+        lines.append(
+            f"Threshold with the best F1: {threshold_text(found.best)}. On these labels: precision "
+            f"{three_digits(learnt.precision)}, recall {three_digits(learnt.recall)}."
+        )
+    quiet([*lines, *found.notices], "fitted")
+    if found.evidence is None:
+        quiet(
+            ["One question cannot be held out of itself, so that how well this does is not known."],
+            "evidence",
+        )
+        return
+    before, after = found.evidence.before, found.evidence.after
+    source = f"{count_of(after.labels, 'label')}, {after.relevant} relevant: {found.evidence.source}"
+    quiet([f"Figures on {source}."], "evidence")
+    with st.container(width=PICTURE_WIDTH):
+        st.table(_figures(before, after))
+        st.vega_lite_chart(spec=reliability_chart(before, after), key="reliability-chart")
+    quiet([DIAGRAM], "diagram")
+
+
+def _figures(before: Quality | None, after: Quality) -> Mapping[str, Sequence[str]]:
+    rows = {
+        "Expected calibration error": "ece",
+        "The same, bins of equal counts": "ece_equal_mass",
+        "Brier score": "brier",
+    }
+    first = ["none" if before is None else three_digits(getattr(before, name)) for name in rows.values()]
+    return {
+        "Lower is better": [*rows, "Brier score of saying the share"],
+        "Before": [*first, three_digits(after.brier_of_share)],
+        "After": [*(three_digits(getattr(after, name)) for name in rows.values()), ""],
+    }

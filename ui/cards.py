@@ -1,0 +1,136 @@
+"""Cards: a passage at its place in either order, as plain data with every number already words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ingest.records import Chunk
+from rerank.calibration.methods import Method
+from rerank.calibration.reading import Reading
+from rerank.records import RankedHit, SearchResult
+from retrieval.records import Candidate
+from ui.bands import dividers
+from ui.excerpt import excerpt, whole
+from ui.judgements import Shown
+from ui.payload import Card, Passage, Score
+from ui.words import direction, location, movement_badge, movement_spoken, relevance_text, three_digits
+
+COSINE_HELP = (
+    "How alike the vectors of the question and the passage are, from −1 to 1: what the first look orders by."
+)
+RELEVANCE_HELP = (
+    "How well the reranker finds the question answered, from 0 to 1; it is not a measured probability."
+)
+LOGIT_HELP = (
+    "The reranker's raw score, without bounds: higher is better, and it compares passages of one search only."
+)
+MIX_HELP = "The reranker's score combined with the cosine: what the second look orders by with this model."
+READ_AS = {Method.SOFTMAX: "share of this list", Method.MIN_MAX: "relative to this list"}
+UNSEEN_END = "The passage is too long for the reranker, which did not see its end."
+READ_IN_PART = (
+    "The passage is too long for the reranker, which read the part with most of the question’s words."
+)
+
+
+def key(chunk: Chunk) -> str:
+    """What the browser knows a passage by, the same in both columns."""
+    return f"c{chunk.id}"
+
+
+def passage(chunk: Chunk, mark: tuple[int, int] | None, judged: Shown) -> Passage:
+    """What a passage says, with ``mark`` (characters of its text) highlighted, and how it was judged."""
+    grade = judged.grades.get(chunk.passage_hash)
+    parts = excerpt(chunk.text, mark)
+    return Passage(
+        title=chunk.title or chunk.path,
+        location=location(chunk),
+        excerpt=parts,
+        full=whole(chunk.text, mark),
+        rest=any(part["ellipsis"] for part in parts),
+        hash=chunk.passage_hash,
+        grade=None if grade is None else int(grade),
+        worth=judged.worth.get(chunk.id, ""),
+    )
+
+
+def first_card(candidate: Candidate, hit: RankedHit | None) -> Card:
+    """A card of the first order; ``hit`` is the same passage in the second one, if it is there."""
+    score = Score(label="cosine", value=three_digits(candidate.score), help=COSINE_HELP)
+    card = Card(
+        key=key(candidate.chunk), rank=candidate.rank, movement=None, direction="same",
+        badge="", spoken="", origin="", scores=[score], notice="", pending=False, above=[],
+    )  # fmt: skip
+    if hit is not None:
+        card["movement"] = hit.movement
+        card["direction"] = direction(hit.movement)
+        card["origin"] = f"now {hit.rank}" if hit.movement else "stays"
+        place = f"place {hit.rank}" if hit.movement else "the same place"
+        card["spoken"] = f"{place} in the second look"
+    return card
+
+
+def pending_cards(unscored: Sequence[Candidate]) -> list[Card]:
+    """The first look's order as a stand-in for the second: no score and no movement, for there is none yet.
+
+    Candidates are scored in the first look's order, so the places of those that wait follow the scored ones'.
+    """
+    cards = [first_card(candidate, None) for candidate in unscored]
+    for card in cards:
+        card["scores"], card["pending"] = [], True
+    return cards
+
+
+def second_cards(
+    hits: Sequence[RankedHit],
+    top_k: int,
+    result: SearchResult | None,
+    reading: Reading | None,
+    finished: bool,
+) -> list[Card]:
+    """The cards of the second order, with its bands once it is whole."""
+    cards = [_second_card(hit, top_k, result, reading) for hit in hits]
+    if finished and reading is not None and reading.values:
+        numbers = [reading.values[hit.candidate.chunk.id] for hit in hits]
+        for place, lines in dividers(reading, numbers).items():
+            cards[place]["above"] = lines
+    return cards
+
+
+def _second_card(
+    hit: RankedHit, top_k: int, result: SearchResult | None, reading: Reading | None = None
+) -> Card:
+    came_from = hit.candidate.rank
+    return Card(
+        key=key(hit.candidate.chunk),
+        rank=hit.rank,
+        movement=hit.movement,
+        direction=direction(hit.movement),
+        badge=movement_badge(hit.movement),
+        spoken=movement_spoken(hit.movement, came_from),
+        origin=f"from place {came_from}" if came_from > top_k else "",
+        scores=_second_scores(hit, reading),
+        notice=_unread(hit.candidate.chunk, result) if result else "",
+        pending=False,
+        above=[],
+    )
+
+
+def _unread(chunk: Chunk, result: SearchResult) -> str:
+    """What of the passage the reranker did not see, as a sentence; nothing where it saw all."""
+    if chunk.id in result.windows:
+        return READ_IN_PART
+    return UNSEEN_END if chunk.id in result.truncated else ""
+
+
+def _second_scores(hit: RankedHit, reading: Reading | None) -> list[Score]:
+    label = "score" if hit.relevance is None else "logit"  # a late-interaction score is no logit
+    scores = [Score(label=label, value=three_digits(hit.cross_logit), help=LOGIT_HELP)]
+    read = None if reading is None else reading.values.get(hit.candidate.chunk.id)
+    if reading is not None and read is not None and reading.method is not Method.SIGMOID:
+        name = READ_AS.get(reading.method, "probability")
+        scores.insert(0, Score(label=name, value=relevance_text(read), help=reading.method.reading))
+    elif hit.relevance is not None:
+        scores.insert(0, Score(label="relevance", value=relevance_text(hit.relevance), help=RELEVANCE_HELP))
+    if hit.cross_logit != hit.logit:
+        scores.append(Score(label="mixed score", value=three_digits(hit.logit), help=MIX_HELP))
+    return scores

@@ -1,0 +1,134 @@
+"""Judging on the page: taking judgements in, the verdict line, and labels in and out as files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ingest.errors import SecondLookError
+from ingest.label_records import Grade
+from ingest.labels import Labels
+from rerank.labels.judging import pair_of, see
+from rerank.records import SearchResult
+from rerank.search import Searcher
+from ui.components import problem, quiet
+from ui.jobs import SearchJob
+from ui.judgements import keep, read_events
+from ui.judging_state import Judging
+from ui.label_files import as_qrels, as_zip, take_in
+from ui.running import Weighed, verdict_line, weighed_anew
+from ui.words import count_of
+
+WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}
+
+
+def take_judgements(sent: Any, labels: Labels, result: SearchResult | None, judging: Judging) -> None:
+    """Write what the browser sent into the library; one that cannot be kept is said, and shown as not judged."""
+    judging.problem = ""
+    for judgement in read_events(sent, judging.confirmed):
+        judging.confirmed = judgement.number
+        try:
+            keep(labels, judgement, result)
+        except SecondLookError as error:
+            judging.problem = str(error)
+
+
+def note_places(job: SearchJob, labels: Labels, judging: Judging) -> None:
+    """Note once for a finished search where its judged passages stand, so that the verdict counts it."""
+    if job.result is not None and judging.seen is not job:
+        judging.seen = job
+        try:
+            see(labels, job.result)
+        except SecondLookError as error:
+            judging.problem = str(error)
+
+
+def verdict(labels: Labels, searcher: Searcher, query: str, judging: Judging) -> Weighed | None:
+    """Draw the running verdict as a quiet line; ``None`` without a second look, of which there is none."""
+    if judging.problem:
+        problem("Not everything that was judged could be kept.", judging.problem)
+    pair = pair_of(searcher.models)
+    if pair is None:
+        return None
+    judging.weighed = weighed_anew(labels, pair, judging.weighed)
+    quiet([verdict_line(judging.weighed, len(labels.grades(query)))], "verdict")
+    return judging.weighed
+
+
+def labels_panel(labels: Labels, weighed: Weighed, judging: Judging) -> None:
+    """The labels in numbers, to take along, and to bring in; computed only while it is open."""
+    total = sum(map(len, weighed.judged.values()))
+    with st.expander(f"Your judgements: {total}", on_change="rerun", key="labels-panel") as box:
+        if not box.open:
+            return
+        if total:
+            _counts(labels, weighed)
+            _export(labels)
+        _import(labels, judging)
+
+
+def _counts(labels: Labels, weighed: Weighed) -> None:
+    counts = labels.counts()
+    shares = ", ".join(f"{counts.by_grade[grade]} {word}" for grade, word in WORDS.items())
+    lines = [f"{count_of(counts.labels, 'label')} of {count_of(counts.queries, 'question')}: {shares}."]
+    if counts.not_indexed:
+        lines.append(f"{count_of(counts.not_indexed, 'label')} of passages that are not in the index now.")
+    found = weighed.verdict
+    if found.alike:
+        lines.append(
+            f"{count_of(found.alike, 'question')} with all passages judged alike, which tells nothing of an order."
+        )
+    if found.unseen:
+        lines.append(
+            f"{count_of(found.unseen, 'judged question')} not asked of these models yet: ask it here, or all of them "
+            "with secondlook labels verdict --ask."
+        )
+    quiet(lines, "counts")
+
+
+def _export(labels: Labels) -> None:
+    every = labels.all()
+    with st.container(horizontal=True, gap="small", key="labels-out"):
+        st.download_button(
+            "Export (BEIR, zip)",
+            as_zip(every),
+            "labels.zip",
+            "application/zip",
+            on_click="ignore",
+            key="labels-zip",
+        )
+        st.download_button(
+            "Export (TREC qrels)", as_qrels(every), "labels.qrels", "text/plain", on_click="ignore",
+            key="labels-qrels",
+        )  # fmt: skip
+
+
+def _import(labels: Labels, judging: Judging) -> None:
+    given = st.file_uploader(
+        "Import labels", key=f"labels-in-{judging.uploader}", type=["zip", "tsv", "qrels", "txt"],
+        help="A zip with qrels/*.tsv, queries.jsonl and corpus.jsonl (BEIR’s layout, as exported here), or one table "
+        "of qrels. Of two judgements of a passage the later one stands.",
+    )  # fmt: skip
+    if given is not None:
+        _take_in(given.name, given.getvalue(), labels, judging)
+        judging.uploader += 1  # an empty place to drop the next one
+        st.rerun()
+    if judging.import_problem:
+        problem("No label was imported.", judging.import_problem)
+    if judging.said:
+        quiet([judging.said], "labels-said")
+
+
+def _take_in(name: str, data: bytes, labels: Labels, judging: Judging) -> None:
+    judging.said = judging.import_problem = ""
+    try:
+        done = take_in(name, data, labels)
+    except SecondLookError as error:
+        judging.import_problem = str(error)
+        return
+    judging.seen = None  # the question on the screen may be among them
+    judging.said = (
+        f"New: {count_of(done.added, 'label')}. Changed: {done.changed}. As they were, because the library’s own are "
+        f"as late or later: {done.kept}."
+    )

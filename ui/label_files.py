@@ -1,0 +1,88 @@
+"""Labels as files that a browser carries: a zip in BEIR's layout, TREC qrels, and either of them back again."""
+
+from __future__ import annotations
+
+import io
+import stat
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from ingest.errors import DamagedFileError
+from ingest.label_records import Label, MergeReport
+from ingest.labels import Labels
+from rerank.labels.exchange import CORPUS, QUERIES, TREC, export_labels, query_id
+from rerank.labels.intake import read_labels
+
+# Unpacked; a million labels with their passages take less.
+MOST_BYTES = 512 * 1024 * 1024
+
+
+def as_zip(labels: Sequence[Label]) -> bytes:
+    """Every file of `export_labels` in one zip. Raises `UsageError` where there are no labels."""
+    packed = io.BytesIO()
+    with tempfile.TemporaryDirectory() as name, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        export_labels(labels, Path(name))
+        for path in sorted(Path(name).rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(name).as_posix())
+    return packed.getvalue()
+
+
+def as_qrels(labels: Sequence[Label]) -> bytes:
+    """The labels as TREC qrels. Raises `UsageError` where there are no labels."""
+    with tempfile.TemporaryDirectory() as name:
+        export_labels(labels, Path(name))
+        return (Path(name) / TREC).read_bytes()
+
+
+def take_in(name: str, data: bytes, labels: Labels) -> MergeReport:
+    """Merge an uploaded zip, or one table of qrels, into the library's labels: all of it, or nothing.
+
+    A table alone names its questions by id, and so must be of questions that the library has labels of. Raises
+    `DamagedFileError` or `UsageError` with what is wrong.
+    """
+    known = {query_id(label.query): label.query for label in labels.all()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / (PurePosixPath(name.replace("\\", "/")).name or "labels")
+        if zipfile.is_zipfile(io.BytesIO(data)):
+            path = Path(folder) / "labels"
+            _unpack(name, data, path)
+        else:
+            path.write_bytes(data)
+        return labels.merge(read_labels(path, known, datetime.now(UTC)))
+
+
+def _unpack(name: str, data: bytes, folder: Path) -> None:
+    """Take out of a zip what labels are read from, and nothing else of it; a folder around it all is left away."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if sum(entry.file_size for entry in entries) > MOST_BYTES:
+                raise DamagedFileError(
+                    f"{name} unpacks to more than {MOST_BYTES // 2**20} MB; import it in parts."
+                )
+            for entry in entries:
+                place = _place(entry)
+                if place is not None:
+                    (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / place).write_bytes(archive.read(entry))
+    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+        raise DamagedFileError(
+            f"{name} cannot be unpacked ({error}). Make the zip again, without a password."
+        ) from error
+    folder.mkdir(exist_ok=True)
+
+
+def _place(entry: zipfile.ZipInfo) -> Path | None:
+    """Where a file of the zip belongs, by its last parts; ``None`` for what is none of ours, links too."""
+    parts = PurePosixPath(entry.filename).parts
+    if not parts or stat.S_ISLNK(entry.external_attr >> 16):
+        return None
+    if parts[-1] in (QUERIES, CORPUS, TREC):
+        return Path(parts[-1])
+    if len(parts) > 1 and parts[-2] == "qrels" and parts[-1].endswith(".tsv"):
+        return Path("qrels") / parts[-1]
+    return None

@@ -55,5 +55,5 @@ def test_a_dataset_ends_in_a_verdict_and_a_file(
 
     page.get_by_role("radio", name="Search").click()
     page.get_by_text("There is no library yet").wait_for(timeout=PATIENCE)
-    page.go_back()
+    page.get_by_role("radio", name="Evaluate").click()
     page.get_by_text("2 questions cannot speak for others; judge more.").wait_for(timeout=PATIENCE)

@@ -26,7 +26,7 @@ def dividers(reading: Reading | None, numbers: Sequence[float]) -> dict[int, lis
     found: dict[int, list[Divider]] = {}
     for place, band in enumerate(bands):
         if place == 0 or band is not bands[place - 1]:
-            found[place] = [_band(band, reading.bands)]
+            found[place] = [_band(band, reading.bands, claimed=reading.calibration is not None)]
     learnt = reading.threshold
     if learnt is not None:
         at = sum(number >= learnt.value for number in numbers)
@@ -35,12 +35,15 @@ def dividers(reading: Reading | None, numbers: Sequence[float]) -> dict[int, lis
     return found
 
 
-def _band(band: Band, bands: Bands) -> Divider:
+def _band(band: Band, bands: Bands, *, claimed: bool) -> Divider:
+    """A band's line; without a calibration that was fitted here it names the range, and claims nothing by it."""
     ranges = {
         Band.HIGHLY: f"{bands.highly:.2g} or more",
         Band.POSSIBLY: f"{bands.possibly:.2g} to {bands.highly:.2g}",
         Band.UNLIKELY: f"below {bands.possibly:.2g}",
     }
+    if not claimed:
+        return Divider(kind=KINDS[band], text=f"Relevance {ranges[band]}", detail="not checked here")
     name = band.value[0].upper() + band.value[1:]
     return Divider(kind=KINDS[band], text=name, detail=ranges[band])
 

@@ -1,4 +1,4 @@
-"""How scores are read: the choice above the lists, and fitting a calibration to the page's own labels below them."""
+"""How scores are read: the choice of a reading, and fitting a calibration to the page's own labels."""
 
 from __future__ import annotations
 

@@ -63,6 +63,8 @@ def _answer(given: Answer, was_working: bool) -> None:
     labels = Labels(given.library)
     note_places(job, labels, judging)
     _lesson(job, top_k)
+    # The lists come first on the screen, and are drawn last: they show what the controls below them say.
+    above, lists = st.container(key="above-lists"), st.container(key="lists")
     chosen = reading = None
     if given.searcher.models.reranker is not None and (job.result is None or job.result.reranked):
         chosen = reading_controls(given.library, given.searcher.models, judging)
@@ -70,16 +72,18 @@ def _answer(given: Answer, was_working: bool) -> None:
         reading = chosen.read(so_far) if so_far is not None else None
     if reading is not None:
         explain(reading)
-    weighed = verdict(labels, given.searcher, job.first.query, judging)
-    withheld = _nothing_answers(reading, job, judging)
-    comparison(
-        payload(
-            job, top_k, reading, reading.cut if reading and chosen and chosen.hide else None, withheld,
-            shown(labels, job.first.query, job.result, reading, top_k, judging.confirmed),
-        ),
-        key="comparison",
-        on_judged=partial(take_judgements, labels=labels, result=job.result, judging=judging),
-    )  # fmt: skip
+    with above:
+        weighed = verdict(labels, given.searcher, job.first.query, judging)
+        withheld = _nothing_answers(reading, job, judging)
+    with lists:
+        comparison(
+            payload(
+                job, top_k, reading, reading.cut if reading and chosen and chosen.hide else None, withheld,
+                shown(labels, job.first.query, job.result, reading, top_k, judging.confirmed),
+            ),
+            key="comparison",
+            on_judged=partial(take_judgements, labels=labels, result=job.result, judging=judging),
+        )  # fmt: skip
     if job.result is not None:
         _take_along(job.result, top_k, reading)
         if chosen is not None and reading is not None and reading.values:

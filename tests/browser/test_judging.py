@@ -134,7 +134,7 @@ def test_judge_ten_passages_fit_and_reload(
     judged, before_fit = pressed(page), bands(page)
     assert len(judged) == 5
     assert set(pressed(page, "before")) <= set(judged)
-    assert before_fit[0] == (1, "Highly relevant")
+    assert before_fit[0] == (1, "Relevance 0.7 or more")
     order = page.locator("[data-column='after'] li").evaluate_all("items => items.map(i => i.dataset.key)")
 
     page.locator(".st-key-calibration-panel summary").click()

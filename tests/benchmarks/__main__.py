@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PARTS = ("ingest_rate", "search_stages", "startup")
+PARTS = ("ingest_rate", "search_stages", "startup", "rerank_speed")
 
 
 def main() -> int:

@@ -22,7 +22,11 @@ from playwright.sync_api import sync_playwright
 
 from tests.benchmarks.machine import machine
 
-QUESTION = "which%20snake%20kills%20without%20venom%3F"
+# A question for each start: the scores of the first one are kept, and would make the second look instant.
+QUESTIONS = {
+    "cold (the sample library is made first)": "which%20snake%20kills%20without%20venom%3F",
+    "warm": "when%20do%20banks%20flood%3F",
+}
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
@@ -35,7 +39,7 @@ def free_port() -> int:
         return port
 
 
-def first_answer(library: Path) -> tuple[float, float, float]:
+def first_answer(library: Path, question: str) -> tuple[float, float, float]:
     """Seconds until the server is healthy, until the first column, and until the reranked one."""
     port = free_port()
     started = time.perf_counter()
@@ -48,7 +52,7 @@ def first_answer(library: Path) -> tuple[float, float, float]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
             page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{port}/?q={QUESTION}")
+            page.goto(f"http://127.0.0.1:{port}/?q={question}")
             page.locator("[data-state] li").first.wait_for(timeout=120_000)
             first = time.perf_counter() - started
             page.locator("[data-state=done]").wait_for(timeout=120_000)
@@ -72,8 +76,8 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library"
-        for name in ("cold (the sample library is made first)", "warm"):
-            ready, first, second = first_answer(library)
+        for name, question in QUESTIONS.items():
+            ready, first, second = first_answer(library, question)
             print(
                 f"{name}: server {ready:.1f} s, first look {first:.1f} s, second look {second:.1f} s",
                 flush=True,

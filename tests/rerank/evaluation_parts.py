@@ -62,6 +62,24 @@ def write_set(
     return folder
 
 
+TOPICS = ("snake", "venom", "python", "code", "bank", "river", "money", "flood", "crane", "bird", "steel")
+
+
+def write_topics(folder: Path) -> Path:
+    """A query a topic; of its four documents the bi-encoder ranks the relevant one second, by word counts."""
+    corpus, qrels = {}, []
+    for topic in TOPICS:
+        texts = [topic, f"{topic} answer", f"{topic} other other", f"{topic} more more more"]
+        corpus |= {f"{topic}{place}": text for place, text in enumerate(texts)}
+        qrels += [(topic, f"{topic}1", 2), (topic, f"{topic}3", 0)]
+    return write_set(folder, corpus, {topic: topic for topic in TOPICS}, qrels)
+
+
+def knows(query: str, passages: Sequence[str]) -> list[float]:
+    """Puts the answer first, and leaves the others as they are."""
+    return [2.0 * (f"{query} answer" in passage) - place / 100 for place, passage in enumerate(passages)]
+
+
 def open_set(folder: Path, library: Path) -> tuple[JudgedSet, Library, WordEncoder]:
     """The set of ``folder``, and its library in ``library``, made with the word encoder."""
     judged, encoder = read_judged_set(folder, "test"), WordEncoder()

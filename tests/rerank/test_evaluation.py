@@ -16,25 +16,21 @@ from rerank.evaluation.records import Evaluation, Verdict
 from rerank.evaluation.run import evaluate
 from rerank.evaluation.trec import write_runs
 from tests.fakes import WordEncoder, WordScorer
-from tests.rerank.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
-
-TOPICS = ("snake", "venom", "python", "code", "bank", "river", "money", "flood", "crane", "bird", "steel")
+from tests.rerank.evaluation_parts import (
+    Planted,
+    as_before,
+    knows,
+    open_set,
+    reversed_order,
+    searcher,
+    write_set,
+    write_topics,
+)
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """A query a topic; of its four documents the bi-encoder ranks the relevant one second, by word counts."""
-    corpus, qrels = {}, []
-    for topic in TOPICS:
-        texts = [topic, f"{topic} answer", f"{topic} other other", f"{topic} more more more"]
-        corpus |= {f"{topic}{place}": text for place, text in enumerate(texts)}
-        qrels += [(topic, f"{topic}1", 2), (topic, f"{topic}3", 0)]
-    return write_set(tmp_path / "topics", corpus, {topic: topic for topic in TOPICS}, qrels)
-
-
-def knows(query: str, passages: Sequence[str]) -> list[float]:
-    """Puts the answer first."""
-    return [2.0 * (f"{query} answer" in passage) - place / 100 for place, passage in enumerate(passages)]
+    return write_topics(tmp_path / "topics")
 
 
 def judge(dataset: Path, scorer: WordScorer | None, candidates: int = 4) -> Evaluation:

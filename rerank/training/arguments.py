@@ -48,12 +48,18 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SET=LICENCE",
         help="licence of a set's text, for the card, where its folder has no source.json that says it",
     )
+    add("--base-name", default="", help="what the card calls the base (default: what --base says)")
+    add(
+        "--vectors", type=Path, metavar="DIR",
+        help="where the bi-encoder's vectors are kept between runs (default: OUTPUT/.training/vectors)",
+    )  # fmt: skip
     add("--steps", type=int, default=0, help="training steps (default: as many as --epochs needs)")
     add(
         "--epochs",
         type=float,
         default=1.0,
-        help="passes over the training queries, where no --steps is given",
+        help="passes over the training queries, where no --steps is given; 0 trains nothing: the base is judged and "
+        "written as it is",
     )
     add("--questions", type=int, default=8, help="questions a step")
     add("--negatives", type=int, default=3, help="hard negatives a question; one easy one comes beside them")
@@ -69,6 +75,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--bi-weight", type=float, default=0.0, metavar="W",
         help="add W times the bi-encoder's cosine to the logits while training, so that the model learns the rest",
+    )  # fmt: skip
+    add(
+        "--interaction", type=float, default=20.0, metavar="W",
+        help="weight that MaxSim over the joint token vectors starts with in a new head (0: none)",
     )  # fmt: skip
     add("--head-factor", type=float, default=10.0, help="the head's learning rate, times the transformer's")
     add("--cloze", type=float, default=0.0, help="share of questions replaced by a sentence of the answer")

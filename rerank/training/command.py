@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import signal
 import sys
@@ -62,7 +63,7 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
     prepared = prepare_data(sets, encoder, plan, say)
     mixture = Mixture(groups=args.questions, hard=args.negatives, short_steps=args.short, cloze=args.cloze)
     sampler = Sampler(prepared.sources, mixture, args.seed)
-    steps = args.steps or max(1, round(args.epochs * len(sampler) / args.questions))
+    steps = args.steps or math.ceil(args.epochs * len(sampler) / args.questions)
     warmup = args.warmup or min(100, max(1, steps // 10))
     schedule = Schedule(
         steps,
@@ -74,7 +75,7 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
         head_factor=args.head_factor,
     )
     base = _base_folder(args.base)
-    model = load_base(base, args.max_length, args.device)
+    model = load_base(base, args.max_length, args.device, args.interaction)
     trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / ".training")
     say(
         f"{len(sampler)} training queries, {steps} steps of {args.questions}; starting at step {trainer.step}"
@@ -85,8 +86,8 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
         )
     settings = {"schedule": asdict(schedule), "mixture": asdict(mixture), "plan": asdict(plan)}
     job = Job(
-        args.output, args.name or args.output.resolve().name, args.base, base, encoder.name, args.max_length,
-        args.licence, args.seed, args.threads, settings, args.against,
+        args.output, args.name or args.output.resolve().name, args.base_name or args.base, base, encoder.name,
+        args.max_length, args.licence, args.seed, args.threads, settings, args.against,
     )  # fmt: skip
     return finish(trainer, model, prepared.validation, prepared.gate, sets, job, say)
 
@@ -98,12 +99,12 @@ def _check(args: argparse.Namespace) -> None:
     for name in ("questions", "negatives", "validate_every", "validation_queries", "gate_queries"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; it has to be 1 or more.")
-    if args.steps < 0 or args.warmup < 0 or args.epochs <= 0 or args.rate <= 0:
-        raise UsageError("--steps, --warmup, --epochs and --rate have to be above 0.")
+    if args.steps < 0 or args.warmup < 0 or args.epochs < 0 or args.rate <= 0:
+        raise UsageError("--rate has to be above 0, and --steps, --warmup and --epochs 0 or more.")
     if not 0 <= args.short <= 1 or not 0 <= args.cloze <= 1 or not 0 < args.held_out < 1:
         raise UsageError("--short and --cloze are shares from 0 to 1 and --held-out one between 0 and 1.")
-    if args.bi_weight < 0 or args.head_factor <= 0:
-        raise UsageError("--bi-weight has to be 0 or more, and --head-factor above 0.")
+    if args.bi_weight < 0 or args.interaction < 0 or args.head_factor <= 0:
+        raise UsageError("--bi-weight and --interaction have to be 0 or more, and --head-factor above 0.")
     if not 32 <= args.max_length <= 512:
         raise UsageError(f"--max-length is {args.max_length}; it has to be between 32 and 512 tokens.")
 
@@ -158,7 +159,7 @@ def _encoder(args: argparse.Namespace, say: Say) -> CachedEncoder:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{done} texts embedded ")
 
-    vectors = args.output / ".training" / "vectors"
+    vectors = args.vectors or args.output / ".training" / "vectors"
     return CachedEncoder(SentenceTransformerEncoder(resolved, args.device), vectors, count)
 
 

@@ -3,7 +3,9 @@
 A head on [CLS] that starts at random is at chance for thousands of questions. This one starts where the
 bi-encoder is: query and passage are encoded together, the mean token vector is taken over each of the
 two, and their cosine times a learnt scale is the logit. A second term over [CLS] and the product of the
-two means has a zero last layer: it adds nothing at first and grows as far as the labels ask for it.
+two means has a zero last layer: it adds nothing at first and grows as far as the labels ask for it. A third,
+where it is asked for, is late interaction inside the joint encoding: the mean over the query's tokens of
+their best cosine with a token of the passage (MaxSim: Khattab & Zaharia 2020), times a learnt weight.
 """
 
 from __future__ import annotations
@@ -23,10 +25,15 @@ class SegmentCosineHead(Module):
     belong to neither.
     """
 
-    config_keys = ["width", "hidden", "separator", "scale"]  # noqa: RUF012 - the base class's declaration
+    config_keys = ["width", "hidden", "separator", "scale", "interaction"]  # noqa: RUF012 - the base class's declaration
 
-    def __init__(self, width: int, separator: int, hidden: int = 128, scale: float = 20.0) -> None:
+    def __init__(
+        self, width: int, separator: int, hidden: int = 128, scale: float = 20.0, interaction: float = 0.0
+    ) -> None:
+        """``interaction`` is the weight that MaxSim starts with; 0 leaves the term out for good."""
         super().__init__()  # type: ignore[no-untyped-call]
+        self.interaction = interaction
+        self.interaction_weight = nn.Parameter(torch.tensor(float(interaction))) if interaction else None
         self.width, self.hidden, self.separator, self.scale = width, hidden, separator, scale
         self.log_scale = nn.Parameter(torch.tensor(float(scale)).log())
         self.between = nn.Linear(2 * width, hidden)
@@ -39,12 +46,14 @@ class SegmentCosineHead(Module):
         inner = mask * (ids != self.separator)
         first = torch.zeros_like(inner)
         first[:, 0] = 1
-        query = _mean(tokens, inner * (1 - types) * (1 - first))
-        passage = _mean(tokens, inner * types)
+        of_query, of_passage = inner * (1 - types) * (1 - first), inner * types
+        query, passage = _mean(tokens, of_query), _mean(tokens, of_passage)
         cosine = (functional.normalize(query, dim=-1) * functional.normalize(passage, dim=-1)).sum(-1)
         between = torch.cat([tokens[:, 0], query * passage], dim=-1)
         extra = self.out(torch.tanh(self.between(between))).squeeze(-1)
         logit: Tensor = self.log_scale.exp() * cosine + extra
+        if self.interaction_weight is not None:
+            logit = logit + self.interaction_weight * _max_similarity(tokens, of_query, of_passage)
         return logit
 
     def forward(self, features: dict[str, Tensor | Any], **_: Any) -> dict[str, Tensor | Any]:
@@ -79,3 +88,12 @@ def _mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """Mean of the token vectors where ``mask`` is 1; zeros where it is 1 nowhere."""
     weights = mask.unsqueeze(-1).to(tokens.dtype)
     return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+
+
+def _max_similarity(tokens: Tensor, query: Tensor, passage: Tensor) -> Tensor:
+    """MaxSim (batch,) in [-1, 1] between the tokens that the masks (batch, length) name; no passage counts -1."""
+    units = functional.normalize(tokens, dim=-1)
+    cosines = units @ units.transpose(1, 2)
+    best = cosines.masked_fill(passage.unsqueeze(1) == 0, -1.0).amax(-1)
+    weights = query.to(tokens.dtype)
+    return (best * weights).sum(1) / weights.sum(1).clamp(min=1.0)

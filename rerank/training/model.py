@@ -20,11 +20,12 @@ ROWS_TOGETHER = 10
 HEAD_FOLDER = "1_SegmentCosineHead"  # as sentence-transformers names the second module
 
 
-def load_base(folder: Path, max_length: int, device: str = "cpu") -> CrossEncoder:
+def load_base(folder: Path, max_length: int, device: str = "cpu", interaction: float = 0.0) -> CrossEncoder:
     """The cross-encoder to train, from ``folder``.
 
     A folder of ours is taken up again, any other cross-encoder keeps its own head, and a bi-encoder (or
-    a bare transformer) gets a ``SegmentCosineHead`` that starts where the bi-encoder is.
+    a bare transformer) gets a ``SegmentCosineHead`` that starts where the bi-encoder is, MaxSim in it weighted
+    by ``interaction``.
     Raises ``ModelNotFoundError`` where there is no model in ``folder``, and ``UsageError`` where it is of a
     kind that does not tell query and passage apart by segment (BERT, MiniLM, ELECTRA do; RoBERTa does not).
     """
@@ -48,7 +49,8 @@ def load_base(folder: Path, max_length: int, device: str = "cpu") -> CrossEncode
     transformer = _transformer(folder, max_length)
     transformer.model.config.num_labels = 1  # what sentence-transformers shapes its answers by
     separator = model_tokenizer(transformer).sep_token_id
-    return _joined(transformer, SegmentCosineHead(transformer.get_embedding_dimension(), separator), device)
+    width = transformer.get_embedding_dimension()
+    return joined(transformer, SegmentCosineHead(width, separator, interaction=interaction), device)
 
 
 def has_own_head(folder: Path) -> bool:
@@ -60,10 +62,11 @@ def has_own_head(folder: Path) -> bool:
 
 def _ours(folder: Path, max_length: int, device: str) -> CrossEncoder:
     head = SegmentCosineHead.load(str(folder), subfolder=HEAD_FOLDER, local_files_only=True)
-    return _joined(_transformer(folder, max_length), head, device)
+    return joined(_transformer(folder, max_length), head, device)
 
 
-def _joined(transformer: Transformer, head: SegmentCosineHead, device: str) -> CrossEncoder:
+def joined(transformer: Transformer, head: SegmentCosineHead, device: str) -> CrossEncoder:
+    """A cross-encoder of the two modules, whose answers are the head's logits as they are."""
     model: CrossEncoder = CrossEncoder(
         modules=[transformer, head], device=device, activation_fn=nn.Identity()
     )

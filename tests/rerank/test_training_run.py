@@ -178,6 +178,27 @@ def test_sentence_transformers_loads_the_folder_and_gives_the_same_logits(traine
     assert np.allclose(theirs.predict(pairs), ours, atol=1e-3)
 
 
+def test_without_epochs_the_base_is_judged_and_written_as_it_is(
+    trained: tuple[Path, Any], base: Path, dataset: Path, tmp_path: Path
+) -> None:
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    given = [
+        str(dataset),
+        "--base",
+        str(trained[0]),
+        "--encoder",
+        str(base),
+        "--output",
+        str(tmp_path / "again"),
+    ]
+    assert run_train(parser.parse_args([*given, "--epochs", "0", "--max-length", "64"])) == 0
+    before, after = (load_base(folder, 64).state_dict() for folder in (trained[0], tmp_path / "again"))
+    assert same(before, after)
+    report = json.loads((tmp_path / "again" / "training.json").read_text(encoding="utf-8"))
+    assert report["pairs"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

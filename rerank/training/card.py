@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 USE = """## How it is used
@@ -65,25 +65,55 @@ def _figures(gate: Mapping[str, Any]) -> str:
 
 
 def _data(report: Mapping[str, Any]) -> str:
+    unseen = report["settings"]["plan"]["unseen"]
     rows = [
-        f"| {row['set']} | {row['documents']} | {row['queries']} | {row['licence']} | `{row['sha256'][:12]}` |"
+        f"| {row['set']}{' (judged by only)' if row['set'] in unseen else ''} | {row['documents']} | {row['queries']} "
+        f"| {row['licence']} | `{row['sha256'][:12]}` |"
         for row in report["data"]
     ]
     return (
         "| set | documents | queries | licence | SHA-256 |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
         + "\n\n"
-        f"{report['training_queries']} queries to train on after holding out; {report['pairs']} pairs seen.\n"
+        f"{report['training_queries']} queries to train on after holding out; "
+        f"{sum(stage['pairs'] for stage in _stages(report))} pairs seen.\n"
     )
 
 
+def _stages(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The runs that made the weights: those of a blend, or the report's own."""
+    found: Sequence[Mapping[str, Any]] = report.get("stages") or [report]
+    return found
+
+
 def _training(report: Mapping[str, Any]) -> str:
-    schedule, mixture = report["settings"]["schedule"], report["settings"]["mixture"]
+    lines = [_run(stage) for stage in _stages(report)]
+    if "blend" in report:
+        parts = ", ".join(f"{share:g} of {name}" for name, share in report["blend"]["shares"].items())
+        lines.append(
+            f"The weights are a mean: {parts} (each run's best on the queries held out to choose by); MaxSim over the "
+            f"joint token vectors adds {report['blend']['interaction']:g} times its value to the logit."
+        )
+    lines.append(
+        "Token embeddings frozen, no dropout, a running mean of a run's weights is what is kept. "
+        f"Seed {report['seed']}. Everything else is in training.json."
+    )
+    return "\n\n".join(lines) + "\n"
+
+
+def _run(stage: Mapping[str, Any]) -> str:
+    schedule, mixture = stage["settings"]["schedule"], stage["settings"]["mixture"]
+    if not schedule["steps"]:
+        return "Nothing was trained in this run; the weights are the base's."
+    kept = max(stage["validation"], key=lambda row: float(row["mixed"]["mean"]))["step"]
+    beside = (
+        f", {schedule['bi_weight']:g} times the bi-encoder's cosine in it"
+        if schedule.get("bi_weight")
+        else ""
+    )
     return (
         f"{schedule['steps']} steps of {mixture['groups']} questions, each with 1 positive, {mixture['hard']} mined "
-        f"and {mixture['easy']} random negatives; listwise softmax; rate {schedule['rate']:g}; "
-        f"{mixture['short_steps']:.0%} of the steps on windows of one to three sentences, the others on chunks. "
-        f"Token embeddings frozen, no dropout, a running mean of the weights is what is kept (of step "
-        f"{report['chosen_on_validation']['step']}, the best on the queries held out to choose by). "
-        f"Seed {report['seed']}. Everything else is in training.json.\n"
+        f"and {mixture['easy']} random negatives; listwise softmax{beside}; rate {schedule['rate']:g}; "
+        f"{mixture['short_steps']:.0%} of the steps on windows of one to three sentences, the others on chunks; "
+        f"kept: step {kept}."
     )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rerank.calibration.curves import fit_platt
+from rerank.calibration.labels import Labels
 from rerank.training.evaluate import Case, case_ndcg, mean_by_set, paired_randomisation
 
 SIGNIFICANT = 0.05
-MAX_NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +70,12 @@ def judge(
 
 
 def fit_relevance(logits: NDArray[np.floating], relevant: NDArray[np.bool_]) -> tuple[float, float]:
-    """Scale and shift (both finite) with which sigmoid(scale · logit + shift) is the share of relevant ones.
+    """Scale (0 or more) and shift with which sigmoid(scale · logit + shift) is the share of relevant ones.
 
-    Logistic regression by Newton's method on ``logits`` (n,), with Platt's softened targets, so that
-    separable data do not push the scale to infinity. Without both kinds of label it is (1.0, 0.0).
+    Platt's curve (`fit_platt`) on ``logits`` (n,). Without both kinds of label it is (1.0, 0.0).
     """
-    positives = int(relevant.sum())
-    negatives = len(relevant) - positives
-    if not positives or not negatives:
+    labels = Labels(logits.astype(np.float64), relevant, np.zeros(len(logits), dtype=np.int64))
+    if not labels.rarer:
         return 1.0, 0.0
-    target = np.where(relevant, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    spread = float(logits.std()) or 1.0
-    design = np.stack([(logits - logits.mean()) / spread, np.ones(len(logits))], axis=1)
-    weights = np.zeros(2)
-    for _ in range(MAX_NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        gradient = design.T @ (chance - target)
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        weights -= np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-8:
-            break
-    scale = float(weights[0] / spread)
-    return scale, float(weights[1] - scale * logits.mean())
+    curve = fit_platt(labels)
+    return curve.scale, curve.shift

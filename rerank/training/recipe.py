@@ -20,6 +20,7 @@ from pathlib import Path
 from ingest.errors import UsageError
 from ingest.models import BUNDLED_ENCODER
 from rerank.training import blend, derive
+from rerank.training.card import model_card
 from rerank.training.command import add_train_arguments, run_train
 
 NAME = "second-look-reranker"
@@ -119,7 +120,7 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _write_stages(output: Path, stages: Sequence[Path]) -> None:
-    """Adds to training.json what each stage saw, and how they were blended."""
+    """Adds to training.json, and to the card made from it, what each stage saw and how they were blended."""
     path = output / "training.json"
     report = json.loads(path.read_text(encoding="utf-8"))
     kept = ("settings", "pairs", "training_queries", "validation", "gate", "data")
@@ -127,6 +128,7 @@ def _write_stages(output: Path, stages: Sequence[Path]) -> None:
     report["stages"] = [{name: stage[name] for name in kept} for stage in found]
     report["blend"] = {"shares": SHARES, "interaction": INTERACTION}
     path.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    (output / "README.md").write_text(model_card(report), encoding="utf-8")
 
 
 def main(given: list[str] | None = None) -> int:

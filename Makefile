@@ -3,32 +3,55 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PORT ?= 8501
 LIBRARY ?= data/library
+MINUTES ?= 60
+TABS ?= 20
+SECONDS ?= 300
+SEARCHES ?= 10000
 VENV := .venv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow bench lint clean browser
+.PHONY: help install lock run test test-slow bench fuzz soak lint clean browser
 
 help:
+	@echo "make install  set up $(VENV) from the lock, every file verified by its hash"
 	@echo "make run      open the page on http://localhost:$(PORT) (PORT=, LIBRARY=)"
 	@echo "make test     run every test"
 	@echo "make bench    measure speed and quality, print the tables"
+	@echo "make fuzz     feed readers, chunker and questions what nobody should (MINUTES=60)"
+	@echo "make soak     many tabs at once, thousands of searches (TABS=20 SECONDS=300 SEARCHES=10000)"
 	@echo "make lint     ruff and mypy"
+	@echo "make lock     write requirements.lock anew (UPGRADE=1: with the latest versions)"
 	@echo "make clean    remove the environment and caches (never a library)"
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+# Versions and hashes of all packages: requirements.lock. On Linux without an NVIDIA driver PyTorch's CPU build is looked for
+# first (200 MB); else torch is the package index's CUDA build, and what it needs (3 GB) comes from requirements-cuda.lock.
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
+CPU_BUILD := --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 5 --requirement requirements-cpu.lock
+IS_CUDA := import sys; from importlib.metadata import version; sys.exit(sys.platform != "linux" or "+cpu" in version("torch"))
+
+$(STAMP): pyproject.toml requirements.lock requirements-cpu.lock requirements-cuda.lock
 	@test -n "$(PYTHON)" || { echo "Second Look needs Python 3.11 or later; none was found on the PATH." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1; then \
+		$(PIP) --require-hashes $(CPU_BUILD) >/dev/null 2>&1 || \
+		echo "PyTorch's CPU build could not be had; taking the package index's build, which is larger." >&2; fi
+	$(PIP) --require-hashes --requirement requirements.lock
+	@if $(VENV)/bin/python -c '$(IS_CUDA)'; then $(PIP) --require-hashes --requirement requirements-cuda.lock; fi
+	$(PIP) --no-build-isolation --editable .
 	@touch $(STAMP)
+
+# Needs the package index; versions stay as they are unless UPGRADE=1.
+lock:
+	@PYTHON="$(PYTHON)" UPGRADE="$(UPGRADE)" .ci/lock
 
 run: install
 	@exec $(VENV)/bin/secondlook serve --port $(PORT) --library "$(LIBRARY)"
 
 test: install browser
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(VENV)/bin/python -m pytest -m "not slow and not soak"
 
 test-slow: install browser
 	$(VENV)/bin/python -m pytest -m slow
@@ -41,6 +64,15 @@ browser:
 
 bench: install
 	$(VENV)/bin/python -m tests.benchmarks
+
+# atheris has builds for Linux and CPython 3.11 to 3.13 only, so it is no dependency.
+fuzz: install
+	@$(VENV)/bin/python -c "import atheris" 2>/dev/null || \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "atheris==3.0.0"
+	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES)
+
+soak: install browser
+	SOAK_TABS=$(TABS) SOAK_SECONDS=$(SECONDS) SOAK_SEARCHES=$(SEARCHES) $(VENV)/bin/python -m pytest -m soak -s
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -1,8 +1,13 @@
-"""The page: `streamlit run app.py`, or `secondlook serve`, which sees to the library and the port."""
+"""The page: `streamlit run app.py`, or `secondlook serve`. Imported, it is the server; run by it, the page."""
 
 import streamlit as st
 
-from ui import page
+from ui import serving
 
-st.set_page_config(page_title="Second Look", layout="wide", initial_sidebar_state="auto")
-page.render()
+if __name__ == "__main__":
+    from ui import page
+
+    st.set_page_config(page_title="Second Look", layout="wide", initial_sidebar_state="auto")
+    page.render()
+else:
+    app = st.App(__file__, middleware=serving.guard())

@@ -6,9 +6,10 @@ that fits (heading, paragraph, sentence, word, and only then inside a word).
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from tokenizers import Tokenizer
@@ -21,7 +22,14 @@ DEFAULT_CHUNK_TOKENS = 160
 MIN_CHUNK_TOKENS = 16
 # A title goes in front of each of its passages; a longer one would push the passage out of the model.
 MAX_TITLE_CHARACTERS = 160
-# Raise it when the cutting changes: a library remembers what cut its chunks.
+# The splitter's time a character grows with the length of a line in which it finds no boundary (300,000 Chinese
+# characters without a stop took seven minutes), and Markdown of thousands of ">" is quadratic. So a line that is
+# longer than any real paragraph is cut by itself, in pieces of at most MAX_CHUNK_CHARACTERS.
+LONGEST_LINE = 20_000
+# A word of over 100 characters is one token to WordPiece, so that tokens alone do not bound a chunk.
+MAX_CHUNK_CHARACTERS = 4_000
+# Raise it when the cutting changes: a library remembers what cut its chunks. The two bounds above did not raise it:
+# they change only texts that no model could use as they were cut before.
 CHUNKER_VERSION = 1
 
 
@@ -34,19 +42,35 @@ class Chunker:
 
     tokenizer: Tokenizer
     tokens: int = DEFAULT_CHUNK_TOKENS
+    _plain: TextSplitter = field(init=False, repr=False, compare=False)
+    _markdown: MarkdownSplitter = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tokens < MIN_CHUNK_TOKENS:
             raise ValueError(
                 f"a chunk of {self.tokens} tokens holds no sentence; the least is {MIN_CHUNK_TOKENS}"
             )
+        # Made once: a splitter copies the tokenizer's vocabulary, which takes longer than cutting a small file.
+        for name, splitter in (("_plain", TextSplitter), ("_markdown", MarkdownSplitter)):
+            object.__setattr__(self, name, splitter.from_huggingface_tokenizer(self.tokenizer, self.tokens))
 
     def spans(self, text: str, *, markdown: bool = False) -> list[tuple[int, int]]:
-        """Character spans ``[start, end)`` of the chunks of ``text``, in order, without white space around."""
-        splitter_class = MarkdownSplitter if markdown else TextSplitter
-        splitter = splitter_class.from_huggingface_tokenizer(self.tokenizer, self.tokens)
-        # Control characters that Python counts as white space and the splitter does not would make empty chunks.
-        return [(start, start + len(chunk)) for start, chunk in splitter.chunk_indices(text) if chunk.strip()]
+        """Character spans ``[start, end)`` of the chunks of ``text``, in order, without white space around.
+
+        None is longer than `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its
+        neighbours.
+        """
+        whole = self._markdown if markdown and not _TOO_DEEP.search(text) else self._plain
+        found: list[tuple[int, int]] = []
+        for start, end, long in _parts(text):
+            splitter = self._plain if long else whole
+            found += (
+                (start + at, start + at + len(chunk))
+                for at, chunk in splitter.chunk_indices(text[start:end])
+                if chunk.strip()  # control characters that Python alone counts as white space
+            )
+        bounded = (span for start, end in found for span in _bounded(text, start, end))
+        return [(start, end) for start, end in bounded if not text[start:end].isspace()]
 
     def chunks(self, document: Document) -> list[Chunk]:
         """The document's chunks, not yet numbered (id -1), each with its place in the document."""
@@ -67,6 +91,35 @@ class Chunker:
             )
             for start, end in self.spans(document.text, markdown=document.format == "markdown")
         ]
+
+
+# Quotes and lists deeper than people nest them, by their markers or their indentation: the Markdown splitter's time
+# grows with the square of the depth and more (a list 600 deep took half a minute). Such a text is cut as plain text.
+_TOO_DEEP = re.compile(r"^(?:[ \t]{200,}\S|(?:[ \t]*(?:>|[*+-][ \t]|\d{1,9}[.)][ \t])){50,})", re.M)
+_LONG_LINE = re.compile(rf"[^\n]{{{LONGEST_LINE + 1},}}")
+
+
+def _parts(text: str) -> Iterator[tuple[int, int, bool]]:
+    """``text`` as ``[start, end)`` parts that are cut apart from each other, and whether each is of a long line."""
+    position = 0
+    for line in _LONG_LINE.finditer(text):
+        if position < line.start():
+            yield position, line.start(), False
+        yield from ((start, end, True) for start, end in _bounded(text, line.start(), line.end()))
+        position = line.end()
+    if position < len(text):
+        yield position, len(text), False
+
+
+def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """``[start, end)`` as spans of at most `MAX_CHUNK_CHARACTERS`, parted at a space where one is near."""
+    while end - start > MAX_CHUNK_CHARACTERS:
+        last = start + MAX_CHUNK_CHARACTERS
+        space = text.rfind(" ", start + MAX_CHUNK_CHARACTERS // 2, last)
+        cut = last if space < 0 else space + 1
+        yield start, cut
+        start = cut
+    yield start, end
 
 
 def _page_at(pages: Sequence[Page], starts: Sequence[int], position: int) -> int | None:

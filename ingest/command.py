@@ -7,21 +7,27 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
+from ingest.costs import billing
 from ingest.errors import UsageError
 from ingest.hub import Hub
+from ingest.intake import Source
 from ingest.library import Library, Manifest
 from ingest.models import ResolvedModel, resolve_encoder
 from ingest.onnx_encoder import open_encoder
+from ingest.passwords import add_password_arguments, read_again, read_passwords
 from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
+from ingest.served_encoders import is_served_name
+from ingest.service_access import ServiceAccess, privacy_notice
 
 
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
@@ -34,11 +40,24 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
         help=f"tokens a passage, for a new library (default {DEFAULT_CHUNK_TOKENS})",
     )  # fmt: skip
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_password_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
-def run_ingest(arguments: argparse.Namespace, hub: Hub) -> int:
-    """Ingest the paths and print the report; 0, or 1 when nothing could be read."""
+def add_allow_services(parser: argparse.ArgumentParser) -> None:
+    """Declare the leave to send text elsewhere."""
+    parser.add_argument(
+        "--allow-services", action="store_true",
+        help="let an encoder or a reranker behind a service on another machine read text; without it, nothing leaves "
+        "this machine (SECONDLOOK_ALLOW_SERVICES does the same for good)",
+    )  # fmt: skip
+
+
+def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | None = None) -> int:
+    """Ingest the paths and print the report; 0, or 1 when nothing could be read.
+
+    Without ``access`` to services, only encoders of this machine can be used.
+    """
     if arguments.chunk_tokens < MIN_CHUNK_TOKENS:
         raise UsageError(
             f"--chunk-tokens must be at least {MIN_CHUNK_TOKENS}; {arguments.chunk_tokens} was given."
@@ -46,14 +65,26 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub) -> int:
     missing = [path for path in arguments.paths if not path.exists()]
     if len(missing) == len(arguments.paths):
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
-    sources = list(walk(arguments.paths))
-    model = encoder_model(arguments.library, arguments.encoder, hub)
-    library = Library.create(arguments.library, Manifest.of(model.spec, arguments.chunk_tokens))
-    library.require_encoder(model.spec)
-    encoder = open_encoder(model)
-    with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
-        report = ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
-    print_report(report, as_json=arguments.json)
+    passwords = read_passwords(arguments.password_file)
+    sources = [replace(source, passwords=passwords) for source in walk(arguments.paths)]
+    model = encoder_model(arguments.library, arguments.encoder, hub, access)
+    encoder = open_encoder(model, access=access)
+    library = Library.create(arguments.library, Manifest.of(encoder.model.spec, arguments.chunk_tokens))
+    library.require_encoder(encoder.model.spec)
+    if notice := privacy_notice(model):
+        print(notice, file=sys.stderr)
+
+    def read(sources: Sequence[Source]) -> IngestReport:
+        with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
+            return ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
+
+    with billing() as bill:
+        report = read(sources)
+        if arguments.ask_passwords and not report.cancelled:
+            report = read_again(report, sources, read)
+    print_report(replace(report, bill=bill), as_json=arguments.json)
+    if any(file.needs_password for file in report.files) and not arguments.ask_passwords:
+        print("For files with a password: --ask-passwords, or --password-file FILE.", file=sys.stderr)
     if report.cancelled:
         print(
             "Stopped. What was finished is in the library; run the same command again to go on.",
@@ -63,23 +94,32 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub) -> int:
     return 1 if report.files and report.count(FileStatus.REFUSED) == len(report.files) else 0
 
 
-def encoder_model(folder: Path, name: str | None, hub: Hub) -> ResolvedModel:
+def encoder_model(
+    folder: Path, name: str | None, hub: Hub, access: ServiceAccess | None = None
+) -> ResolvedModel:
     """The encoder asked for, else the one that made the library, else the default one."""
     if name is None and Library.exists(folder):
         name = Library(folder).manifest().encoder
-    return resolve_encoder(name, hub)
+    if access is None and name is not None and is_served_name(name):
+        raise UsageError(f"{name} is behind a service, whose key is not known here. Use: secondlook ingest")
+    return resolve_encoder(name, hub, access)
 
 
 def print_report(report: IngestReport, *, as_json: bool) -> None:
     """Write the report to stdout: as JSON, or a line a file."""
     if as_json:
         files = [asdict(file) for file in report.files]
-        print(json.dumps({"files": files, "seconds": round(report.seconds, 3)}, ensure_ascii=False, indent=2))
+        found: dict[str, Any] = {"files": files, "seconds": round(report.seconds, 3)}
+        if report.bill:
+            found["services"] = report.bill.rows()
+        print(json.dumps(found, ensure_ascii=False, indent=2))
         return
     for file in report.files:
         print(describe(file))
     counts = ", ".join(f"{report.count(status)} {status}" for status in FileStatus if report.count(status))
     print(f"{counts or 'No files'} in {report.seconds:.1f} s.")
+    if report.bill:
+        print(report.bill)
 
 
 def describe(file: FileReport) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest import indexes
+from ingest import indexes, word_index
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError
 from ingest.inspection import View, differing_vectors, leftovers, live_vectors, reading
 from ingest.library import DATABASE, LOCK, VECTORS, read_manifest, transaction
@@ -37,6 +37,7 @@ class Part(StrEnum):
     CONTENT = "content"
     VECTORS = "vectors"
     INDEX = "index"
+    WORDS = "words"
     LABELS = "labels"
     CALIBRATION = "calibration"
     LITTER = "litter"
@@ -114,13 +115,14 @@ def _database(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
 def _contents(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
     with transaction(db, "DEFERRED"):
         view = View(folder, db, read_manifest(db, folder), Snapshot(db))
-        yield from _references(view)
-        yield from _documents(view)
-        yield from _vectors(view)
+        found = [*_references(view), *_documents(view), *_vectors(view)]
+        yield from found
         yield from _index(view)
         yield from _labels(view)
         if not _somebody_writes(folder):  # what is being written looks like what was left behind
             yield from _litter(view)
+    if not found:  # words are held against passages and vectors, which have to be whole first
+        yield from _words(folder)
 
 
 def _references(view: View) -> Iterator[Finding]:
@@ -197,6 +199,16 @@ def _index(view: View) -> Iterator[Finding]:
         )
 
 
+def _words(folder: Path) -> Iterator[Finding]:
+    with reading(folder) as db:
+        db.execute("BEGIN")  # ended by closing: a damaged index makes SQLite end it before us
+        view = View(folder, db, read_manifest(db, folder), Snapshot(db))
+        wanted = {number for number, vector in live_vectors(view) if vector is not None}
+        fault = word_index.fault(db, wanted)
+    if fault:
+        yield Finding(Part.WORDS, f"The index of words is damaged: {fault}. {view.remedy}")
+
+
 def _labels(view: View) -> Iterator[Finding]:
     wrong = 0
     for row in view.db.execute("SELECT * FROM labels"):
@@ -224,7 +236,7 @@ def _somebody_writes(folder: Path) -> bool:
     try:
         with FileLock(folder / LOCK, timeout=0):
             return False
-    except Timeout:
+    except (Timeout, OSError):  # where nothing can be written here, nobody knows who writes from elsewhere
         return True
 
 

@@ -3,7 +3,8 @@
     SecondLookError
     ├── ReadError                a file (or one entry of it) cannot be read; the others go on
     │   ├── UnknownFormatError   no reader for this kind of file
-    │   ├── EncryptedFileError   a password is needed
+    │   ├── EncryptedFileError   behind a password
+    │   │   └── PasswordNeededError  and it can be read here with the right one
     │   ├── NoTextError          readable, but without any text (a scan, say)
     │   ├── EmptyFileError       zero bytes, or white space only
     │   ├── TooLargeError        over a limit of size
@@ -15,10 +16,13 @@
     │   ├── NewerFormatError     made by a later version of Second Look
     │   ├── EncoderMismatchError made with another encoder
     │   └── DocumentNotFoundError
+    ├── StorageError             the disk is full, or nothing may be written there
     ├── ModelError
     │   ├── ModelNotFoundError
-    │   └── ModelDamagedError    a checksum that does not agree
-    ├── RerankError              the reranker failed; the bi-encoder's order stands
+    │   ├── ModelDamagedError    a checksum that does not agree
+    │   ├── ServiceError         a service refused, was too slow, or gave a broken answer
+    │   └── ConsentNeededError   text would leave this machine, and nobody allowed it yet
+    ├── RerankError              the reranker failed; the first look's order stands
     ├── UsageError               the call itself is wrong (exit status 2)
     └── CancelledError           the person stopped the work
 
@@ -43,7 +47,11 @@ class UnknownFormatError(ReadError):
 
 
 class EncryptedFileError(ReadError):
-    """The file asks for a password."""
+    """The file is behind a password."""
+
+
+class PasswordNeededError(EncryptedFileError):
+    """The file can be read with its password, which was not among those given."""
 
 
 class NoTextError(ReadError):
@@ -90,6 +98,10 @@ class DocumentNotFoundError(LibraryError):
     """No document of the library goes by that id, path or title."""
 
 
+class StorageError(SecondLookError):
+    """Nothing can be written: the disk is full, the folder is read-only, or the disk fails. What was there stays."""
+
+
 class ModelError(SecondLookError):
     """A model cannot be used."""
 
@@ -105,6 +117,22 @@ class ModelNotFoundError(ModelError):
 
 class ModelDamagedError(ModelError):
     """A model's file does not have the checksum that it should have."""
+
+
+class ServiceError(ModelError):
+    """A service that a model runs behind cannot be reached in time, refuses, or gave a broken answer."""
+
+
+class ConsentNeededError(ModelError):
+    """Text would be sent to another machine, and nobody allowed it yet.
+
+    ``notice`` says what would be sent, and ``host`` is where to.
+    """
+
+    def __init__(self, message: str, notice: str, host: str) -> None:
+        """Keep ``notice`` and ``host`` beside the message."""
+        super().__init__(message)
+        self.notice, self.host = notice, host
 
 
 class RerankError(SecondLookError):

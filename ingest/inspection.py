@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ingest import indexes
 from ingest.library import DATABASE, Manifest
+from ingest.schema import open_file
 from ingest.snapshot import Snapshot
 
 # Folders in which a library, a calibration or an import is made before it is put in its place.
@@ -38,8 +39,21 @@ class View:
 @contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, and so never changes a damaged file; broken characters are read as such."""
-    path = (folder / DATABASE).resolve()
-    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
+    with _as_it_is(open_file(folder / DATABASE, "ro")) as db:
+        yield db
+
+
+@contextmanager
+def reading_what_is_left(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The same of a file that is damaged for certain: a table beyond its cut-off end does not hide the others."""
+    path = (folder / DATABASE).absolute()
+    with _as_it_is(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
+        db.execute("PRAGMA writable_schema = ON")  # what SQLite cannot make sense of it then passes over
+        yield db
+
+
+@contextmanager
+def _as_it_is(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     db.row_factory = sqlite3.Row
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:

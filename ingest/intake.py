@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ingest.chunker import Chunker
 from ingest.encoder import Encoder
-from ingest.errors import CancelledError, NoTextError, ReadError
+from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError
 from ingest.models import sha256_of
-from ingest.readers import Limits, read_documents
+from ingest.readers import Limits, read_in_worker
 from ingest.records import Chunk, Document, FileReport, FileStatus, IngestProgress, Stage, format_pages
+from ingest.sources import Source
 from ingest.writer import LibraryWriter
 
 # Passages embedded at once, over the bounds of files: small files then fill whole batches too. A Cancel is
@@ -23,34 +25,18 @@ WINDOW = 256
 PUBLISH_SECONDS = 5.0
 PUBLISH_SHARE = 10.0
 
+__all__ = ["WINDOW", "Intake", "OnProgress", "Source"]
+
 OnProgress = Callable[[IngestProgress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file to ingest: where its bytes lie, what people call it, and its identity in the library."""
-
-    path: Path
-    name: str
-    key: str
-
-    @classmethod
-    def of_path(cls, path: Path) -> Source:
-        """A file of this machine: its resolved path is its identity."""
-        return cls(path, str(path), str(path.resolve()))
-
-    @classmethod
-    def of_upload(cls, path: Path, name: str) -> Source:
-        """An uploaded file, whose bytes lie under a name of ours: its own name is its identity."""
-        return cls(path, name, f"upload:{name}")
 
 
 @dataclass
 class _File:
-    """A file on its way: its reports so far, and what it is made of."""
+    """A file on its way: its reports so far, what it is made of, and its `_stamp` before it was read."""
 
     source: Source
     file_hash: str
+    stamp: tuple[int, ...]
     report: FileReport
     fresh: int = 0
     same: int = 0
@@ -85,7 +71,8 @@ class Intake:
         try:
             report = self._take(source)
         except ReadError as error:
-            report = FileReport(source.name, FileStatus.REFUSED, str(error))
+            locked = isinstance(error, PasswordNeededError)
+            report = FileReport(source.name, FileStatus.REFUSED, str(error), needs_password=locked)
         except OSError as error:
             why = f"{source.name} cannot be read: {error.strerror or error}. Check that it exists and may be read."
             report = FileReport(source.name, FileStatus.REFUSED, why)
@@ -127,6 +114,8 @@ class Intake:
         self._waiting.clear()
 
     def _take(self, source: Source) -> FileReport:
+        source.require_file()
+        stamp = _stamp(source.path)
         file_hash = sha256_of(source.path)
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
@@ -134,7 +123,7 @@ class Intake:
         twin = self._writer.file_twin_of(source.key, file_hash)
         if twin is not None:
             return self._duplicate(source, twin.path)
-        file = _File(source, file_hash, FileReport(source.name, FileStatus.INDEXED))
+        file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
         try:
             return self._take_documents(file)
         except BaseException:
@@ -143,17 +132,29 @@ class Intake:
 
     def _take_documents(self, file: _File) -> FileReport:
         source = file.source
-        for document in read_documents(source.path, name=source.name, key=source.key, limits=self._limits):
-            # Entries of one corpus may repeat each other: its judgements name them one by one.
-            twin = self._writer.twin_of(document) if document.source_id is None else None
-            if twin is not None:
-                return self._duplicate(source, twin)
-            self._take_document(file, document)
+        with closing(self._read(source)) as documents:
+            for document in documents:
+                # Entries of one corpus may repeat each other: its judgements name them one by one.
+                twin = self._writer.twin_of(document) if document.source_id is None else None
+                if twin is not None:
+                    return self._duplicate(source, twin)
+                self._take_document(file, document)
+        # Else what was read would be remembered under the hash of other bytes.
+        if _stamp(source.path) != file.stamp:
+            raise ReadError(
+                f"{source.name} changed while it was being read; nothing of it was indexed. Add it again."
+            )
         gone = self._drop(self._writer.documents_of(source.key) - file.seen)
         report = _summary(file, gone)
         if report.status is FileStatus.INDEXED:
             self._writer.stage_source(source.key, file.file_hash, report)
         return report
+
+    def _read(self, source: Source) -> Generator[Document, None, None]:
+        return read_in_worker(
+            source.path, name=source.name, key=source.key, limits=self._limits,
+            passwords=source.passwords, cancelled=self._cancelled,
+        )  # fmt: skip
 
     def _duplicate(self, source: Source, twin: str) -> FileReport:
         self._drop(self._writer.documents_of(source.key))
@@ -226,6 +227,12 @@ class Intake:
             self.reports.append(report)
             self._tell(Stage.DONE, report, number)
         self._finished.clear()
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to or replaced: its inode, size and time of change."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _summary(file: _File, gone: int) -> FileReport:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from ingest.errors import UsageError
 from ingest.label_records import (
@@ -67,7 +68,7 @@ class Labels:
         label = Label(normal_query(query), passage_hash, Grade(grade), datetime.now(UTC))
         with self.library.connection() as db:
             with transaction(db):
-                _write(db, label)
+                _write(db, replace(label, judged=_after(db, label)))
                 if sighting is not None:
                     _write_places(db, label.query, sighting)
                 self._on_step("label written")
@@ -162,6 +163,19 @@ class Labels:
 def _stamp(moment: datetime) -> str:
     """UTC with microseconds always written, so that the order of the texts is the order of the times."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _after(db: sqlite3.Connection, label: Label) -> datetime:
+    """When the label was made, but never before the one that it takes the place of: a clock may be set back.
+
+    Else an import of the earlier judgement would count as the later one.
+    """
+    row = db.execute(
+        "SELECT judged FROM labels WHERE query = ? AND passage_hash = ?", (label.query, label.passage_hash)
+    ).fetchone()
+    if row is None:
+        return label.judged
+    return max(label.judged, datetime.fromisoformat(row["judged"]) + timedelta(microseconds=1))
 
 
 def _pair_row(pair: ModelPair) -> tuple[str, str, str, str]:

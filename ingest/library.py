@@ -12,7 +12,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +22,13 @@ from ingest.errors import (
     EncoderMismatchError,
     LibraryDamagedError,
     LibraryNotFoundError,
+    StorageError,
     UsageError,
 )
 from ingest.models import ModelSpec
 from ingest.schema import connect, migrate
 from ingest.snapshot import DocumentInfo, Generation, Snapshot
+from ingest.storage import refusal, storing
 
 DATABASE = "library.sqlite"
 VECTORS = "vectors"
@@ -83,33 +85,32 @@ class Library:
         It appears whole: whoever looks at the same moment sees no library, or one with its manifest.
         """
         if not cls.exists(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as name:
-                _write_empty(Path(name) / DATABASE, manifest)
-                # A link, not a rename, never takes the place of a library that came first.
-                with suppress(FileExistsError):
-                    os.link(Path(name) / DATABASE, folder / DATABASE)
+            with storing(f"A library in {folder}"):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as name:
+                    _write_empty(Path(name) / DATABASE, manifest)
+                    # A link, not a rename, never takes the place of a library that came first.
+                    with suppress(FileExistsError):
+                        os.link(Path(name) / DATABASE, folder / DATABASE)
         return cls(folder)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection of one's own, closed at the end; SQLite's errors become sentences."""
-        try:
-            db = connect(self.folder / DATABASE)
-        except sqlite3.DatabaseError as error:
-            raise self._damaged(error) from error
-        try:
-            yield db
-        except sqlite3.OperationalError as error:
-            raise LibraryDamagedError(
-                f"The library {self.folder} cannot be used just now: {error}."
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise self._damaged(error) from error
-        finally:
-            db.close()
+        """A connection of one's own, closed at the end; SQLite's errors become sentences.
 
-    def _damaged(self, error: Exception) -> LibraryDamagedError:
+        Raises `StorageError` where the disk refuses, `LibraryDamagedError` for whatever else SQLite says.
+        """
+        try:
+            with closing(connect(self.folder / DATABASE)) as db:
+                yield db
+        except sqlite3.DatabaseError as error:
+            raise self._sentence(error) from error
+
+    def _sentence(self, error: sqlite3.DatabaseError) -> StorageError | LibraryDamagedError:
+        if refused := refusal(f"The library {self.folder}", error):
+            return refused
+        if isinstance(error, sqlite3.OperationalError):
+            return LibraryDamagedError(f"The library {self.folder} cannot be used just now: {error}.")
         return LibraryDamagedError(
             f"The library file {self.folder / DATABASE} is damaged ({error}). Restore it from a copy, or delete the "
             "folder and add the documents again."
@@ -179,7 +180,8 @@ def transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[Non
     try:
         yield
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # after some errors SQLite has rolled back already
+            db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
 

@@ -10,124 +10,29 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.hub import Hub
+from ingest.known_encoders import (
+    BUNDLED_ENCODER,
+    DEFAULT_ENCODER,
+    ENCODER_ALIASES,
+    ENCODERS,
+    prefixes_of,
+)
+from ingest.model_records import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.served_encoders import served_encoder
+from ingest.service_access import ServiceAccess
 
+__all__ = [  # what a model is belongs to this door, wherever it is written
+    "BUNDLED_ENCODER", "DEFAULT_ENCODER", "ENCODERS", "ENCODER_ALIASES", "ModelKind", "ModelSource", "ModelSpec",
+    "ResolvedModel", "bundled_encoder_folder", "encoder_spec_of_folder", "find_in_hub", "folder_revision", "places",
+    "read_json", "resolve", "resolve_encoder", "sha256_of", "verify_checksum",
+]  # fmt: skip
 
-class ModelKind(StrEnum):
-    """What a model does in the search path."""
-
-    ENCODER = "encoder"
-    RERANKER = "reranker"
-
-
-class ModelSource(StrEnum):
-    """Where a model's files were found."""
-
-    FOLDER = "folder"
-    CACHE = "hub cache"
-    HUB = "hub"
-    BUNDLED = "bundled"
-    SERVICE = "service"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """What a model is, independent of where its files lie.
-
-    ``max_length`` counts tokens, special ones included. ``dim`` is the width of an encoder's vectors.
-    A query is embedded as ``query_prefix + query`` and a passage as ``passage_prefix + passage``.
-    For a reranker, relevance = sigmoid(``relevance_scale`` · logit + ``relevance_shift``), and a scale
-    of ``None`` says that its scores cannot be read as relevance. ``bi_weight`` is the share of the
-    bi-encoder's cosine in the number that the order goes by (0: none), fitted to the cosines of
-    ``bi_encoder`` and of no other. ``parameters`` counts weights, in millions, where it is known. The ``revision``
-    of a model behind a server is the address that answers for it.
-    """
-
-    name: str
-    kind: ModelKind
-    architecture: str
-    revision: str
-    licence: str
-    max_length: int
-    dim: int | None = None
-    query_prefix: str = ""
-    passage_prefix: str = ""
-    languages: str = "English"
-    bi_weight: float = 0.0
-    bi_encoder: str = ""
-    relevance_scale: float | None = None
-    relevance_shift: float = 0.0
-    parameters: float | None = None
-
-    @property
-    def identity(self) -> str:
-        """What makes two encoders' vectors comparable: name, revision, prefixes and length."""
-        return json.dumps(
-            [self.name, self.revision, self.query_prefix, self.passage_prefix, self.max_length],
-            ensure_ascii=False,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedModel:
-    """A model whose files are on this machine, in ``folder``; ``tried`` says what was asked before."""
-
-    spec: ModelSpec
-    source: ModelSource
-    folder: Path
-    tried: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The model's name, as people know it."""
-        return self.spec.name
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the model's files on disk, in bytes."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-
-
-BGE_QUERY = "Represent this sentence for searching relevant passages: "
-
-# Revisions are commits of the hub, so that nobody's later push changes what a library was made with.
-DEFAULT_ENCODER = "BAAI/bge-small-en-v1.5"
-BUNDLED_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 BUNDLED_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
-def _bge(size: str, revision: str, dim: int) -> ModelSpec:
-    name = f"BAAI/bge-{size}-en-v1.5"
-    return ModelSpec(name, ModelKind.ENCODER, "bi-encoder", revision, "MIT", 512, dim, query_prefix=BGE_QUERY)
-
-
-ENCODERS: Mapping[str, ModelSpec] = {
-    spec.name: spec
-    for spec in (
-        _bge("small", "5c38ec7c405ec4b44b94cc5a9bb96e735b38267a", 384),
-        _bge("base", "a5beb1e3e68b9ab74eb54cfd186867f64f240e1a", 768),
-        _bge("large", "d4aa6901d3a41ba39fb536a557fa166f842b0e09", 1024),
-        ModelSpec(
-            BUNDLED_ENCODER, ModelKind.ENCODER, "bi-encoder",
-            "c9745ed1d9f207416be6d2e6f8de32d1f16199bf", "Apache-2.0", 256, 384,
-        ),
-    )
-}  # fmt: skip
-
-# Short names that people type.
-ENCODER_ALIASES: Mapping[str, str] = {
-    "bge-small": "BAAI/bge-small-en-v1.5",
-    "bge-base": "BAAI/bge-base-en-v1.5",
-    "bge-large": "BAAI/bge-large-en-v1.5",
-    "bundled": BUNDLED_ENCODER,
-    "all-MiniLM-L6-v2": BUNDLED_ENCODER,
-}
 
 
 def sha256_of(path: Path) -> str:
@@ -164,14 +69,18 @@ def bundled_encoder_folder() -> Path:
     return folder
 
 
-def resolve_encoder(name: str | None, hub: Hub) -> ResolvedModel:
+def resolve_encoder(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
     """Find the encoder ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
 
-    Only the default falls back to the bundled encoder: a model asked for by name is found or refused.
-    Raises `ModelNotFoundError` with everything that was tried, `ModelDamagedError` for a bad checksum.
+    Names of `ingest.served_encoders` are behind the services of ``access``. Only the default falls back to the bundled
+    encoder: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
+    tried, `ModelDamagedError` for a bad checksum, `ModelError` for a server without an address.
     """
     if name is None:
         return resolve(ENCODERS[DEFAULT_ENCODER], hub, bundled=_bundled_encoder)
+    behind_service = served_encoder(name, access or ServiceAccess())
+    if behind_service is not None:
+        return behind_service
     name = ENCODER_ALIASES.get(name, name)
     if Path(name).is_dir():
         return ResolvedModel(encoder_spec_of_folder(Path(name)), ModelSource.FOLDER, Path(name))
@@ -180,7 +89,7 @@ def resolve_encoder(name: str | None, hub: Hub) -> ResolvedModel:
     if name in ENCODERS:
         return resolve(ENCODERS[name], hub)
     folder, source, tried = find_in_hub(name, None, hub)
-    return ResolvedModel(replace(encoder_spec_of_folder(folder), name=name), source, folder, tried)
+    return ResolvedModel(encoder_spec_of_folder(folder, name), source, folder, tried)
 
 
 def resolve(
@@ -245,26 +154,76 @@ def folder_revision(folder: Path) -> str:
     return hashlib.sha256("".join(sha256_of(path) for path in weights).encode()).hexdigest()[:16]
 
 
-def encoder_spec_of_folder(folder: Path) -> ModelSpec:
-    """Spec of any sentence-transformers encoder, read from its own files.
+def encoder_spec_of_folder(folder: Path, name: str | None = None) -> ModelSpec:
+    """Spec of any sentence-transformers encoder, read from its own files; ``name`` is the hub's, where it has one.
 
-    Prefixes come from the prompts in ``config_sentence_transformers.json``; E5 models, which were
-    trained with ``query: `` and ``passage: `` but seldom say so, are known by their name.
+    Prefixes come from the prompts in ``config_sentence_transformers.json``; of models that were trained with some and
+    do not say so, BGE and E5 are known by their name.
     """
     config = read_json(folder / "config.json")
     prompts = read_json(folder / "config_sentence_transformers.json").get("prompts") or {}
-    named = f"{folder.name} {config.get('_name_or_path', '')}".lower()
-    is_e5 = "e5-" in named and "instruct" not in named
+    query, passage = prefixes_of(name or f"{folder.name} {config.get('_name_or_path', '')}")
     length = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
     return ModelSpec(
-        name=str(folder),
+        name=name or str(folder),
         kind=ModelKind.ENCODER,
         architecture="bi-encoder",
         revision=folder_revision(folder),
         licence="see the model's card",
-        max_length=int(length or config.get("max_position_embeddings") or 512),
-        dim=config.get("hidden_size"),
-        query_prefix=prompts.get("query") or ("query: " if is_e5 else ""),
-        passage_prefix=prompts.get("passage") or prompts.get("document") or ("passage: " if is_e5 else ""),
+        max_length=int(length or places(config) or 512),
+        dim=_width(folder, config),
+        query_prefix=prompts.get("query") or query,
+        passage_prefix=prompts.get("passage") or prompts.get("document") or passage,
         languages="see the model's card",
     )
+
+
+def places(config: Mapping[str, Any]) -> int | None:
+    """Tokens that a model has places for, by its ``config.json``; ``None`` where it does not say.
+
+    RoBERTa and its kin number places from behind their padding token's number.
+    """
+    count = config.get("max_position_embeddings")
+    if count is None:
+        return None
+    if "roberta" in str(config.get("model_type")):
+        return int(count) - int(config.get("pad_token_id", 1)) - 1
+    return int(count)
+
+
+def _width(folder: Path, config: Mapping[str, Any]) -> int | None:
+    """Numbers in a vector: what the last dense layer gives, else what is pooled, else what the transformer gives."""
+    width = config.get("hidden_size") or config.get("d_model") or config.get("dim")
+    for module in _modules(folder):
+        settings = read_json(folder / str(module.get("path", "")) / "config.json")
+        kind = str(module.get("type", "")).rpartition(".")[2]
+        if kind == "Dense":
+            width = settings.get("out_features", width)
+        elif kind == "Pooling":
+            width = _pooled(settings, width)
+    return None if width is None else int(width)
+
+
+def _pooled(settings: Mapping[str, Any], width: int | None) -> int | None:
+    """Numbers in a pooled vector: each way to pool gives one, and they stand side by side.
+
+    Ways are named in one field, or, in older files, each has a field of its own.
+    """
+    each = settings.get("embedding_dimension") or settings.get("word_embedding_dimension") or width
+    named = settings.get(
+        "pooling_mode", [key for key in settings if key.startswith("pooling_mode_") and settings[key]]
+    )
+    ways = 1 if isinstance(named, str) else max(len(named), 1)
+    return each and int(each) * ways
+
+
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    """What a sentence-transformers model is made of, in order; nothing where the folder does not say."""
+    path = folder / "modules.json"
+    if not path.is_file():
+        return []
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelDamagedError(f"{path} is not valid JSON ({error}). Fetch the model again.") from error
+    return [module for module in loaded if isinstance(module, dict)] if isinstance(loaded, list) else []

@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 
 from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
 from ingest.models import ResolvedModel, sha256_of
+from ingest.service_access import ServiceAccess, is_service
 
 if TYPE_CHECKING:
     import torch
@@ -40,11 +41,18 @@ MAX_DIFFERENCE = 1e-4
 CALIBRATION = ("a", "Which snake kills without venom?", "The bank by the river floods in spring. " * 12)
 
 
-def open_encoder(model: ResolvedModel, cache: Path | None = None) -> Encoder:
+def open_encoder(
+    model: ResolvedModel, cache: Path | None = None, access: ServiceAccess | None = None
+) -> Encoder:
     """The encoder on the fastest engine at hand: a GPU through torch, else ONNX Runtime, else torch on the CPU.
 
-    ``cache`` is the folder of graphs, the user's cache folder where ``None``.
+    ``cache`` is the folder of graphs, the user's cache folder where ``None``. ``access`` is for encoders behind a
+    service; see `ingest.openai_encoder.open_served_encoder` for what they raise.
     """
+    if is_service(model):
+        from ingest.openai_encoder import open_served_encoder  # its client is an extra, and slow to import
+
+        return open_served_encoder(model, access or ServiceAccess())
     if Path("/proc/driver/nvidia/version").exists():
         return SentenceTransformerEncoder(model)
     return OnnxEncoder(model, cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ingest.costs import billing
 from ingest.encoder import Encoder
 from ingest.errors import CancelledError
 from ingest.intake import Intake, OnProgress, Source
@@ -42,11 +43,11 @@ def ingest(
     ``indexed`` is given only once searches find the file. ``cancelled`` is asked between batches: when it
     says yes, the files finished so far are published and the rest are left as they were. Raises
     `EncoderMismatchError` if another encoder made the library, `LibraryBusyError` if another process
-    is writing to it.
+    is writing to it, `ServiceError` where the encoder is a service that fails.
     """
     library.require_encoder(encoder.model.spec)
     started = time.perf_counter()
-    with writing(library) as writer:
+    with billing() as bill, writing(library) as writer:
         run = Intake(
             writer, encoder, len(sources), on_progress, cancelled or (lambda: False), limits or Limits()
         )
@@ -56,7 +57,7 @@ def ingest(
         except CancelledError:
             run.stopped = True
         run.publish()
-    return IngestReport(tuple(run.reports), time.perf_counter() - started, run.stopped)
+    return IngestReport(tuple(run.reports), time.perf_counter() - started, run.stopped, bill)
 
 
 def rebuild(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from ingest.costs import Bill
 
 
 def digest(*parts: str) -> str:
@@ -128,7 +130,10 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What became of one file. ``reason`` is a sentence, empty where there is nothing to say."""
+    """What became of one file. ``reason`` is a sentence, empty where there is nothing to say.
+
+    ``needs_password``: it was refused, and would be read with its password.
+    """
 
     path: str
     status: FileStatus
@@ -136,15 +141,17 @@ class FileReport:
     chunks: int = 0
     pages: int = 0
     pages_without_text: tuple[int, ...] = ()
+    needs_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of every file of one call, and how long it took (wall-clock seconds)."""
+    """What became of every file of one call, how long it took (wall-clock seconds), and what services counted."""
 
     files: tuple[FileReport, ...]
     seconds: float
     cancelled: bool = False
+    bill: Bill = field(default_factory=Bill)
 
     def count(self, status: FileStatus) -> int:
         """Files that ended with ``status``."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import faiss
 
+from ingest import word_index
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.doctor import Finding, Part, examine
 from ingest.errors import LibraryDamagedError
@@ -62,6 +63,9 @@ def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
             with transaction(db):
                 done += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
                 done += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
+                if parts & {Part.CONTENT, Part.VECTORS, Part.WORDS}:
+                    word_index.fill(db)
+                    done.append("The index of words was built again from the passages.")
         if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
             writer.publish()
             done.append("The index was built again from the stored vectors.")

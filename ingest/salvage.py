@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import LibraryDamagedError
-from ingest.inspection import reading
+from ingest.inspection import reading_what_is_left
 from ingest.library import DATABASE, Library, Manifest, read_manifest, transaction
 from ingest.rows import document_of
 from ingest.verification import chunks_fault, document_fault, passage_hash, vector_fault
@@ -62,11 +62,11 @@ def salvage(folder: Path) -> Saved:
         _copy(folder, copy)
         loss = _Loss()
         try:
-            with reading(copy) as old:
+            with reading_what_is_left(copy) as old:
                 documents = _save(old, making, loss)
         except sqlite3.DatabaseError as error:
             raise _nothing(folder, str(error)) from error
-        if not documents and not loss.unreadable and not loss.lost:
+        if not documents and not loss.lost and (loss.manifest or not loss.unreadable):
             raise _nothing(folder, "no document is in it")
         os.rename(making, target)
     return Saved(target, tuple(_sentences(folder, target, documents, loss)))

@@ -14,6 +14,7 @@ Tables
                  The text beside a label is kept only while its document holds it: see ``labels_forget``
     label_pairs  pairs of models whose orders were seen while judging
     label_ranks  where a judged passage stood in both orders of a pair, the last time its query was asked
+    words        FTS5's index of the active generation's words, without its texts: see `ingest.word_index`
 
 A row whose ``born`` is above the active generation is pending: no reader sees it, and the next
 writer discards it.
@@ -22,10 +23,12 @@ writer discards it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ingest.errors import NewerFormatError
+from ingest import word_index
+from ingest.errors import NewerFormatError, StorageError
+from ingest.storage import refusal
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -95,18 +98,54 @@ MIGRATIONS: tuple[str, ...] = (
         );
     END;
     """,
+    """
+    CREATE VIRTUAL TABLE words USING fts5 (
+        passage, content = '', tokenize = 'porter unicode61 remove_diacritics 2'
+    );
+    """,
 )
 FORMAT = len(MIGRATIONS)
+# What a migration fills from the rows that were there before, in its own transaction, by its number.
+FILLED: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: word_index.fill}
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit mode: transactions are begun and ended by name."""
-    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+    """A connection in autocommit mode: transactions are begun and ended by name. Raises as `open_file`."""
+    connection = open_file(path)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")  # a deleted document's text does not stay in the file
     return connection
+
+
+def open_file(path: Path, mode: str = "rwc") -> sqlite3.Connection:
+    """The database, opened in one of SQLite's modes (rwc makes a file that is missing, ro cannot write).
+
+    Where nothing can be written beside it (a read-only folder, a full disk) it is read as it stands. Raises
+    `StorageError` where that would leave out commits, `sqlite3.DatabaseError` where it cannot be opened at all.
+    """
+    address = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{address}?mode={mode}", uri=True, timeout=30.0, isolation_level=None)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if refusal("", error) is None or not path.is_file():
+            raise
+        _require_no_commits_in_log(path, error)
+        # Without the locks and the shared memory that SQLite would keep in files beside it.
+        return sqlite3.connect(f"{address}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _require_no_commits_in_log(path: Path, why: sqlite3.DatabaseError) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    if log.is_file() and log.stat().st_size:
+        raise StorageError(
+            f"The library {path.parent} lies where nothing can be written ({why}), and its last changes are in "
+            f"{log.name} alone. Make room, make the folder writable, or copy it to another place."
+        ) from why
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -126,6 +165,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.execute("PRAGMA user_version").fetchone()[0] < number:
             for statement in _statements(script):
                 connection.execute(statement)
+            if number in FILLED:
+                FILLED[number](connection)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest import word_index
 from ingest.errors import LibraryDamagedError
 from ingest.records import Chunk
-from ingest.stored import StoredVectors, id_array
+from ingest.stored import StoredVectors, active_encoder, id_array
 from ingest.vectors import IndexFile
 
 # The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
@@ -70,7 +71,7 @@ class Snapshot:
 
     def vectors(self, dim: int) -> StoredVectors:
         """The vectors of this generation's chunks, of its own encoder; valid inside the ``with``."""
-        encoder = self._encoder()
+        encoder = active_encoder(self._db)
         rows = self._db.execute(
             "SELECT c.id FROM chunks AS c JOIN documents AS d ON d.number = c.document "
             "JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = ? "
@@ -81,14 +82,34 @@ class Snapshot:
 
     def vectors_of(self, ids: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
         """Vectors of these chunks, shape (len(ids), dim), in the order given. Raises `LibraryDamagedError`."""
-        return StoredVectors(self._db, self._encoder(), dim, ids).rows(ids)
+        return StoredVectors(self._db, active_encoder(self._db), dim, ids).rows(ids)
 
-    def _encoder(self) -> int:
-        row = self._db.execute(
-            "SELECT e.id FROM encoders AS e JOIN manifest AS m ON e.identity = json_extract(m.value, '$') "
-            "WHERE m.key = 'identity'"
+    def best_by_words(self, query: str, limit: int) -> list[tuple[int, float]]:
+        """The ``limit`` passages of the highest BM25: chunk ids and scores, best first; see `word_index.best`.
+
+        Raises `LibraryDamagedError` where the index of words cannot be read.
+        """
+        try:
+            return word_index.best(self._db, query, limit)
+        except (sqlite3.DatabaseError, MemoryError) as error:
+            raise LibraryDamagedError(
+                f"The library's index of words cannot be read ({error}). Build it again with: secondlook doctor "
+                "--repair"
+            ) from error
+
+    def sample_texts(self, count: int) -> list[str]:
+        """Texts of at most ``count`` passages of this generation, spread evenly; checksums are not looked at."""
+        first, last = self._db.execute(
+            "SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM chunks"
         ).fetchone()
-        return row["id"] if row else 0
+        step = max((last - first + 1) / count, 1.0)
+        ids = [first + int(number * step) for number in range(count)]
+        rows = self._db.execute(
+            "SELECT c.text FROM json_each(?) AS wanted JOIN chunks AS c ON c.id = wanted.value "
+            "JOIN documents AS d ON d.number = c.document WHERE d.born <= ?",
+            (json.dumps(ids), self.generation.id),
+        )
+        return [row["text"] for row in rows]
 
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
         """Chunks by id; an id that is not in this generation is left out."""

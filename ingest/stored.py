@@ -46,6 +46,15 @@ class StoredVectors:
         return vectors
 
 
+def active_encoder(db: sqlite3.Connection) -> int:
+    """The number of the encoder that the manifest names, 0 where it has no vectors here."""
+    row = db.execute(
+        "SELECT e.id FROM encoders AS e JOIN manifest AS m ON e.identity = json_extract(m.value, '$') "
+        "WHERE m.key = 'identity'"
+    ).fetchone()
+    return row["id"] if row else 0
+
+
 def id_array(cursor: sqlite3.Cursor) -> NDArray[np.int64]:
     """The first column of all rows, shape (n,)."""
     return np.fromiter((row[0] for row in cursor), dtype=np.int64)

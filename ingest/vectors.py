@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest import indexes
-from ingest.errors import LibraryDamagedError
+from ingest.errors import LibraryDamagedError, StorageError
 from ingest.indexes import BuiltIndex, VectorSource
 from ingest.models import sha256_of
+from ingest.storage import storing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +45,45 @@ def publish(
     temporary name, read back and checked, fsynced, renamed, and its folder fsynced; ``on_step`` hears the
     name of each step after it is done.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.tmp"
-    built = _extended(folder, before, source) or indexes.build(source)
-    vectors, recall = built.index.ntotal, built.recall
-    faiss.write_index(built.index, str(temporary))
-    del built  # before the file is read back: two copies would double the memory of an ingest
-    on_step("index written")
-    published = IndexFile(name, sha256_of(temporary), vectors, recall)
-    _open_verified(temporary, published, source.dim)
-    on_step("index verified")
-    fsync(temporary)
-    os.replace(temporary, folder / name)
-    on_step("index renamed")
-    fsync(folder)
-    on_step("folder synced")
+    with storing(f"The index {folder / name}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            published = _written(temporary, name, _extended(folder, before, source) or indexes.build(source))
+            on_step("index written")
+            _read_back(temporary, published, source.dim)
+            on_step("index verified")
+            fsync(temporary)
+            os.replace(temporary, folder / name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)  # half an index keeps the room that is wanted
+            raise
+        on_step("index renamed")
+        fsync(folder)
+        on_step("folder synced")
     return published
+
+
+def _written(path: Path, name: str, built: BuiltIndex) -> IndexFile:
+    """Write the index to ``path``; it is let go of then: two copies would double the memory of an ingest."""
+    try:
+        faiss.write_index(built.index, str(path))
+    except RuntimeError as error:
+        raise StorageError(
+            f"The index {path} cannot be written: {str(error).splitlines()[0]}. What was there before is kept; is "
+            "there room left on the disk?"
+        ) from error
+    return IndexFile(name, sha256_of(path), built.index.ntotal, built.recall)
+
+
+def _read_back(path: Path, published: IndexFile, dim: int) -> None:
+    """FAISS does not hear of what the disk refuses when a file is closed; what was written is looked at again."""
+    try:
+        _open_verified(path, published, dim)
+    except LibraryDamagedError as error:
+        raise StorageError(
+            f"The index was not written whole. {error} What was there before is kept; is there room left on the disk?"
+        ) from error
 
 
 def open_index(folder: Path, file: IndexFile, dim: int) -> faiss.Index:

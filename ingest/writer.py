@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from ingest import vectors
+from ingest import vectors, word_index
 from ingest.errors import LibraryBusyError
 from ingest.library import (
     LOCK,
@@ -26,6 +26,7 @@ from ingest.library import (
 from ingest.records import Chunk, Document, FileReport
 from ingest.rows import document_of, report_of
 from ingest.snapshot import INDEX_RECALL, read_index_file
+from ingest.storage import refusal
 from ingest.stored import StoredVectors, id_array
 
 # Seconds that a second writer waits for the first: a delete fits in, an ingest does not.
@@ -40,7 +41,11 @@ def _quiet(_: str) -> None:
 def writing(
     library: Library, wait: float = WAIT_SECONDS, on_step: Callable[[str], None] = _quiet
 ) -> Iterator[LibraryWriter]:
-    """Be the library's only writer. Raises `LibraryBusyError` when another one does not finish within ``wait`` s."""
+    """Be the library's only writer.
+
+    Raises `LibraryBusyError` when another one does not finish within ``wait`` seconds, `StorageError` where nothing
+    can be written.
+    """
     lock = FileLock(library.folder / LOCK, timeout=wait)
     try:
         lock.acquire()
@@ -48,6 +53,8 @@ def writing(
         raise LibraryBusyError(
             f"Another process is writing to the library {library.folder}; nothing was changed. Try again later."
         ) from error
+    except OSError as error:
+        raise refusal(f"The library {library.folder}", error) or error from error
     try:
         with library.connection() as db:
             writer = LibraryWriter(library, db, on_step)
@@ -227,8 +234,8 @@ class LibraryWriter:
             folder, name, self._pending_vectors(), self._on_step, read_index_file(self._db)
         )
         with transaction(self._db):
-            self._db.execute(
-                "DELETE FROM documents WHERE id IN (SELECT document FROM doomed) "
+            self._drop(
+                "id IN (SELECT document FROM doomed) "
                 "OR (born < ? AND id IN (SELECT id FROM documents WHERE born = ?))",
                 (self._pending, self._pending),
             )
@@ -239,6 +246,7 @@ class LibraryWriter:
             )
             self._db.execute("DELETE FROM tombstones")
             write_manifest(self._db, self.manifest)
+            word_index.add(self._db, self._pending)
             self._activate(file)
         self._on_step("generation activated")
         self._sweep()
@@ -259,7 +267,7 @@ class LibraryWriter:
                 "WHERE id IN (SELECT value FROM json_each(?)))",
                 (wanted,),
             )
-            self._db.execute("DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+            self._drop("id IN (SELECT value FROM json_each(?))", (wanted,))
             self._db.execute(
                 "DELETE FROM vectors WHERE passage_hash NOT IN (SELECT passage_hash FROM chunks)"
             )
@@ -267,6 +275,11 @@ class LibraryWriter:
                 self._activate(file)
         self._on_step("generation activated")
         return self._active
+
+    def _drop(self, which: str, values: Sequence[object]) -> None:
+        """Delete the documents that ``which`` (an SQL condition) selects, and their words."""
+        word_index.remove(self._db, which, values)
+        self._db.execute(f"DELETE FROM documents WHERE {which}", values)
 
     def _activate(self, file: vectors.IndexFile) -> None:
         self._db.execute("DELETE FROM doomed")

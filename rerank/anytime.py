@@ -15,6 +15,7 @@ import numpy as np
 
 from ingest.errors import UsageError
 from ingest.models import ModelSpec
+from rerank.fusion import Fusion
 from rerank.records import FirstLook, RankedHit, SearchResult, Stopped
 from rerank.reranker import check_numbers, order
 from rerank.scorers import Scorer
@@ -66,14 +67,16 @@ class StableRule:
 
 @dataclass(frozen=True, slots=True)
 class SecondLookPlan:
-    """When a second look may end before every candidate is scored; by default, never.
+    """When a second look may end before every candidate is scored (by default, never), and how its order is made.
 
-    ``budget_ms`` is wall-clock time from the start of the second look. The first slice is scored whatever it
-    takes. Raises `UsageError` for a budget below 1 ms or without end.
+    ``budget_ms`` is wall-clock time from the start of the second look. The first slice is scored whatever it takes.
+    ``fusion`` mixes the first look into the order; ``None`` leaves it to the reranker. Raises `UsageError` for a
+    budget below 1 ms or without end.
     """
 
     budget_ms: float | None = None
     stop_when_stable: StableRule | None = None
+    fusion: Fusion | None = None
 
     def __post_init__(self) -> None:
         if self.budget_ms is not None and not 1 <= self.budget_ms < math.inf:
@@ -194,7 +197,8 @@ class _Run:
             self.tops.append(tuple(hit.candidate.chunk.id for hit in self.after))
 
     def _order(self) -> tuple[RankedHit, ...]:
-        return order(self._first.before[: self.count], self._scores.logits, self._spec)
+        scored = self._first.before[: self.count]
+        return order(scored, self._scores.logits, self._spec, self._plan.fusion)
 
     def result(self, stopped: Stopped | None = None) -> SearchResult:
         """The order so far. Raises `RerankError` where there is none, because all scores are the same."""
@@ -213,6 +217,8 @@ class _Run:
             stopped,
             window_places(scored, self._scores.windows),
             self._scores.cached,
+            first.source,
+            self._plan.fusion,
         )
 
     def _notice(self, stopped: Stopped | None, elapsed: float) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ingest.errors import ModelError
 from ingest.hub import Hub
@@ -17,13 +16,15 @@ from ingest.models import (
     bundled_encoder_folder,
     find_in_hub,
     folder_revision,
+    places,
     read_json,
     resolve,
     resolve_encoder,
 )
+from ingest.service_access import ServiceAccess
+from rerank.scorers import resolve_named
 from rerank.scorers.late_interaction import late_interaction_of
 from rerank.scorers.served import COHERE, COHERE_MODELS, served_model
-from rerank.scorers.services import ServiceAccess
 
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
 BUNDLED_RERANKER = "second-look-reranker"
@@ -97,7 +98,8 @@ RERANKER_ALIASES: Mapping[str, str] = {
 def resolve_reranker(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
     """Find the reranker ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
 
-    Names of `rerank.scorers.served` are behind the services of ``access``. Only the default falls back to the bundled
+    Names of `rerank.scorers.served` are behind the services of ``access``; files of `rerank.scorers` may be rerankers
+    themselves. Only the default falls back to the bundled
     reranker: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
     tried, `ModelDamagedError` for a bad checksum, `ModelError` for a server without an address.
     """
@@ -110,7 +112,7 @@ def resolve_reranker(name: str | None, hub: Hub, access: ServiceAccess | None = 
         return late_interaction_of(resolve_encoder("bundled", hub))
     if Path(name).is_dir():
         return ResolvedModel(reranker_spec_of_folder(Path(name)), ModelSource.FOLDER, Path(name))
-    return served_model(name, access or ServiceAccess()) or _of_hub(name, hub)
+    return served_model(name, access or ServiceAccess()) or resolve_named(name) or _of_hub(name, hub)
 
 
 def _of_hub(name: str, hub: Hub) -> ResolvedModel:
@@ -147,6 +149,7 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
             f"The folder {folder} holds no config.json; name a folder that a cross-encoder was saved to."
         )
     architecture = _architecture(folder, config)
+    most = 300 if architecture == "colbert" else 512
     activation = str((config.get("sentence_transformers") or {}).get("activation_fn", ""))
     return ModelSpec(
         name=str(folder),
@@ -154,18 +157,10 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
         architecture=architecture,
         revision=folder_revision(folder),
         licence="see the model's card",
-        max_length=_length_limit(config, 300 if architecture == "colbert" else 512),
+        max_length=min(places(config) or most, most),
         languages="see the model's card",
         relevance_scale=1.0 if architecture == "monot5" or activation.endswith("Sigmoid") else None,
     )
-
-
-def _length_limit(config: Mapping[str, Any], most: int) -> int:
-    """Tokens that a model may read. RoBERTa and its kin number places from behind their padding token's number."""
-    places = int(config.get("max_position_embeddings") or most)
-    if "roberta" in str(config.get("model_type")):
-        places -= int(config.get("pad_token_id", 1)) + 1
-    return min(places, most)
 
 
 def _architecture(folder: Path, config: Mapping[str, object]) -> str:

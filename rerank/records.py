@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ingest.models import ResolvedModel
-from retrieval.records import Candidate
+from rerank.fusion import Fusion
+from retrieval.records import Candidate, CandidateSource
 
 
 @dataclass(frozen=True, slots=True)
 class RankedHit:
     """A candidate with its place after reranking.
 
-    ``logit`` is the fp32 number that the order goes by. ``relevance`` is in [0, 1] where the
-    reranker's scores can honestly be read that way, and ``None`` where they cannot (late interaction).
-    ``cross_logit`` is the cross-encoder's own share where the order is a mix with the bi-encoder's
-    score, else the same as ``logit``.
+    ``logit`` is the number that the order goes by: the reranker's fp32 logit, a mix of it with the cosine, or a fused
+    score. ``relevance`` is in [0, 1] where that can honestly be read so, and ``None`` where it cannot (late
+    interaction, fusion). ``cross_logit`` is the reranker's own score, the same as ``logit`` where nothing is mixed in.
     """
 
     candidate: Candidate
@@ -28,7 +28,7 @@ class RankedHit:
 
     @property
     def movement(self) -> int:
-        """Places gained (positive) or lost (negative) against the bi-encoder's order."""
+        """Places gained (positive) or lost (negative) against the first look's order."""
         return self.candidate.rank - self.rank
 
 
@@ -56,13 +56,18 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """The bi-encoder's answer, before any reranking."""
+    """The answer by ``source`` alone, before any reranking.
+
+    ``standing`` are those of the ``notices`` that are about the models: another reranker has others.
+    """
 
     query: str
     before: tuple[Candidate, ...]
     timings: Timings
     models: Models
     notices: tuple[str, ...] = ()
+    standing: tuple[str, ...] = ()
+    source: CandidateSource = CandidateSource.VECTORS
 
 
 class Stopped(StrEnum):
@@ -74,7 +79,7 @@ class Stopped(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The bi-encoder's order whole, and the reranker's order of those that it scored.
+    """The first look's order whole, and the second order of those passages that the reranker scored.
 
     How many are shown is the face's choice. ``before`` holds every candidate; ``after`` holds the scored ones,
     all of them unless the second look is still under way or was ``stopped`` early. ``after`` is empty where
@@ -83,6 +88,8 @@ class SearchResult:
     scored ones, in that order (empty if unknown), and ``truncated`` holds the chunk ids of which the
     reranker did not see the end. ``windows`` holds those of which it read a part only, chosen by the query: chunk id →
     characters ``[start, end)`` of the chunk's text. ``cached`` of the scores were known from an earlier search.
+    ``source`` is what the first look went by. ``fusion`` makes ``after`` a mix of both looks; ``None`` leaves the
+    order to the reranker.
     """
 
     query: str
@@ -96,6 +103,8 @@ class SearchResult:
     stopped: Stopped | None = None
     windows: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     cached: int = 0
+    source: CandidateSource = CandidateSource.VECTORS
+    fusion: Fusion | None = None
 
     def __post_init__(self) -> None:
         ranked = {hit.candidate.chunk.id for hit in self.after}
@@ -121,7 +130,7 @@ class SearchResult:
 
     @property
     def reordered(self) -> tuple[Candidate, ...]:
-        """All candidates: the scored ones in the reranker's order, then the others in the bi-encoder's."""
+        """All candidates: the scored ones in the reranker's order, then the others in the first look's."""
         ranked = by_chunk_id(self.after)
         rest = (candidate for candidate in self.before if candidate.chunk.id not in ranked)
         return (*(hit.candidate for hit in self.after), *rest)

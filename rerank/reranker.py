@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import RerankError
 from ingest.models import ModelSpec
-from rerank.fusion import mixed
+from rerank.fusion import Fusion, mixed
 from rerank.records import RankedHit
 from retrieval.records import Candidate
 
@@ -33,18 +33,27 @@ def check_scores(logits: NDArray[np.float32], count: int) -> None:
 
 
 def order(
-    candidates: Sequence[Candidate], logits: NDArray[np.float32], spec: ModelSpec
+    candidates: Sequence[Candidate],
+    logits: NDArray[np.float32],
+    spec: ModelSpec,
+    fusion: Fusion | None = None,
 ) -> tuple[RankedHit, ...]:
-    """Candidates by falling logit, ties in the bi-encoder's order.
+    """Candidates by falling logit, ties in the first look's order.
 
     ``logits`` has shape (n,), in the order of ``candidates``. The order goes by the fp32 logit plus
-    ``spec.bi_weight`` times the cosine, never by the squashed relevance, which makes ties of its own.
+    ``spec.bi_weight`` times the cosine, never by the squashed relevance, which makes ties of its own. With a
+    ``fusion`` it goes by that of what the first look ordered by and the logit alone, which is no relevance.
     Raises `RerankError` for unusable scores (see `check_scores`).
     """
     check_scores(logits, len(candidates))
-    cosines = np.array([candidate.score for candidate in candidates], dtype=np.float32)
-    combined = mixed(logits, cosines, spec.bi_weight)
-    relevances = relevance(combined, spec)
+    combined: NDArray[np.floating]
+    if fusion is not None:
+        combined = fusion.fused(np.array([candidate.ordered_by for candidate in candidates]), logits)
+        relevances = None
+    else:
+        cosines = np.array([candidate.score for candidate in candidates], dtype=np.float32)
+        combined = mixed(logits, cosines, spec.bi_weight)
+        relevances = relevance(combined, spec)
     places = np.lexsort((np.array([candidate.rank for candidate in candidates]), -combined))
     return tuple(
         RankedHit(

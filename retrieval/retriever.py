@@ -1,9 +1,10 @@
-"""query → the nearest passages, from one pinned generation of a library."""
+"""query → the best passages by vectors, by words or by both, from one pinned generation of a library."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,12 +14,16 @@ from numpy.typing import NDArray
 
 from ingest import indexes
 from ingest.encoder import Encoder
-from ingest.errors import LibraryBusyError, LibraryDamagedError
+from ingest.errors import LibraryBusyError, LibraryDamagedError, StorageError
 from ingest.library import VECTORS, Library
+from ingest.records import Chunk
 from ingest.snapshot import Snapshot
 from ingest.vectors import open_index, search
 from ingest.writer import writing
-from retrieval.records import Candidate
+from retrieval.fusion import reciprocal_ranks
+from retrieval.records import Candidate, CandidateSource
+
+NO_WORDS = "No word of the question stands in the library; stop words such as “the” and “what” do not count."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +57,24 @@ class Retriever:
         self._notices: tuple[str, ...] = ()
 
     @property
+    def library(self) -> Library:
+        """The library that is searched."""
+        return self._library
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder that queries are embedded with."""
         return self._encoder
 
-    def retrieve(self, query: str, candidates: int) -> Retrieved:
-        """The ``candidates`` passages of the highest cosine, best first; fewer in a small library.
+    def retrieve(
+        self, query: str, candidates: int, source: CandidateSource = CandidateSource.VECTORS
+    ) -> Retrieved:
+        """The ``candidates`` best passages by ``source``, best first; fewer in a small library.
 
-        Scores are exact cosines. The passages are exactly the nearest up to `ingest.indexes.EXACT_LIMIT` passages;
-        in a larger library, those that the index finds, whose measured recall is the generation's `IndexFile.recall`.
+        By vectors, those of the highest cosine: exactly the nearest up to `ingest.indexes.EXACT_LIMIT` passages; in a
+        larger library, those that the index finds, whose measured recall is the generation's `IndexFile.recall`. By
+        words, those of the highest BM25 (`ingest.word_index.best`), which are none where no word is found. By both,
+        the best of as many of either, fused by reciprocal rank. Scores are exact cosines whatever found a passage.
         Each search sees the generation that is active when it starts, whole, whatever a writer does.
         """
         started = time.perf_counter()
@@ -68,27 +82,52 @@ class Retriever:
         encoded = time.perf_counter()
         with self._library.snapshot() as snapshot:
             pinned = self._pin(snapshot)
-            found = self._search(snapshot, pinned, vector, candidates)
+            nearest, worded = dict[int, float](), dict[int, float]()
+            if source is not CandidateSource.WORDS:
+                nearest = self._nearest(snapshot, pinned, vector, candidates)
+            if source is not CandidateSource.VECTORS:
+                worded = dict(snapshot.best_by_words(query, candidates))
+            order = _order(source, nearest, worded)[:candidates]
+            cosines = nearest | self._cosines(snapshot, vector, [n for n, _ in order if n not in nearest])
+            chunks = self._chunks(snapshot, [number for number, _ in order])
+        near, by_words = _ranks(nearest), _ranks(worded)
+        found = tuple(
+            Candidate(chunks[n], rank, cosines[n], near.get(n), by_words.get(n), worded.get(n), by)
+            for rank, (n, by) in enumerate(order, start=1)
+        )
         finished = time.perf_counter()
-        return Retrieved(found, (encoded - started) * 1e3, (finished - encoded) * 1e3, self._notices)
+        notices = self._notices
+        if source is not CandidateSource.VECTORS and not worded and pinned.index is not None:
+            notices = (*notices, NO_WORDS)
+        return Retrieved(found, (encoded - started) * 1e3, (finished - encoded) * 1e3, notices)
 
-    def _search(
-        self, snapshot: Snapshot, pinned: _Pinned, vector: NDArray[np.float32], candidates: int
-    ) -> tuple[Candidate, ...]:
+    def _nearest(
+        self, snapshot: Snapshot, pinned: _Pinned, vector: NDArray[np.float32], count: int
+    ) -> dict[int, float]:
+        """``{chunk id: cosine}`` of the nearest passages, the nearest first."""
         if pinned.index is None:
-            return ()
+            return {}
         exact = partial(snapshot.vectors_of, dim=self._dim)
-        ids, scores = search(pinned.index, vector, candidates, pinned.dead, exact)
-        chunks = snapshot.chunks(ids.tolist())
+        ids, scores = search(pinned.index, vector, count, pinned.dead, exact)
+        return dict(zip(ids.tolist(), scores.tolist(), strict=True))
+
+    def _cosines(
+        self, snapshot: Snapshot, vector: NDArray[np.float32], ids: Sequence[int]
+    ) -> dict[int, float]:
+        """``{chunk id: cosine}`` of passages that words alone found, from their stored vectors."""
+        if not ids:
+            return {}
+        vectors = snapshot.vectors_of(np.array(ids, dtype=np.int64), self._dim)
+        return dict(zip(ids, (vectors @ vector).tolist(), strict=True))
+
+    def _chunks(self, snapshot: Snapshot, ids: Sequence[int]) -> dict[int, Chunk]:
+        chunks = snapshot.chunks(ids)
         if len(chunks) != len(ids):
             raise LibraryDamagedError(
                 f"The library {self._library.folder} lacks {len(ids) - len(chunks)} passages that its index holds. See "
                 "what is wrong, and what helps, with: secondlook doctor"
             )
-        return tuple(
-            Candidate(chunks[number], rank, float(score))
-            for rank, (number, score) in enumerate(zip(ids.tolist(), scores.tolist(), strict=True), start=1)
-        )
+        return chunks
 
     def _pin(self, snapshot: Snapshot) -> _Pinned:
         """The index of the snapshot's generation, opened once a generation."""
@@ -114,6 +153,25 @@ class Retriever:
             # The new generation is this one's successor, and so holds the same passages, unless a writer came between.
             if mended is not None and published == snapshot.generation.id + 1:
                 return open_index(self._library.folder / VECTORS, mended, self._dim)
-        except (LibraryBusyError, LibraryDamagedError, OSError):
+        except (LibraryBusyError, LibraryDamagedError, StorageError):
             pass  # the next search after the writer is done mends it; this one has its index in memory
         return indexes.build(snapshot.vectors(self._dim)).index
+
+
+def _order(
+    source: CandidateSource, nearest: Mapping[int, float], worded: Mapping[int, float]
+) -> list[tuple[int, float]]:
+    """(chunk id, the number that the order goes by), best first; both mappings are best first.
+
+    Of passages with equal sums of reciprocal ranks, the nearer comes first.
+    """
+    if source is CandidateSource.VECTORS:
+        return list(nearest.items())
+    if source is CandidateSource.WORDS:
+        return list(worded.items())
+    fused = reciprocal_ranks((tuple(nearest), tuple(worded)))
+    return sorted(fused.items(), key=lambda item: -item[1])
+
+
+def _ranks(best_first: Mapping[int, float]) -> dict[int, int]:
+    return {number: rank for rank, number in enumerate(best_first, start=1)}

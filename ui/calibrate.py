@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingest.command import add_allow_services
 from ingest.errors import ModelError, UsageError
 from ingest.library import Library
 from rerank.search import DEFAULT_CANDIDATES, Searcher, open_searcher
@@ -70,6 +71,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser, settings: Settings)
     parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
     parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_allow_services(parser)
     parser.add_argument("--dry-run", action="store_true", help="report, and leave the library as it is")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -13,6 +13,7 @@ from rerank.calibration.quality import Quality
 from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.records import Calibration
 from rerank.calibration.store import Loaded, load_for
+from rerank.calibration.thresholds import Threshold
 from rerank.records import Models, SearchResult
 from rerank.search import Searcher
 from ui.bands import threshold_text
@@ -37,6 +38,7 @@ METHODS: dict[str, str] = {
     Method.TEMPERATURE: "Temperature",
     Method.ISOTONIC: "Isotonic",
 }
+LEAST_PRECISION = 0.05  # one step: less than that is no wish
 PICTURE_WIDTH = 560  # pixels: a diagram whose diagonal is one
 DIAGRAM = (
     "Of the passages given a probability, how many are relevant: on the dashed diagonal the two agree. Numbers are "
@@ -65,14 +67,19 @@ class Chosen:
 
 def reading_controls(library: Library, models: Models, judging: Judging) -> Chosen:
     """Draw the choice of a reading and the switch that hides what is low; what is chosen now."""
+    # Asked first: a fit that ends after this is news the next time, and what it saved is there by then.
+    fitted_now = judging.fit is not None and judging.fit.take_news()
     loaded = load_for(library.folder, models, library.manifest())
     options = [*([Choice.FITTED] if loaded.calibration else []), *CHOICES]
-    fitted_now = judging.fit is not None and judging.fit.take_news()
-    if fitted_now or st.session_state.get(READING_KEY) not in options:
-        st.session_state[READING_KEY] = options[0]
+    if fitted_now:
+        judging.fits += 1
+    # A new widget after each fit: a browser that polls may still send the old one's value, which would undo this.
+    key = f"{READING_KEY}-{judging.fits}" if judging.fits else READING_KEY
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = options[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="reading-row"):
         choice = st.selectbox(
-            "Scores are read", options, key=READING_KEY, width=320, persist_state="session",
+            "Scores are read", options, key=key, width=320, persist_state="session",
             format_func=lambda option: _choice_words(option, loaded.calibration),
             help="What the reranker’s scores are shown as. The order never changes by it.",
         )  # fmt: skip
@@ -171,9 +178,14 @@ def _fit(library: Library, searcher: Searcher, weighed: Weighed, judging: Judgin
             "Method", [BEST, *methods], key="fit-method", format_func=METHODS.__getitem__, width=220,
             help="Isotonic is offered from twenty labels of either kind on: it follows few labels too closely.",
         )  # fmt: skip
+        precision = st.number_input(
+            "Wanted precision", LEAST_PRECISION, 1.0, None, 0.05, key="fit-precision", placeholder="none", width=180,
+            help="0.8, say: then the threshold is also learnt from which on four of five passages are relevant, and "
+            "the list is cut there. Empty, it is cut where F1 is best.",
+        )  # fmt: skip
         if st.button("Fit", key="fit"):
             wanted = None if method == BEST else Method(method)
-            judging.fit = FitJob(library, searcher, st.session_state[CANDIDATES_KEY], wanted)
+            judging.fit = FitJob(library, searcher, st.session_state[CANDIDATES_KEY], wanted, precision)
             st.rerun()
 
 
@@ -194,11 +206,10 @@ def _fitted(found: Calibration) -> None:
         f"{count_of(found.queries, 'question')}, {found.relevant} of them relevant."
     ]
     if found.best is not None:
-        learnt = found.best.learnt
-        lines.append(
-            f"Threshold with the best F1: {threshold_text(found.best)}. On these labels: precision "
-            f"{three_digits(learnt.precision)}, recall {three_digits(learnt.recall)}."
-        )
+        lines.append(_threshold("Threshold with the best F1", found.best))
+    if found.precise is not None and found.wanted_precision is not None:
+        name = f"Threshold for a precision of {found.wanted_precision:g}"
+        lines.append(f"{_threshold(name, found.precise)} The list is cut at this one.")
     quiet([*lines, *found.notices], "fitted")
     if found.evidence is None:
         quiet(
@@ -213,6 +224,13 @@ def _fitted(found: Calibration) -> None:
         st.table(_figures(before, after))
         st.vega_lite_chart(spec=reliability_chart(before, after), key="reliability-chart")
     quiet([DIAGRAM], "diagram")
+
+
+def _threshold(name: str, found: Threshold) -> str:
+    return (
+        f"{name}: {threshold_text(found)}. On these labels: precision {three_digits(found.learnt.precision)}, "
+        f"recall {three_digits(found.learnt.recall)}."
+    )
 
 
 def _figures(before: Quality | None, after: Quality) -> Mapping[str, Sequence[str]]:

@@ -8,9 +8,10 @@ from ingest.records import Chunk
 from rerank.calibration.methods import Method
 from rerank.calibration.reading import Reading
 from rerank.records import RankedHit, SearchResult
-from retrieval.records import Candidate
+from retrieval.records import Candidate, CandidateSource
 from ui.bands import dividers
 from ui.excerpt import excerpt, whole
+from ui.first_look import found_by
 from ui.judgements import Shown
 from ui.payload import Card, Passage, Score
 from ui.words import direction, location, movement_badge, movement_spoken, relevance_text, three_digits
@@ -18,6 +19,12 @@ from ui.words import direction, location, movement_badge, movement_spoken, relev
 COSINE_HELP = (
     "How alike the vectors of the question and the passage are, from −1 to 1: what the first look orders by."
 )
+ALIKE_HELP = "How alike the vectors of the question and the passage are, from −1 to 1."
+FOUND_HELP = (
+    "Its places among the nearest vectors and among the best by words (BM25), a dash where that did not find it: the "
+    "first look orders by both, fused by reciprocal rank."
+)
+BM25_HELP = "How much of the question’s words, and how rare ones, stand in the passage: what the first look orders by."
 RELEVANCE_HELP = (
     "How well the reranker finds the question answered, from 0 to 1; it is not a measured probability."
 )
@@ -25,6 +32,7 @@ LOGIT_HELP = (
     "The reranker's raw score, without bounds: higher is better, and it compares passages of one search only."
 )
 MIX_HELP = "The reranker's score combined with the cosine: what the second look orders by with this model."
+FUSED_HELP = "The places or scores of both looks as one number: what the second look orders by, as you chose."
 READ_AS = {Method.SOFTMAX: "share of this list", Method.MIN_MAX: "relative to this list"}
 UNSEEN_END = "The passage is too long for the reranker, which did not see its end."
 READ_IN_PART = (
@@ -55,10 +63,9 @@ def passage(chunk: Chunk, mark: tuple[int, int] | None, judged: Shown) -> Passag
 
 def first_card(candidate: Candidate, hit: RankedHit | None) -> Card:
     """A card of the first order; ``hit`` is the same passage in the second one, if it is there."""
-    score = Score(label="cosine", value=three_digits(candidate.score), help=COSINE_HELP)
     card = Card(
         key=key(candidate.chunk), rank=candidate.rank, movement=None, direction="same",
-        badge="", spoken="", origin="", scores=[score], notice="", pending=False, above=[],
+        badge="", spoken="", origin="", scores=_first_scores(candidate), notice="", pending=False, above=[],
     )  # fmt: skip
     if hit is not None:
         card["movement"] = hit.movement
@@ -67,6 +74,17 @@ def first_card(candidate: Candidate, hit: RankedHit | None) -> Card:
         place = f"place {hit.rank}" if hit.movement else "the same place"
         card["spoken"] = f"{place} in the second look"
     return card
+
+
+def _first_scores(candidate: Candidate) -> list[Score]:
+    cosine = Score(label="cosine", value=three_digits(candidate.score), help=COSINE_HELP)
+    if candidate.ordered_by == candidate.score:
+        return [cosine]
+    cosine["help"] = ALIKE_HELP
+    if candidate.bm25 is not None and candidate.ordered_by == candidate.bm25:
+        return [Score(label="BM25", value=three_digits(candidate.bm25), help=BM25_HELP), cosine]
+    places = found_by(candidate, CandidateSource.BOTH)
+    return [cosine, Score(label="found by", value=places, help=FOUND_HELP)]
 
 
 def pending_cards(unscored: Sequence[Candidate]) -> list[Card]:
@@ -108,7 +126,7 @@ def _second_card(
         badge=movement_badge(hit.movement),
         spoken=movement_spoken(hit.movement, came_from),
         origin=f"from place {came_from}" if came_from > top_k else "",
-        scores=_second_scores(hit, reading),
+        scores=_second_scores(hit, reading, fused=result is not None and result.fusion is not None),
         notice=_unread(hit.candidate.chunk, result) if result else "",
         pending=False,
         above=[],
@@ -122,8 +140,9 @@ def _unread(chunk: Chunk, result: SearchResult) -> str:
     return UNSEEN_END if chunk.id in result.truncated else ""
 
 
-def _second_scores(hit: RankedHit, reading: Reading | None) -> list[Score]:
-    label = "score" if hit.relevance is None else "logit"  # a late-interaction score is no logit
+def _second_scores(hit: RankedHit, reading: Reading | None, *, fused: bool) -> list[Score]:
+    # A late-interaction score is no logit.
+    label = "score" if hit.relevance is None and not fused else "logit"
     scores = [Score(label=label, value=three_digits(hit.cross_logit), help=LOGIT_HELP)]
     read = None if reading is None else reading.values.get(hit.candidate.chunk.id)
     if reading is not None and read is not None and reading.method is not Method.SIGMOID:
@@ -132,5 +151,6 @@ def _second_scores(hit: RankedHit, reading: Reading | None) -> list[Score]:
     elif hit.relevance is not None:
         scores.insert(0, Score(label="relevance", value=relevance_text(hit.relevance), help=RELEVANCE_HELP))
     if hit.cross_logit != hit.logit:
-        scores.append(Score(label="mixed score", value=three_digits(hit.logit), help=MIX_HELP))
+        name, help_text = ("fused score", FUSED_HELP) if fused else ("mixed score", MIX_HELP)
+        scores.append(Score(label=name, value=three_digits(hit.logit), help=help_text))
     return scores

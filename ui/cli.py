@@ -12,18 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.command import add_ingest_arguments, run_ingest
+from ingest.command import add_allow_services, add_ingest_arguments, run_ingest
+from ingest.costs import billing
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
+from ingest.service_access import ANYWHERE
 from rerank.anytime import STABLE_SLICES
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.training.arguments import add_train_arguments
-from ui import commands
+from ui import commands, serving
 from ui.calibrate import add_calibrate_arguments, run_calibrate
 from ui.evaluate import run_evaluate
 from ui.evaluate_arguments import add_evaluate_arguments
 from ui.labels import add_labels_arguments, run_labels
-from ui.search import add_reading_arguments, run_search
+from ui.search import add_mixing_arguments, add_reading_arguments, run_search
 from ui.settings import DEFAULT_RESULTS, Settings, from_environment, milliseconds
 from ui.upkeep import (
     add_doctor_arguments,
@@ -56,7 +58,9 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    add_ingest_arguments(action("ingest", _ingest, "add files and folders to a library"), settings.library)
+    adding = action("ingest", _ingest, "add files and folders to a library")
+    add_ingest_arguments(adding, settings.library)
+    add_allow_services(adding)
     _add_search(action("search", run_search, "ask a library, and see both orders"), settings)
     _add_library(
         action("documents", commands.documents, "list a library's documents"), settings, as_json=True
@@ -75,6 +79,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
         "--chunk-tokens", type=int, metavar="N", help="tokens a passage (default: as before)"
     )
     rebuild.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_allow_services(rebuild)
     models = action(
         "models", commands.models, "say which models are used, from where, and what else was tried"
     )
@@ -104,10 +109,16 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     serve = action("serve", commands.serve, "open the page in the browser's reach")
     _add_library(serve, settings)
     _add_models(serve, settings)
-    serve.add_argument("--port", type=int, default=8501, help="port on 127.0.0.1 (default 8501)")
+    serve.add_argument("--port", type=int, default=8501, help="port (default 8501)")
+    serve.add_argument(
+        "--address", default="127.0.0.1",
+        help="address to serve at (default 127.0.0.1, this machine alone); others need a password or OIDC",
+    )  # fmt: skip
     serve.add_argument(
         "--no-sample", action="store_true", help="do not make the sample library where there is none"
     )
+    password = action("password", serving.password, "write the hash of a password, to serve the page with it")
+    password.add_argument("file", type=Path, metavar="FILE", help="the file to write")
     return parser
 
 
@@ -116,7 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = build_parser(from_environment()).parse_args(arguments)
         run: Command = parsed.run
-        return run(parsed, _settings(parsed))
+        with billing() as bill:
+            status = run(parsed, _settings(parsed))
+        if bill and parsed.command not in ("ingest", "search"):  # which say it with their answer
+            print(bill, file=sys.stderr)
+        return status
     except SecondLookError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -135,7 +150,10 @@ def _settings(parsed: argparse.Namespace) -> Settings:
         name: getattr(parsed, name) for name in ("library", "encoder", "reranker") if hasattr(parsed, name)
     }
     allowed = settings.allow_downloads and not getattr(parsed, "offline", False)
-    return replace(settings, **given, allow_downloads=allowed)
+    services = settings.services
+    if getattr(parsed, "allow_services", False):
+        services = replace(services, allowed=frozenset({ANYWHERE}))
+    return replace(settings, **given, allow_downloads=allowed, services=services)
 
 
 def _add_library(parser: argparse.ArgumentParser, settings: Settings, *, as_json: bool = False) -> None:
@@ -144,10 +162,19 @@ def _add_library(parser: argparse.ArgumentParser, settings: Settings, *, as_json
         parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_models(parser: argparse.ArgumentParser, settings: Settings) -> None:
+def _add_models(parser: argparse.ArgumentParser, settings: Settings, *, two: bool = False) -> None:
     parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
-    parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
+    if two:
+        parser.add_argument(
+            "--reranker", action="append", dest="rerankers", metavar="RERANKER",
+            help="name or folder of the reranker; given twice, both order the same passages, side by side",
+        )  # fmt: skip
+    else:
+        parser.add_argument(
+            "--reranker", default=settings.reranker, help="name or folder of the cross-encoder"
+        )
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_allow_services(parser)
 
 
 def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
@@ -170,8 +197,13 @@ def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
         help="end the second look when N slices of its work have changed none of the first ten places (N "
         f"defaults to {STABLE_SLICES}); after the question. {STABLE_LOSS}",
     )  # fmt: skip
+    parser.add_argument(
+        "--no-cache", action="store_true",
+        help="run the reranker even where scores of these passages are kept from an earlier search, and keep none",
+    )  # fmt: skip
+    add_mixing_arguments(parser, settings)
     add_reading_arguments(parser)
-    _add_models(parser, settings)
+    _add_models(parser, settings, two=True)
 
 
 def _positive(text: str) -> int:
@@ -185,7 +217,7 @@ def _positive(text: str) -> int:
 
 
 def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
-    return run_ingest(parsed, Hub(settings.allow_downloads))
+    return run_ingest(parsed, Hub(settings.allow_downloads), settings.services)
 
 
 def _train(parsed: argparse.Namespace, settings: Settings) -> int:

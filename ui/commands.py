@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import chdir
 from functools import partial
 from typing import Any
 
@@ -17,12 +18,13 @@ from ingest.library import Library, Manifest
 from ingest.models import DEFAULT_ENCODER, ENCODERS, ResolvedModel, resolve, resolve_encoder
 from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, rebuild, walk
+from ingest.service_access import is_service, privacy_notice
 from ingest.writer import writing
 from rerank.models import DEFAULT_RERANKER, RERANKERS, resolve_reranker
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
-from rerank.scorers.served import is_service
 from rerank.search import encoder_for
-from ui.model_list import known_rerankers, reranker_table
+from ui.access import is_loopback
+from ui.model_list import known_encoders, known_rerankers, model_table
 from ui.settings import ROOT, SAMPLE, Settings
 
 
@@ -63,7 +65,8 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook rebuild`: every document cut and embedded again."""
     library = Library(settings.library)
     tokens = parsed.chunk_tokens or library.manifest().chunk_tokens
-    encoder = open_encoder(resolve_encoder(settings.encoder, Hub(settings.allow_downloads)))
+    model = resolve_encoder(settings.encoder, Hub(settings.allow_downloads), settings.services)
+    encoder = open_encoder(model, access=settings.services)
     with ProgressBar() as bar:
         count = rebuild(library, encoder, tokens, bar.show)
     print(f"Rebuilt {count} documents with {encoder.model.name}.", file=sys.stderr)
@@ -77,14 +80,14 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
         return prefetch(hub)
     rows = []
     for kind, find, name in (
-        ("encoder", resolve_encoder, settings.encoder),
+        ("encoder", partial(resolve_encoder, access=settings.services), settings.encoder),
         ("reranker", partial(resolve_reranker, access=settings.services), settings.reranker),
     ):
         model = find(name, hub)
         rows.append(_model_row(kind, model, settings.engine))
-    known = known_rerankers(hub, settings.services)
+    encoders, known = known_encoders(hub, settings.services), known_rerankers(hub, settings.services)
     if parsed.json:
-        _print_json({"models": rows, "rerankers": known})
+        _print_json({"models": rows, "encoders": encoders, "rerankers": known})
         return 0
     for row in rows:
         print(f"{row['use']}: {row['name']}")
@@ -97,7 +100,7 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
             print(f"    because {row['why']}")
         for attempt in row["tried"]:
             print(f"    tried before: {attempt}")
-    print(f"\n{reranker_table(known)}")
+    print(f"\n{model_table('encoder', encoders)}\n\n{model_table('reranker', known)}")
     return 0
 
 
@@ -115,10 +118,10 @@ def _model_row(use: str, model: ResolvedModel, wanted: str) -> dict[str, Any]:
 
 def _engine(model: ResolvedModel, wanted: str) -> dict[str, Any]:
     """What runs the model here, and why, as far as that was settled by running it once."""
+    if notice := privacy_notice(model):
+        return {"engine": "a service", "why": f"it was asked for. {notice}"}
     if model.spec.architecture == "bi-encoder":
         return {"engine": "onnxruntime fp32"}
-    if is_service(model):
-        return {"engine": "a service, to which the question and the passages found for it are sent"}
     if model.spec.architecture not in ("cross-encoder", "onnx-cross-encoder"):
         return {"engine": "torch"}
     if runs_on_torch(model, wanted):
@@ -162,6 +165,8 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook serve`: make the sample library where there is none, then run the page. Does not return."""
     if not 1 <= parsed.port <= 65535:
         raise UsageError(f"--port must be between 1 and 65535; {parsed.port} was given.")
+    if not is_loopback(parsed.address):
+        _say_what_guards(parsed.address, settings)
     if not parsed.no_sample and not Library.exists(settings.library):
         make_sample_library(settings)
     environment = os.environ | {
@@ -169,29 +174,47 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         "SECONDLOOK_ENCODER": settings.encoder or "",
         "SECONDLOOK_RERANKER": settings.reranker or "",
         "SECONDLOOK_DOWNLOADS": "1" if settings.allow_downloads else "0",
+        "SECONDLOOK_ALLOW_SERVICES": ",".join(sorted(settings.services.allowed)),
+        "SECONDLOOK_PASSWORD_FILE": str(settings.access.password_file or ""),
     }
-    print(f"Second Look is at http://localhost:{parsed.port} (Ctrl-C stops it).", file=sys.stderr, flush=True)
+    name = "localhost" if is_loopback(parsed.address) else parsed.address
+    print(f"Second Look is at http://{name}:{parsed.port} (Ctrl-C stops it).", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
     command += [
         "--server.port",
         str(parsed.port),
         "--server.address",
-        "127.0.0.1",
+        parsed.address,
         "--server.headless",
+        "true",
+        "--logger.hideWelcomeMessage",  # it would ask a service elsewhere for this machine's address
         "true",
     ]
     os.chdir(ROOT)  # Streamlit reads .streamlit/config.toml from where it is started
     os.execve(sys.executable, command, environment)
 
 
+def _say_what_guards(address: str, settings: Settings) -> None:
+    """What stands in front of a page that others can reach. Raises `UsageError` where nothing would."""
+    from ui.serving import protection_at  # imports Streamlit, which no other command should wait for
+
+    with chdir(ROOT):  # where Streamlit will look for its secrets
+        way = protection_at(address, settings).way
+    print(
+        f"Served to the network; visitors are known {way}. Without TLS, whoever listens on the network hears all.",
+        file=sys.stderr,
+    )
+
+
 def make_sample_library(settings: Settings) -> None:
     """Ingest the sample documents into the library of the settings."""
     print("Making the sample library (once)…", file=sys.stderr, flush=True)
     model = encoder_for(None, settings.models, Hub(settings.allow_downloads))
-    library = Library.create(settings.library, Manifest.of(model.spec))
+    encoder = open_encoder(model, access=settings.services)
+    library = Library.create(settings.library, Manifest.of(encoder.model.spec))
     sources = list(walk([SAMPLE / "documents"]))
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
-        report = ingest(sources, library, open_encoder(model), on_progress=bar.show, cancelled=cancelled)
+        report = ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
     if report.cancelled:
         raise KeyboardInterrupt
     print(f"{len(report.files)} sample documents in {report.seconds:.1f} s.", file=sys.stderr)

@@ -10,9 +10,10 @@ from pathlib import Path
 import streamlit as st
 
 from ingest.models import ResolvedModel
+from ingest.service_access import is_service
 from rerank.records import Models
-from rerank.scorers.served import is_service
 from ui.payload import Cost, StageTime
+from ui.words import model_title
 
 _STYLE = Path(__file__).with_name("page.css")
 
@@ -49,15 +50,20 @@ def quiet(lines: Sequence[str], key: str) -> None:
                 st.text(line)
 
 
-def models_line(models: Models) -> None:
-    """Which models answer and from where, with a popover that says why these."""
+def models_line(models: Models, second: str = "", other: Models | None = None) -> None:
+    """Which models answer and from where, with a popover that says why these.
+
+    ``second`` is a second reranker's name, and ``other`` are its models once they are loaded.
+    """
+    rerankers = [pair.reranker for pair in (models, other) if pair is not None and pair.reranker is not None]
+    names = [_short(models.reranker) if models.reranker else "no reranker", *filter(None, [second])]
     with st.container(horizontal=True, vertical_alignment="center", key="models", gap="small"):
-        st.text(f"{_short(models.encoder)} → {_short(models.reranker) if models.reranker else 'no reranker'}")
-        missed = [*models.encoder.tried, *(models.reranker.tried if models.reranker else ())]
+        st.text(f"{_short(models.encoder)} → {' and '.join(names)}")
+        missed = [tried for model in (models.encoder, *rerankers) for tried in model.tried]
         with st.popover("offline (why?)" if missed else "about these models", type="tertiary"):
             _about("First look", models.encoder)
-            if models.reranker is not None:
-                _about("Second look", models.reranker)
+            for letter, reranker in zip("AB", rerankers, strict=False):
+                _about("Second look" if not second else f"Second look {letter}", reranker)
             if missed:
                 st.markdown("**What was tried before**")
                 for line in dict.fromkeys(missed):
@@ -65,11 +71,8 @@ def models_line(models: Models) -> None:
 
 
 def _short(model: ResolvedModel) -> str:
-    """The model in a few words; what late interaction shares with the bi-encoder is a name, and no more."""
-    late = model.spec.architecture == "late-interaction"
-    return (
-        f"{'late interaction' if late else model.name.rstrip('/').rsplit('/', 1)[-1]} ({model.source.value})"
-    )
+    """The model in a few words, and where it is from."""
+    return f"{model_title(model)} ({model.source.value})"
 
 
 def _about(role: str, model: ResolvedModel) -> None:

@@ -24,7 +24,9 @@ from ingest.library import Library
 from ingest.onnx_encoder import open_encoder
 from rerank.models import resolve_reranker
 from rerank.search import OnProgress, Searcher, open_searcher
-from ui.evaluate_arguments import check_evaluate_arguments
+from retrieval.records import CandidateSource
+from retrieval.retriever import Retriever
+from ui.evaluate_arguments import NO_RERANKER, check_evaluate_arguments
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +39,15 @@ def run_evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
     check_evaluate_arguments(parsed)
     if parsed.qrels is not None:
         return _runs(parsed)
-    if parsed.rerankers or parsed.depths or parsed.fusion or parsed.pairs or parsed.plot:
+    several = (
+        parsed.rerankers,
+        parsed.candidates_from,
+        parsed.depths,
+        parsed.fusion,
+        parsed.pairs,
+        parsed.plot,
+    )
+    if any(several):
         return _several(parsed, settings)
     return _one(parsed, settings)
 
@@ -68,8 +78,14 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
     from ui.frontier import frontier_svg
 
     judged = read_judged_set(parsed.dataset, parsed.split)
-    plan = Plan(parsed.depths or (parsed.candidates,), parsed.fusion, parsed.pairs)
-    names = _by_label(parsed.rerankers or [settings.reranker], settings)
+    plan = Plan(
+        parsed.depths or (parsed.candidates,),
+        parsed.fusion,
+        parsed.pairs,
+        parsed.candidates_from or (CandidateSource.VECTORS,),
+    )
+    alone = parsed.rerankers == [NO_RERANKER]
+    names = {} if alone else _by_label(parsed.rerankers or [settings.reranker], settings)
     library, encoder, left_out = filled_library(judged, parsed, settings)
 
     def opener(name: str | None) -> Callable[[], Searcher]:
@@ -78,7 +94,10 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
     openers = {label: opener(name) for label, name in names.items()}
     tuning = read_tuning_set(judged) if plan.fusion else None
     with query_bar() as show:
-        comparison = compare(judged, library, openers, plan, tuning, show)
+        comparison = compare(
+            judged, library, openers, plan, tuning, show,
+            looker=lambda: Searcher(Retriever(library, encoder), None),
+        )  # fmt: skip
     if parsed.save_run is not None:
         write_systems(parsed.save_run, [row.system for row in (comparison.before, *comparison.rows)])
     if parsed.plot is not None:
@@ -102,7 +121,7 @@ def filled_library(
     from rerank.evaluation.corpus import choose_library, fill_library
 
     folder, model = choose_library(judged, parsed.dataset_library, settings.models)
-    encoder = open_encoder(model)
+    encoder = open_encoder(model, access=settings.services)
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
         library, left_out = fill_library(judged, folder, encoder, bar.show, cancelled)
     return library, encoder, left_out

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ingest.command import add_allow_services
 from ingest.errors import UsageError
 from rerank.search import DEFAULT_CANDIDATES
+from retrieval.records import CandidateSource
 from ui.settings import Settings
+
+# What `--rerankers` says to compare first looks alone.
+NO_RERANKER = "none"
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
@@ -28,8 +33,16 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
         "--reranker", default=settings.reranker, help="name or folder of the cross-encoder"
     )
     rerankers.add_argument(
-        "--rerankers", type=_names, metavar="A,B,…", help="compare several, by name, alias or folder"
+        "--rerankers",
+        type=_names,
+        metavar="A,B,…",
+        help="compare several, by name, alias or folder; none compares first looks alone",
     )
+    parser.add_argument(
+        "--candidates-from", type=_sources, metavar="A,B,…",
+        help="compare first looks, which also find what is reranked: vectors, words (BM25), both (fused by reciprocal "
+        "rank); the others are held against the one named first",
+    )  # fmt: skip
     depths = parser.add_mutually_exclusive_group()
     depths.add_argument(
         "--candidates", type=int, default=DEFAULT_CANDIDATES, metavar="N",
@@ -49,6 +62,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
     )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw quality against time")
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_allow_services(parser)
     parser.add_argument(
         "--save-run", type=Path, metavar="FILE",
         help="write each order as a TREC run: FILE with the system's name before its suffix (.before and .after "
@@ -79,6 +93,13 @@ def check_evaluate_arguments(parsed: argparse.Namespace) -> None:
         raise UsageError(
             "A run file holds no times to plot and is saved already: leave out --plot and --save-run."
         )
+    if parsed.rerankers and NO_RERANKER in parsed.rerankers:
+        if len(parsed.rerankers) > 1:
+            raise UsageError("--rerankers none stands alone: name rerankers, or none.")
+        if parsed.depths or parsed.fusion:
+            raise UsageError(
+                "Without rerankers there are no depths or fusions to compare: leave out --depths and --fusion."
+            )
     if parsed.plot is not None and parsed.plot.suffix.lower() != ".svg":
         raise UsageError(f"The picture is an SVG; name it so: {parsed.plot.with_suffix('.svg')}")
 
@@ -88,6 +109,14 @@ def _names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("name at least one reranker")
     return names
+
+
+def _sources(text: str) -> tuple[CandidateSource, ...]:
+    """First looks, each once, in the order given."""
+    try:
+        return tuple(dict.fromkeys(CandidateSource(part.strip()) for part in text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a list of {', '.join(CandidateSource)}") from error
 
 
 def _depths(text: str) -> tuple[int, ...]:

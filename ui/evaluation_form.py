@@ -33,6 +33,7 @@ from ui import resources, samples
 from ui.components import problem, quiet
 from ui.evaluation_dataset import Dataset, labels_dataset, sample_dataset, uploaded_dataset
 from ui.evaluation_job import Task
+from ui.services import check_leave
 from ui.settings import Settings
 from ui.state import State
 from ui.words import count_of
@@ -73,6 +74,8 @@ def form(settings: Settings, state: State, library: Library | None, encoder: Enc
         except SecondLookError as error:
             problem("This cannot be evaluated.", str(error))
             return None
+        for name in rerankers.values():
+            check_leave(name, settings.services)
         openers = {label: _opener(settings, encoder, name) for label, name in rerankers.items()}
         return Task(dataset, split, openers, plan)
 

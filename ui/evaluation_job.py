@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from ingest.encoder import Encoder
-from ingest.errors import CancelledError
 from ingest.library import Library
 from ingest.records import IngestProgress
 from rerank.evaluation.comparison import Comparison, Plan, compare
@@ -20,11 +18,12 @@ from rerank.evaluation.records import JudgedSet
 from rerank.search import Searcher
 from ui.evaluation_dataset import Dataset, as_uploaded
 from ui.evaluation_export import Export, exports
-from ui.jobs import failure, in_background
+from ui.jobs import Job
 
 # Questions that the time left is told from: enough to even out long and short ones, few enough to follow when the
 # ones whose scores were kept are over.
 PACE_OVER = 12
+STOPPED = "The evaluation was stopped."
 
 Openers = Mapping[str, Callable[[Library], Searcher]]
 
@@ -82,8 +81,11 @@ class Moment:
     left: float | None = None
 
 
-class EvaluationJob:
-    """One evaluation. ``outcome`` is there when it went well; a stopped one has neither outcome nor failure."""
+class EvaluationJob(Job[None]):
+    """One evaluation. ``outcome`` is there when it went well; a stopped one has neither outcome nor failure.
+
+    It stops after the question, or the passages, in hand; their scores are kept.
+    """
 
     def __init__(self, task: Task, encoder: Encoder) -> None:
         """Start at once; ``encoder`` embeds documents and questions."""
@@ -91,32 +93,13 @@ class EvaluationJob:
         self.outcome: Outcome | None = None
         self.moment = Moment()
         self._encoder = encoder
-        self._cancelled = threading.Event()
         self._pace = Pace()
-        self._future = in_background(self._run)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will change."""
-        return self._future.done()
+        super().__init__(self._run)
 
     @property
     def failure(self) -> str:
-        """Why it failed, as a sentence; empty where it did not."""
-        return as_uploaded(failure(self._future), self.task.dataset.folder, self.task.dataset.name)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the person asked for it to stop."""
-        return self._cancelled.is_set()
-
-    def cancel(self) -> None:
-        """Stop after the question, or the passages, in hand; their scores are kept."""
-        self._cancelled.set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it is finished, however it ends. Raises TimeoutError after ``seconds``."""
-        self._future.exception(timeout=seconds)
+        """Why it failed, as a sentence with the dataset's own name; empty where it did not."""
+        return as_uploaded(super().failure, self.task.dataset.folder, self.task.dataset.name)
 
     def _run(self) -> None:
         task = self.task
@@ -125,7 +108,7 @@ class EvaluationJob:
         library, left_out = fill_library(
             judged, folder, self._encoder, self._indexing, self._cancelled.is_set
         )
-        self._stop_if_cancelled()
+        self.stop_if_cancelled(STOPPED)
         self.moment, self._pace = Moment(done=0), Pace()
         openers = {label: partial(open_, library) for label, open_ in task.openers.items()}
         tuning = read_tuning_set(judged) if task.plan.fusion else None
@@ -137,10 +120,6 @@ class EvaluationJob:
         self.moment = Moment(progress.done)
 
     def _asked(self, done: int, total: int) -> None:
-        self._stop_if_cancelled()
+        self.stop_if_cancelled(STOPPED)
         self._pace.note(done)
         self.moment = Moment(done=done, total=total, left=self._pace.left(total))
-
-    def _stop_if_cancelled(self) -> None:
-        if self.cancelled:
-            raise CancelledError("The evaluation was stopped.")

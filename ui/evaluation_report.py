@@ -59,6 +59,7 @@ def _system(row: Row, models: Mapping[str, Models], *, on_front: bool) -> dict[s
     return {
         "name": row.system.title,
         "depth": row.system.depth,
+        "candidates_from": str(row.system.source) if latency else None,
         "combination": str(row.system.combination) if used else None,
         "weight": row.system.weight,
         "figures": row.means,

@@ -1,15 +1,18 @@
-"""What leaves the page: the shown passages as context for a language model, both orders as CSV and JSON."""
+"""What leaves the page: the shown passages as context for a language model, the orders as CSV, JSON and TREC runs."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 from ingest.records import Chunk
+from rerank.agreement import agreement
 from rerank.calibration.reading import Reading
+from rerank.labels.exchange import query_id
 from rerank.records import RankedHit, SearchResult, by_chunk_id
 from retrieval.records import Candidate
 from ui.words import location
@@ -22,6 +25,8 @@ CSV_COLUMNS = (
     "before_rank", "after_rank", "movement", "cosine", "logit", "cross_logit", "relevance", "probability",
     "title", "path", "page", "page_end", "heading", "start", "end", "text",
 )  # fmt: skip
+# What a second reranker, B, adds: at the end, so that the others stay where they are.
+OTHER_COLUMNS = ("b_rank", "b_movement", "b_logit", "b_cross_logit", "b_relevance")
 
 
 def as_context(result: SearchResult, top_k: int) -> str:
@@ -42,20 +47,24 @@ def citation(chunk: Chunk) -> str:
     return " ".join(cited.split())
 
 
-def to_csv(result: SearchResult, reading: Reading | None = None) -> str:
+def to_csv(result: SearchResult, reading: Reading | None = None, other: SearchResult | None = None) -> str:
     """One row per candidate with its place in both orders, in the reranked order as far as there is one.
 
     ``probability`` is filled where ``reading`` is a fitted one. Numbers keep their full precision and sign; what
     was not scored has empty cells. Text that a spreadsheet would run as a formula is made harmless by an
-    apostrophe before it, as spreadsheets themselves do; all other text is unchanged. Write it as UTF-8 with a
-    byte order mark for Excel.
+    apostrophe before it, as spreadsheets themselves do; all other text is unchanged. ``other`` is the answer of a
+    second reranker on the same candidates, and adds `OTHER_COLUMNS`. Write it as UTF-8 with a byte order mark for
+    Excel.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS)
-    hits = by_chunk_id(result.after)
-    fitted = probabilities(reading)
-    writer.writerows(_row(c, hits.get(c.chunk.id), fitted.get(c.chunk.id)) for c in result.reordered)
+    writer.writerow(CSV_COLUMNS if other is None else (*CSV_COLUMNS, *OTHER_COLUMNS))
+    hits, fitted = by_chunk_id(result.after), probabilities(reading)
+    there = by_chunk_id(other.after) if other is not None else {}
+    for candidate in result.reordered:
+        name = candidate.chunk.id
+        beside = _numbers(there.get(name)) if other is not None else ()
+        writer.writerow([*_row(candidate, hits.get(name), fitted.get(name)), *beside])
     return out.getvalue()
 
 
@@ -68,13 +77,19 @@ def _row(
     candidate: Candidate, hit: RankedHit | None, probability: float | None
 ) -> list[str | int | float | None]:
     chunk = candidate.chunk
-    numbers = (hit.rank, hit.movement, hit.logit, hit.cross_logit, hit.relevance) if hit else (None,) * 5
-    after_rank, movement, logit, cross_logit, relevance = numbers
+    after_rank, movement, *scores = _numbers(hit)
     return [
-        candidate.rank, after_rank, movement, candidate.score, logit, cross_logit, relevance, probability,
+        candidate.rank, after_rank, movement, candidate.score, *scores, probability,
         harmless(chunk.title), harmless(chunk.path), chunk.page, chunk.page_end,
         harmless(" › ".join(chunk.heading)), chunk.start, chunk.end, harmless(chunk.text),
     ]  # fmt: skip
+
+
+def _numbers(hit: RankedHit | None) -> tuple[int | float | None, ...]:
+    """Place, movement and scores of a passage in a second look; nothing of one that was not scored."""
+    if hit is None:
+        return (None,) * 5
+    return hit.rank, hit.movement, hit.logit, hit.cross_logit, hit.relevance
 
 
 def harmless(text: str) -> str:
@@ -86,10 +101,45 @@ def harmless(text: str) -> str:
     return f"'{text}" if formula else text
 
 
-def to_json(result: SearchResult, reading: Reading | None = None) -> str:
+def to_trec(result: SearchResult, other: SearchResult | None = None) -> dict[str, str]:
+    """TREC run files by their names, one an order: before and after, or before, A and B with a second reranker.
+
+    The query and the passages go by the ids that judgements are exported with, so that trec_eval can hold one against
+    the other. Passages with the same text are one, at their best place.
+    """
+    from rerank.evaluation.measures import falling_scores  # what measures is loaded when it is asked for
+
+    runs = {"before": result.before, "after" if other is None else "A": _order(result)}
+    if other is not None:
+        runs["B"] = _order(other)
+    query, files = query_id(result.query), {}
+    for tag, order in runs.items():
+        names = dict.fromkeys(candidate.chunk.passage_hash for candidate in order)
+        rows = enumerate(falling_scores(list(names)).items(), start=1)
+        files[f"{tag}.run"] = "".join(
+            f"{query} Q0 {name} {n} {score:.0f} {tag}\n" for n, (name, score) in rows
+        )
+    return files
+
+
+def _order(result: SearchResult) -> tuple[Candidate, ...]:
+    return tuple(hit.candidate for hit in result.after)
+
+
+def zipped(files: Mapping[str, str]) -> bytes:
+    """Files of text, in UTF-8, as one zip."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+def to_json(result: SearchResult, reading: Reading | None = None, other: SearchResult | None = None) -> str:
     """Both orders whole, with timings (milliseconds), models and notices, as indented JSON.
 
     ``method`` is how the page reads the scores, and ``probability`` a number where that is a fitted calibration.
+    ``other`` is there where a second reranker ordered the same candidates.
     """
     fitted = probabilities(reading)
     models = result.models
@@ -109,11 +159,30 @@ def to_json(result: SearchResult, reading: Reading | None = None) -> str:
             "reranker": models.reranker.name if models.reranker else None,
         },
         "candidates": len(result.before),
+        "candidates_from": str(result.source),
+        "fusion": str(result.fusion) if result.fusion else None,
         "scored": result.scored,
         "stopped": result.stopped,
         "notices": list(result.notices),
     }
+    if other is not None:
+        record["other"] = _other(result, other)
     return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+
+
+def _other(result: SearchResult, other: SearchResult) -> dict[str, Any]:
+    """What a second reranker made of the same candidates, and how the two agree."""
+    reranker = other.models.reranker
+    found = agreement(result, other, len(result.before)) if result.before else None
+    return {
+        "reranker": reranker.name if reranker else None,
+        "after": [_after(hit, None) for hit in other.after],
+        "timings_ms": {"rerank": other.timings.rerank},
+        "scored": other.scored,
+        "stopped": other.stopped,
+        "notices": list(other.notices),
+        "kendall_tau": found.tau if found is not None else None,
+    }
 
 
 def _place(chunk: Chunk) -> dict[str, Any]:
@@ -130,7 +199,10 @@ def _place(chunk: Chunk) -> dict[str, Any]:
 
 def _before(candidate: Candidate) -> dict[str, Any]:
     place = _place(candidate.chunk)
-    return {"rank": candidate.rank, **place, "score": candidate.score, "text": candidate.chunk.text}
+    return {
+        "rank": candidate.rank, **place, "score": candidate.score, "vector_rank": candidate.vector_rank,
+        "word_rank": candidate.word_rank, "bm25": candidate.bm25, "text": candidate.chunk.text,
+    }  # fmt: skip
 
 
 def _after(hit: RankedHit, probability: float | None) -> dict[str, Any]:

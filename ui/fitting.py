@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-
-from ingest.errors import CancelledError, ModelError
+from ingest.errors import ModelError
 from ingest.labels import Labels
 from ingest.library import Library
 from rerank.calibration.calibrate import OF_EACH, calibrate
@@ -13,28 +11,32 @@ from rerank.calibration.methods import Method
 from rerank.calibration.records import Calibration
 from rerank.calibration.store import FILE, save
 from rerank.search import Searcher
-from ui.jobs import failure, in_background
+from ui.jobs import Job
 
 # Fewer say next to nothing, whatever is fitted to them.
 FEWEST_LABELS = 10
 
 
-class FitJob:
-    """Asks every judged question again, which is quick where its scores are kept, fits a curve and saves it."""
+class FitJob(Job[Calibration]):
+    """Asks every judged question again, which is quick where its scores are kept, fits a curve and saves it.
+
+    One that is stopped saves nothing.
+    """
 
     def __init__(
-        self, library: Library, searcher: Searcher, candidates: int, method: Method | None = None
+        self,
+        library: Library,
+        searcher: Searcher,
+        candidates: int,
+        method: Method | None = None,
+        precision: float | None = None,
     ) -> None:
-        """Start at once. A ``method`` of ``None`` is the best one in cross-validation."""
+        """Start at once. A ``method`` of ``None`` is the best one in cross-validation; for a ``precision`` the
+        threshold is learnt too.
+        """
         self.progress: tuple[int, int] | None = None
         self._told = False
-        self._cancelled = threading.Event()
-        self._future = in_background(lambda: self._run(library, searcher, candidates, method))
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will change."""
-        return self._future.done()
+        super().__init__(lambda: self._run(library, searcher, candidates, method, precision))
 
     @property
     def succeeded(self) -> bool:
@@ -47,21 +49,13 @@ class FitJob:
         self._told = self._told or news
         return news
 
-    @property
-    def failure(self) -> str:
-        """Why nothing was fitted, as a sentence; empty where it was, or was stopped on purpose."""
-        return failure(self._future)
-
-    def cancel(self) -> None:
-        """Stop after the question in hand; nothing is saved."""
-        self._cancelled.set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the job is finished, however it ends. Raises TimeoutError after ``seconds``."""
-        self._future.exception(timeout=seconds)
-
     def _run(
-        self, library: Library, searcher: Searcher, candidates: int, method: Method | None
+        self,
+        library: Library,
+        searcher: Searcher,
+        candidates: int,
+        method: Method | None,
+        precision: float | None,
     ) -> Calibration:
         reranker = searcher.models.reranker
         if reranker is None:
@@ -71,13 +65,12 @@ class FitJob:
             for question, given in Labels(library).judgements().items()
         }
         rows = label_passages(judged, searcher, candidates, on_progress=self._hear)
-        found = calibrate(rows, reranker.spec, library.manifest(), method)
+        found = calibrate(rows, reranker.spec, library.manifest(), method, precision)
         save(library.folder / FILE, found)
         return found
 
     def _hear(self, done: int, total: int) -> None:
-        if self._cancelled.is_set():
-            raise CancelledError("The fit was stopped.")
+        self.stop_if_cancelled("The fit was stopped.")
         self.progress = (done, total)
 
 

@@ -14,6 +14,7 @@ from itertools import groupby
 from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.records import VERDICT_MEASURE
 from rerank.evaluation.systems import Combination
+from retrieval.records import CandidateSource
 
 WIDTH, HEIGHT = 860, 440
 LEFT, RIGHT, TOP, BOTTOM = 70, 560, 52, 380
@@ -42,8 +43,8 @@ class _Point:
     on_front: bool
 
     @property
-    def series(self) -> tuple[str, Combination]:
-        return self.row.system.name, self.row.system.combination
+    def series(self) -> tuple[str, Combination, CandidateSource]:
+        return self.row.system.name, self.row.system.combination, self.row.system.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _series(axes: _Axes, points: Sequence[_Point]) -> Iterator[str]:
     """Each reranker's and combination's depths as a line of marks, with its name at the right."""
     names = list(dict.fromkeys(point.row.system.name for point in points[1:]))
     legend = TOP + 6
-    for (name, combination), found in groupby(points, key=lambda point: point.series):
+    for (name, combination, _), found in groupby(points, key=lambda point: point.series):
         row = list(found)
         colour = COLOURS[names.index(name) % len(COLOURS)] if name in names else "var(--ink)"
         yield f'<polyline class="path" stroke="{colour}" points="{axes.path(row)}"/>'

@@ -1,4 +1,4 @@
-"""Work that runs beside the page: a second look, and an ingest.
+"""Work that runs beside the page: what every such job is, and a second look.
 
 A job's thread never calls Streamlit. It writes into the job, and the page looks at the job when it draws.
 """
@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from ingest.encoder import Encoder
 from ingest.errors import CancelledError, SecondLookError
-from ingest.intake import Source
-from ingest.library import Library
-from ingest.pipeline import ingest
-from ingest.records import Chunk, FileReport, IngestProgress, IngestReport, Stage
+from ingest.records import Chunk
+from ingest.service_access import is_service
 from rerank.anytime import WHOLE, SecondLookPlan
 from rerank.highlight import best_sentences
 from rerank.records import FirstLook, SearchResult
@@ -27,6 +24,8 @@ from rerank.search import Searcher
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+OVERTAKEN = "Another search has taken this one's place."
 
 
 def in_background(work: Callable[[], T]) -> Future[T]:
@@ -55,142 +54,156 @@ def failure(future: Future[T]) -> str:
     return f"The work stopped because of an error ({type(error).__name__}: {error}). The log says where; try again."
 
 
-class SearchJob:
+class Job(Generic[T]):
+    """One piece of work on a thread of its own, that can be asked to stop; what it raises is never lost."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        """Start at once: whatever ``work`` needs of this object has to be there."""
+        self._cancelled = threading.Event()
+        self._future = in_background(work)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will change."""
+        return self._future.done()
+
+    @property
+    def failure(self) -> str:
+        """Why it failed, as a sentence; empty where it did not, or was stopped on purpose."""
+        return failure(self._future)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask it to stop soon; it keeps what it says that it keeps."""
+        self._cancelled.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is finished, however it ends. Raises TimeoutError after ``seconds``."""
+        self._future.exception(timeout=seconds)
+
+    def stop_if_cancelled(self, why: str) -> None:
+        """End the work, on whose thread this is called, where that was asked for. Raises `CancelledError`."""
+        if self.cancelled:
+            raise CancelledError(why)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchMoment:
+    """What a search has come to at one moment: all that is drawn together is taken from one of these.
+
+    The job goes on while the page draws, so that two looks at it may see two different answers. ``partial`` is the
+    order so far, ``progress`` how many of how many passages are scored, ``failure`` why the job itself broke.
+    """
+
+    first: FirstLook
+    partial: SearchResult | None
+    result: SearchResult | None
+    marks: Mapping[int, tuple[int, int]]
+    progress: tuple[int, int] | None
+    finished: bool
+    failure: str
+
+    @property
+    def so_far(self) -> SearchResult | None:
+        """The second look as far as there is one."""
+        return self.result or self.partial
+
+
+class _Counter:
+    """How many are inside its ``with`` just now, on any thread."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.count -= 1
+
+
+_UNDER_WAY = _Counter()
+
+
+def second_looks_under_way() -> int:
+    """How many searches of this process, of all its visitors, have no whole answer yet."""
+    return _UNDER_WAY.count
+
+
+class SearchJob(Job[None]):
     """The second look at one first look, and the sentences to mark: scores first, marks after them.
 
     While it works, ``partial`` is the order so far of the passages that are scored, ``None`` before there is one.
     """
 
     def __init__(
-        self, searcher: Searcher, first: FirstLook, most_shown: int, plan: SecondLookPlan = WHOLE
+        self,
+        searcher: Searcher | Future[Searcher],
+        first: FirstLook,
+        most_shown: int,
+        plan: SecondLookPlan = WHOLE,
     ) -> None:
-        """Start at once. Sentences are marked in the first ``most_shown`` passages of both orders."""
+        """Start at once. Sentences are marked in the first ``most_shown`` passages of both orders.
+
+        A ``searcher`` that is still being opened is waited for beside the page; ``first`` may be another one's.
+        """
         self.first = first
         self.partial: SearchResult | None = None
         self.result: SearchResult | None = None
         self.marks: dict[int, tuple[int, int]] = {}
         self.progress: tuple[int, int] | None = None
-        self._cancelled = threading.Event()
-        self._future = in_background(lambda: self._run(searcher, most_shown, plan))
+        self._has_order = threading.Event()
+        super().__init__(lambda: self._run(searcher, most_shown, plan))
+
+    def now(self) -> SearchMoment:
+        """The job as it stands, to draw from."""
+        # What the job knows last is read first, so that nothing which that implies is missing.
+        finished, marks, result = self.finished, self.marks, self.result
+        return SearchMoment(
+            self.first, self.partial, result, marks, self.progress, finished, self.failure if finished else ""
+        )
 
     @property
-    def finished(self) -> bool:
-        """Whether nothing more will change."""
-        return self._future.done()
+    def has_order(self) -> bool:
+        """Whether there is an order to show, be it of the first slice or whole."""
+        return self._has_order.is_set()
 
-    @property
-    def failure(self) -> str:
-        """Why there is no second look, as a sentence, where the job itself broke."""
-        return failure(self._future)
+    def wait_for_order(self, seconds: float) -> bool:
+        """Wait at most ``seconds`` until `has_order`; whether it has."""
+        return self._has_order.wait(seconds)
 
-    def cancel(self) -> None:
-        """Stop soon: another search has taken its place."""
-        self._cancelled.set()
+    def _run(self, given: Searcher | Future[Searcher], most_shown: int, plan: SecondLookPlan) -> None:
+        with _UNDER_WAY:
+            self._search(given, most_shown, plan)
 
-    def wait(self, seconds: float) -> None:
-        """Wait until the job is finished, however it ends. Raises TimeoutError after ``seconds``."""
-        self._future.exception(timeout=seconds)
-
-    def _run(self, searcher: Searcher, most_shown: int, plan: SecondLookPlan) -> None:
+    def _search(self, given: Searcher | Future[Searcher], most_shown: int, plan: SecondLookPlan) -> None:
+        searcher = given.result() if isinstance(given, Future) else given
+        self.stop_if_cancelled(OVERTAKEN)
         result = searcher.second_look(self.first, self._count, plan, self._hear)
         self.result = result
-        self.marks = best_sentences(result.query, _shown(result, most_shown), searcher.encoder)
+        self._has_order.set()
+        # A service would be sent, and bill, every sentence on the screen.
+        if not is_service(searcher.encoder.model):
+            self.marks = best_sentences(result.query, _shown(result, most_shown), searcher.encoder)
 
     def _count(self, done: int, total: int) -> None:
-        self._stop_if_overtaken()
+        self.stop_if_cancelled(OVERTAKEN)
         self.progress = (done, total)
 
     def _hear(self, partial: SearchResult) -> None:
-        self._stop_if_overtaken()
+        self.stop_if_cancelled(OVERTAKEN)
         self.partial = partial
-
-    def _stop_if_overtaken(self) -> None:
-        if self._cancelled.is_set():
-            raise CancelledError("Another search has taken this one's place.")
+        self._has_order.set()
 
 
 def _shown(result: SearchResult, count: int) -> list[Chunk]:
     """The chunks of the first ``count`` places of both orders, each once."""
     candidates = chain(result.before[:count], (hit.candidate for hit in result.after[:count]))
     return list({candidate.chunk.id: candidate.chunk for candidate in candidates}.values())
-
-
-@dataclass(frozen=True, slots=True)
-class FileLine:
-    """Where one file of an ingest is: its report once it has one, else a word for what is being done."""
-
-    name: str
-    report: FileReport | None
-    doing: str
-
-
-@dataclass
-class IngestJob:
-    """An ingest of several files. ``clean_up`` is called at its end, whatever that is."""
-
-    sources: Sequence[Source]
-    open_library: Callable[[], Library]
-    encoder: Encoder
-    clean_up: Callable[[], None] = lambda: None
-    progress: IngestProgress | None = None
-    _reports: dict[int, FileReport] = field(default_factory=dict)
-    _cancelled: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self._future = in_background(self._run)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will change."""
-        return self._future.done()
-
-    @property
-    def failure(self) -> str:
-        """Why the ingest as a whole failed, as a sentence; empty where it did not."""
-        return failure(self._future)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the person asked for it to stop."""
-        return self._cancelled.is_set()
-
-    def cancel(self) -> None:
-        """Stop after the passages in hand; files that were finished stay."""
-        self._cancelled.set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the job is finished, however it ends. Raises TimeoutError after ``seconds``."""
-        self._future.exception(timeout=seconds)
-
-    def lines(self) -> list[FileLine]:
-        """Every file, in the order given."""
-        with self._lock:
-            reports, at = dict(self._reports), self.progress
-        return [
-            FileLine(source.name, reports.get(number), self._doing(number, at))
-            for number, source in enumerate(self.sources, start=1)
-        ]
-
-    def _doing(self, number: int, at: IngestProgress | None) -> str:
-        if self.finished:
-            return "stopped before it was finished" if self.cancelled else "not finished"
-        if at is None or number > at.file:
-            return "waiting"
-        return "reading" if number == at.file and at.stage is Stage.READING else "embedding"
-
-    def _run(self) -> IngestReport:
-        try:
-            return ingest(
-                self.sources, self.open_library(), self.encoder,
-                on_progress=self._hear, cancelled=self._cancelled.is_set,
-            )  # fmt: skip
-        finally:
-            self.clean_up()
-
-    def _hear(self, progress: IngestProgress) -> None:
-        with self._lock:
-            if progress.report is not None:
-                self._reports[progress.file] = progress.report
-            else:
-                self.progress = progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -23,25 +24,38 @@ from ui.words import count_of
 WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}
 
 
-def take_judgements(sent: Any, labels: Labels, result: SearchResult | None, judging: Judging) -> None:
-    """Write what the browser sent into the library; one that cannot be kept is said, and shown as not judged."""
+def take_judgements(
+    sent: Any,
+    labels: Labels,
+    result: SearchResult | None,
+    judging: Judging,
+    other: SearchResult | None = None,
+) -> None:
+    """Write what the browser sent into the library; one that cannot be kept is said, and shown as not judged.
+
+    Its places in ``other``, a second reranker's order, are noted too.
+    """
     judging.problem = ""
     for judgement in read_events(sent, judging.confirmed):
         judging.confirmed = judgement.number
         try:
             keep(labels, judgement, result)
+            if other is not None and other.query == judgement.query:
+                see(labels, other)
         except SecondLookError as error:
             judging.problem = str(error)
 
 
-def note_places(job: SearchJob, labels: Labels, judging: Judging) -> None:
-    """Note once for a finished search where its judged passages stand, so that the verdict counts it."""
-    if job.result is not None and judging.seen is not job:
-        judging.seen = job
-        try:
-            see(labels, job.result)
-        except SecondLookError as error:
-            judging.problem = str(error)
+def note_places(jobs: Sequence[SearchJob], labels: Labels, judging: Judging) -> None:
+    """Note once for each finished search where its judged passages stand, so that the verdict counts it."""
+    judging.seen = tuple(job for job in judging.seen if job in jobs)
+    for job in jobs:
+        if job.result is not None and job not in judging.seen:
+            judging.seen += (job,)
+            try:
+                see(labels, job.result)
+            except SecondLookError as error:
+                judging.problem = str(error)
 
 
 def verdict(labels: Labels, searcher: Searcher, query: str, judging: Judging) -> Weighed | None:
@@ -127,7 +141,7 @@ def _take_in(name: str, data: bytes, labels: Labels, judging: Judging) -> None:
     except SecondLookError as error:
         judging.import_problem = str(error)
         return
-    judging.seen = None  # the question on the screen may be among them
+    judging.seen = ()  # the question on the screen may be among them
     judging.said = (
         f"New: {count_of(done.added, 'label')}. Changed: {done.changed}. As they were, because the library’s own are "
         f"as late or later: {done.kept}."

@@ -17,8 +17,9 @@ class Judging:
     """``confirmed`` is the number of the last judgement from the browser that was dealt with.
 
     ``problem`` says why one could not be kept, ``said`` and ``import_problem`` what came of the last import. ``seen``
-    is the search whose places the labels know, ``weighed`` the verdict with what it was made of, ``fit`` the last
-    fitting, and ``all_the_same`` the question whose passages are wanted though nothing answers it.
+    are the searches whose places the labels know, ``weighed`` the verdict with what it was made of, ``fit`` the last
+    fitting (``fits`` counts those that succeeded), and ``all_the_same`` the question whose passages are wanted though
+    nothing answers it.
     """
 
     confirmed: int = 0
@@ -26,9 +27,10 @@ class Judging:
     said: str = ""
     import_problem: str = ""
     uploader: int = 0
-    seen: SearchJob | None = None
+    seen: tuple[SearchJob, ...] = ()
     weighed: Weighed | None = None
     fit: FitJob | None = None
+    fits: int = 0
     all_the_same: str | None = None
 
     @property

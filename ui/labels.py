@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingest.command import add_allow_services
 from ingest.errors import UsageError
 from ingest.label_records import Grade, Label
 from ingest.labels import Labels
@@ -56,6 +57,7 @@ def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
         "--reranker", default=settings.reranker, help="with --ask: name or folder of the cross-encoder"
     )
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_allow_services(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rerank.agreement import Agreement
 from rerank.records import FirstLook, RankedHit, SearchResult
 from ui.payload import Cost, StageTime
-from ui.words import count_of, direction, duration
+from ui.words import count_of, direction, duration, three_digits
 
 
 def _counts(shown: Sequence[RankedHit], top_k: int) -> tuple[int, int, int]:
@@ -49,6 +50,18 @@ def insight(result: SearchResult, top_k: int) -> str:
     )
 
 
+def agreement_sentence(found: Agreement) -> str:
+    """How two rerankers, A and B, agree, in a sentence."""
+    best = "the same best passage" if found.same_best else "another best passage each"
+    first = f"A and B share {found.shared} of their first {count_of(found.top_k, 'passage')}, with {best}"
+    if found.tau is None:
+        return f"{first}."
+    return (
+        f"{first}; over the {found.compared} that both scored, Kendall’s τ is {three_digits(found.tau)} "
+        "(1 is the same order, 0 no relation)."
+    )
+
+
 def _nothing_to_compare(result: SearchResult) -> str:
     if not result.before:
         return "No passage was found."
@@ -66,21 +79,29 @@ def _others(total: int, shown: int, newcomers: int, top_k: int) -> str:
     return f"The {shown} shown are the same passages in another order."
 
 
-def timing_bar(result: SearchResult | FirstLook) -> list[StageTime]:
-    """The stages of a search in order; the shares add up to 1 (all are 0 where nothing took time)."""
+def timing_bar(result: SearchResult | FirstLook, other: SearchResult | None = None) -> list[StageTime]:
+    """The stages of a search in order; the shares add up to 1 (all are 0 where nothing took time).
+
+    ``other`` is the answer of a second reranker, B, that worked at the same time.
+    """
     timings = result.timings
-    total = timings.total
-    rows = [("encode", timings.encode), ("retrieve", timings.retrieve)]
+    rows: list[tuple[str, float, SearchResult | None]] = [
+        ("encode", timings.encode, None), ("retrieve", timings.retrieve, None),
+    ]  # fmt: skip
     if isinstance(result, SearchResult):
-        rows.append(("rerank", timings.rerank))
-    bar = [
-        StageTime(stage=name, ms=ms, share=ms / total if total else 0.0, text=duration(ms))
-        for name, ms in rows
-    ]
-    if isinstance(result, SearchResult) and result.reranked:
-        known = f", {result.cached} of them scored earlier" if result.cached else ""
-        bar[-1]["detail"] = count_of(len(result.after), "passage") + known
-    return bar
+        rows.append(("rerank" if other is None else "rerank A", timings.rerank, result))
+    if other is not None:
+        rows.append(("rerank B", other.timings.rerank, other))
+    total = sum(ms for _, ms, _ in rows)
+    return [_stage(name, ms, total, reranked) for name, ms, reranked in rows]
+
+
+def _stage(name: str, ms: float, total: float, reranked: SearchResult | None) -> StageTime:
+    stage = StageTime(stage=name, ms=ms, share=ms / total if total else 0.0, text=duration(ms))
+    if reranked is not None and reranked.reranked:
+        known = f", {reranked.cached} of them scored earlier" if reranked.cached else ""
+        stage["detail"] = count_of(len(reranked.after), "passage") + known
+    return stage
 
 
 def costs(result: SearchResult, counts: Sequence[int]) -> list[Cost]:

@@ -1,4 +1,4 @@
-"""The rerankers that go by a name, as `secondlook models` lists them."""
+"""The encoders and rerankers that go by a name, as `secondlook models` lists them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,33 @@ from textwrap import shorten
 from typing import Any
 
 from ingest.hub import Hub
-from ingest.models import ModelSpec
+from ingest.models import BUNDLED_ENCODER, ENCODERS, ModelSpec, resolve_encoder
+from ingest.served_encoders import OPENAI, OPENAI_DIMENSIONS
+from ingest.service_access import ServiceAccess
 from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKERS, resolve_reranker
+from rerank.scorers import named_rerankers
 from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER
-from rerank.scorers.services import ServiceAccess
 
 COLUMNS = {
-    "name": "--reranker", "parameters": "weights", "max_length": "tokens", "languages": "languages",
-    "licence": "licence", "place": "where",
+    "parameters": "weights", "max_length": "tokens", "languages": "languages", "licence": "licence", "place": "where",
 }  # fmt: skip
+HERE, AWAY = "on this machine", "to be fetched from the hub"
 # Characters of a column: the JSON has the whole of a long licence.
 WIDEST = 48
+
+
+def known_encoders(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:
+    """A row for each encoder that has a name: what it is, and whether it can be used here as things are."""
+    rows = [
+        _row(name, spec, HERE if name == BUNDLED_ENCODER or hub.cached(name, spec.revision) else AWAY)
+        for name, spec in ENCODERS.items()
+    ]
+    key = _key_words(access.openai_key, "OPENAI_API_KEY")
+    rows += [
+        _row(name, resolve_encoder(name, hub, access).spec, key)
+        for name in (f"{OPENAI}:{model}" for model in OPENAI_DIMENSIONS)
+    ]
+    return [*rows, _nameless("server:MODEL", access.embed_url, "SECONDLOOK_EMBED_URL")]
 
 
 def known_rerankers(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:
@@ -27,22 +43,21 @@ def known_rerankers(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:
 
 
 def _local(hub: Hub) -> list[dict[str, Any]]:
-    here = {name: resolve_reranker(name, hub) for name in (BUNDLED_RERANKER, LATE_INTERACTION)}
-    return [_row(name, model.spec, "on this machine") for name, model in here.items()]
+    names = (BUNDLED_RERANKER, LATE_INTERACTION, *named_rerankers())
+    here = {name: resolve_reranker(name, hub) for name in names}
+    return [_row(name, model.spec, HERE) for name, model in here.items()]
 
 
 def _published(hub: Hub) -> list[dict[str, Any]]:
     return [
-        _row(
-            name, spec, "on this machine" if hub.cached(name, spec.revision) else "to be fetched from the hub"
-        )
+        _row(name, spec, HERE if hub.cached(name, spec.revision) else AWAY)
         for name, spec in RERANKERS.items()
     ]
 
 
 def _served(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:
     """Cohere's, and the server that is set up, or how to set one up."""
-    key = "a service; its key is set" if access.cohere_key else "a service; COHERE_API_KEY is not set"
+    key = _key_words(access.cohere_key, "COHERE_API_KEY")
     rows = [
         _row(name, resolve_reranker(name, hub, access).spec, key)
         for name in (f"{COHERE}:{model}" for model in COHERE_MODELS)
@@ -50,8 +65,17 @@ def _served(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:
     if access.url:
         spec = resolve_reranker(SERVER, hub, access).spec
         return [*rows, _row(spec.name, spec, spec.revision)]
+    return [*rows, _nameless(SERVER, "", "SECONDLOOK_RERANK_URL")]
+
+
+def _key_words(key: str, variable: str) -> str:
+    return "a service; its key is set" if key else f"a service; {variable} is not set"
+
+
+def _nameless(name: str, url: str, variable: str) -> dict[str, Any]:
+    """The row of a server whose models are not known."""
     empty = dict.fromkeys(("architecture", "revision", "licence", "languages", "max_length", "parameters"))
-    return [*rows, {"name": SERVER, **empty, "place": "a service; SECONDLOOK_RERANK_URL is not set"}]
+    return {"name": name, **empty, "place": url or f"a service; {variable} is not set"}
 
 
 def _row(name: str, spec: ModelSpec, place: str) -> dict[str, Any]:
@@ -61,12 +85,17 @@ def _row(name: str, spec: ModelSpec, place: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def reranker_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as columns of text; weights in millions, and a dash where something is not known."""
-    cells = [list(COLUMNS.values())]
+def model_table(kind: str, rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as columns of text; weights in millions, and a dash where something is not known.
+
+    ``kind`` is "encoder" or "reranker", as the argument that takes the names is called.
+    """
+    cells = [[f"--{kind}", *COLUMNS.values()]]
     for row in rows:
         shown = row | {"parameters": f"{row['parameters']:g} M" if row["parameters"] else None}
-        cells.append([shorten(str(shown[column] or "–"), WIDEST, placeholder=" …") for column in COLUMNS])
+        cells.append(
+            [shorten(str(shown[column] or "–"), WIDEST, placeholder=" …") for column in ("name", *COLUMNS)]
+        )
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
-    return "\n".join(chain(["Rerankers that go by a name:"], lines))
+    return "\n".join(chain([f"{kind.capitalize()}s that go by a name:"], lines))

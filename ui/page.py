@@ -9,16 +9,21 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ingest.encoder import Encoder
-from ingest.errors import SecondLookError
+from ingest.errors import ConsentNeededError, SecondLookError, StorageError, TooLargeError
 from ingest.library import Library, Manifest
 from rerank.anytime import SecondLookPlan
+from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
-from ui import components, resources, results, samples, sidebar
-from ui.jobs import IngestJob, SearchJob
-from ui.settings import MAX_RESULTS, Settings, from_environment
+from ui import address, components, empty, resources, results, samples, services, sidebar, visitors
+from ui.ingest_job import IngestJob
+from ui.jobs import SearchJob
+from ui.mixing import chosen_fusion, chosen_source, mixing_panel
+from ui.other_reranker import kept_or_started
+from ui.settings import MAX_RESULTS, Settings
 from ui.state import (
     BUDGET_KEY,
     CANDIDATES_KEY,
+    OTHER_KEY,
     QUESTION_KEY,
     RERANKER_KEY,
     RESULTS_KEY,
@@ -29,6 +34,7 @@ from ui.state import (
     current,
 )
 from ui.uploads import Upload, keep
+from ui.words import reranker_title
 
 LOADING = "Loading the models. The first time takes some ten seconds."
 
@@ -37,14 +43,17 @@ def render() -> None:
     """Draw the page once. Every error that Second Look knows becomes its sentence."""
     components.style()
     try:
-        _page(from_environment(), current())
+        if visitors.may_enter():
+            _page(services.settings_here(current()), current())
+    except ConsentNeededError as error:
+        services.ask_leave(error, current())
     except SecondLookError as error:
         components.problem("Second Look cannot go on like this.", str(error))
 
 
 def _page(settings: Settings, state: State) -> None:
-    _follow_address(state)
-    models, view = _header()
+    address.follow(state)
+    models, view = _header(state)
     broken: SecondLookError | None = None
     library: Library | None = None
     try:
@@ -65,17 +74,18 @@ def _page(settings: Settings, state: State) -> None:
     if view is View.EVALUATE:
         from ui.evaluation_view import evaluate_view  # what evaluates is loaded when it is asked for
 
-        evaluate_view(settings, state, library, encoder, partial(_open_question, state))
+        evaluate_view(settings, state, library, encoder, partial(_ask, state))
         return
     if library is None or not library.documents():
-        _nothing_there(settings, state, library)
+        empty.nothing_there(settings, state, library)
         return
     with st.spinner(LOADING, show_time=True):
         searcher = resources.searcher(settings, library, _reranker(settings))
     with models:
-        components.models_line(searcher.models)
-    _answer(state, library, searcher)
-    if state.search is not None and state.search.finished:
+        components.models_line(searcher.models, *_second(state))
+    _answer(settings, state, library, searcher)
+    jobs = [state.search, state.other.job] if state.other is not None else [state.search]
+    if all(job is not None and job.finished for job in jobs):
         resources.choose_engine(settings, searcher)
 
 
@@ -83,7 +93,7 @@ def _has_samples(library: Library | None) -> bool:
     return library is not None and any(samples.is_sample(document) for document in library.documents())
 
 
-def _header() -> tuple[DeltaGenerator, View]:
+def _header(state: State) -> tuple[DeltaGenerator, View]:
     """The name, the choice of a view, and a place for the models, which are known later."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="header"
@@ -91,19 +101,10 @@ def _header() -> tuple[DeltaGenerator, View]:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium", width="content"):
             st.title("Second Look", anchor=False, width="content")
             view = st.segmented_control(
-                "View", list(View), default=View.SEARCH, required=True, key=VIEW_KEY, bind="query-params",
-                label_visibility="collapsed",
+                "View", list(View), required=True, key=VIEW_KEY, label_visibility="collapsed",
+                on_change=address.write_view, args=(state,),
             )  # fmt: skip
-        return st.container(width="content"), View(view)
-
-
-def _follow_address(state: State) -> None:
-    """Take the question from the address when it changed there: a link that was opened, or the back button."""
-    asked = st.query_params.get("q", "")
-    if asked != state.url:
-        state.url = state.question = asked
-        st.session_state[QUESTION_KEY] = asked
-        state.forget_answer()
+        return st.container(width="content"), View(view or View.SEARCH)
 
 
 def _question(state: State, examples: bool) -> None:
@@ -135,33 +136,31 @@ def _ask(state: State, example: str | None) -> None:
         st.session_state[QUESTION_KEY] = example
     state.question = st.session_state[QUESTION_KEY]
     state.forget_answer()
-    state.url = state.question
-    if state.question:
-        st.query_params["q"] = state.question
-    else:
-        st.query_params.pop("q", None)
-
-
-def _open_question(state: State, question: str) -> None:
-    """Ask a question from elsewhere on the page."""
-    st.session_state[VIEW_KEY] = View.SEARCH
-    _ask(state, question)
+    address.write_question(state)
 
 
 def _sidebar(settings: Settings, state: State, library: Library | None, usable: bool) -> Sequence[Upload]:
     uploads = sidebar.add_files(state, usable)
     if library is not None:
         sidebar.documents(library, state)
-    sidebar.settings_panel(settings)
+    sidebar.settings_panel(settings, state)
+    mixing_panel(settings)
+    visitors.way_out()
     return uploads
 
 
 def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: Sequence[Upload]) -> None:
     """Begin to add files, in a library that is made if need be; the place to drop files is emptied."""
-    state.said = ""
-    sources, clean_up = keep(uploads) if uploads else (samples.sources(), lambda: None)
+    state.said = state.upload_problem = ""
+    if state.ingest is not None:
+        state.ingest.discard()
     state.make_sample = False
     state.uploader += 1
+    try:
+        sources, clean_up = keep(uploads) if uploads else (samples.sources(), lambda needed: None)
+    except (TooLargeError, StorageError) as error:
+        state.upload_problem = str(error)
+        return
 
     def open_library() -> Library:
         return Library.create(settings.library, Manifest.of(encoder.model.spec))
@@ -169,56 +168,68 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
     state.ingest = IngestJob(sources, open_library, encoder, clean_up)
 
 
-def _nothing_there(settings: Settings, state: State, library: Library | None) -> None:
-    """An empty library, or none: what to do."""
-    if state.ingesting:
-        st.text("The first documents are being added; they can be searched as soon as they are listed.")
-        return
-    if library is None:
-        st.subheader("There is no library yet", anchor=False)
-        st.text(f"It will be made in {settings.library} with the first documents.")
-    else:
-        st.subheader("The library is empty", anchor=False)
-    st.text(
-        "Drop files into the side bar (on a phone, the arrows at the top left open it), or begin with the "
-        "sample documents and see what reranking does."
-    )
-    if samples.sources():
-        st.button("Add the sample documents", type="primary", on_click=_want_samples, args=(state,))
+def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:
+    """The reranker that is chosen. Raises `ConsentNeededError` where passages may not be sent to it yet."""
+    chosen: str = st.session_state[key]
+    name = settings.reranker if chosen in (sidebar.AUTOMATIC, settings.reranker) else chosen
+    services.check_leave(name, settings.services)
+    return name
 
 
-def _want_samples(state: State) -> None:
-    state.make_sample = True
-
-
-def _reranker(settings: Settings) -> str | None:
-    chosen: str = st.session_state[RERANKER_KEY]
-    return settings.reranker if chosen in (sidebar.AUTOMATIC, settings.reranker) else chosen
-
-
-def _answer(state: State, library: Library, searcher: Searcher) -> None:
+def _answer(settings: Settings, state: State, library: Library, searcher: Searcher) -> None:
     """The answer to the question that was asked; models run only where what was asked for has changed."""
     if not state.question.strip():
-        _nothing_asked()
+        empty.nothing_asked(library, partial(_ask, state))
         return
     generation = library.generation().id
     if state.ask is not None and state.ingesting:
         generation = state.ask.generation  # files are still being added: one new search when they are done
     budget: float | None = st.session_state[BUDGET_KEY]
     ask = Ask(
-        state.question, st.session_state[CANDIDATES_KEY], st.session_state[RERANKER_KEY], generation, budget
-    )
+        state.question, st.session_state[CANDIDATES_KEY], st.session_state[RERANKER_KEY], generation, budget,
+        chosen_source(), chosen_fusion(),
+    )  # fmt: skip
+    plan = SecondLookPlan(budget, fusion=ask.fusion)
     if state.search is None or state.ask != ask:
         state.forget_answer()
-        first = searcher.first_look(ask.question, ask.candidates)
-        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, SecondLookPlan(budget))
+        first = searcher.first_look(ask.question, ask.candidates, ask.source)
+        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, plan)
+    _compare(settings, state, library, plan)
     results.answer(
-        results.Answer(state.search, library, searcher, state.judging, st.session_state[RESULTS_KEY])
+        results.Answer(
+            state.search,
+            library,
+            searcher,
+            state.judging,
+            st.session_state[RESULTS_KEY],
+            partial(_ask, state),
+            state.other,
+        )
     )
 
 
-def _nothing_asked() -> None:
-    st.text(
-        "Ask a question in your own words. The first look finds passages by meaning, quickly; the second look "
-        "reads each of them beside your question and puts them in order. Both orders are shown side by side."
-    )
+def _second(state: State) -> tuple[str, Models | None]:
+    """The name of the second reranker, empty where none is chosen, and its models once they are loaded."""
+    chosen: str = st.session_state[OTHER_KEY]
+    models = state.other.models if state.other is not None else None
+    return ("" if chosen == sidebar.NO_OTHER else reranker_title(chosen)), models
+
+
+def _compare(settings: Settings, state: State, library: Library, plan: SecondLookPlan) -> None:
+    """Have the second reranker order the same candidates, where one is chosen; the first does not wait for it."""
+    if state.search is None:
+        return
+    first = state.search.first
+
+    def start() -> SearchJob:
+        opening = resources.searcher_beside(settings, library, _reranker(settings, OTHER_KEY))
+        return SearchJob(opening, first, MAX_RESULTS, plan)
+
+    chosen: str = st.session_state[OTHER_KEY]
+    try:
+        state.other = kept_or_started(
+            state.other, None if chosen == sidebar.NO_OTHER else chosen, first, start
+        )
+    except ConsentNeededError as error:  # the first reranker's answer stands, below the question
+        state.other = None
+        services.ask_leave(error, state)

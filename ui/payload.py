@@ -53,7 +53,8 @@ class Card(TypedDict):
     ``movement`` counts places gained (positive) or lost, ``None`` before there is a second order;
     ``origin`` is where the passage came from or went to (empty where the badge says it all). ``pending`` marks a
     passage of the second column that waits for its score, at the place that the first look gave it. ``above`` are
-    the lines over the card, where a band begins.
+    the lines over the card, where a band begins. ``elsewhere`` is where the other one of two rerankers puts the
+    passage.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Card(TypedDict):
     notice: str
     pending: bool
     above: list[Divider]
+    elsewhere: NotRequired[str]
 
 
 class Line(TypedDict):
@@ -85,7 +87,7 @@ class Line(TypedDict):
 
 
 class Column(TypedDict):
-    """One of the two lists: its names, a note under the heading, and its cards in order."""
+    """One of the lists: its names, a note under the heading, and its cards in order."""
 
     heading: str
     short: str
@@ -93,10 +95,23 @@ class Column(TypedDict):
     cards: list[Card]
 
 
+class OtherColumn(Column):
+    """The list of a second reranker, B, whose movements are against the first look like A's.
+
+    It has a state of its own, for neither waits for the other. Its ``flow`` leads from A's places to B's.
+    """
+
+    state: State
+    progress: dict[str, int] | None
+    summary: str
+    flow: list[Line]
+
+
 class Payload(TypedDict):
     """All that the comparison component needs; ``passages`` holds each text once, by card key.
 
-    ``confirmed`` is the number of the last judgement that the library has.
+    ``other`` is there where two rerankers are compared: ``after`` is then A's column. ``confirmed`` is the number of
+    the last judgement that the library has.
     """
 
     state: State
@@ -106,6 +121,7 @@ class Payload(TypedDict):
     summary: str
     before: Column
     after: Column
+    other: OtherColumn | None
     passages: dict[str, Passage]
     flow: list[Line]
     confirmed: int

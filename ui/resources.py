@@ -14,7 +14,8 @@ from ingest.hub import Hub
 from ingest.library import Library
 from ingest.models import ResolvedModel
 from ingest.onnx_encoder import open_encoder
-from rerank.scorers.engine import choose_quietly, is_pending
+from ingest.service_access import ServiceAccess, is_service
+from rerank.scorers.engine import choose_quietly, is_due, is_pending
 from rerank.search import ModelChoice, Searcher, encoder_for, open_searcher
 from ui.jobs import in_background
 from ui.settings import Settings
@@ -37,8 +38,9 @@ def encoder(settings: Settings, library: Library | None) -> Encoder:
     Raises `EncoderMismatchError`, `ModelError`.
     """
     made_with = library.manifest().identity if library else ""
-    model = _resolved(str(settings.library), made_with, settings.encoder, settings.allow_downloads)
-    return _encoder(model.spec.identity, str(model.folder), model)
+    services = settings.services
+    model = _resolved(str(settings.library), made_with, settings.encoder, settings.allow_downloads, services)
+    return _encoder(model.spec.identity, str(model.folder), services, model)
 
 
 def searcher(settings: Settings, library: Library, reranker: str | None) -> Searcher:
@@ -46,10 +48,20 @@ def searcher(settings: Settings, library: Library, reranker: str | None) -> Sear
 
     Raises `EncoderMismatchError`, `ModelError`.
     """
-    return _searcher(
+    return searcher_beside(settings, library, reranker).result()
+
+
+def searcher_beside(settings: Settings, library: Library, reranker: str | None) -> Future[Searcher]:
+    """The same, opened beside the page; what went wrong is in the future, and is tried again the next time."""
+    given = (
         str(library.folder), library.manifest().identity, replace(settings.models_at_once, reranker=reranker),
         encoder(settings, library),
     )  # fmt: skip
+    opening = _searcher(*given)
+    if opening.done() and opening.exception() is not None:
+        _searcher.clear(*given)
+        opening = _searcher(*given)
+    return opening
 
 
 def searcher_apart(settings: Settings, library: Library, encoder: Encoder, reranker: str) -> Searcher:
@@ -63,10 +75,15 @@ def searcher_apart(settings: Settings, library: Library, encoder: Encoder, reran
 def choose_engine(settings: Settings, searcher: Searcher) -> Future[None] | None:
     """Have the reranker's engine chosen beside the page, where nobody has yet; later searches then run on it.
 
-    To be called when a second look is done, so that the first answer never waits for it. Once a process and model.
+    To be called when a second look is done, so that the first answer never waits for it. Once a process and model, but
+    for a choice that was made on a busy machine: that is made again.
     """
-    model = searcher.models.reranker
-    if model is None or not is_pending(model, wanted=settings.engine):
+    model, wanted = searcher.models.reranker, settings.engine
+    if (
+        model is None
+        or is_service(model)
+        or not (is_pending(model, wanted=wanted) or is_due(model, wanted=wanted))
+    ):
         return None
     with _choosing:
         if model.folder in _chosen:
@@ -74,23 +91,27 @@ def choose_engine(settings: Settings, searcher: Searcher) -> Future[None] | None
         _chosen.add(model.folder)
 
     def choose() -> None:
-        if choose_quietly(model):
+        if choose_quietly(model, wanted=wanted):
             _searcher.clear()
+            with _choosing:
+                _chosen.discard(model.folder)
 
     return in_background(choose)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _resolved(folder: str, made_with: str, name: str | None, downloads: bool) -> ResolvedModel:
+def _resolved(
+    folder: str, made_with: str, name: str | None, downloads: bool, services: ServiceAccess
+) -> ResolvedModel:
     library = Library(Path(folder)) if made_with else None
-    return encoder_for(library, ModelChoice(name, None, downloads), Hub(downloads))
+    return encoder_for(library, ModelChoice(name, None, downloads, access=services), Hub(downloads))
 
 
 @st.cache_resource(max_entries=ENCODERS, show_spinner=False)
-def _encoder(identity: str, folder: str, _model: ResolvedModel) -> Encoder:
-    return open_encoder(_model)
+def _encoder(identity: str, folder: str, services: ServiceAccess, _model: ResolvedModel) -> Encoder:
+    return open_encoder(_model, access=services)
 
 
 @st.cache_resource(max_entries=SEARCHERS, show_spinner=False)
-def _searcher(folder: str, made_with: str, choice: ModelChoice, _encoder: Encoder) -> Searcher:
-    return open_searcher(Library(Path(folder)), choice, _encoder)
+def _searcher(folder: str, made_with: str, choice: ModelChoice, _encoder: Encoder) -> Future[Searcher]:
+    return in_background(lambda: open_searcher(Library(Path(folder)), choice, _encoder))

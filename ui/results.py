@@ -20,92 +20,131 @@ from ui.calibration_panel import (
 )
 from ui.comparison import comparison
 from ui.components import problem, quiet, timings
-from ui.export import as_context, to_csv, to_json
-from ui.jobs import SearchJob
+from ui.export import as_context, to_csv, to_json, to_trec, zipped
+from ui.jobs import SearchJob, SearchMoment, second_looks_under_way
+from ui.judged_questions import Ask, judged_questions
 from ui.judgements import Shown, shown
 from ui.judging_panel import labels_panel, note_places, take_judgements, verdict
 from ui.judging_state import Judging
 from ui.lesson import costs, insight, timing_bar
-from ui.payload import Payload, State
+from ui.other_reranker import Beside, OtherSearch, state_of
+from ui.payload import Payload
 from ui.view_model import comparison_payload
-from ui.words import count_of
+from ui.words import count_of, model_title
 
 POLL_SECONDS = 0.4  # often enough to look alive, seldom enough to leave the cores to the reranker
+# A look costs some 20 ms with the interpreter's lock held. Four tabs that wait take a fifth of a core by it; of more,
+# each looks less often, so that together they take no more.
+TABS_AT_FULL_RATE = 4
+# The first slice of a second look takes some 200 ms here: soon enough to wait for it before looking in turns.
+FIRST_ORDER_SECONDS = 0.5
 COUNTS = (10, 50, 100, 200)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the answer is drawn from: a search, the library and models it ran on, and what was judged so far."""
+    """What the answer is drawn from: a search, the library and models it ran on, and what was judged so far.
+
+    ``other`` is the search of a second reranker, B, where two are compared; ``ask`` asks another question.
+    """
 
     job: SearchJob
     library: Library
     searcher: Searcher
     judging: Judging
     top_k: int
+    ask: Ask
+    other: OtherSearch | None = None
+
+    @property
+    def jobs(self) -> tuple[SearchJob, ...]:
+        """The searches that are drawn: A's, and B's where there is one."""
+        return (self.job,) if self.other is None else (self.job, self.other.job)
 
     @property
     def working(self) -> bool:
         """Whether something on the screen will change by itself."""
-        return not self.job.finished or self.judging.fitting
+        return not all(job.finished for job in self.jobs) or self.judging.fitting
 
 
 def answer(given: Answer) -> None:
-    """The answer as far as it is there, looked at again and again until it is whole."""
-    working = given.working
-    st.fragment(_answer, run_every=POLL_SECONDS if working else None)(given, working)
+    """The answer as far as it is there, looked at again and again until it is whole.
+
+    The first look is on the screen while this waits for the first slice of the second, which is then shown at once.
+    """
+    working, waiting = given.working, not given.job.finished and not given.job.has_order
+    st.fragment(_answer, run_every=poll_seconds() if working else None)(given, working)
+    if waiting and given.job.wait_for_order(FIRST_ORDER_SECONDS):
+        st.rerun()
+
+
+def poll_seconds() -> float:
+    """Seconds from one look at an unfinished answer to the next, by how many there are at the moment."""
+    return POLL_SECONDS * max(1.0, second_looks_under_way() / TABS_AT_FULL_RATE)
 
 
 def _answer(given: Answer, was_working: bool) -> None:
     if was_working and not given.working:
         st.rerun()  # once more, without looking again and again
-    job, judging, top_k = given.job, given.judging, given.top_k
+    job, judging, top_k = given.job.now(), given.judging, given.top_k
     labels = Labels(given.library)
-    note_places(job, labels, judging)
-    _lesson(job, top_k)
+    note_places(given.jobs, labels, judging)
+    beside = Beside.now(given.other) if given.other is not None else None
+    _lesson(job, top_k, beside)
     # The lists come first on the screen, and are drawn last: they show what the controls below them say.
     above, lists = st.container(key="above-lists"), st.container(key="lists")
     chosen = reading = None
     if given.searcher.models.reranker is not None and (job.result is None or job.result.reranked):
         chosen = reading_controls(given.library, given.searcher.models, judging)
-        so_far = job.result or job.partial
-        reading = chosen.read(so_far) if so_far is not None else None
+        reading = chosen.read(job.so_far) if job.so_far is not None else None
     if reading is not None:
         explain(reading)
     with above:
         weighed = verdict(labels, given.searcher, job.first.query, judging)
         withheld = _nothing_answers(reading, job, judging)
+    if beside is not None and chosen is not None:
+        beside = beside.read(given.library, chosen.choice, chosen.temperature, chosen.hide)
     with lists:
         comparison(
             payload(
                 job, top_k, reading, reading.cut if reading and chosen and chosen.hide else None, withheld,
-                shown(labels, job.first.query, job.result, reading, top_k, judging.confirmed),
+                shown(labels, job.first.query, job.result, reading, top_k, judging.confirmed), beside,
             ),
             key="comparison",
-            on_judged=partial(take_judgements, labels=labels, result=job.result, judging=judging),
+            on_judged=partial(
+                take_judgements, labels=labels, result=job.result, judging=judging,
+                other=beside.moment.result if beside else None,
+            ),
         )  # fmt: skip
     if job.result is not None:
-        _take_along(job.result, top_k, reading)
+        if beside is None or beside.moment.finished:  # files that change under a button are lost to it
+            _take_along(job.result, top_k, reading, beside)
         if chosen is not None and reading is not None and reading.values:
             score_picture(job.result, reading)
     if chosen is not None and weighed is not None:
         calibration_panel(given.library, given.searcher, weighed, chosen, judging)
     if weighed is not None:
         labels_panel(labels, weighed, judging)
+        judged_questions(weighed.judged, given.ask)
 
 
-def _lesson(job: SearchJob, top_k: int) -> None:
-    result = job.result
+def _lesson(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
+    result, other = job.result, beside.moment.result if beside else None
     with st.container(border=True, gap="small", key="lesson"):
         with st.container(key="insight"):
-            st.text(insight(result, top_k) if result else _meanwhile(job))
-        timings(timing_bar(result or job.first), costs(result, COUNTS) if result else ())
-        quiet((result or job.first).notices, "notices")
+            lesson = insight(result, top_k) if result else _meanwhile(job)
+            st.text(lesson if beside is None else f"A: {lesson}")
+        if beside is not None:
+            quiet(beside.lesson(job, top_k), "agreement")
+        # Two rerankers at once take longer than each alone: nothing can be said of what others would cost.
+        prices = costs(result, COUNTS) if result and beside is None else ()
+        timings(timing_bar(result or job.first, other), prices)
+        quiet([*(result or job.first).notices, *(beside.notices(job) if beside else ())], "notices")
         if job.failure:
             problem("There is no second look.", job.failure)
 
 
-def _nothing_answers(reading: Reading | None, job: SearchJob, judging: Judging) -> str:
+def _nothing_answers(reading: Reading | None, job: SearchMoment, judging: Judging) -> str:
     """Say so where nothing answers, with a way to look all the same; what to say in place of the list."""
     if reading is None or not reading.answers_none or job.result is None:
         return ""
@@ -124,7 +163,7 @@ def _look(judging: Judging, query: str | None) -> None:
     judging.all_the_same = query
 
 
-def _meanwhile(job: SearchJob) -> str:
+def _meanwhile(job: SearchMoment) -> str:
     if job.finished:
         return "This is the first look’s order alone: the passages were not reranked."
     if job.progress is None:
@@ -134,42 +173,44 @@ def _meanwhile(job: SearchJob) -> str:
 
 
 def payload(
-    job: SearchJob,
+    job: SearchMoment,
     top_k: int,
     reading: Reading | None = None,
     cut: float | None = None,
     withheld: str = "",
     judged: Shown | None = None,
+    beside: Beside | None = None,
 ) -> Payload:
     """What the comparison shows of a search in its present state (see `comparison_payload`)."""
     first = job.first
     nothing = SearchResult(first.query, first.before, (), first.timings, first.models)
-    so_far = job.result or job.partial or nothing
+    so_far = job.so_far or nothing
     return comparison_payload(
-        query=first.query, before=first.before, result=so_far, top_k=top_k, state=_state(job),
-        progress=job.progress, marks=job.marks, reading=reading, cut=cut, withheld=withheld, judged=judged,
+        query=first.query, before=first.before, result=so_far, top_k=top_k, state=state_of(job),
+        progress=job.progress, marks={**(beside.moment.marks if beside else {}), **job.marks}, reading=reading,
+        cut=cut, withheld=withheld, judged=judged, other=beside.look() if beside else None,
+        name=model_title(first.models.reranker) if first.models.reranker else "no reranker",
     )  # fmt: skip
 
 
-def _state(job: SearchJob) -> State:
-    if job.result is not None:
-        return "done"
-    if job.finished:
-        return "failed"
-    return "waiting" if job.progress is None else "scoring"
-
-
-def _take_along(result: SearchResult, top_k: int, reading: Reading | None) -> None:
+def _take_along(result: SearchResult, top_k: int, reading: Reading | None, beside: Beside | None) -> None:
+    other = beside.moment.result if beside else None
+    orders = "Both orders" if other is None else "All three orders"
     with st.container(horizontal=True, gap="small", key="take-along"):
         with st.popover("Copy as context"):
             st.text("The shown passages with numbered citations, for a language model.")
             st.code(as_context(result, top_k), language=None, wrap_lines=True, height=320)
         # A byte order mark, without which Excel takes UTF-8 for something else.
-        table = to_csv(result, reading).encode("utf-8-sig")
+        table = to_csv(result, reading, other).encode("utf-8-sig")
         st.download_button(
-            "Both orders as CSV", table, "second-look.csv", "text/csv", on_click="ignore", key="csv"
+            f"{orders} as CSV", table, "second-look.csv", "text/csv", on_click="ignore", key="csv"
         )
         st.download_button(
-            "Both orders as JSON", to_json(result, reading), "second-look.json", "application/json",
+            f"{orders} as JSON", to_json(result, reading, other), "second-look.json", "application/json",
             on_click="ignore", key="json",
+        )  # fmt: skip
+        st.download_button(
+            f"{orders} as TREC runs", lambda: zipped(to_trec(result, other)), "second-look-runs.zip",
+            "application/zip", on_click="ignore", key="trec",
+            help="Questions and passages go by the ids that your judgements are exported with as TREC qrels.",
         )  # fmt: skip

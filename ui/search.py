@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
-import textwrap
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import UsageError
 from ingest.library import Library
 from rerank.anytime import STABLE_TOP, SecondLookPlan, StableRule
+from rerank.fusion import Fusion
 from rerank.records import RankedHit, SearchResult
 from rerank.search import open_searcher
-from retrieval.records import Candidate
+from retrieval.records import Candidate, CandidateSource
+from ui.search_other import OtherAnswer, chosen_rerankers, other_answer
+from ui.search_text import side_by_side
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +42,21 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_mixing_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare what the first look finds candidates by, and what its order adds to the second."""
+    parser.add_argument(
+        "--candidates-from", type=CandidateSource, choices=list(CandidateSource), default=settings.candidates_from,
+        metavar="|".join(CandidateSource),
+        help="what the first look goes by: the encoder's vectors, the words themselves (BM25), or both, fused by "
+        f"reciprocal rank; words find names, numbers and codes that vectors miss (default {settings.candidates_from})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fuse", type=Fusion.of, default=settings.fusion, metavar="rrf|weighted[:W]",
+        help="make the second order a mix of both looks: by reciprocal rank, or weighted with W, from 0 to 1, the "
+        "reranker's share (default: the reranker alone)",
+    )  # fmt: skip
+
+
 def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     """Search, print both orders to stdout and notices to stderr; the exit status."""
     from rerank.calibration.reading import Choice, read_result
@@ -51,27 +66,40 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.stop_when_stable is not None:
         # Ten places at least: what the rule loses was measured on the first ten.
         rule = StableRule(parsed.stop_when_stable, max(parsed.top_k, STABLE_TOP))
-    plan = SecondLookPlan(parsed.budget_ms, rule)
+    plan = SecondLookPlan(parsed.budget_ms, rule, parsed.fuse)
     choice, library = Choice(parsed.method), Library(settings.library)
     if parsed.threshold is not None and choice in (Choice.SOFTMAX, Choice.MIN_MAX):
         raise UsageError(
             f"--threshold says nothing with --method {choice}, whose numbers compare passages of one list only. "
             "Leave one of them out."
         )
-    searcher = open_searcher(library, settings.models_at_once)
+    settings, second = chosen_rerankers(parsed, settings)
+    if parsed.threshold is not None and parsed.fuse is not None:
+        raise UsageError(
+            "--threshold needs relevance, which a fused score is not. Leave out --fuse or --threshold."
+        )
+    keep_scores = not parsed.no_cache
+    searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
     loaded = load_for(library.folder, searcher.models, library.manifest())
     if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
         raise UsageError(loaded.notice)
-    result = searcher.search(parsed.query, max(parsed.candidates, parsed.top_k), plan=plan)
+    first = searcher.first_look(parsed.query, max(parsed.candidates, parsed.top_k), parsed.candidates_from)
+    result = searcher.second_look(first, plan=plan)
+    other = None
+    if second:
+        models, encoder = settings.models_at_once, searcher.encoder
+        other = other_answer(library, models, second, first, plan, keep_scores, encoder)
     reading = read_result(result, choice, loaded.calibration)
     shown = _shown(result, reading, parsed.top_k, parsed.threshold)
     notices = [*result.notices, loaded.notice, reading.answers_none, _hidden(result, shown, parsed)]
-    notices = [notice for notice in notices if notice]
+    notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])
     if parsed.json:
         report = search_report(result, parsed.top_k, reading, shown, notices)
+        if other is not None:
+            report["other"] = other.report(result, parsed.top_k, _other_rows(other, parsed.top_k))
         sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     else:
-        sys.stdout.write(side_by_side(result, parsed.top_k, reading, shown) + "\n")
+        sys.stdout.write(side_by_side(result, parsed.top_k, reading, shown, other) + "\n")
     for notice in notices:
         sys.stderr.write(f"{notice}\n")
     return 0
@@ -103,6 +131,8 @@ def search_report(
     """The search as the JSON that `secondlook search --json` promises.
 
     ``score`` is the bi-encoder's cosine in both lists, ``logit`` the number that the second order goes by.
+    ``candidates_from`` is what the first order goes by, ``vector_rank`` and ``word_rank`` a passage's places by either
+    and ``bm25`` its score by words, null where that did not find it; ``fusion`` is there where ``logit`` is a mix.
     ``scored`` counts the candidates in the second order; where a time budget or stability ended it before the last,
     ``stopped`` says which. ``method`` is how scores are read: ``probability`` is filled by a fitted one and
     ``relative`` by one that compares passages of this list only; ``relevance`` is always the model's own. ``shown``
@@ -121,6 +151,8 @@ def search_report(
         },
         "models": {"encoder": result.models.encoder.name, "reranker": reranker.name if reranker else None},
         "candidates": len(result.before),
+        "candidates_from": str(result.source),
+        "fusion": str(result.fusion) if result.fusion else None,
         "scored": result.scored,
         "stopped": result.stopped,
         "method": str(reading.method),
@@ -133,8 +165,21 @@ def _candidate_row(candidate: Candidate) -> dict[str, Any]:
     return {
         "rank": candidate.rank, "document": chunk.path, "document_id": chunk.document_id, "title": chunk.title,
         "page": chunk.page, "heading": list(chunk.heading), "start": chunk.start, "end": chunk.end,
-        "score": candidate.score, "text": chunk.text,
+        "score": candidate.score, "vector_rank": candidate.vector_rank, "word_rank": candidate.word_rank,
+        "bm25": candidate.bm25, "text": chunk.text,
     }  # fmt: skip
+
+
+def _other_rows(other: OtherAnswer, top_k: int) -> list[dict[str, Any]]:
+    """B's places, with its own relevance: a calibration belongs to one reranker."""
+    hits = other.after.after[:top_k] if other.after is not None else ()
+    return [
+        _candidate_row(hit.candidate) | {
+            "rank": hit.rank, "before_rank": hit.candidate.rank, "logit": hit.logit, "relevance": hit.relevance,
+            "cross_logit": hit.cross_logit,
+        }
+        for hit in hits
+    ]  # fmt: skip
 
 
 def _hit_row(hit: RankedHit, reading: Reading) -> dict[str, Any]:
@@ -144,60 +189,6 @@ def _hit_row(hit: RankedHit, reading: Reading) -> dict[str, Any]:
         "cross_logit": hit.cross_logit, "probability": number if reading.method.fitted else None,
         "relative": number if reading.method.relative else None,
     }  # fmt: skip
-
-
-def side_by_side(result: SearchResult, top_k: int, reading: Reading, shown: int) -> str:
-    """Both orders as two columns of text, as wide as the terminal; of the second one ``shown`` places."""
-    if not result.before:
-        return "The library holds no passages yet. Add documents with: secondlook ingest FILES"
-    width = max(60, shutil.get_terminal_size((120, 40)).columns) // 2 - 2
-    left = ["FIRST LOOK  bi-encoder", ""]
-    right = ["SECOND LOOK  reranked" if result.reranked else "SECOND LOOK  not reranked", ""]
-    for candidate in result.before[:top_k]:
-        left += _lines(f"{candidate.rank:>3}", f"cosine {candidate.score:.3f}", candidate, width)
-    for hit in result.after[:shown]:
-        score = f"logit {hit.logit:.2f}{_number(hit, reading)}"
-        right += _lines(f"{hit.rank:>3} {_movement(hit):<5}", score, hit.candidate, width)
-    rows = [f"{a:<{width}}  │ {b}".rstrip() for a, b in zip_longest(left, right, fillvalue="")]
-    timings = result.timings
-    rows.append(
-        f"encode {timings.encode:.0f} ms, retrieve {timings.retrieve:.0f} ms, rerank {timings.rerank:.0f} ms; "
-        f"{_scored(result)}"
-    )
-    return "\n".join(rows)
-
-
-def _scored(result: SearchResult) -> str:
-    total = f"{len(result.before)} candidates"
-    return f"{result.scored} of {total} scored" if result.reranked and not result.complete else total
-
-
-def _lines(place: str, score: str, candidate: Candidate, width: int) -> list[str]:
-    chunk = candidate.chunk
-    where = f", p. {chunk.page}" if chunk.page else ""
-    head = textwrap.shorten(f"{chunk.title}{where}", max(width - len(place) - 1, 10), placeholder="…")
-    text = textwrap.shorten(chunk.text, 2 * (width - 4), placeholder=" …")
-    return [
-        f"{place} {head}",
-        f"    {score}",
-        *textwrap.wrap(text, width - 4, initial_indent="    ", subsequent_indent="    "),
-        "",
-    ]
-
-
-def _movement(hit: RankedHit) -> str:
-    if hit.movement == 0:
-        return "="
-    return f"▲ {hit.movement}" if hit.movement > 0 else f"▼ {-hit.movement}"
-
-
-def _number(hit: RankedHit, reading: Reading) -> str:
-    """What the logit is read as, with the name of what that is; nothing where it cannot be read."""
-    number = reading.values.get(hit.candidate.chunk.id)
-    if number is None:
-        return ""
-    name = "probability" if reading.method.fitted else "relative" if reading.method.relative else "relevance"
-    return f"  {name} {number:.2f}"
 
 
 def _share(text: str) -> float:

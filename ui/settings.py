@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ingest.errors import UsageError
+from ingest.service_access import ANYWHERE, COHERE_URL, OPENAI_URL, ServiceAccess
 from rerank.anytime import SecondLookPlan
-from rerank.scorers.services import COHERE_URL, ServiceAccess
+from rerank.fusion import Fusion
 from rerank.search import DEFAULT_CANDIDATES, ModelChoice
+from retrieval.records import CandidateSource
+from ui.access import AccessSettings, read_access
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data" / "sample"
@@ -18,6 +21,9 @@ DEFAULT_LIBRARY = ROOT / "data" / "library"
 
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
 MIN_RESULTS, MAX_RESULTS, DEFAULT_RESULTS = 3, 20, 10
+
+# Where keys to services may stand, in the environment or in Streamlit's secrets.
+KEYS = ("COHERE_API_KEY", "CO_API_KEY", "OPENAI_API_KEY", "SECONDLOOK_RERANK_KEY", "SECONDLOOK_EMBED_KEY")
 
 YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
@@ -27,8 +33,8 @@ class Settings:
     """What the person chose, from the environment or the command line.
 
     ``encoder`` and ``reranker`` are names, aliases or folders; ``None`` is the default pair. ``budget_ms`` is the
-    time that a second look may take, ``None`` as long as it needs. ``services`` holds addresses of rerankers outside
-    this process, and the keys to them.
+    time that a second look may take, ``None`` as long as it needs. ``fusion`` makes the second order a mix of both
+    looks. ``services`` holds addresses of rerankers outside this process, and the keys to them.
     """
 
     library: Path = DEFAULT_LIBRARY
@@ -38,8 +44,11 @@ class Settings:
     candidates: int = DEFAULT_CANDIDATES
     results: int = DEFAULT_RESULTS
     budget_ms: float | None = None
+    candidates_from: CandidateSource = CandidateSource.VECTORS
+    fusion: Fusion | None = None
     engine: str = "auto"
     services: ServiceAccess = field(default_factory=ServiceAccess)
+    access: AccessSettings = field(default_factory=AccessSettings)
 
     @property
     def models(self) -> ModelChoice:
@@ -54,14 +63,21 @@ class Settings:
         return replace(self.models, wait_for_engine=False)
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from ``SECONDLOOK_LIBRARY``, ``_ENCODER``, ``_RERANKER``, ``_DOWNLOADS``, ``_BUDGET_MS`` and
-    ``_ENGINE``, and access to services from ``SECONDLOOK_RERANK_URL``, ``_MODEL`` and ``_KEY``, ``COHERE_API_KEY`` (or
-    ``CO_API_KEY``) and ``CO_API_URL``.
+def from_environment(
+    environment: Mapping[str, str] | None = None, secrets: Mapping[str, object] | None = None
+) -> Settings:
+    """Settings from ``SECONDLOOK_LIBRARY``, ``_ENCODER``, ``_RERANKER``, ``_DOWNLOADS``, ``_CANDIDATES_FROM``,
+    ``_FUSE``, ``_BUDGET_MS`` and ``_ENGINE``, and access to services from ``SECONDLOOK_RERANK_URL``, ``_MODEL`` and
+    ``_KEY``, ``SECONDLOOK_EMBED_URL`` and ``_KEY``, ``COHERE_API_KEY`` (or ``CO_API_KEY``), ``CO_API_URL``,
+    ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, and ``SECONDLOOK_ALLOW_SERVICES``.
 
-    Raises `UsageError` for a value that cannot be read.
+    ``secrets`` is asked for keys that the environment does not have. Raises `UsageError` for a value that cannot be
+    read.
     """
-    values = os.environ if environment is None else environment
+    given = os.environ if environment is None else environment
+    # Streamlit's secrets may be anything that TOML has; a key is a text.
+    kept = {name: key for name in KEYS if isinstance(key := (secrets or {}).get(name), str)}
+    values = kept | {name: value for name, value in given.items() if value or name not in kept}
     downloads = values.get("SECONDLOOK_DOWNLOADS", "1").strip().lower()
     if downloads not in YES | NO:
         raise UsageError(f"SECONDLOOK_DOWNLOADS is “{downloads}”; say 1 (allowed) or 0 (not allowed).")
@@ -71,10 +87,13 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         reranker=values.get("SECONDLOOK_RERANKER") or None,
         allow_downloads=downloads in YES,
         engine=values.get("SECONDLOOK_ENGINE", "").strip().lower() or "auto",
+        candidates_from=_source(values.get("SECONDLOOK_CANDIDATES_FROM", "").strip().lower()),
+        fusion=Fusion.of(fuse) if (fuse := values.get("SECONDLOOK_FUSE", "").strip()) else None,
         budget_ms=milliseconds(budget)
         if (budget := values.get("SECONDLOOK_BUDGET_MS", "").strip())
         else None,
         services=_services(values),
+        access=read_access(values),
     )
 
 
@@ -86,7 +105,29 @@ def _services(values: Mapping[str, str]) -> ServiceAccess:
         key=values.get("SECONDLOOK_RERANK_KEY", "").strip(),
         cohere_key=(values.get("COHERE_API_KEY") or values.get("CO_API_KEY", "")).strip(),
         cohere_url=values.get("CO_API_URL", "").strip() or COHERE_URL,
+        embed_url=values.get("SECONDLOOK_EMBED_URL", "").strip(),
+        embed_key=values.get("SECONDLOOK_EMBED_KEY", "").strip(),
+        openai_key=values.get("OPENAI_API_KEY", "").strip(),
+        openai_url=values.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL,
+        allowed=_allowed(values.get("SECONDLOOK_ALLOW_SERVICES", "")),
     )
+
+
+def _allowed(text: str) -> frozenset[str]:
+    """The hosts to which text may be sent: all for yes, none for no, else those that are named, with commas between."""
+    if text.strip().lower() in YES:
+        return frozenset({ANYWHERE})
+    return frozenset(host for part in text.split(",") if (host := part.strip().lower()) and host not in NO)
+
+
+def _source(text: str) -> CandidateSource:
+    """What candidates are found by. Raises `UsageError`."""
+    try:
+        return CandidateSource(text or CandidateSource.VECTORS)
+    except ValueError as error:
+        raise UsageError(
+            f"SECONDLOOK_CANDIDATES_FROM is “{text}”; say {', '.join(CandidateSource)}."
+        ) from error
 
 
 def milliseconds(text: str) -> float:

@@ -12,11 +12,22 @@ from ingest.readers import SUFFIXES
 from ingest.records import Stage
 from ingest.writer import writing
 from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, LATE_INTERACTION
-from ui import samples
+from rerank.scorers import named_rerankers
+from ui import address, samples
 from ui.components import problem, quiet
-from ui.jobs import FileLine, IngestJob
+from ui.ingest_job import FileLine, IngestJob
+from ui.locked_files import ask_for_passwords
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
-from ui.state import ALL_SAMPLES, BUDGET_KEY, CANDIDATES_KEY, FILTER_KEY, RERANKER_KEY, RESULTS_KEY, State
+from ui.state import (
+    ALL_SAMPLES,
+    BUDGET_KEY,
+    CANDIDATES_KEY,
+    FILTER_KEY,
+    OTHER_KEY,
+    RERANKER_KEY,
+    RESULTS_KEY,
+    State,
+)
 from ui.uploads import Upload, extent, result_line, short_name
 from ui.words import count_of
 
@@ -25,6 +36,7 @@ MOST_ROWS = 40  # documents listed at once: each row is widgets that every run h
 MOST_LINES = 8  # result lines before the list scrolls in a box of its own
 
 AUTOMATIC = "automatic"
+NO_OTHER = "none"
 
 
 def add_files(state: State, usable: bool) -> Sequence[Upload]:
@@ -37,6 +49,8 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
         disabled=state.ingesting or not usable,
         help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason.",
     )
+    if state.upload_problem:
+        problem("These files were not added.", state.upload_problem)
     if state.ingest is not None:
         _ingest(state.ingest, state)
     return uploads
@@ -46,6 +60,8 @@ def _ingest(job: IngestJob, state: State) -> None:
     """The progress of an ingest, looked at again and again while it runs; its result lines afterwards."""
     running = not job.finished
     st.fragment(_ingest_lines, run_every=POLL_SECONDS if running else None)(job, state, running)
+    if not running:
+        ask_for_passwords(job, state)
 
 
 def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
@@ -59,6 +75,7 @@ def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
     with st.container(height=260 if len(lines) > MOST_LINES else "content", gap="xsmall", key="line-results"):
         for line in _worth_showing(lines):
             st.text(result_line(line.report) if line.report else f"… {short_name(line.name)}: {line.doing}")
+    quiet([job.cost] if job.cost else [], "ingest-cost")
     if was_running:
         st.button("Cancel", on_click=job.cancel, disabled=job.cancelled, key="cancel-ingest")
     else:
@@ -94,6 +111,8 @@ def _share(job: IngestJob, done: int, files: int) -> float:
 
 
 def _clear(state: State) -> None:
+    if state.ingest is not None:
+        state.ingest.discard()
     state.ingest = None
 
 
@@ -179,7 +198,7 @@ def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> N
     state.said = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."
 
 
-def settings_panel(settings: Settings) -> None:
+def settings_panel(settings: Settings, state: State) -> None:
     """How many candidates, how many results, which reranker, and how long it may take."""
     st.header("Settings", anchor=False)
     st.slider(
@@ -190,9 +209,14 @@ def settings_panel(settings: Settings) -> None:
         "Results shown", MIN_RESULTS, MAX_RESULTS, settings.results, key=RESULTS_KEY,
         help="How many places of both orders are shown. Changing it runs no model.",
     )  # fmt: skip
-    st.selectbox(
-        "Reranker", _rerankers(settings), key=RERANKER_KEY, format_func=_reranker_words,
-        help="Automatic takes the configured cross-encoder where this machine has it, else the bundled one.",
+    known = rerankers(settings)
+    _reranker(
+        "Reranker", RERANKER_KEY, known, state,
+        "Automatic takes the configured cross-encoder where this machine has it, else the bundled one.",
+    )  # fmt: skip
+    _reranker(
+        "Compare with", OTHER_KEY, [NO_OTHER, *(r for r in known if r != st.session_state[RERANKER_KEY])], state,
+        "A second reranker that orders the same passages: the page then shows the first look, A and B.",
     )  # fmt: skip
     st.number_input(
         "Time for the second look (ms)", min_value=1.0, value=settings.budget_ms, step=100.0, format="%.0f",
@@ -202,13 +226,24 @@ def settings_panel(settings: Settings) -> None:
     )  # fmt: skip
 
 
-def _rerankers(settings: Settings) -> list[str]:
+def _reranker(label: str, key: str, options: Sequence[str], state: State, words: str) -> None:
+    """A choice of a reranker that is in the address too; the first option is the usual one."""
+    address.follow_choice(state, key, options)
+    st.selectbox(
+        label, options, key=key, format_func=_reranker_words, help=words,
+        on_change=address.write_choice, args=(state, key, options[0]),
+    )  # fmt: skip
+
+
+def rerankers(settings: Settings) -> list[str]:
+    """The rerankers that the page offers, the usual one first."""
     bundled = [BUNDLED_RERANKER] if (BUNDLED_FOLDER / "secondlook.json").is_file() else []
-    return [settings.reranker or AUTOMATIC, *bundled, LATE_INTERACTION]
+    return [settings.reranker or AUTOMATIC, *bundled, LATE_INTERACTION, *named_rerankers()]
 
 
 def _reranker_words(name: str) -> str:
     ours = {
+        NO_OTHER: "No other reranker",
         AUTOMATIC: "Automatic",
         BUNDLED_RERANKER: "Bundled cross-encoder",
         LATE_INTERACTION: "Late interaction",

@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.jobs import IngestJob, SearchJob
+from rerank.fusion import Fusion
+from retrieval.records import CandidateSource
+from ui.ingest_job import IngestJob
+from ui.jobs import SearchJob
 from ui.judging_state import Judging
 
 if TYPE_CHECKING:  # what evaluates is loaded when it is asked for
     from ui.evaluation_dataset import Dataset
     from ui.evaluation_job import EvaluationJob
+    from ui.other_reranker import OtherSearch
 
 QUESTION_KEY = "question"
 CANDIDATES_KEY = "candidates"
 RESULTS_KEY = "results"
-RERANKER_KEY = "reranker"
+RERANKER_KEY = "reranker"  # in the address too
+OTHER_KEY = "compare"  # the second of two rerankers; in the address too
 BUDGET_KEY = "budget"
+SOURCE_KEY = "candidates-from"
+FUSION_KEY = "second-order"
 FILTER_KEY = "filter"
 READING_KEY = "reading"
 TEMPERATURE_KEY = "temperature"
@@ -44,33 +51,42 @@ class Ask:
     reranker: str | None
     generation: int
     budget_ms: float | None = None
+    source: CandidateSource = CandidateSource.VECTORS
+    fusion: Fusion | None = None
 
 
 @dataclass
 class State:
     """What a session remembers from one run of the script to the next.
 
-    ``url`` is the question that the address held when it was last looked at. ``deleting`` names what waits
-    for a confirmation: a document's id, or `ALL_SAMPLES`. ``said`` is a sentence about the last deletion,
-    ``problem`` one about what could not be done. ``dataset`` is the one that was uploaded to evaluate on, and
-    ``dataset_problem`` why the last one could not be used.
+    ``url`` is the question, and ``view`` the view, that the address held when it was last looked at, and
+    ``choices`` those of settings, by their keys. ``other`` is the search of a second reranker beside ``search``.
+    ``deleting`` names what waits for a confirmation: a document's id, or `ALL_SAMPLES`. ``said`` is a sentence
+    about the last deletion, ``problem`` one about what could not be done. ``upload_problem`` says why files that
+    were dropped were not taken. ``dataset`` is the one that was uploaded to evaluate on, and ``dataset_problem``
+    why the last one could not be used. ``allowed`` are the hosts of services to which text may be sent.
     """
 
     question: str = ""
     url: str = ""
+    view: View = View.SEARCH
+    choices: dict[str, str] = field(default_factory=dict)
     ask: Ask | None = None
     search: SearchJob | None = None
+    other: OtherSearch | None = None
     ingest: IngestJob | None = None
     uploader: int = 0
     make_sample: bool = False
     deleting: str | None = None
     said: str = ""
     problem: str = ""
+    upload_problem: str = ""
     evaluation: EvaluationJob | None = None
     dataset: Dataset | None = None
     dataset_problem: str = ""
     dataset_uploader: int = 0
     judging: Judging = field(default_factory=Judging)
+    allowed: set[str] = field(default_factory=set)
 
     @property
     def ingesting(self) -> bool:
@@ -86,7 +102,9 @@ class State:
         """Drop the answer on the screen; work on it stops soon."""
         if self.search is not None:
             self.search.cancel()
-        self.search = self.ask = None
+        if self.other is not None:
+            self.other.job.cancel()
+        self.search = self.ask = self.other = None
 
 
 ALL_SAMPLES = "all samples"

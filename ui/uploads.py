@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import IO, Protocol
+from typing import Protocol
 
+from ingest.errors import TooLargeError
 from ingest.intake import Source
+from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
+from ingest.storage import storing
 from ui.words import count_of
 
 SIGNS = {
@@ -18,6 +21,12 @@ SIGNS = {
     FileStatus.DUPLICATE: "=",
     FileStatus.REFUSED: "!",
 }
+
+
+# One drop of files: a shelf of books. A browser sends them one by one, and they wait in memory until all have come;
+# how large one may be is maxUploadSize in .streamlit/config.toml, and `ingest.readers.Limits` after it.
+MOST_FILES = 1_000
+MOST_BYTES = 1_000_000_000
 
 
 class Upload(Protocol):
@@ -29,20 +38,52 @@ class Upload(Protocol):
         """The next ``size`` bytes."""
 
 
-def keep(uploads: Iterable[Upload]) -> tuple[list[Source], Callable[[], None]]:
-    """Write uploads into a new private folder; what to ingest, and a function that removes the folder.
+def keep(uploads: Iterable[Upload]) -> tuple[list[Source], Callable[[Collection[Path]], None]]:
+    """Write uploads into a new private folder; what to ingest, and a function that removes the folder, but for
+    the files that it is given.
 
     The client's name is only ever shown, never used as a path. A name that comes twice gets a number,
-    so that the second file does not replace the first.
+    so that the second file does not replace the first. Raises `TooLargeError` for more files, or more bytes, than one
+    drop may bring, `StorageError` where there is no room for them; nothing of it is kept then.
     """
-    folder = tempfile.TemporaryDirectory(prefix="second-look-")  # mode 0700; also removed at exit
-    sources = []
-    for number, (upload, name) in enumerate(_named_apart(uploads)):
-        path = Path(folder.name) / f"upload-{number}"
+    given = list(uploads)
+    if len(given) > MOST_FILES:
+        raise TooLargeError(
+            f"{len(given):,} files are more than the page takes at once ({MOST_FILES:,}). Drop fewer, or add the whole "
+            "folder in the terminal: secondlook ingest FOLDER"
+        )
+    with storing("A copy of the uploaded files"):
+        folder = tempfile.TemporaryDirectory(prefix="second-look-")  # mode 0700; also removed at exit
+        try:
+            sources = _copied(given, Path(folder.name))
+        except BaseException:
+            folder.cleanup()
+            raise
+
+    def clean_up(needed: Collection[Path] = ()) -> None:
+        if not needed:
+            folder.cleanup()
+        for source in sources:
+            if needed and source.path not in needed:
+                source.path.unlink(missing_ok=True)
+
+    return sources, clean_up
+
+
+def _copied(given: Iterable[Upload], folder: Path) -> list[Source]:
+    sources, room = [], MOST_BYTES
+    for number, (upload, name) in enumerate(_named_apart(given)):
+        path = folder / f"upload-{number}"
         with path.open("wb") as handle:
-            _copy(upload, handle)
+            shutil.copyfileobj(upload, handle)
+            room -= handle.tell()
+        if room < 0:
+            raise TooLargeError(
+                f"These files have more than {format_size(MOST_BYTES)} together, the most that the page takes at once. "
+                "Drop fewer, or add the whole folder in the terminal: secondlook ingest FOLDER"
+            )
         sources.append(Source.of_upload(path, name))
-    return sources, folder.cleanup
+    return sources
 
 
 def _named_apart(uploads: Iterable[Upload]) -> Iterator[tuple[Upload, str]]:
@@ -55,10 +96,6 @@ def _named_apart(uploads: Iterable[Upload]) -> Iterator[tuple[Upload, str]]:
             name, copy = f"{stem} ({copy}){suffix}", copy + 1
         seen.add(name)
         yield upload, name
-
-
-def _copy(upload: Upload, handle: IO[bytes]) -> None:
-    shutil.copyfileobj(upload, handle)
 
 
 def result_line(report: FileReport) -> str:

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import math
 
+from ingest.models import ResolvedModel
 from ingest.records import Chunk
 from ui.payload import Direction
+
+# Rerankers whose own names say little, by what they are asked for with.
+TITLES = {"maxsim": "late interaction", "automatic": "automatic"}
+
+
+def reranker_title(name: str) -> str:
+    """A reranker in a word or two: what stands behind the last slash of its name."""
+    return TITLES.get(name, name.rstrip("/").rsplit("/", 1)[-1])
+
+
+def model_title(model: ResolvedModel) -> str:
+    """The same of a loaded model; what late interaction shares with the bi-encoder is a name, and no more."""
+    late = model.spec.architecture == "late-interaction"
+    return reranker_title("maxsim" if late else model.name)
 
 
 def location(chunk: Chunk) -> str:

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 
 from pypdf import PageObject, PdfReader
 
-from ingest.errors import DamagedFileError, EncryptedFileError, NoTextError, TooLargeError
+from ingest.errors import (
+    DamagedFileError,
+    EncryptedFileError,
+    NoTextError,
+    PasswordNeededError,
+    TooLargeError,
+)
 from ingest.readers.pdf_lines import clean_lines, flow, without_furniture
 from ingest.readers.pdf_outline import outline_headings
 from ingest.readers.source import Source, explain
@@ -42,7 +48,8 @@ def read_pdf(source: Source) -> Iterator[Document]:
     A page whose text cannot be extracted counts as one without text, as long as another page has some.
 
     Raises:
-        EncryptedFileError: it opens only with a password.
+        PasswordNeededError: it opens only with a password that is not among ``source.passwords``.
+        EncryptedFileError: it is encrypted in a way that pypdf does not know.
         NoTextError: no page has text, as in a scan.
         DamagedFileError, TooLargeError, EmptyFileError, ReadError: see ``Source``.
     """
@@ -69,23 +76,34 @@ def read_pdf(source: Source) -> Iterator[Document]:
 def _open(source: Source) -> PdfReader:
     data = source.data()
     with source.parsing("", _ADVICE):
-        reader = PdfReader(io.BytesIO(data), strict=False)
+        try:
+            reader = PdfReader(io.BytesIO(data), strict=False)
+        except NotImplementedError as error:  # of a handler that is not the standard's
+            raise _unknown_encryption(source, error) from error
         encrypted = reader.is_encrypted
     if encrypted:
         _decrypt(source, reader)
     return reader
 
 
+def _unknown_encryption(source: Source, error: Exception) -> EncryptedFileError:
+    """What to raise; only the kind of ``error`` is told, because its message may quote a password."""
+    return EncryptedFileError(
+        f"{source.name} is encrypted in a way that cannot be opened here ({type(error).__name__}); open it in a PDF "
+        "viewer, save a copy without a password, and add the copy."
+    )
+
+
 def _decrypt(source: Source, reader: PdfReader) -> None:
-    """Try the empty password: many PDFs are only guarded against printing and open so in any viewer."""
+    """Try the empty password first: many PDFs are only guarded against printing and open so in any viewer."""
     try:
-        opened = bool(reader.decrypt(""))
-        why = ""
-    except Exception as error:  # noqa: BLE001  (unknown handlers, broken dictionaries: all mean "cannot open")
-        opened, why = False, f" ({explain(error)})"
+        opened = any(reader.decrypt(password) for password in ("", *source.passwords))
+    except Exception as error:  # noqa: BLE001  (unknown handlers, broken dictionaries, passwords that cannot be)
+        raise _unknown_encryption(source, error) from None
     if not opened:
-        raise EncryptedFileError(
-            f"{source.name} is protected by a password{why}; open it with the password, save a copy without one, "
+        tried = "the one that was given does not open it" if source.passwords else "none was given"
+        raise PasswordNeededError(
+            f"{source.name} is protected by a password, and {tried}; give its password, or save a copy without one "
             "and add the copy."
         )
 

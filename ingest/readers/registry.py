@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.errors import UnknownFormatError
-from ingest.readers.csv import read_csv
-from ingest.readers.docx import read_docx
-from ingest.readers.html import read_html
-from ingest.readers.jsonl import read_jsonl
-from ingest.readers.markdown import read_markdown
-from ingest.readers.pdf import read_pdf
+from ingest.errors import TooLargeError, UnknownFormatError
 from ingest.readers.signatures import HEAD_BYTES, check_content, is_pdf
-from ingest.readers.source import Limits, Reader, Source
-from ingest.readers.text import read_text
+from ingest.readers.source import Limits, Reader, Source, format_size
 from ingest.records import Document
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file: what people call it, the suffixes of its names, and its reader."""
+    """A kind of file: what people call it, the suffixes of its names, and the module of its reader.
+
+    Module ``csv`` has a function ``read_csv``. It is imported when the first such file is read: the parsers take half
+    a second and 35 MB, and are wanted in the process that reads, not in the one that asks (`isolation`).
+    """
 
     name: str
     suffixes: tuple[str, ...]
-    read: Reader
+    module: str
+
+    @property
+    def read(self) -> Reader:
+        """The function that reads this format."""
+        reader: Reader = getattr(
+            importlib.import_module(f"ingest.readers.{self.module}"), f"read_{self.module}"
+        )
+        return reader
 
 
 FORMATS = (
-    Format("PDF", (".pdf",), read_pdf),
-    Format("plain text", (".txt", ".text"), read_text),
-    Format("Markdown", (".md", ".markdown"), read_markdown),
-    Format("HTML", (".html", ".htm", ".xhtml"), read_html),
-    Format("DOCX", (".docx",), read_docx),
-    Format("CSV", (".csv", ".tsv"), read_csv),
-    Format("JSONL", (".jsonl",), read_jsonl),
+    Format("PDF", (".pdf",), "pdf"),
+    Format("plain text", (".txt", ".text"), "text"),
+    Format("Markdown", (".md", ".markdown"), "markdown"),
+    Format("HTML", (".html", ".htm", ".xhtml"), "html"),
+    Format("DOCX", (".docx",), "docx"),
+    Format("CSV", (".csv", ".tsv"), "csv"),
+    Format("JSONL", (".jsonl",), "jsonl"),
 )
 _BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.suffixes}
 SUFFIXES: frozenset[str] = frozenset(_BY_SUFFIX)
 
 
 def read_documents(
-    path: Path, *, name: str | None = None, key: str | None = None, limits: Limits | None = None
+    path: Path,
+    *,
+    name: str | None = None,
+    key: str | None = None,
+    limits: Limits | None = None,
+    passwords: Sequence[str] = (),
 ) -> Iterator[Document]:
     """Read a file: one Document, or, from a JSONL corpus, one per entry that has text.
 
@@ -53,6 +64,7 @@ def read_documents(
         key: the document's identity in its library; the resolved path by default. An entry of a
             corpus is ``f"{key}#{_id}"``.
         limits: what one file may cost; see ``Limits``.
+        passwords: what to try, in turn, on a PDF that does not open without one.
 
     Yields:
         Documents whose text is never empty. Of a corpus with bad entries the good ones come first and
@@ -67,8 +79,15 @@ def read_documents(
         name=str(path) if name is None else name,
         key=str(path.resolve()) if key is None else key,
         limits=limits or Limits(),
+        passwords=passwords,
     )
-    yield from _format_of(source).read(source)
+    try:
+        yield from _format_of(source).read(source)
+    except MemoryError as error:
+        raise TooLargeError(
+            f"{source.name} needs more memory to read than there is, or than one file may have "
+            f"({format_size(source.limits.max_memory_bytes)}); split it into smaller files."
+        ) from error
 
 
 def _format_of(source: Source) -> Format:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -31,6 +31,10 @@ class Limits:
       inside hardly shrink: the archive itself is already held to ``max_bytes``.
     - ``max_page_seconds``: one page of a PDF; drawings with millions of strokes can take minutes and
       hold no text. Such a page counts as one without text.
+    - ``max_seconds``: until the first document of a file, and from one to the next in a corpus. A PDF of
+      10,000 pages takes 50 to 100 seconds.
+    - ``max_memory_bytes``: what reading may hold at once. HTML takes some twenty times its size. Both of
+      these hold where a file is read in a process of its own (`ingest.readers.isolation`).
     """
 
     max_bytes: int = 200_000_000
@@ -38,16 +42,19 @@ class Limits:
     max_pages: int = 10_000
     max_unpacked_bytes: int = 500_000_000
     max_page_seconds: float = 30.0
+    max_seconds: float = 600.0
+    max_memory_bytes: int = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read: where it lies, what people call it, and its identity in the library."""
+    """A file to read: where it lies, what people call it, its identity in the library, and passwords to try."""
 
     path: Path
     name: str
     key: str
     limits: Limits
+    passwords: Sequence[str] = field(default=(), repr=False)
 
     @property
     def suffix(self) -> str:
@@ -127,12 +134,8 @@ class Source:
         """
         try:
             yield
-        except ReadError:
+        except (ReadError, MemoryError):
             raise
-        except MemoryError as error:
-            raise TooLargeError(
-                f"{self.name} needs more memory than there is; split it into smaller files."
-            ) from error
         except Exception as error:  # parsers raise anything at all on damaged input
             logger.debug("the parser gave up on %s", self.name, exc_info=error)
             place = f", {what}," if what else ""

@@ -70,7 +70,7 @@ class Reading:
 def read_result(
     result: SearchResult, choice: Choice, calibration: Calibration | None, temperature: float = 1.0
 ) -> Reading:
-    """Read the reranked passages of ``result``; ``temperature`` is softmax's.
+    """Read the reranked passages of ``result``; ``temperature`` is softmax's. A fused score is never read.
 
     Raises `UsageError` for the fitted method where there is no calibration that holds.
     """
@@ -79,6 +79,8 @@ def read_result(
             "No calibration holds for this library and this reranker; fit one on the page, or with: secondlook "
             "calibrate DATASET --library DIR"
         )
+    if result.fusion is not None:
+        return Reading(Method.SIGMOID if choice in (Choice.AUTO, Choice.FITTED) else Method(choice), {})
     logits = np.array([hit.logit for hit in result.after], dtype=np.float64)
     if calibration is not None and choice in (Choice.AUTO, Choice.FITTED):
         # Before every candidate is scored, the best may be still to come.

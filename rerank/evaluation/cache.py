@@ -23,6 +23,7 @@ from ingest.models import ResolvedModel
 from ingest.records import digest
 from rerank.score_cache import fingerprint
 from rerank.scorers.base import Scorer, engine_name
+from retrieval.records import CandidateSource
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ WAIT_S = 60.0
 class KeptLook:
     """The first look at one query: a document id, a passage's digest and a cosine a candidate, best first.
 
+    ``firsts`` is what each was ordered by, the cosines themselves where the look goes by vectors.
     ``asked`` is how many candidates were wanted; a small library gives fewer. ``milliseconds`` is what
     encoding and retrieving took.
     """
@@ -44,6 +46,7 @@ class KeptLook:
     documents: tuple[str, ...]
     passages: tuple[str, ...]
     cosines: tuple[float, ...]
+    firsts: tuple[float, ...]
     milliseconds: float
     asked: int
 
@@ -80,7 +83,8 @@ class EvaluationCache:
         kept = self._get(key)
         if kept is None:
             return None
-        rows = {name: tuple(kept[name]) for name in ("documents", "passages", "cosines")}
+        kept = {"firsts": kept["cosines"], **kept}  # looks by vectors were once kept without
+        rows = {name: tuple(kept[name]) for name in ("documents", "passages", "cosines", "firsts")}
         return KeptLook(**rows, milliseconds=float(kept["milliseconds"]), asked=int(kept["asked"]))
 
     def scores(self, key: str) -> KeptScores:
@@ -100,10 +104,11 @@ class EvaluationCache:
         return None if row is None else dict(json.loads(row[0]))
 
 
-def look_prefix(generation: Generation, encoder: ResolvedModel) -> str:
+def look_prefix(generation: Generation, encoder: ResolvedModel, source: CandidateSource) -> str:
     """What the keys of a library's first looks have in common; `digest` of it and the query's text is a key."""
     index = generation.index.sha256 if generation.index else ""
-    return digest(VERSION, "look", str(generation.id), index, fingerprint(encoder))
+    kind = "look" if source is CandidateSource.VECTORS else f"look by {source}"
+    return digest(VERSION, kind, str(generation.id), index, fingerprint(encoder))
 
 
 def score_prefix(scorer: Scorer) -> str:

@@ -13,10 +13,19 @@ from rerank.evaluation.records import VERDICT_MEASURE, Difference, Figures, Judg
 from rerank.evaluation.run import failures, ready
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.significance import differences, holm, verdict
-from rerank.evaluation.systems import Combination, Scored, System, best_weight, first_look_of, systems_of
+from rerank.evaluation.systems import (
+    LOOKS,
+    Combination,
+    Scored,
+    System,
+    best_weight,
+    first_look_of,
+    systems_of,
+)
 from rerank.fusion import EQUAL_WEIGHT
 from rerank.records import Models
 from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from retrieval.records import CandidateSource
 
 Openers = Mapping[str, Callable[[], Searcher]]
 
@@ -25,12 +34,14 @@ Openers = Mapping[str, Callable[[], Searcher]]
 class Plan:
     """What to compare: every depth of every reranker, their fusions with the first look, each with each other.
 
-    ``depths`` are numbers of candidates, each at least 1.
+    ``depths`` are numbers of candidates, each at least 1. ``sources`` are first looks, at least one: the others are
+    held against the first one, and rerankers are given the candidates of each.
     """
 
     depths: tuple[int, ...] = (DEFAULT_CANDIDATES,)
     fusion: bool = False
     pairs: bool = False
+    sources: tuple[CandidateSource, ...] = (CandidateSource.VECTORS,)
 
     @property
     def deepest(self) -> int:
@@ -102,11 +113,14 @@ class Comparison:
     @property
     def main(self) -> Row | None:
         """The first reranker as it is shipped, with the deepest list; ``None`` where there is only one run."""
-        name = self.rows[0].system.name if self.rows else ""
+        rows = [row for row in self.rows if row.system.depth] or self.rows
+        first = rows[0].system if rows else None
         own = [
             row
-            for row in self.rows
-            if (row.system.name, row.system.combination) == (name, Combination.SHIPPED)
+            for row in rows
+            if first is not None
+            and (row.system.name, row.system.source) == (first.name, first.source)
+            and row.system.combination is Combination.SHIPPED
         ]
         return max(own, key=lambda row: row.system.depth, default=None)
 
@@ -127,34 +141,46 @@ def compare(
     plan: Plan,
     tuning: JudgedSet | None = None,
     on_progress: OnProgress | None = None,
+    looker: Callable[[], Searcher] | None = None,
 ) -> Comparison:
     """Every reranker of ``rerankers`` (opened one after the other) at every depth, from one scoring each.
 
+    Without any, the first looks alone are compared, which ``looker`` opens a searcher for.
+
     ``library`` holds the set's documents. ``tuning`` holds other queries on them, which choose the weight of a
     weighted fusion; without it the weight is even. ``on_progress`` hears how many queries are done, over all
-    rerankers. Raises `ModelError`, `UsageError`, and `ValueError` without any reranker.
+    rerankers. Raises `ModelError`, `UsageError`, and `ValueError` without any reranker or ``looker``.
     """
-    if not rerankers:
-        raise ValueError("there is no reranker to compare with the first look")
     parts = [judged, tuning] if plan.fusion and tuning is not None else [judged]
-    report = _reporter(len(rerankers) * sum(len(part.queries) for part in parts), on_progress)
+    runs = max(len(rerankers), 1) * len(plan.sources)
+    report = _reporter(runs * sum(len(part.queries) for part in parts), on_progress)
+    looks: dict[CandidateSource, System] = {}
     systems: list[System] = []
     models: dict[str, Models] = {}
     notices: dict[str, None] = dict.fromkeys(judged.notices)
     for name, open_searcher in rerankers.items():
         searcher = open_searcher()
         spec, said = ready(judged, searcher)
-        scored, *tuned = [
-            score_queries(part.queries, library, searcher, plan.deepest, plan.listed, report)
-            for part in parts
-        ]
-        if not systems:
-            first = first_look_of(scored)
-        share, on_share = _share(name, plan, parts[1:], tuned)
-        systems += systems_of(name, scored, plan.depths, spec.bi_weight, share)
+        notices |= dict.fromkeys(said)
+        for source in plan.sources:
+            scored, *tuned = [
+                score_queries(part.queries, library, searcher, plan.deepest, plan.listed, report, source)
+                for part in parts
+            ]
+            looks.setdefault(source, first_look_of(scored, source))
+            share, on_share = _share(_called(name, source), plan, parts[1:], tuned)
+            systems += systems_of(name, scored, plan.depths, spec.bi_weight, share, source)
+            notices |= dict.fromkeys((*failures(scored), *on_share))
         models[name] = searcher.models
-        notices |= dict.fromkeys((*said, *failures(scored), *on_share))
-    found = compare_orders(judged.name, judged.qrels, first, systems, pairs=plan.pairs)
+    if not rerankers:
+        if looker is None:
+            raise ValueError("there is no reranker to compare with the first look")
+        searcher = looker()
+        for source in plan.sources:
+            scored = score_queries(judged.queries, library, searcher, 0, plan.listed, report, source)
+            looks[source] = first_look_of(scored, source)
+    first, *others = looks.values()
+    found = compare_orders(judged.name, judged.qrels, first, [*others, *systems], pairs=plan.pairs)
     count = len(library.documents())
     return replace(found, split=judged.split, documents=count, models=models, notices=tuple(notices))
 
@@ -200,6 +226,10 @@ def _contrasts(couples: Sequence[tuple[Figures, Figures]]) -> list[Contrast]:
     found = [differences(earlier, later) for earlier, later in couples]
     adjusted = {name: holm([row[name].p for row in found]) for name in (found[0] if found else ())}
     return [Contrast(row, {name: adjusted[name][place] for name in row}) for place, row in enumerate(found)]
+
+
+def _called(name: str, source: CandidateSource) -> str:
+    return name if source is CandidateSource.VECTORS else f"{name}, from {LOOKS[source]}"
 
 
 def _share(

@@ -21,6 +21,7 @@ from rerank.records import FirstLook
 from rerank.reranker import check_scores
 from rerank.scorers import Scorer
 from rerank.search import OnProgress, Searcher
+from retrieval.records import CandidateSource
 
 # Enough to tell the passages of one query apart, in a cache that holds a hundred a query.
 DIGITS = 24
@@ -30,7 +31,8 @@ DIGITS = 24
 class ScoredQuery:
     """One query's candidates, best first, and one reranker's scores for the first d of them.
 
-    ``documents`` names the document of each of the n candidates, and ``cosines`` is (n,) float32.
+    ``documents`` names the document of each of the n candidates; ``cosines`` is (n,) float32, and so is ``firsts``,
+    what the first look ordered by (``None``: the cosines).
     ``logits`` (float32) and ``tokens`` are (d,), d ≤ n; ``look_ms`` is the first look's time and
     ``scoring_ms`` that of reading all of ``tokens``. ``failure`` is the sentence that says why there are
     no logits (d = 0), else empty.
@@ -43,6 +45,12 @@ class ScoredQuery:
     look_ms: float
     scoring_ms: float
     failure: str = ""
+    firsts: NDArray[np.float32] | None = None
+
+    @property
+    def ordered_by(self) -> NDArray[np.float32]:
+        """What the first look ordered by, (n,)."""
+        return self.cosines if self.firsts is None else self.firsts
 
     def milliseconds(self, depth: int) -> float:
         """What a search with the first ``depth`` candidates reranked takes.
@@ -61,17 +69,19 @@ def score_queries(
     depth: int,
     listed: int,
     on_progress: OnProgress | None = None,
+    source: CandidateSource = CandidateSource.VECTORS,
 ) -> dict[str, ScoredQuery]:
     """``{query id: scored}`` for ``{query id: text}``: ``listed`` candidates retrieved, the first ``depth`` scored.
 
-    ``searcher`` answers on ``library``. Raises `ModelError` where it has no reranker, `UsageError` for a query
-    that cannot be asked. A query whose scoring fails is told in `ScoredQuery.failure` and tried again next time.
+    ``searcher`` answers on ``library``; ``depth`` 0 asks no reranker. Raises `ModelError` where one is needed and there
+    is none, `UsageError` for a query that cannot be asked. A query whose scoring fails is told in
+    `ScoredQuery.failure` and tried again next time.
     """
-    if searcher.scorer is None:
+    if depth and searcher.scorer is None:
         raise ModelError("There is no reranker to score with.")
     scored: dict[str, ScoredQuery] = {}
     with EvaluationCache(library.folder) as cache:
-        desk = _Desk(cache, searcher, searcher.scorer, library)
+        desk = _Desk(cache, searcher, library, source)
         for number, (query, text) in enumerate(queries.items(), start=1):
             scored[query] = desk.score(text, depth, listed)
             if on_progress is not None:
@@ -90,22 +100,25 @@ def best_passages(documents: Iterable[str]) -> tuple[str, ...]:
 class _Desk:
     """Where one reranker's scores for one library are looked up, and made where they are missing."""
 
-    def __init__(self, cache: EvaluationCache, searcher: Searcher, scorer: Scorer, library: Library) -> None:
-        self._cache, self._searcher, self._scorer = cache, searcher, scorer
-        self._look_prefix = look_prefix(library.generation(), searcher.models.encoder)
-        self._score_prefix = score_prefix(scorer)
+    def __init__(
+        self, cache: EvaluationCache, searcher: Searcher, library: Library, source: CandidateSource
+    ) -> None:
+        self._cache, self._searcher, self._source = cache, searcher, source
+        self._look_prefix = look_prefix(library.generation(), searcher.models.encoder, source)
+        self._score_prefix = score_prefix(searcher.scorer) if searcher.scorer is not None else ""
 
     def score(self, text: str, depth: int, listed: int) -> ScoredQuery:
         """The candidates of one query, scored; see `score_queries`."""
         key = digest(self._score_prefix, text)
         kept, look, failure = self._cache.scores(key), self._look(text, listed), ""
         wanted = look.passages[:depth]
-        if not set(wanted) <= set(kept.passages):
+        scorer = self._searcher.scorer
+        if scorer is not None and not set(wanted) <= set(kept.passages):
             try:
-                kept = self._scored(text, wanted, kept, look.asked)
+                kept = self._scored(scorer, text, wanted, kept, look.asked)
                 self._cache.put(key, kept)
             except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
-                failure = f"Not reranked: {error}. The bi-encoder's order stands."
+                failure = f"Not reranked: {error}. The first look's order stands."
         rows = [] if failure else [kept.passages[passage] for passage in wanted]
         return ScoredQuery(
             look.documents[:listed],
@@ -115,26 +128,29 @@ class _Desk:
             look.milliseconds,
             _share(kept, rows),
             failure,
+            np.array(look.firsts[:listed], dtype=np.float32),
         )
 
     def _look(self, text: str, listed: int) -> KeptLook:
         key = digest(self._look_prefix, text)
         kept = self._cache.look(key)
         if kept is None or kept.asked < listed:
-            kept = _kept(self._searcher.first_look(text, listed), listed)
+            kept = _kept(self._searcher.first_look(text, listed, self._source), listed)
             self._cache.put(key, kept)
         return kept
 
-    def _scored(self, text: str, wanted: tuple[str, ...], kept: KeptScores, asked: int) -> KeptScores:
+    def _scored(
+        self, scorer: Scorer, text: str, wanted: tuple[str, ...], kept: KeptScores, asked: int
+    ) -> KeptScores:
         """``kept`` with what is missing of ``wanted``; raises `RerankError` where all of them cannot order anything."""
         # As many as the first time: a shorter list may hold other ones of passages with equal cosines.
-        found = self._searcher.first_look(text, asked).before
+        found = self._searcher.first_look(text, asked, self._source).before
         texts = {_name(candidate.chunk.passage): candidate.chunk.passage for candidate in found}
         if not texts.keys() >= set(wanted):
             raise RerankError("the library was written to while it was evaluated")
         missing = {name: texts[name] for name in wanted if name not in kept.passages}
         started = time.perf_counter()
-        scores = self._scorer.score(text, list(missing.values()))
+        scores = scorer.score(text, list(missing.values()))
         elapsed = (time.perf_counter() - started) * 1e3
         rows = zip(scores.logits.tolist(), scores.tokens.tolist(), strict=True)
         passages = {**kept.passages, **dict(zip(missing, rows, strict=True))}
@@ -147,6 +163,7 @@ def _kept(first: FirstLook, asked: int) -> KeptLook:
         tuple(document_id(candidate.chunk.path) for candidate in first.before),
         tuple(_name(candidate.chunk.passage) for candidate in first.before),
         tuple(candidate.score for candidate in first.before),
+        tuple(candidate.ordered_by for candidate in first.before),
         first.timings.total,
         asked,
     )

@@ -18,6 +18,7 @@ from rerank.evaluation.measures import measure
 from rerank.evaluation.records import VERDICT_MEASURE
 from rerank.evaluation.scoring import ScoredQuery, best_passages
 from rerank.fusion import EQUAL_WEIGHT, mixed, places, reciprocal_rank, weighted
+from retrieval.records import CandidateSource
 
 # Shares of the reranker's standardised score that a training split may choose from; 0 is the first look alone.
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
@@ -26,6 +27,14 @@ Scores = NDArray[np.floating]
 Combine = Callable[[NDArray[np.float32], NDArray[np.float32]], Scores]
 Scored = Mapping[str, ScoredQuery]
 Orders = Mapping[str, tuple[str, ...]]
+
+
+# A first look alone, as a system, and the candidates of a reranked one.
+LOOKS = {
+    CandidateSource.VECTORS: "first look",
+    CandidateSource.WORDS: "words (BM25)",
+    CandidateSource.BOTH: "vectors and words (RRF)",
+}
 
 
 class Combination(StrEnum):
@@ -37,13 +46,16 @@ class Combination(StrEnum):
     RECIPROCAL = "reciprocal rank"
 
 
+FUSIONS = frozenset({Combination.WEIGHTED, Combination.RECIPROCAL})
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """One way to order the documents, with the orders and times that it gave, by query id.
 
     ``name`` is the reranker's (or the run file's). ``depth`` counts the candidates that were reranked, 0 for
     none and for runs that others made, whose times (``milliseconds``, empty) are not known. ``weight`` is the
-    reranker's share in a weighted fusion, else ``None``.
+    reranker's share in a weighted fusion, else ``None``. ``source`` is what the candidates were found by.
     """
 
     name: str
@@ -52,16 +64,19 @@ class System:
     depth: int = 0
     combination: Combination = Combination.SHIPPED
     weight: float | None = None
+    source: CandidateSource = CandidateSource.VECTORS
 
     @property
     def title(self) -> str:
-        """Name and combination, for people: “bundled + reciprocal rank”."""
+        """Name, combination and candidates, for people: “bundled + reciprocal rank, from words (BM25)”."""
+        plain = self.source is CandidateSource.VECTORS or not self.depth
+        found = "" if plain else f", from {LOOKS[self.source]}"
         if self.combination is Combination.SHIPPED:
-            return self.name
+            return f"{self.name}{found}"
         if self.combination is Combination.ALONE:
-            return f"{self.name}, {self.combination}"
+            return f"{self.name}, {self.combination}{found}"
         share = "" if self.weight is None else f" {self.weight:g}"
-        return f"{self.name} + {self.combination}{share}"
+        return f"{self.name} + {self.combination}{share}{found}"
 
     @property
     def latency(self) -> tuple[float, float] | None:
@@ -72,22 +87,28 @@ class System:
         return float(median), float(slow)
 
 
-def first_look_of(scored: Scored) -> System:
-    """The bi-encoder's order, alone."""
+def first_look_of(scored: Scored, source: CandidateSource = CandidateSource.VECTORS) -> System:
+    """The first look's order, alone."""
     return System(
-        "first look",
+        LOOKS[source],
         {query: best_passages(found.documents) for query, found in scored.items()},
         {query: found.look_ms for query, found in scored.items()},
+        source=source,
     )
 
 
 def systems_of(
-    name: str, scored: Scored, depths: Sequence[int], bi_weight: float, fusion_weight: float | None
+    name: str,
+    scored: Scored,
+    depths: Sequence[int],
+    bi_weight: float,
+    fusion_weight: float | None,
+    source: CandidateSource = CandidateSource.VECTORS,
 ) -> list[System]:
     """Every depth of one reranker as it is shipped, and with ``fusion_weight`` its fusions too.
 
     ``bi_weight`` is the weight of the cosine in the shipped order; where it is not 0, the fusions are joined by
-    the order of the logit alone. Fusions combine the cosine with the logit alone.
+    the order of the logit alone. Fusions combine what the first look ordered by with the logit alone.
     """
     combinations: dict[Combination, Combine] = {
         Combination.SHIPPED: lambda logits, cosines: mixed(logits, cosines, bi_weight)
@@ -96,32 +117,36 @@ def systems_of(
         share = fusion_weight
         if bi_weight:
             combinations[Combination.ALONE] = lambda logits, cosines: logits
-        combinations[Combination.WEIGHTED] = lambda logits, cosines: weighted(cosines, logits, share)
-        combinations[Combination.RECIPROCAL] = lambda logits, cosines: reciprocal_rank((cosines, logits))
+        combinations[Combination.WEIGHTED] = lambda logits, firsts: weighted(firsts, logits, share)
+        combinations[Combination.RECIPROCAL] = lambda logits, firsts: reciprocal_rank((firsts, logits))
     return [
         System(
             name,
-            orders_by(scored, depth, combine),
+            orders_by(scored, depth, combine, fused=combination in FUSIONS),
             {query: found.milliseconds(depth) for query, found in scored.items()},
             depth,
             combination,
             fusion_weight if combination is Combination.WEIGHTED else None,
+            source,
         )
         for combination, combine in combinations.items()
         for depth in depths
     ]
 
 
-def orders_by(scored: Scored, depth: int, combine: Combine) -> dict[str, tuple[str, ...]]:
+def orders_by(
+    scored: Scored, depth: int, combine: Combine, *, fused: bool = False
+) -> dict[str, tuple[str, ...]]:
     """Documents by ``combine``'s scores of the first ``depth`` candidates, the others behind them as they were.
 
-    ``combine`` is given logits and cosines, both (d,), and gives (d,) scores. Where there are no logits, the first
-    order stands.
+    ``combine`` is given logits and cosines, both (d,), and gives (d,) scores; one that is ``fused`` is given what the
+    first look ordered by in place of the cosines. Where there are no logits, the first order stands.
     """
     orders = {}
     for query, found in scored.items():
         logits = found.logits[:depth]
-        ranked = places(combine(logits, found.cosines[: len(logits)])).tolist()
+        firsts = found.ordered_by if fused else found.cosines
+        ranked = places(combine(logits, firsts[: len(logits)])).tolist()
         documents = [found.documents[row] for row in ranked]
         orders[query] = best_passages((*documents, *found.documents[len(logits) :]))
     return orders
@@ -136,7 +161,7 @@ def best_weight(scored: Scored, qrels: Mapping[str, Mapping[str, int]], depth: i
     judged = {query: qrels[query] for query in scored}
 
     def quality(share: float) -> float:
-        orders = orders_by(scored, depth, lambda logits, cosines: weighted(cosines, logits, share))
+        orders = orders_by(scored, depth, lambda logits, firsts: weighted(firsts, logits, share), fused=True)
         return fmean(measure(judged, orders, (VERDICT_MEASURE,))[VERDICT_MEASURE].values())
 
     return max(WEIGHTS, key=lambda share: (round(quality(share), 6), -abs(share - EQUAL_WEIGHT)))

@@ -9,7 +9,7 @@ from ingest.label_records import Grade, ModelPair, Places, Sighting
 from ingest.labels import Labels
 from rerank.records import Models, SearchResult
 from rerank.search import OnProgress, Searcher
-from retrieval.records import Candidate
+from retrieval.records import Candidate, CandidateSource
 
 
 def judge(labels: Labels, result: SearchResult, passage_hash: str, grade: Grade) -> None:
@@ -49,12 +49,14 @@ def ask_again(labels: Labels, searcher: Searcher, candidates: int, on_progress: 
 def sighting(result: SearchResult) -> Sighting | None:
     """Both orders of a result by passage; ``None`` where it was not reranked, or is still being.
 
+    Nor where words found the candidates or the order is a fusion: a verdict on a pair of models is not about those.
     A second look that was stopped early counts as it was shown: what it did not score comes after what it did. Of
     passages with the same text, which are one to a label, the best place counts.
     """
     pair = pair_of(result.models)
     under_way = not result.complete and result.stopped is None
-    if pair is None or not result.reranked or under_way:
+    plain = result.source is CandidateSource.VECTORS and result.fusion is None
+    if pair is None or not plain or not result.reranked or under_way:
         return None
     before, after = _ranks(result.before), _ranks(result.reordered)
     return Sighting(pair, {name: Places(rank, after[name]) for name, rank in before.items()})

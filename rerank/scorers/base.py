@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.models import ResolvedModel
+from ingest.service_access import ServiceAccess
 
 OnBatch = Callable[[int], None]
 
@@ -38,6 +39,19 @@ class Scores:
             )
         if self.windows and len(self.windows) != len(self.logits):
             raise ValueError(f"{len(self.logits)} logits, {len(self.windows)} windows")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person chose about running rerankers; each kind takes of it what it has a use for.
+
+    ``engine`` is one of `rerank.scorers.engine.ENGINES`, and without ``wait`` nothing is measured before the first
+    answer. ``access`` holds the addresses of services and the keys to them.
+    """
+
+    engine: str = "auto"
+    wait: bool = True
+    access: ServiceAccess = field(default_factory=ServiceAccess)
 
 
 class Scorer(Protocol):

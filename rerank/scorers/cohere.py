@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from functools import partial
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ingest.errors import ModelError, RerankError
+from ingest.costs import charge
+from ingest.errors import ModelError, ServiceError
 from ingest.models import ResolvedModel
-from rerank.scorers.base import OnBatch, Scores
-from rerank.scorers.services import (
-    PassingFaultError,
-    Patience,
-    ServiceAccess,
-    check_status,
-    message_of,
-    persist,
-    scores_by_index,
-    slices,
-)
+from ingest.service_access import ServiceAccess
+from ingest.services import Patience, check_status, message_of, not_json, too_slow, unreachable
+from rerank.scorers.base import Options, Scorer
+from rerank.scorers.services import Rows, ServiceScorer
 
 # One search unit, which is what Cohere bills, is a query with up to 100 documents.
 BATCH = 100
 WHO = "Cohere"
 
 
-class CohereScorer:
-    """Scores passages with Cohere's v2 rerank route; many threads may ask at once."""
+def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
+    """Cohere's model of this name; raises as `CohereScorer` does."""
+    return CohereScorer(model, options.access)
+
+
+class CohereScorer(ServiceScorer):
+    """Scores passages with Cohere's v2 rerank route, in [0, 1]; what was billed is charged to the open bills."""
 
     def __init__(
         self,
@@ -39,87 +32,58 @@ class CohereScorer:
         access: ServiceAccess,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
-        """Nothing is sent yet. Raises `ModelError` where the client is not installed or there is no key."""
+        """Nothing is sent yet. Raises `ModelError` where the client is not installed or there is no key.
+
+        Raises `ConsentNeededError` where nobody allowed to send passages to Cohere.
+        """
         client = _client_module()
         if not access.cohere_key:
             raise ModelError(
-                f"The reranker {model.name} needs a key of Cohere. Put it into the environment as COHERE_API_KEY."
+                f"The reranker {model.name} needs a key of Cohere. Put it into the environment as COHERE_API_KEY, or, "
+                "for the page, into Streamlit's secrets under that name."
             )
-        self._model = model
+        super().__init__(model, access, WHO, BATCH, patience)
         self._key = access.cohere_key
-        self._patience = patience
-        self._client = client.ClientV2(api_key=self._key, base_url=model.spec.revision)
-        self._errors = (import_module("cohere.core.api_error").ApiError,)
         self._transport = import_module("httpx")
-        self._lock = threading.Lock()
-        self._units = 0.0
+        self._client = client.ClientV2(
+            api_key=self._key, base_url=model.spec.revision,
+            # A redirect would carry passages elsewhere.
+            httpx_client=self._transport.Client(follow_redirects=False),
+        )  # fmt: skip
+        self._errors = (import_module("cohere.core.api_error").ApiError,)
 
-    @property
-    def model(self) -> ResolvedModel:
-        """Which of Cohere's models this is."""
-        return self._model
-
-    @property
-    def search_units(self) -> float:
-        """Search units that Cohere has billed since this was opened."""
-        return self._units
-
-    def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
-        """Score every passage, in [0, 1]. What was read of it is not known: ``tokens`` are 0, nothing is ``truncated``.
-
-        Raises `RerankError` where Cohere cannot be reached in time, refuses, or gives a broken answer.
-        """
-        count = len(passages)
-        logits = np.empty(count, dtype=np.float32)
-        for rows in slices(count, BATCH):
-            batch = list(passages[rows])
-            logits[rows] = persist(partial(self._once, query, batch), self._patience)
-            if on_batch is not None:
-                on_batch(len(batch))
-        return Scores(logits, np.zeros(count, np.int64), np.zeros(count, np.bool_))
-
-    def _once(self, query: str, batch: list[str], seconds: float) -> NDArray[np.float32]:
+    def _rows(self, query: str, passages: list[str], seconds: float) -> Rows:
         # The client's own retries know no limit of time for all of them together.
         options = {"timeout_in_seconds": max(1, int(seconds)), "max_retries": 0}
         try:
             answer = self._client.rerank(
-                model=self._model.name.partition(":")[2], query=query, documents=batch, top_n=len(batch),
+                model=self._model.name.partition(":")[2], query=query, documents=passages, top_n=len(passages),
                 request_options=options,
             )  # fmt: skip
         except self._transport.TimeoutException as error:
-            raise RerankError(f"{WHO} did not answer within {self._patience.seconds:g} s") from error
+            raise too_slow(WHO, self._patience) from error
         except self._transport.TransportError as error:
-            raise PassingFaultError(f"{WHO} cannot be reached ({error})") from error
+            raise unreachable(WHO, error) from error
         except self._errors as error:
             raise self._fault(error) from error
-        self._count(answer)
-        rows = [
-            (getattr(row, "index", None), getattr(row, "relevance_score", None)) for row in _results(answer)
-        ]
-        return scores_by_index(WHO, rows, len(batch))
+        billed = getattr(getattr(answer, "meta", None), "billed_units", None)
+        charge(self._model.name, "search unit", float(getattr(billed, "search_units", None) or 0))
+        results = getattr(answer, "results", None)
+        if not isinstance(results, list):
+            raise ServiceError(f"{WHO} gave an answer without scores")
+        return [(getattr(row, "index", None), getattr(row, "relevance_score", None)) for row in results]
 
-    def _fault(self, error: Any) -> RerankError:
+    def _fault(self, error: Any) -> ServiceError:
         """What Cohere's error means here."""
         headers = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
         said = message_of(error.body, (self._key,))
         try:
             check_status(WHO, error.status_code or 0, said, headers.get("retry-after"))
-        except RerankError as fault:
+        except ServiceError as fault:
             return fault
-        # The client raises on status 200 where the body is not JSON.
-        return RerankError(f"{WHO} answered with something that is not JSON")
-
-    def _count(self, answer: Any) -> None:
-        billed = getattr(getattr(answer, "meta", None), "billed_units", None)
-        with self._lock:
-            self._units += float(getattr(billed, "search_units", None) or 0)
-
-
-def _results(answer: Any) -> list[Any]:
-    results = getattr(answer, "results", None)
-    if not isinstance(results, list):
-        raise RerankError(f"{WHO} gave an answer without scores")
-    return results
+        return not_json(
+            WHO, headers.get("content-type")
+        )  # on which the client raises, though the status is 200
 
 
 def _client_module() -> Any:

@@ -26,7 +26,7 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel, read_json
-from rerank.scorers.base import OnBatch, Scores, empty_scores
+from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 from rerank.scorers.onnx_cross_encoder import batches
 
 PROJECTION = "linear.weight"
@@ -61,6 +61,11 @@ class Recipe:
             bool(noted.get("mask_punctuation", True)),
             bool(noted.get("attend_to_mask_tokens", False)),
         )
+
+
+def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
+    """The ColBERT of this model; raises as `ColbertScorer` does."""
+    return ColbertScorer(model)
 
 
 class ColbertScorer:

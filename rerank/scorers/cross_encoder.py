@@ -14,11 +14,18 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel
-from rerank.scorers.base import OnBatch, Scores, empty_scores
+from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
 # Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding. A GPU
 # is only busy with more.
 CPU_BATCH, GPU_BATCH = 16, 64
+
+
+def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
+    """The cross-encoder on the engine that is chosen for it; raises as `rerank.scorers.engine.open_cross_encoder`."""
+    from rerank.scorers.engine import open_cross_encoder  # which imports this file
+
+    return open_cross_encoder(model, wanted=options.engine, wait=options.wait)
 
 
 class CrossEncoderScorer:

@@ -15,15 +15,17 @@ import shutil
 import sys
 import tempfile
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from time import time
 
 import platformdirs
 
 from ingest.errors import ModelError, UsageError
 from ingest.models import ResolvedModel, read_json, sha256_of
 from rerank.scorers.base import Scorer
+from rerank.scorers.engine_record import Engine
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, OnnxCrossEncoderScorer
 from rerank.scorers.tuning import Threads, machine_key
 
@@ -32,44 +34,7 @@ log = logging.getLogger(__name__)
 # Raise it when graphs are made otherwise, so that older ones are not used.
 GRAPH_VERSION = 2
 ENGINES = ("auto", "torch", "onnx-fp32", "onnx-int8")
-ENGINE_FILE = "engine.json"
 OURS = "onnx-cross-encoder"
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What runs a model here, and why.
-
-    ``agreement`` is Kendall's τ against ``reference`` on the calibration passages, ``why`` a sentence, ``threads`` how
-    ONNX Runtime runs it; ``machine`` is what it was chosen on (`machine_key`).
-    """
-
-    name: str
-    agreement: float
-    reference: str
-    why: str
-    threads: Threads
-    machine: dict[str, str]
-
-    def __str__(self) -> str:
-        threads = f"{self.threads.count} thread{'s' if self.threads.count > 1 else ''}"
-        return (
-            f"{self.name} with {threads}, order agreement with {self.reference} "
-            f"{self.agreement:.3f}, {self.threads.tokens_per_second:,.0f} tokens/s when it was measured"
-        )
-
-    def write(self, folder: Path) -> None:
-        """Note it beside its graph."""
-        (folder / ENGINE_FILE).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> Engine | None:
-        """What was noted in ``folder``; ``None`` where nothing whole is."""
-        noted: dict[str, Any] = dict(read_json(folder / ENGINE_FILE))
-        try:
-            return cls(**{**noted, "threads": Threads(**noted["threads"])})
-        except (KeyError, TypeError):
-            return None
 
 
 class GraphScorer(OnnxCrossEncoderScorer):
@@ -109,7 +74,7 @@ def open_cross_encoder(
     scorer = _open(model, folder)
     if scorer is not None:
         return scorer
-    reference = OnnxCrossEncoderScorer(model) if is_ours(model) else torch_scorer(model)
+    reference = _reference(model)
     if not wait and is_pending(model, cache, wanted):
         return reference
     return _make(model, reference, folder, wanted) or reference
@@ -140,9 +105,17 @@ def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = 
     if is_ours(model):
         weights = json.dumps(read_json(model.folder / CARD_FILE).get("files"), sort_keys=True)
     else:
-        weights = "".join(sha256_of(path) for path in sorted(model.folder.glob("*.safetensors")))
+        weights = "".join(
+            _digest(path, path.stat().st_mtime_ns) for path in sorted(model.folder.glob("*.safetensors"))
+        )
     key = f"{GRAPH_VERSION}-{wanted}-{model.spec.max_length}-{weights}"
     return base / f"reranker-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+
+
+@lru_cache(maxsize=16)
+def _digest(path: Path, changed: int) -> str:
+    """The SHA-256 of a file, last ``changed`` then: reading half a gigabyte takes a second, and the page asks often."""
+    return sha256_of(path)
 
 
 def engine_of(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Engine | None:
@@ -156,15 +129,30 @@ def is_pending(model: ResolvedModel, cache: Path | None = None, wanted: str = "a
     return wanted == "auto" and is_ours(model) and engine_of(model, cache, wanted) is None
 
 
-def choose_quietly(model: ResolvedModel, cache: Path | None = None) -> bool:
+def is_due(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> bool:
+    """Whether the engine was chosen on a busy machine, and long enough ago to try again."""
+    engine = engine_of(model, cache, wanted)
+    return engine is not None and engine.due(time())
+
+
+def choose_quietly(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> bool:
     """Choose the engine on a thread of one's own, giving way to everything else; whether there is one then.
 
+    One that `is_due` is chosen again, and used until then.
     Called from a worker thread: on Linux a thread has a priority of its own, and those that it starts inherit it.
     """
     if hasattr(os, "setpriority") and sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-    open_cross_encoder(model, cache)
-    return not is_pending(model, cache)
+    if is_due(model, cache, wanted):
+        folder = graph_folder(model, cache, wanted)
+        return _make(model, _reference(model), folder, wanted) is not None
+    open_cross_encoder(model, cache, wanted)
+    return not is_pending(model, cache, wanted)
+
+
+def _reference(model: ResolvedModel) -> Scorer:
+    """The model as it is, which an engine is held against."""
+    return OnnxCrossEncoderScorer(model) if is_ours(model) else torch_scorer(model)
 
 
 def torch_scorer(model: ResolvedModel) -> Scorer:
@@ -209,7 +197,7 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as name:
             made, engine = choose(model, reference, Path(name), wanted)
             engine.write(made)
-            _publish(made, folder)
+            _publish(made, folder, Path(name) / "former")
         return GraphScorer(model, folder, engine.threads)
     except Exception as error:  # noqa: BLE001 - whatever the model is made of, what is there can still run it
         log.warning("the reranker %s stays on %s: no faster graph of it keeps its order (%s)",
@@ -217,9 +205,15 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
         return None
 
 
-def _publish(made: Path, folder: Path) -> None:
-    """Rename ``made`` to ``folder``, unless another process was faster: its graph is as good."""
+def _publish(made: Path, folder: Path, former: Path) -> None:
+    """Rename ``made`` to ``folder``, unless another process was faster: its graph is as good.
+
+    A provisional one that is there already is moved out of the way, to ``former``.
+    """
+    there = Engine.read(folder)
     try:
+        if there is not None and there.provisional:
+            os.replace(folder, former)
         os.replace(made, folder)
     except OSError:
         if not (folder / MODEL_FILE).is_file():

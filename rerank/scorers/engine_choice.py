@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 from typing import Any, cast
 
 import numpy as np
@@ -19,10 +20,12 @@ from tokenizers import Tokenizer
 
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel, sha256_of
-from rerank.fused_graph import Kind, fused, input_ranges, linears, split_attention, with_int8
+from rerank.fused_graph import Kind, fused, linears, split_attention
+from rerank.int8_graph import input_ranges, with_int8
 from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
 from rerank.scorers.base import Scorer
-from rerank.scorers.engine import Engine, GraphScorer, is_ours
+from rerank.scorers.engine import GraphScorer, is_ours
+from rerank.scorers.engine_record import Engine
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, padded
 from rerank.scorers.tuning import choose_threads, has_vnni, machine_key, rates
 
@@ -126,7 +129,7 @@ def choose(model: ResolvedModel, reference: Scorer, work: Path, wanted: str) -> 
             exact,
             f"int8 keeps the order only to τ = {rounded.agreement:.3f}, and {MIN_INT8_TAU} is needed",
         )
-    faster, slower = rates([(rounded.path, 0, False), (exact.path, 0, False)])
+    faster, slower = rates([(rounded.path, 0, False), (exact.path, 0, False)]).tokens_per_second
     gain = faster / slower
     if gain < MIN_INT8_GAIN:
         return _engine(model, exact, f"int8 is only {gain:.2f} times as fast here")
@@ -136,7 +139,7 @@ def choose(model: ResolvedModel, reference: Scorer, work: Path, wanted: str) -> 
 def _engine(model: ResolvedModel, made: Made, why: str) -> tuple[Path, Engine]:
     reference = "the bundled file" if is_ours(model) else "torch"
     threads = choose_threads(made.path)
-    return made.folder, Engine(made.name, made.agreement, reference, why, threads, machine_key())
+    return made.folder, Engine(made.name, made.agreement, reference, why, threads, machine_key(), time())
 
 
 def _exported(model: ResolvedModel, work: Path) -> Path:

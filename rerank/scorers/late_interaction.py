@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ModelKind, ResolvedModel
-from rerank.scorers.base import OnBatch, Scores, empty_scores
+from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
 BATCH = 16
 
@@ -30,6 +30,11 @@ def late_interaction_of(encoder: ResolvedModel) -> ResolvedModel:
         architecture="late-interaction",
     )
     return replace(encoder, spec=spec)
+
+
+def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
+    """Late interaction over the encoder in the model's folder; raises as `LateInteractionScorer` does."""
+    return LateInteractionScorer(model)
 
 
 class LateInteractionScorer:

@@ -18,7 +18,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel
-from rerank.scorers.base import OnBatch, Scores, empty_scores
+from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 from rerank.scorers.onnx_cross_encoder import batches
 
 # The prompt that the published models were trained with, before the query, the document and the answer.
@@ -26,6 +26,11 @@ QUERY, DOCUMENT, RELEVANT = "Query:", "Document:", "Relevant:"
 YES, NO = "▁true", "▁false"
 # Tokens a batch, padding included.
 CPU_BUDGET, GPU_BUDGET = 2048, 32768
+
+
+def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
+    """The monoT5 of this model; raises as `MonoT5Scorer` does."""
+    return MonoT5Scorer(model)
 
 
 class MonoT5Scorer:

@@ -13,12 +13,19 @@ from tokenizers import Encoding, Tokenizer
 
 from ingest.errors import ModelDamagedError, ModelError
 from ingest.models import ResolvedModel, read_json, verify_checksum
-from rerank.scorers.base import OnBatch, Scores, empty_scores
+from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
 MODEL_FILE, TOKENIZER_FILE, CARD_FILE = "model_int8.onnx", "tokenizer.json", "secondlook.json"
 # Tokens a batch, padding included. Small batches keep the activations in the processor's cache, and let
 # progress and Cancel be heard several times a second.
 TOKEN_BUDGET = 2048
+
+
+def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
+    """The cross-encoder on the engine that is chosen for it; raises as `rerank.scorers.engine.open_cross_encoder`."""
+    from rerank.scorers.engine import open_cross_encoder  # which imports this file
+
+    return open_cross_encoder(model, wanted=options.engine, wait=options.wait)
 
 
 class OnnxCrossEncoderScorer:

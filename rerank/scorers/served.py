@@ -1,19 +1,15 @@
-"""Rerankers behind a service as models: their names, their addresses, and what a person should know first.
+"""Rerankers behind a service as models: their names and their addresses.
 
 ``cohere`` and ``cohere:MODEL`` are Cohere's, ``server`` and ``server:MODEL`` those of a server known by its address.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from urllib.parse import urlsplit
 
-from ingest.errors import ModelError
-from ingest.models import ModelKind, ModelSource, ModelSpec, ResolvedModel
-from rerank.scorers.services import ServiceAccess
+from ingest.models import ModelKind, ModelSpec, ResolvedModel
+from ingest.service_access import ServiceAccess, checked_address, served
 
 COHERE, SERVER = "cohere", "server"
 # Cohere's models that may be typed without the prefix, its default one first, and how many tokens of query and
@@ -26,8 +22,6 @@ COHERE_MODELS: Mapping[str, int] = {
     "rerank-v4.0-fast": 32768,
 }
 DEFAULT_COHERE = "rerank-v3.5"
-# No file of a served model is on this machine, and nothing can lie in this "folder".
-NO_FOLDER = Path(os.devnull)
 
 
 def served_model(name: str, access: ServiceAccess) -> ResolvedModel | None:
@@ -42,7 +36,7 @@ def served_model(name: str, access: ServiceAccess) -> ResolvedModel | None:
 
 
 def _cohere(model: str, access: ServiceAccess) -> ResolvedModel:
-    return ResolvedModel(
+    return served(
         ModelSpec(
             name=f"{COHERE}:{model}",
             kind=ModelKind.RERANKER,
@@ -51,14 +45,12 @@ def _cohere(model: str, access: ServiceAccess) -> ResolvedModel:
             licence="Cohere's terms of use; each question is billed",
             max_length=COHERE_MODELS.get(model, 4096),
             languages="English" if "english" in model else "over 100 languages",
-        ),
-        ModelSource.SERVICE,
-        NO_FOLDER,
+        )
     )
 
 
 def _server(model: str, access: ServiceAccess) -> ResolvedModel:
-    return ResolvedModel(
+    return served(
         ModelSpec(
             name=f"{SERVER}:{model}" if model else SERVER,
             kind=ModelKind.RERANKER,
@@ -67,9 +59,7 @@ def _server(model: str, access: ServiceAccess) -> ResolvedModel:
             licence="see the server's model",
             max_length=512,
             languages="see the server's model",
-        ),
-        ModelSource.SERVICE,
-        NO_FOLDER,
+        )
     )
 
 
@@ -78,44 +68,13 @@ def rerank_address(url: str) -> str:
 
     Raises `ModelError` for what is no address of a server, and for one with a password, which would be shown.
     """
-    if not url.strip():
-        raise ModelError(
-            "No rerank server is named. Set SECONDLOOK_RERANK_URL to its address, http://localhost:8000/v1/rerank say."
-        )
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError as error:
-        raise ModelError(f"SECONDLOOK_RERANK_URL is no address of a server: {error}.") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ModelError(
-            "SECONDLOOK_RERANK_URL is no address of a server; it begins with http:// or https://."
-        )
-    if "@" in parts.netloc or parts.query:
-        raise ModelError(
-            "SECONDLOOK_RERANK_URL holds a password or a query, and addresses are shown. Put the key into "
-            "SECONDLOOK_RERANK_KEY, where it is not."
-        )
-    path = parts.path.rstrip("/")
-    if not path.endswith("/rerank"):
-        path += "/rerank" if re.search(r"/v\d+$", path) else "/v1/rerank"
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
-
-
-def is_service(model: ResolvedModel) -> bool:
-    """Whether the model runs behind a service, so that passages are sent to it."""
-    return model.source is ModelSource.SERVICE
-
-
-def privacy_notice(model: ResolvedModel) -> str | None:
-    """What a person must know before the first call; ``None`` for a model that runs in this process."""
-    if not is_service(model):
-        return None
-    host = urlsplit(model.spec.revision).hostname or ""
-    if host in {"localhost", "127.0.0.1", "::1"}:
-        return f"{model.name} is a server on this machine: the question and the passages found for it are sent there."
-    return (
-        f"The question and the passages found for it leave this machine: {model.name} reads them at {host}. "
-        "Choose another reranker for documents that must stay here."
+    address = checked_address(
+        url,
+        "rerank server",
+        "SECONDLOOK_RERANK_URL",
+        "SECONDLOOK_RERANK_KEY",
+        "http://localhost:8000/v1/rerank",
     )
+    if address.endswith("/rerank"):
+        return address
+    return address + ("/rerank" if re.search(r"/v\d+$", address) else "/v1/rerank")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter, thread_time
 
 import numpy as np
 import onnxruntime
@@ -19,15 +19,36 @@ LENGTH = 128  # tokens a row of the measured batch
 ROUNDS = 4
 # Another number of threads has to be clearly faster, and spinning worth it to whoever else uses the machine.
 WORTH_IT = 1.05
+# Share of the time in which a thread that always has work to do must have a core. On a quiet machine it has all of it;
+# one other busy process on two cores takes about a third of it.
+QUIET = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """How a session is run: its threads, and whether they spin while they wait. ``tokens_per_second`` is measured."""
+    """How a session is run: its threads, and whether they spin while they wait. ``tokens_per_second`` is measured.
+
+    ``share`` is how much of the measured time the measuring thread had a core: 1 on a quiet machine, less where other
+    work took turns with it.
+    """
 
     count: int
     spinning: bool
     tokens_per_second: float
+    share: float = 1.0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the machine was quiet enough for the measurement to be relied on."""
+        return self.share >= QUIET
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Tokens a second of each run, and the least ``share`` of a core (see `Threads`) that a run was given."""
+
+    tokens_per_second: tuple[float, ...]
+    share: float
 
 
 def machine_key() -> dict[str, str]:
@@ -65,7 +86,7 @@ def choose_threads(path: Path) -> Threads:
     """How many threads to run the graph in ``path`` with, spinning or not.
 
     Tries all cores, half and a quarter of them, in turn. All cores without spinning is what stays where nothing is
-    clearly faster, as on a machine that was busy while it was measured. Raises `ModelError` where the
+    clearly faster, as on a machine that was busy while it was measured (`Threads.quiet`). Raises `ModelError` where the
     file cannot be loaded.
     """
     most = cores()
@@ -74,7 +95,8 @@ def choose_threads(path: Path) -> Threads:
         (count, spinning) for count in counts for spinning in (False, True) if count > 1 or not spinning
     ]
     measured = rates([(path, count, spinning) for count, spinning in settings])
-    tried = [Threads(*setting, rate) for setting, rate in zip(settings, measured, strict=True)]
+    each = zip(settings, measured.tokens_per_second, strict=True)
+    tried = [Threads(*setting, rate, measured.share) for setting, rate in each]
     best = tried[0]
     for threads in tried[1:]:
         if threads.tokens_per_second > WORTH_IT * best.tokens_per_second:
@@ -82,17 +104,23 @@ def choose_threads(path: Path) -> Threads:
     return best
 
 
-def rates(runs: Sequence[tuple[Path, int, bool]]) -> list[float]:
-    """Tokens a second of each (graph, threads, spinning); rounds are run in turn, and the best one counts."""
+def rates(runs: Sequence[tuple[Path, int, bool]]) -> Rates:
+    """Time each (graph, threads, spinning); rounds are run in turn, and the best one counts.
+
+    Only runs whose calling thread never sleeps, because it is alone or spins, tell whether the machine is quiet.
+    """
     sessions = [open_session(path, count, spinning) for path, count, spinning in runs]
     batch = example_batch()
-    seconds = np.full(len(sessions), np.inf)
-    for _ in range(ROUNDS):
+    wall, worked = np.empty((ROUNDS, len(runs))), np.empty((ROUNDS, len(runs)))
+    for turn in range(ROUNDS):
         for place, session in enumerate(sessions):
-            started = time.perf_counter()
+            started, worked_before = perf_counter(), thread_time()
             session.run(["logits"], dict(batch))
-            seconds[place] = min(seconds[place], time.perf_counter() - started)
-    return [batch["input_ids"].size / float(taken) for taken in seconds]
+            wall[turn, place], worked[turn, place] = perf_counter() - started, thread_time() - worked_before
+    awake = [count == 1 or spinning for _, count, spinning in runs]
+    shares = (worked.sum(axis=0) / wall.sum(axis=0))[awake]
+    best = tuple((batch["input_ids"].size / wall.min(axis=0)).tolist())
+    return Rates(best, min(1.0, float(shares.min(initial=1.0))))
 
 
 def example_batch() -> Mapping[str, NDArray[np.int64]]:

@@ -155,7 +155,7 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
 
     monkeypatch.setattr(resources, "open_searcher", open_searcher)
     monkeypatch.setattr(resources, "encoder_for", encoder_for)
-    monkeypatch.setattr(resources, "open_encoder", lambda model: encoder)
+    monkeypatch.setattr(resources, "open_encoder", lambda model, access: encoder)
     monkeypatch.setattr(samples, "DOCUMENTS", tmp_path / "data" / "sample" / "documents")
     monkeypatch.setattr(samples, "QUERIES", tmp_path / "data" / "sample" / "queries.jsonl")
     monkeypatch.setenv("SECONDLOOK_LIBRARY", str(tmp_path / "library"))

@@ -98,6 +98,21 @@ def test_a_question_opens_in_the_search_view_and_the_result_is_there_on_return(v
     assert "Reranking helps here" in view.texts()
 
 
+def test_the_view_is_in_the_address_and_follows_it(screen: Screen, fill: Any) -> None:
+    fill(TEXTS, screen.library, screen.encoder)
+    screen.open(q=QUESTION)
+    choose(screen, "view", "Evaluate")
+    assert screen.app.query_params["view"] == "Evaluate"
+    del screen.app.query_params["view"]  # as the browser's Back button does
+    screen.app.run()
+    screen.settle()
+    assert screen.app.segmented_control(key="view").value == "Search"
+    assert screen.payload()["query"] == QUESTION
+    screen.app.query_params["view"] = "evaluate"
+    screen.app.run()
+    assert screen.app.segmented_control(key="view").value == "Evaluate"
+
+
 def test_the_search_is_as_it_was_after_a_visit_to_the_view(screen: Screen, fill: Any) -> None:
     fill(TEXTS, screen.library, screen.encoder)
     screen.open(q=QUESTION)

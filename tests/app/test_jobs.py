@@ -13,7 +13,9 @@ from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.app.stand_ins import MoodyScorer
 from tests.conftest import Desk
-from ui.jobs import IngestJob, SearchJob, failure, in_background
+from ui.ingest_job import IngestJob
+from ui.jobs import SearchJob, failure, in_background, second_looks_under_way
+from ui.results import POLL_SECONDS, poll_seconds
 
 
 def raising(error: Exception) -> str:
@@ -35,7 +37,7 @@ def test_cancel_stops_before_the_next_file_and_cleans_up(desk: Desk) -> None:
     sources = [Source.of_path(desk.write(f"{n}.txt", f"A snake, number {n}.")) for n in range(3)]
     cleaned: list[bool] = []
     with writing(desk.library):  # holds the job at the door, so that the cancel comes first
-        job = IngestJob(sources, lambda: desk.library, desk.encoder, lambda: cleaned.append(True))
+        job = IngestJob(sources, lambda: desk.library, desk.encoder, lambda needed: cleaned.append(True))
         job.cancel()
         assert not job.finished
     job.wait(20)
@@ -71,3 +73,19 @@ def test_an_overtaken_search_stops_between_slices(desk: Desk) -> None:
     job.wait(20)
     assert [count for _, count in scorer.calls] == [10]
     assert (job.failure, job.result, job.partial) == ("", None, None)
+
+
+def test_the_more_second_looks_are_under_way_the_less_often_each_is_looked_at(desk: Desk) -> None:
+    desk.add(desk.write("a.txt", "A snake."))
+    scorer = MoodyScorer()
+    scorer.gate.clear()
+    searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
+    assert poll_seconds() == POLL_SECONDS
+    jobs = [SearchJob(searcher, searcher.first_look(f"snake {n}"), 10) for n in range(20)]
+    while second_looks_under_way() < len(jobs):
+        assert scorer.waiting.wait(10)
+    assert poll_seconds() == 5 * POLL_SECONDS
+    scorer.gate.set()
+    for job in jobs:
+        job.wait(20)
+    assert poll_seconds() == POLL_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +15,12 @@ from ingest.library import Library
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
-from rerank.calibration.store import FILE, save
+from rerank.calibration.store import FILE, load, save
 from rerank.labels import verdict
 from tests.app.conftest import Screen
 from tests.fakes import WORD_SCORER
-from ui import judgements, running
+from ui import calibration_panel, fitting, judgements, running
+from ui.bands import threshold_text
 
 QUESTION = "which snake kills without venom"
 OTHER = "does a snake kill without any venom"
@@ -169,6 +171,44 @@ def test_fitting_moves_the_bands_and_keeps_the_order(filled: Screen) -> None:
     assert "are too few to rely on" in filled.texts()
     assert "Figures on 10 labels" in filled.texts()
     assert (filled.library / FILE).is_file()
+
+
+def test_a_fit_that_ends_while_the_page_is_drawn_is_taken_up(
+    filled: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_for = calibration_panel.load_for
+
+    def late(*given: Any) -> Any:
+        """What is there now; and then the fit ends."""
+        loaded, fit = load_for(*given), filled.state.judging.fit
+        if fit is not None:
+            fit.wait(20)
+        return loaded
+
+    monkeypatch.setattr(calibration_panel, "load_for", late)
+    hold = threading.Event()
+    monkeypatch.setattr(fitting, "calibrate", lambda *given: hold.wait(20) and calibrate(*given))
+    filled.app.session_state["calibration-panel"] = True
+    for question in (QUESTION, OTHER):
+        filled.open(q=question)
+        filled.judge(*((f"p{n:02d}", 2 if n % 5 == 4 else 0) for n in range(5)))
+    threading.Timer(1.0, hold.set).start()  # after the page has looked for what is saved
+    filled.press("Fit")
+    assert number(filled, 1)[0] == "probability"
+
+
+def test_a_wanted_precision_learns_its_own_threshold_and_the_list_is_cut_there(filled: Screen) -> None:
+    filled.app.session_state["calibration-panel"] = True
+    for question in (QUESTION, OTHER):
+        filled.open(q=question)
+        filled.judge(*((f"p{n:02d}", 2 if n % 5 == 4 else 0) for n in range(5)))
+    filled.app.number_input(key="fit-precision").set_value(0.8).run()
+    filled.press("Fit")
+    assert not filled.errors()
+    assert "Threshold for a precision of 0.8: " in filled.texts()
+    found = load(filled.library / FILE)
+    assert found.precise is not None
+    assert f"Learnt threshold: {threshold_text(found.precise)}." in filled.texts()
 
 
 def test_a_fit_that_fails_says_why(filled: Screen) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 import pytest
 
 from tests.app.conftest import TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
+from ui import results
+from ui.payload import Payload
 
 QUESTION = "which snake kills without venom?"
 
@@ -27,6 +30,22 @@ def test_search_shows_both_orders_and_says_what_reranking_did(filled: Screen) ->
     assert filled.payload()["state"] == "done"
     assert "The best passage stood at place 2 before reranking." in filled.texts()
     assert "word-encoder (folder) → word-scorer (folder)" in filled.texts()
+
+
+def test_candidates_by_words_and_a_fused_order_are_asked_for_and_named(filled: Screen) -> None:
+    filled.open().ask("the crane and venom")
+    assert filled.payload()["before"]["heading"] == "First look — bi-encoder"
+    filled.app.selectbox(key="candidates-from").select("words").run()
+    data = filled.settle().payload()
+    assert data["before"]["heading"] == "First look — words (BM25)"
+    assert [score["label"] for score in data["before"]["cards"][0]["scores"]] == ["BM25", "cosine"]
+    filled.app.selectbox(key="candidates-from").select("both").run()
+    filled.settle().app.selectbox(key="second-order").select("rrf").run()
+    data = filled.settle().payload()
+    assert data["before"]["heading"] == "First look — vectors and words"
+    labels = [score["label"] for score in data["after"]["cards"][0]["scores"]]
+    assert labels == ["logit", "fused score"]
+    assert "The second order is a mix: reciprocal rank fusion" in filled.texts()
 
 
 def test_why_these_models_says_what_was_tried(filled: Screen) -> None:
@@ -94,6 +113,37 @@ def test_the_second_column_fills_while_the_rest_is_scored(screen: Screen, fill) 
     assert not any(card["pending"] for card in data["after"]["cards"])
 
 
+def test_what_is_drawn_together_is_of_one_moment(filled: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Payload] = []
+    verdict = results.verdict
+
+    def finish_in_between(*given: Any) -> Any:
+        """The last scores come after the page has asked how to read them, and before it draws the lists."""
+        filled.scorer.gate.set()
+        if filled.state.search is not None:
+            filled.state.search.wait(20)
+        return verdict(*given)
+
+    filled.scorer.gate.clear()
+    monkeypatch.setattr(results, "verdict", finish_in_between)
+    monkeypatch.setattr(results, "comparison", lambda payload, **_: drawn.append(payload))
+    filled.open(q=QUESTION)
+    done = [payload for payload in drawn if payload["state"] == "done"]
+    assert done
+    assert all(payload["after"]["cards"][0]["above"] for payload in done), "scores without their bands"
+
+
+def test_the_first_slice_is_shown_in_the_run_that_asked(screen: Screen, fill) -> None:
+    fill(MANY, screen.library, screen.encoder)
+    screen.scorer.gate.clear()
+    screen.scorer.free = 1
+    screen.app.query_params["q"] = "does a snake, number 7, kill?"
+    screen.app.run()
+    data = screen.payload()
+    assert data["state"] == "scoring"
+    assert not any(card["pending"] for card in data["after"]["cards"])
+
+
 def test_a_time_budget_is_a_setting_that_asks_again_and_says_what_it_left_out(
     screen: Screen, fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +194,7 @@ def test_a_reranker_that_fails_is_never_shown_as_one_that_worked(filled: Screen)
     assert data["state"] == "failed"
     assert data["after"]["cards"] == []
     assert data["before"]["cards"][0]["movement"] is None
-    assert "Not reranked: the scores are not numbers. The bi-encoder's order stands." in filled.texts()
+    assert "Not reranked: the scores are not numbers. The first look's order stands." in filled.texts()
     assert "best passage stood" not in filled.texts()
 
 
@@ -171,6 +221,15 @@ def test_an_empty_question_explains_instead_of_failing(filled: Screen) -> None:
     assert not filled.errors()
     assert filled.app.get("bidi_component") == []
     assert "Ask a question in your own words." in filled.texts()
+
+
+@pytest.mark.parametrize("question", ["crane " * 10_000, "\x00\x07\x7f"])
+def test_a_question_that_cannot_be_asked_is_refused_in_a_sentence(filled: Screen, question: str) -> None:
+    filled.open(q=question)
+    assert "Ask it shorter." in filled.texts() or "Type a few words." in filled.texts()
+    filled.open().ask("snake \x1b[31m 鹤 \u202e 👩‍👩‍👧")
+    assert not filled.errors()
+    assert len(filled.columns()[1]) == 4
 
 
 def test_hostile_words_reach_the_page_as_they_are(screen: Screen, fill) -> None:

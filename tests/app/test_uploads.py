@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from ingest.errors import TooLargeError
 from ingest.records import FileReport, FileStatus
+from ui import uploads
 from ui.components import literal, timings_html
 from ui.uploads import keep, result_line
 
@@ -28,6 +32,33 @@ def test_files_of_one_name_are_kept_apart_and_removed_together() -> None:
     assert folder.stat().st_mode & 0o077 == 0
     clean_up()
     assert not folder.exists()
+
+
+def test_too_many_files_or_bytes_at_once_are_refused_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(uploads, "MOST_FILES", 2)
+    monkeypatch.setattr(uploads, "MOST_BYTES", 5)
+    with pytest.raises(TooLargeError, match=r"3 files are more than the page takes at once \(2\)"):
+        keep(Dropped(f"{n}.txt", b"") for n in range(3))
+    with pytest.raises(TooLargeError, match="together, the most"):
+        keep([Dropped("a.txt", b"one"), Dropped("b.txt", b"two")])
+    assert not list(tmp_path.iterdir())
+    _, clean_up = keep([Dropped("a.txt", b"five!")])
+    clean_up()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "a\x00b", "..", "", "n" * 300]
+)
+def test_a_name_never_becomes_a_path(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (source,), clean_up = keep([Dropped(name, b"text")])
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["upload-0"]
+    assert source.path.name == "upload-0"
+    clean_up()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

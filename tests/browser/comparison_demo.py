@@ -1,4 +1,7 @@
-"""A page with nothing but the comparison, for the browser tests; `?state=`, `?top_k=` and `?query=` drive it."""
+"""A page with nothing but the comparison, for the browser tests; `?state=`, `?top_k=` and `?query=` drive it.
+
+`?other=` adds a second reranker, whose state it is.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from ingest.models import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.records import Chunk
 from rerank.records import Models, RankedHit, SearchResult, Timings
 from retrieval.records import Candidate
+from ui.columns import Look
 from ui.comparison import comparison
 from ui.view_model import comparison_payload
 
 CANDIDATES = 60
 # The reranked order: (chunk id, logit); chunk n stands at place n in the first look.
 FIRST_AFTER = (37, 1, 4, 3, 2, 52, 5, 9, 12, 6)
+OTHER_AFTER = (4, 37, 1, 2, 45, 3, 8, 5, 6, 7)
 
 TITLES = (
     "Snakes of West Africa",
@@ -67,10 +72,10 @@ def model(name: str, kind: ModelKind, architecture: str) -> ResolvedModel:
     return ResolvedModel(spec, ModelSource.BUNDLED, Path(sys.prefix))
 
 
-def search_result() -> SearchResult:
-    """Sixty candidates, reranked as `FIRST_AFTER` says; the others follow in the order of before."""
+def search_result(first: tuple[int, ...] = FIRST_AFTER) -> SearchResult:
+    """Sixty candidates, reranked as ``first`` says; the others follow in the order of before."""
     before = tuple(Candidate(chunk(n), n, 0.83 - n / 150) for n in range(1, CANDIDATES + 1))
-    order = [*FIRST_AFTER, *(n for n in range(1, CANDIDATES + 1) if n not in FIRST_AFTER)]
+    order = [*first, *(n for n in range(1, CANDIDATES + 1) if n not in first)]
     after = tuple(
         RankedHit(before[n - 1], rank, 5.2 - rank / 2, max(0.97 - rank / 40, 0.0), 5.2 - rank / 2)
         for rank, n in enumerate(order, start=1)
@@ -80,6 +85,12 @@ def search_result() -> SearchResult:
         model("reranker", ModelKind.RERANKER, "cross-encoder"),
     )
     return SearchResult("demo", before, after, Timings(14, 1, 1200), models, truncated=frozenset({4}))
+
+
+def other_look(state: str) -> Look:
+    """The second look of another reranker, in the state of that name."""
+    result = search_result(OTHER_AFTER) if state == "done" else None
+    return Look(result, state, name="late interaction", failure="It is not here." * (state == "failed"))  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -103,7 +114,8 @@ def main() -> None:
     given = {"done": result, "failed": replace(result, after=())}.get(state)
     payload = comparison_payload(
         query=query, before=result.before, result=given, top_k=top_k, state=state,
-        progress=(24, CANDIDATES) if state == "scoring" else None, marks=marks,
+        progress=(24, CANDIDATES) if state == "scoring" else None, marks=marks, name="reranker",
+        other=other_look(asked["other"]) if "other" in asked else None,
     )  # fmt: skip
     if st.checkbox("Shown", value=True):
         comparison(payload, key="comparison")

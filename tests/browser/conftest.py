@@ -7,6 +7,7 @@ missing, the tests are skipped with the reason.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -26,7 +27,9 @@ CHROMIUM_ARGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-START_SECONDS = 60  # a cold import of Streamlit on a busy two-core machine takes some ten seconds
+# A cold import of Streamlit takes some ten seconds on a busy two-core machine; a loaded one may take ten times that.
+START_SECONDS = 180
+PATIENCE = 120_000  # milliseconds, for whatever a test does not say otherwise
 
 Serve = Callable[..., str]
 OpenPage = Callable[..., Any]
@@ -47,18 +50,19 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """`serve(script, env={...})` → the address of a healthy server, stopped at the end."""
+    """`serve(script, env={...}, port=N)` → the address of a healthy server, stopped at the end."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(script: Path, *, env: dict[str, str] | None = None) -> str:
-        port = _free_port()
+    def start(script: Path, *, env: dict[str, str] | None = None, port: int | None = None) -> str:
+        port = port or free_port()
         log = tmp_path_factory.mktemp("server") / "output.txt"
         command = [
             sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}",
             "--server.address=127.0.0.1", "--server.headless=true", "--server.fileWatcherType=none",
             "--browser.gatherUsageStats=false",
         ]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+        found = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": found, **(env or {})}
         with log.open("wb") as output:
             server = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
@@ -91,6 +95,7 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
 
     def open_(url: str, *, width: int = 1280, height: int = 900, before: str = "", **options: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.problems = []
@@ -110,12 +115,31 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
     assert not problems, f"the browser reported: {problems}"
 
 
-def wait_until_idle(page: Any, timeout: float = 60_000) -> None:
-    """Until Streamlit has run the script to its end (milliseconds)."""
+def wait_until_idle(page: Any, timeout: float = 180_000) -> None:
+    """Until Streamlit has run the script to its end (milliseconds).
+
+    A page that has only just been opened says "not running" too, before its script has begun; so this waits for
+    something that the script has drawn first. What follows from a click may begin later still: wait for its effect.
+    """
+    page.wait_for_selector("[data-testid='stElementContainer']", state="attached", timeout=timeout)
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout)
 
 
-def _free_port() -> int:
+def wait_until_answered(page: Any, question: str, timeout: float = PATIENCE) -> Any:
+    """The finished comparison of this question (milliseconds), and not the one before it."""
+    page.wait_for_function(
+        "q => new URL(location).searchParams.get('q') === q", arg=question, timeout=timeout
+    )
+    done = page.locator(
+        f".comparison[data-state='done'][data-query={json.dumps(question, ensure_ascii=False)}]"
+    )
+    done.wait_for(timeout=timeout)
+    wait_until_idle(page)
+    return done
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -46,5 +46,5 @@ def open_searcher(library: Library, choice: ModelChoice, encoder: WordEncoder) -
 st.set_page_config(page_title="Second Look", layout="wide")
 resources.open_searcher = open_searcher  # type: ignore[assignment]
 resources.encoder_for = lambda library, choice, hub: WordEncoder().model  # type: ignore[assignment]
-resources.open_encoder = lambda model: WordEncoder()  # type: ignore[assignment]
+resources.open_encoder = lambda model, access: WordEncoder()  # type: ignore[assignment]
 render()

@@ -44,7 +44,8 @@ def test_a_dataset_ends_in_a_verdict_and_a_file(
     wait_until_idle(page)
     assert page.get_by_text("Undecided:").is_visible()
     assert page.locator(".figures tbody tr").count() == 2
-    assert page.locator(".st-key-frontier img").evaluate("image => image.complete && image.naturalWidth > 0")
+    picture = page.locator(".st-key-frontier img")  # fetched after the page has been drawn
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
 
     with page.expect_download() as download:
         page.get_by_role("button", name="All as JSON").click()
@@ -57,3 +58,10 @@ def test_a_dataset_ends_in_a_verdict_and_a_file(
     page.get_by_text("There is no library yet").wait_for(timeout=PATIENCE)
     page.get_by_role("radio", name="Evaluate").click()
     page.get_by_text("2 questions cannot speak for others; judge more.").wait_for(timeout=PATIENCE)
+
+    page.go_back()
+    page.get_by_text("There is no library yet").wait_for(timeout=PATIENCE)
+    assert page.get_by_role("radio", name="Search").is_checked()
+    page.go_forward()
+    page.get_by_text("2 questions cannot speak for others; judge more.").wait_for(timeout=PATIENCE)
+    page.wait_for_function("new URL(location).searchParams.get('view') === 'Evaluate'", timeout=PATIENCE)

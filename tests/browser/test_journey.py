@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser import files
-from tests.browser.conftest import ROOT, wait_until_idle
+from tests.browser.conftest import ROOT, wait_until_answered
 
 pytestmark = pytest.mark.browser
 
@@ -18,12 +21,21 @@ PATIENCE = 120_000  # milliseconds; loading the models on a busy machine takes m
 QUESTION = "when does the boat not sail?"
 
 
-@pytest.fixture(scope="module")
-def address(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A server on a library that does not exist yet, with nothing but the bundled models."""
-    library = tmp_path_factory.mktemp("journey") / "library"
-    settings = {"LIBRARY": str(library), "ENCODER": "", "RERANKER": "", "DOWNLOADS": "0"}
-    return serve(ROOT / "app.py", env={f"SECONDLOOK_{name}": value for name, value in settings.items()})
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, str]:
+    """The environment of a library that does not exist yet, with nothing but the bundled models."""
+    values = {"LIBRARY": str(tmp_path / "library"), "ENCODER": "", "RERANKER": "", "DOWNLOADS": "0"}
+    return {f"SECONDLOOK_{name}": value for name, value in values.items()}
+
+
+@pytest.fixture
+def filled(settings: dict[str, str], tmp_path: Path) -> None:
+    """The library, with the three documents in it."""
+    paths = [files.pdf(tmp_path), files.word(tmp_path), files.markdown(tmp_path)]
+    subprocess.run(
+        [sys.executable, "-m", "ui.cli", "ingest", *map(str, paths)],
+        cwd=ROOT, env={**os.environ, **settings}, check=True, capture_output=True,
+    )  # fmt: skip
 
 
 def see(page: Any, text: str) -> Any:
@@ -41,13 +53,8 @@ def search(page: Any, question: str) -> None:
 
 def comparison_of(page: Any, question: str) -> Any:
     """The finished comparison for this question."""
-    page.wait_for_function(
-        "q => new URL(location).searchParams.get('q') === q", arg=question, timeout=PATIENCE
-    )
-    done = page.locator(".comparison[data-state='done']")
-    done.wait_for(timeout=PATIENCE)
+    done = wait_until_answered(page, question, PATIENCE)
     see(page, "Both orders as CSV")
-    wait_until_idle(page)
     return done
 
 
@@ -58,8 +65,10 @@ def titles(page: Any, side: str) -> list[str]:
     ]
 
 
-def test_upload_search_compare_delete(address: str, open_page: Callable[..., Any], tmp_path: Path) -> None:
-    page = open_page(address)
+def test_upload_search_compare_delete(
+    serve: Callable[..., str], settings: dict[str, str], open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = open_page(serve(ROOT / "app.py", env=settings))
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.reload()
@@ -99,11 +108,10 @@ def test_upload_search_compare_delete(address: str, open_page: Callable[..., Any
 
 
 def test_a_link_opens_the_answer_and_a_phone_shows_it_without_scrolling_sideways(
-    address: str, open_page: Callable[..., Any], tmp_path: Path
+    serve: Callable[..., str], settings: dict[str, str], filled: None, open_page: Callable[..., Any]
 ) -> None:
+    address = serve(ROOT / "app.py", env=settings)
     page = open_page(f"{address}/?q=how+many+steps", width=390, height=844, color_scheme="dark")
-    if page.get_by_text("There is no library yet").count():
-        pytest.skip("the journey before this one has not filled the library")
     comparison_of(page, "how many steps")
     assert page.get_by_label("Your question").input_value() == "how many steps"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -12,12 +12,14 @@ from ingest.intake import Source
 from ingest.labels import Labels
 from ingest.library import Library, Manifest
 from ingest.pipeline import ingest
-from tests.browser.conftest import ROOT, wait_until_idle
+from tests.browser.conftest import ROOT, wait_until_answered, wait_until_idle
 from tests.fakes import WORD_ENCODER, WordEncoder
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 60_000  # milliseconds
+PATIENCE = (
+    120_000  # milliseconds; a loaded machine takes many seconds for what is drawn at once on a quiet one
+)
 FIRST, SECOND = "which snake kills without venom", "when does a river flood the bank"
 RELEVANT, NOT = "Relevant", "Not"
 
@@ -60,15 +62,7 @@ def address(serve: Callable[..., str], library: Library) -> str:
 def ask(page: Any, question: str) -> None:
     page.get_by_label("Your question").fill(question)
     page.get_by_role("button", name="Search").click()
-    finished(page, question)
-
-
-def finished(page: Any, question: str) -> None:
-    page.wait_for_function(
-        "q => new URL(location).searchParams.get('q') === q", arg=question, timeout=PATIENCE
-    )
-    page.locator(".comparison[data-state='done']").wait_for(timeout=PATIENCE)
-    wait_until_idle(page)
+    wait_until_answered(page, question)
 
 
 def second(page: Any, place: int) -> Any:
@@ -89,7 +83,7 @@ def kept(library: Library) -> int:
 
 
 def wait_until_kept(page: Any, library: Library, count: int) -> None:
-    for _ in range(200):
+    for _ in range(600):
         if kept(library) == count:
             return
         page.wait_for_timeout(50)
@@ -112,7 +106,7 @@ def test_judge_ten_passages_fit_and_reload(
     address: str, open_page: Callable[..., Any], library: Library
 ) -> None:
     page = open_page(f"{address}/?q={FIRST.replace(' ', '+')}")
-    finished(page, FIRST)
+    wait_until_answered(page, FIRST)
     assert "Judge passages with the buttons" in verdict(page)
     # Faster than the page can follow: five keys, an arrow between each two.
     second(page, 0).focus()
@@ -141,8 +135,8 @@ def test_judge_ten_passages_fit_and_reload(
     page.get_by_role("button", name="Fit", exact=True).click()
     page.get_by_text("Expected calibration error").wait_for(timeout=PATIENCE)
     page.locator(".st-key-quiet-reading").get_by_text("learnt from the labels").wait_for(timeout=PATIENCE)
+    second(page, 0).get_by_text("probability").wait_for(timeout=PATIENCE)
     wait_until_idle(page)
-    assert "probability" in second(page, 0).inner_text()
     after_fit = bands(page)
     assert after_fit != before_fit
     assert order == page.locator("[data-column='after'] li").evaluate_all(
@@ -150,7 +144,7 @@ def test_judge_ten_passages_fit_and_reload(
     )
 
     page.reload()
-    finished(page, SECOND)
+    wait_until_answered(page, SECOND)
     assert pressed(page) == judged
     assert bands(page) == after_fit
     assert "5 judged here, 10 labels in all." in verdict(page)
@@ -161,7 +155,7 @@ def test_a_click_neither_scrolls_nor_searches_and_zero_takes_it_back(
     address: str, open_page: Callable[..., Any], library: Library
 ) -> None:
     page = open_page(f"{address}/?q={FIRST.replace(' ', '+')}")
-    finished(page, FIRST)
+    wait_until_answered(page, FIRST)
     card = second(page, 7)
     card.scroll_into_view_if_needed()
     button = card.get_by_role("button", name="Partly", exact=True)

@@ -16,7 +16,7 @@ from tests.fakes import WORD_ENCODER, WordEncoder
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 120_000  # milliseconds
 QUESTION = "which+snake+kills+without+venom"
 
 

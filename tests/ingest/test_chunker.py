@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunker import MAX_TITLE_CHARACTERS, Chunker
+from ingest.chunker import MAX_CHUNK_CHARACTERS, MAX_TITLE_CHARACTERS, Chunker
 from ingest.encoder import counting_tokenizer
 from ingest.hub import Hub
 from ingest.models import resolve_encoder
@@ -99,3 +101,33 @@ def test_an_endless_title_does_not_push_the_passage_out() -> None:
 def test_a_size_that_holds_no_sentence_is_refused() -> None:
     with pytest.raises(ValueError, match="holds no sentence"):
         Chunker(whitespace_tokenizer(), 8)
+
+
+HOSTILE = {
+    "Chinese without a stop": "鹤" * 60_000,
+    "one word": "x" * 300_000,
+    "emoji": "👩‍👩‍👧" * 20_000,
+    "combining marks": "e" + "\u0301" * 100_000,
+    "base64": "QUJDREVG/+" * 10_000,
+    "quotes in quotes": (">" * 3_000 + " crane\n") * 20,
+    "lists in lists": "".join("  " * depth + "- a\n" for depth in range(400)),
+    "a line of prose": "The crane flies over the river bank. " * 3_000,
+    "white space": " " * 100_000 + "crane" + "\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", ["text", "markdown"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_texts_that_would_take_the_splitter_minutes(name: str, kind: str, bundled_tokenizer) -> None:
+    chunker = Chunker(bundled_tokenizer)
+    started = time.process_time()
+    check_laws(chunker, Document("k", "t", "p", kind, HOSTILE[name]))
+    assert time.process_time() - started < 30
+    assert max(end - start for start, end in chunker.spans(HOSTILE[name])) <= MAX_CHUNK_CHARACTERS
+
+
+def test_a_long_line_of_prose_is_cut_between_words(bundled_tokenizer) -> None:
+    text = HOSTILE["a line of prose"]
+    for start, end in Chunker(bundled_tokenizer).spans(text):
+        assert start == 0 or text[start - 1] == " "
+        assert end == len(text) or text[end] == " " or text[end - 1] == " "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -13,8 +14,10 @@ import pytest
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.hub import Hub
+from ingest.known_encoders import prefixes_of
 from ingest.models import (
     BUNDLED_ENCODER,
+    ENCODERS,
     ModelSource,
     bundled_encoder_folder,
     encoder_spec_of_folder,
@@ -123,6 +126,29 @@ def test_prefixes_of_any_encoder_come_from_its_prompts_and_e5_is_known(tmp_path:
     own = encoder_spec_of_folder(folder("mine", query="Q: ", document="D: "))
     assert (own.query_prefix, own.passage_prefix) == ("Q: ", "D: ")
     assert own.identity != encoder_spec_of_folder(folder("mine2", query="Q: ")).identity
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_that_has_a_name_is_pinned_and_described(name: str) -> None:
+    spec = ENCODERS[name]
+    assert re.fullmatch(r"[0-9a-f]{40}", spec.revision)
+    assert spec.dim in (384, 768, 1024)
+    assert spec.licence in ("MIT", "Apache-2.0")
+    assert (spec.query_prefix, spec.passage_prefix) == prefixes_of(name)
+    assert ("multilingual" in name) == (spec.languages != "English")
+
+
+def test_a_model_of_the_hub_gets_the_prefixes_of_its_name_not_of_its_folder(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"config.json": '{"hidden_size": 8}', "tokenizer.json": "{}", "model.safetensors": "weights"}
+    put_in_cache(tmp_path / "cache", "intfloat/e5-small", "0" * 40, files)
+    spec = resolve_encoder("intfloat/e5-small", hub).spec
+    assert (spec.name, spec.query_prefix, spec.passage_prefix) == (
+        "intfloat/e5-small",
+        "query: ",
+        "passage: ",
+    )
 
 
 def test_pickled_weights_are_never_loaded(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ingest.encoder import SentenceTransformerEncoder
 from ingest.hub import Hub
 from ingest.models import ResolvedModel, resolve_encoder
 from ingest.onnx_encoder import OnnxEncoder, open_encoder
+from tests.models.tiny_models import make_encoder
 
 TEXTS = [
     "A boa coils around its prey.", "", "Python is a language. " * 90, "Ein Kranich zieht. 鹤往南飞。", "bank"
@@ -115,6 +116,55 @@ def test_threads_share_one_encoder(model: ResolvedModel, cache: Path) -> None:
     for thread in threads:
         thread.join()
     assert all(got[n] == pytest.approx(expected[n], abs=2e-5) for n in expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling", "query", "passage"),
+    [
+        ("e5-tiny-v2", "mean", "query: ", "passage: "),
+        ("bge-tiny-en-v1.5", "cls", "Represent this sentence for searching relevant passages: ", ""),
+        ("another", "max", "", ""),
+    ],
+)
+def test_prefixes_pooling_and_length_one_are_applied_as_the_model_was_trained(
+    tmp_path: Path, name: str, pooling: str, query: str, passage: str
+) -> None:
+    """Against transformers alone: the hidden states of prefix and text, pooled by hand."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = make_encoder(tmp_path / name, pooling, normalize=False)
+    encoder = open_encoder(resolve_encoder(str(folder), Hub(allow_downloads=False)), tmp_path / "graphs")
+    bert, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+    def by_hand(text: str) -> np.ndarray:
+        with torch.no_grad():
+            states = bert(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].numpy()
+        pooled = {"mean": states.mean(axis=0), "cls": states[0], "max": states.max(axis=0)}[pooling]
+        return pooled / np.linalg.norm(pooled)
+
+    text, longer = "a boa coils", "a boa coils around its prey and tightens"
+    assert encoder.encode_query(text) == pytest.approx(by_hand(query + text), abs=2e-5)
+    # Together, so that one is padded: padding must not be pooled.
+    assert encoder.encode_passages([text, longer]) == pytest.approx(
+        np.stack([by_hand(passage + text), by_hand(passage + longer)]), abs=2e-5
+    )
+
+
+def test_the_width_of_any_encoder_is_read_from_its_modules(tmp_path: Path) -> None:
+    """A dense layer after the pooling, or pooling in two ways, gives vectors of another width than the transformer."""
+    folder = make_encoder(tmp_path / "dense", "mean", dense=8)
+    model = resolve_encoder(str(folder), Hub(allow_downloads=False))
+    assert model.spec.dim == 8
+    assert open_encoder(model, tmp_path / "graphs").encode_passages(["a boa", "a bank"]).shape == (2, 8)
+    pooling = folder / "1_Pooling" / "config.json"
+    pooling.write_text(
+        '{"word_embedding_dimension": 32, "pooling_mode_cls_token": true, "pooling_mode_max_tokens": true}'
+    )
+    (folder / "modules.json").write_text(
+        '[{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]'
+    )
+    assert resolve_encoder(str(folder), Hub(allow_downloads=False)).spec.dim == 64
 
 
 def test_an_encoder_in_a_folder_works_with_the_prefixes_it_names(

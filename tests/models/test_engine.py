@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ingest.hub import Hub
 from ingest.models import ResolvedModel
 from rerank.fused_graph import linears, split_attention
 from rerank.models import resolve_reranker
-from rerank.scorers import engine, engine_choice
+from rerank.scorers import engine, engine_choice, tuning
 from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
 from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.engine import (
@@ -26,9 +27,11 @@ from rerank.scorers.engine import (
     choose_quietly,
     engine_of,
     graph_folder,
+    is_due,
     is_pending,
     open_cross_encoder,
 )
+from rerank.scorers.engine_record import AGAIN_AFTER, Engine
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer
 
 
@@ -177,3 +180,38 @@ def test_our_own_graph_runs_at_once_and_the_choice_is_made_beside_it(tmp_path: P
     assert not is_pending(model, tmp_path)
     assert isinstance(open_cross_encoder(model, tmp_path, wait=False), GraphScorer)
     assert os.getpriority(os.PRIO_PROCESS, 0) == patience
+
+
+def test_a_choice_made_on_a_busy_machine_is_made_again_when_it_is_quiet(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, wanted = [1000.0], "onnx-fp32"
+
+    def chosen() -> Engine:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(choose_quietly, model, tmp_path, wanted).result()
+        found = engine_of(model, tmp_path, wanted)
+        assert found is not None
+        return found
+
+    # Others have their turn: of two seconds on the clock, the thread works one.
+    monkeypatch.setattr(tuning, "thread_time", lambda: 0.5 * time.perf_counter())
+    for module in (engine, engine_choice):
+        monkeypatch.setattr(module, "time", lambda: clock[0])
+    busy = chosen()
+    assert busy.provisional
+    assert busy.threads.share == pytest.approx(0.5, abs=0.1)
+    assert "measured again" in str(busy)
+    assert not is_due(model, tmp_path, wanted), "the machine would not be quieter yet"
+    assert chosen() == busy, "it is used meanwhile"
+
+    clock[0] += AGAIN_AFTER
+    assert is_due(model, tmp_path, wanted)
+    monkeypatch.setattr(tuning, "thread_time", time.perf_counter)
+    quiet = chosen()
+    assert (quiet.provisional, quiet.measured) == (False, clock[0])
+    clock[0] += AGAIN_AFTER
+    assert not is_due(model, tmp_path, wanted)
+    assert [path.name for path in tmp_path.iterdir()] == [graph_folder(model, tmp_path, wanted).name], (
+        "litter"
+    )

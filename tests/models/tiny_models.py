@@ -86,6 +86,28 @@ def make_xlm_roberta(folder: Path) -> Path:
     return folder
 
 
+def make_encoder(folder: Path, pooling: str, normalize: bool = True, dense: int | None = None) -> Path:
+    """A BERT bi-encoder of 2 layers, 32 wide, as sentence-transformers saves it: pooling, a dense layer, length 1."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+    from transformers import BertConfig, BertModel
+
+    raw = folder.with_name(folder.name + "-raw")
+    raw.mkdir(parents=True)
+    copy_bert_tokenizer(raw)
+    torch.manual_seed(17)
+    config = BertConfig(
+        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=64, initializer_range=0.5,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(raw)
+    modules = [Transformer(str(raw)), Pooling(32, pooling_mode=pooling)]
+    modules += [Dense(32, dense)] if dense else []
+    modules += [Normalize()] if normalize else []
+    SentenceTransformer(modules=modules).save(str(folder))
+    return folder
+
+
 def _unigram(*special: str) -> Tokenizer:
     words = [(f"▁{word}", -2.0) for word in WORDS]
     letters = [(mark, -6.0) for mark in "▁" + string.ascii_letters + string.digits + string.punctuation]

@@ -17,6 +17,7 @@ from typing import Any
 from tests.fakes import words
 
 Fault = Callable[[BaseHTTPRequestHandler], bool]
+Answering = Callable[[str, Any], tuple[int, Any]]
 TEI_BATCH = 32
 
 
@@ -91,9 +92,10 @@ def trickle(seconds: float) -> Fault:
 
 
 @contextmanager
-def rerank_stub(key: str = "") -> Iterator[RerankStub]:
+def rerank_stub(key: str = "", answer: Answering | None = None) -> Iterator[RerankStub]:
+    """``answer`` is another protocol than the rerank ones: path and body → status and answer."""
     stub = RerankStub(key=key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stub))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stub, answer or _answer))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -105,7 +107,7 @@ def rerank_stub(key: str = "") -> Iterator[RerankStub]:
         server.server_close()
 
 
-def _handler(stub: RerankStub) -> type[BaseHTTPRequestHandler]:
+def _handler(stub: RerankStub, answering: Answering) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -118,7 +120,7 @@ def _handler(stub: RerankStub) -> type[BaseHTTPRequestHandler]:
                 message = f"Incorrect key: {self.headers.get('Authorization', '')[7:]}"
                 status(401, {"error": {"message": message}})(self)
                 return
-            code, answer = _answer(self.path, body)
+            code, answer = answering(self.path, body)
             _send(self, code, json.dumps(stub.rewrite(answer) if code == 200 else answer).encode(), {})
 
         def log_message(self, format: str, *arguments: object) -> None:

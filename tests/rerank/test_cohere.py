@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingest.errors import ModelError, RerankError
+from ingest.costs import billing
+from ingest.errors import ModelError, ServiceError
 from ingest.hub import Hub
+from ingest.services import Patience
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
-from rerank.scorers.services import Patience
 from tests.rerank.rerank_stub import Fault, RerankStub, rerank_stub, sleep, status, stub_score
 
 KEY = "co-secret-0123456789"
@@ -38,12 +39,16 @@ def opened(stub: RerankStub, name: str = "cohere", seconds: float = 5.0, key: st
 def test_each_passage_gets_its_own_score_and_units_are_counted(stub: RerankStub) -> None:
     scorer = opened(stub, "rerank-v4.0-pro")
     passages = [f"{PASSAGES[n % 5]} {n}" for n in range(150)]
-    scores = scorer.score(QUERY, passages)
+    with billing() as bill:
+        scores = scorer.score(QUERY, passages)
     assert scores.logits.tolist() == pytest.approx([stub_score(QUERY, passage) for passage in passages])
     assert [len(body["documents"]) for body in stub.bodies] == [100, 50]
     assert {body["model"] for body in stub.bodies} == {"rerank-v4.0-pro"}
     assert {request["path"] for request in stub.requests} == {"/v2/rerank"}
-    assert scorer.search_units == 2  # type: ignore[attr-defined]
+    assert bill.rows() == [
+        {"model": "cohere:rerank-v4.0-pro", "unit": "search unit", "amount": 2, "dollars": None}
+    ]
+    assert str(bill) == "Services counted 2 search units of cohere:rerank-v4.0-pro."
 
 
 @pytest.mark.parametrize("fault", [status(429, {"message": "trial key"}, Retry_After="1"), status(503)])
@@ -70,17 +75,17 @@ def test_refusals_and_broken_answers_are_sentences(stub: RerankStub, fault: Faul
     scorer = opened(stub, seconds=1)
     stub.faults = [fault]
     started = time.monotonic()
-    with pytest.raises(RerankError, match=sentence):
+    with pytest.raises(ServiceError, match=sentence):
         scorer.score(QUERY, PASSAGES)
     assert time.monotonic() - started < 2.5
 
 
 def test_a_missing_score_is_refused_and_the_key_is_nowhere(stub: RerankStub) -> None:
     stub.rewrite = lambda answer: answer | {"results": answer["results"][1:]}
-    with pytest.raises(RerankError, match="no score to 1 of 5"):
+    with pytest.raises(ServiceError, match="no score to 1 of 5"):
         opened(stub).score(QUERY, PASSAGES)
     wrong = opened(stub, key=KEY + "-wrong")
-    with pytest.raises(RerankError, match=r"does not accept the key.*401") as caught:
+    with pytest.raises(ServiceError, match=r"does not accept the key.*401") as caught:
         wrong.score(QUERY, PASSAGES)
     assert KEY not in str(caught.value) + repr(wrong) + repr(wrong.model)
 

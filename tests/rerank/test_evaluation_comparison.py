@@ -17,6 +17,7 @@ from rerank.evaluation.records import Verdict
 from rerank.evaluation.scoring import ScoredQuery
 from rerank.evaluation.significance import holm
 from rerank.evaluation.systems import Combination, best_weight, systems_of
+from retrieval.records import CandidateSource
 from tests.rerank.evaluation_parts import (
     Planted,
     as_before,
@@ -24,6 +25,7 @@ from tests.rerank.evaluation_parts import (
     open_set,
     reversed_order,
     searcher,
+    write_set,
     write_topics,
 )
 
@@ -188,3 +190,42 @@ def test_the_weight_of_a_mix_is_no_part_of_what_is_kept(dataset: Path) -> None:
     found = contest(dataset, strong)
     assert strong.calls == []
     assert found.rows[0].system.orders["snake"] == found.before.system.orders["snake"]
+
+
+def test_first_looks_are_compared_alone_and_under_a_reranker(tmp_path: Path) -> None:
+    # The encoder knows no codes, so that it ranks the document with the one that was asked for last of all.
+    texts = {f"d{n}": f"valve code {n}07" for n in range(1, 9)}
+    queries = {f"q{n}": f"which valve has code {n}07" for n in range(2, 9)}
+    write_set(tmp_path / "codes", texts, queries, [(f"q{n}", f"d{n}", 1) for n in range(2, 9)])
+    judged, library, encoder = open_set(tmp_path / "codes", tmp_path / "library")
+    alone = compare(
+        judged, library, {}, Plan(sources=tuple(CandidateSource)),
+        looker=lambda: searcher(library, encoder, None),
+    )  # fmt: skip
+    assert [row.system.title for row in alone.rows] == ["words (BM25)", "vectors and words (RRF)"]
+    words, both = (row.means["nDCG@10"] for row in alone.rows)
+    assert words == 1.0 > both > alone.before.means["nDCG@10"]
+    assert alone.main is not None
+    planted = Planted("reversed", reversed_order)
+    plan = Plan((2,), fusion=True, sources=(CandidateSource.WORDS, CandidateSource.BOTH))
+    found = compare(judged, library, {"reversed": lambda: searcher(library, encoder, planted)}, plan)
+    assert found.before.system.orders == alone.rows[0].system.orders
+    assert [row.system.title for row in found.rows] == [
+        "vectors and words (RRF)",
+        *(
+            f"reversed{how}, from {look}"
+            for look in ("words (BM25)", "vectors and words (RRF)")
+            for how in ("", " + weighted 0.5", " + reciprocal rank")
+        ),
+    ]
+    best, second = found.before.system.orders["q5"][:2]
+    assert found.main is not None
+    assert found.main.system.orders["q5"][:2] == (second, best)
+    # Reversed among two, BM25 and the reranker cancel out, and ties keep the first look's order.
+    assert found.rows[3].system.orders["q5"][:2] == (best, second)
+
+
+def test_without_rerankers_somebody_has_to_look(dataset: Path) -> None:
+    judged, library, _ = open_set(dataset, dataset.parent / "library")
+    with pytest.raises(ValueError, match="no reranker"):
+        compare(judged, library, {}, Plan())

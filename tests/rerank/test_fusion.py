@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from rerank.fusion import mixed, places, reciprocal_rank, standardised, weighted
+from ingest.errors import UsageError
+from rerank.fusion import Fusion, mixed, places, reciprocal_rank, standardised, weighted
 
 
 def array(*values: float) -> np.ndarray:
@@ -43,6 +44,18 @@ def test_reciprocal_ranks_are_summed_with_sixty_added() -> None:
     assert fused == pytest.approx([1 / 61 + 1 / 63, 2 / 62, 1 / 63 + 1 / 61])
     assert places(fused).tolist() == [0, 2, 1], "1/61 + 1/63 is more than 2/62, and ties keep the first order"
     assert reciprocal_rank((array(3, 9),), k=0) == pytest.approx([1 / 2, 1])
+
+
+def test_a_fusion_is_named_in_settings_and_named_back() -> None:
+    assert [str(Fusion.of(text)) for text in ("RRF", "weighted", " weighted:0.3 ")] == [
+        "rrf", "weighted:0.5", "weighted:0.3"
+    ]  # fmt: skip
+    for wrong in ("", "rrf:60", "weighted:", "weighted:much", "mean"):
+        with pytest.raises(UsageError, match=f"“{wrong}” is no fusion"):
+            Fusion.of(wrong)
+    for outside in ("weighted:1.1", "weighted:nan"):
+        with pytest.raises(UsageError, match="from 0 to 1"):
+            Fusion.of(outside)
 
 
 def test_what_cannot_be_fused_is_refused() -> None:

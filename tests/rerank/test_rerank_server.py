@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from ingest.errors import ModelError, RerankError
+from ingest.errors import ModelError, ServiceError
 from ingest.hub import Hub
+from ingest.service_access import ServiceAccess, privacy_notice
+from ingest.services import Patience
 from rerank.models import resolve_reranker
 from rerank.score_cache import fingerprint
 from rerank.scorers.rerank_server import RerankServerScorer
-from rerank.scorers.served import privacy_notice, rerank_address
-from rerank.scorers.services import Patience, ServiceAccess
+from rerank.scorers.served import rerank_address
 from tests.rerank.rerank_stub import (
     Fault,
     RerankStub,
@@ -98,14 +99,14 @@ def test_retry_after_is_waited_for(stub: RerankStub, says: str) -> None:
 def test_who_asks_to_wait_too_long_is_not_waited_for(stub: RerankStub) -> None:
     stub.faults = [status(429, {"detail": "quota"}, Retry_After="3600")]
     started = time.monotonic()
-    with pytest.raises(RerankError, match=r"too many requests: status 429 \(quota\); .* in 3600 s"):
+    with pytest.raises(ServiceError, match=r"too many requests: status 429 \(quota\); .* in 3600 s"):
         scorer(stub).score(QUERY, PASSAGES)
     assert time.monotonic() - started < 1
 
 
 def test_attempts_end(stub: RerankStub) -> None:
     stub.faults = [status(500)] * 9
-    with pytest.raises(RerankError, match="status 500; 3 attempts were made"):
+    with pytest.raises(ServiceError, match="status 500; 3 attempts were made"):
         scorer(stub).score(QUERY, PASSAGES)
     assert len(stub.requests) == 3
 
@@ -114,7 +115,7 @@ def test_attempts_end(stub: RerankStub) -> None:
 def test_time_ends(stub: RerankStub, fault: Fault) -> None:
     stub.faults = [fault]
     started = time.monotonic()
-    with pytest.raises(RerankError, match=r"did not answer within 0\.4 s"):
+    with pytest.raises(ServiceError, match=r"did not answer within 0\.4 s"):
         scorer(stub, patience=Patience(0.4, 5, 0.01)).score(QUERY, PASSAGES)
     assert time.monotonic() - started < 1.5
     stub.faults = []
@@ -124,7 +125,7 @@ def test_time_ends(stub: RerankStub, fault: Fault) -> None:
 def test_a_server_that_is_not_there_is_said() -> None:
     with rerank_stub() as stub:
         pass
-    with pytest.raises(RerankError, match=r"127\.0\.0\.1:\d+ cannot be reached \(.*refused.*\); 3 attempts"):
+    with pytest.raises(ServiceError, match=r"127\.0\.0\.1:\d+ cannot be reached \(.*refused.*\); 3 attempts"):
         scorer(stub).score(QUERY, PASSAGES)
 
 
@@ -144,7 +145,7 @@ def test_refusals_and_answers_of_another_kind_are_sentences(
     stub: RerankStub, fault: Fault, sentence: str
 ) -> None:
     stub.faults = [fault]
-    with pytest.raises(RerankError, match=sentence):
+    with pytest.raises(ServiceError, match=sentence):
         scorer(stub).score(QUERY, PASSAGES)
     assert len(stub.requests) == 1, "what will not pass was tried again"
 
@@ -177,13 +178,13 @@ def test_scores_that_belong_to_no_passage_or_are_none_are_refused(
     stub: RerankStub, rewrite: Any, sentence: str
 ) -> None:
     stub.rewrite = rewrite
-    with pytest.raises(RerankError, match=sentence):
+    with pytest.raises(ServiceError, match=sentence):
         scorer(stub).score(QUERY, PASSAGES)
 
 
 def test_the_key_is_nowhere(stub: RerankStub) -> None:
     wrong = scorer(stub, key=KEY + "-wrong")
-    with pytest.raises(RerankError, match=r"does not accept the key.*401 \(Incorrect key: …\)") as caught:
+    with pytest.raises(ServiceError, match=r"does not accept the key.*401 \(Incorrect key: …\)") as caught:
         wrong.score(QUERY, PASSAGES)
     access = ServiceAccess(url=stub.url, key=KEY, cohere_key=KEY)
     model = resolve_reranker("server", Hub(allow_downloads=False), access)

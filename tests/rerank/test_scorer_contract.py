@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from ingest.hub import Hub
+from ingest.service_access import is_service
 from rerank import scorers
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
-from rerank.scorers.served import is_service
 from tests.models.tiny_models import make_colbert, make_cross_encoder, make_monot5, make_xlm_roberta
 from tests.rerank.rerank_stub import rerank_stub
 
@@ -71,7 +71,7 @@ def test_the_contract_holds_for_every_kind_that_is_registered() -> None:
         "rerank-server",
         "cohere",
     }
-    assert set(scorers._KINDS) == kept, "a new reranker belongs into this file's fixture"
+    assert set(scorers.kinds()) == kept, "a new reranker belongs into this file's fixture"
 
 
 def test_one_finite_float32_a_passage_and_tokens_counted(scorer: Scorer) -> None:

@@ -195,7 +195,8 @@ def test_the_index_is_noticed_and_built_again(full: Desk, damage: Callable[[Path
 
 def test_an_older_format_is_brought_up_and_not_taken_for_damage(full: Desk) -> None:
     good = results(full.library.folder, full)
-    for statement in ("TRIGGER labels_forget", "TABLE label_ranks", "TABLE label_pairs", "TABLE labels"):
+    tables = ("label_ranks", "label_pairs", "labels", "words")
+    for statement in ("TRIGGER labels_forget", *(f"TABLE {table}" for table in tables)):
         execute(full, f"DROP {statement}")
     execute(full, "PRAGMA user_version = 1")
     (finding,) = examine(full.library.folder)

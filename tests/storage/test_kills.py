@@ -21,6 +21,8 @@ from ingest.doctor import Part, examine
 from ingest.labels import Labels
 from ingest.library import Library, Manifest
 from ingest.pipeline import rebuild
+from ingest.repair import repair
+from rerank.calibration.store import FILE, load
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import VOCABULARY, WORD_ENCODER, WordEncoder
@@ -47,12 +49,14 @@ def hands() -> Iterator[subprocess.Popen[str]]:
 
 @dataclass
 class Known:
-    """What must be true of a library: a version of each file, and labels; of what was under way, either."""
+    """What must be true of a library: a version of each file, labels, a calibration; of what was under way, either."""
 
     files: dict[int, int] = field(default_factory=dict)
     maybe: dict[int, set[int | None]] = field(default_factory=dict)
     labels: dict[tuple[str, str], int] = field(default_factory=dict)
     maybe_label: tuple[tuple[str, str], int] | None = None
+    calibration: int | None = None
+    maybe_calibration: int | None = None
     on_disk: dict[int, int] = field(default_factory=dict)
 
     def hear(self, journal: Path) -> None:
@@ -82,6 +86,12 @@ class Known:
     def _labelling(self, query: str, passage: str, grade: int) -> None:
         self.maybe_label = ((query, passage), grade)
 
+    def _calibrating(self) -> None:
+        """Nothing is written yet."""
+
+    def _saving(self, number: int) -> None:
+        self.maybe_calibration = number
+
     def _done(self) -> None:
         for number, versions in self.maybe.items():
             if None in versions and len(versions) > 1 and versions == {self.files.get(number), None}:
@@ -90,6 +100,8 @@ class Known:
         if self.maybe_label is not None:
             self.labels[self.maybe_label[0]] = self.maybe_label[1]
             self.maybe_label = None
+        if self.maybe_calibration is not None:
+            self.calibration, self.maybe_calibration = self.maybe_calibration, None
 
 
 def version_in(text: str) -> int:
@@ -124,6 +136,14 @@ def check(library: Library, known: Known) -> None:
     assert {int(stem) for stem, _ in places} == now.keys()
     known.files, known.maybe = now, {}
     _check_labels(library, known)
+    _check_calibration(library, known)
+
+
+def _check_calibration(library: Library, known: Known) -> None:
+    path = library.folder / FILE
+    now = int(load(path).notices[0]) if path.exists() else None
+    assert now in (known.calibration, known.maybe_calibration or known.calibration)
+    known.calibration, known.maybe_calibration = now, None
 
 
 def _check_labels(library: Library, known: Known) -> None:
@@ -182,7 +202,8 @@ def test_random_kills_lose_double_and_revive_nothing(
         check(Library(desk.library.folder), known)
         known.on_disk = {int(path.stem): version_in(path.read_text()) for path in desk.folder.glob("*.txt")}
     print(f"{kills} kills; noted before them: {dict(did)}; the last note of those killed: {dict(struck)}")
-    assert set(did) == {"adding", "reported", "deleting", "rebuilding", "labelling", "done"}
+    actions = {"adding", "deleting", "rebuilding", "labelling", "calibrating"}
+    assert set(did) == actions | {"reported", "saving", "done"}
     rebuild(desk.library, desk.encoder, 32)
     fresh = Library.create(tmp_path / "fresh", Manifest.of(WORD_ENCODER, 32))
     clean = Desk(tmp_path / "clean", fresh, desk.encoder)
@@ -192,7 +213,10 @@ def test_random_kills_lose_double_and_revive_nothing(
         paths.append(desk.folder / f"{number}.txt")
     clean.add(*paths)
     assert ranked(desk.library) == ranked(fresh)
-    assert examine(desk.library.folder) == [], "the last writer left litter"
+    left = examine(desk.library.folder)
+    assert all(".calibration-" in finding.sentence for finding in left), "the last writer left litter"
+    repair(desk.library.folder)
+    assert examine(desk.library.folder) == []
 
 
 def _wait(journal: Path, notes: int) -> None:

@@ -62,7 +62,9 @@ def test_ingest_reports_every_file_as_json(ingested: dict) -> None:
     assert statuses == {
         "broken.pdf": "refused", "cobras.txt": "indexed", "constrictors.md": "indexed", "python.txt": "indexed"
     }  # fmt: skip
-    assert set(ingested["files"][0]) == {"path", "status", "reason", "chunks", "pages", "pages_without_text"}
+    assert set(ingested["files"][0]) == {
+        "path", "status", "reason", "chunks", "pages", "pages_without_text", "needs_password",
+    }  # fmt: skip
     assert "broken.pdf" in ingested["files"][0]["reason"]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ingest.hub import Hub
+from ingest.service_access import ServiceAccess
 from rerank.models import RERANKERS
-from rerank.scorers import ServiceAccess
-from ui.model_list import known_rerankers, reranker_table
-from ui.settings import from_environment
+from ui.cli import build_parser
+from ui.model_list import known_encoders, known_rerankers, model_table
+from ui.settings import Settings, from_environment
 
 OFFLINE = Hub(allow_downloads=False)
 
@@ -20,7 +23,7 @@ def test_the_list_names_every_reranker_with_licence_size_languages_and_length() 
         "cohere:rerank-v3.5",
         "server",
     }
-    table = reranker_table(rows)
+    table = model_table("reranker", rows)
     (line,) = [line for line in table.splitlines() if "bge-reranker-v2-m3" in line]
     for word in ("568 M", "8192", "over 100 languages", "Apache-2.0", "to be fetched"):
         assert word in line
@@ -32,7 +35,7 @@ def test_the_list_says_what_is_set_up_and_never_the_keys() -> None:
     access = ServiceAccess("http://localhost:8000", "bge", "secret-1", "secret-2")
     rows = known_rerankers(OFFLINE, access)
     assert rows[-1]["place"] == "http://localhost:8000/v1/rerank"
-    assert "its key is set" in reranker_table(rows)
+    assert "its key is set" in model_table("reranker", rows)
     assert "secret" not in repr(rows)
 
 
@@ -49,3 +52,36 @@ def test_access_to_services_comes_from_the_environment() -> None:
     assert settings.services == expected
     assert "secret" not in repr(settings)
     assert from_environment({"COHERE_API_KEY": "a", "CO_API_KEY": "b"}).services.cohere_key == "a"
+
+
+def test_keys_stand_in_streamlits_secrets_where_the_environment_has_none() -> None:
+    secrets = {
+        "OPENAI_API_KEY": "secret-1",
+        "COHERE_API_KEY": "secret-2",
+        "SECONDLOOK_EMBED_KEY": {"not": "a key"},
+    }
+    services = from_environment({"OPENAI_API_KEY": "", "COHERE_API_KEY": "mine"}, secrets).services
+    assert (services.openai_key, services.cohere_key, services.embed_key) == ("secret-1", "mine", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("", set()), ("0", set()), ("no", set()), ("1", {"*"}), ("Yes", {"*"}), ("*", {"*"}),
+        ("api.cohere.com, API.openai.com", {"api.cohere.com", "api.openai.com"}),
+    ],
+)  # fmt: skip
+def test_where_text_may_be_sent_is_said_by_host_or_for_all(text: str, hosts: set[str]) -> None:
+    assert from_environment({"SECONDLOOK_ALLOW_SERVICES": text}).services.allowed == hosts
+    assert build_parser(Settings()).parse_args(["search", "x", "--allow-services"]).allow_services
+
+
+def test_encoders_are_listed_too() -> None:
+    table = model_table("encoder", known_encoders(OFFLINE, ServiceAccess(openai_key="secret-1")))
+    (line,) = [line for line in table.splitlines() if "multilingual-e5-base" in line]
+    for word in ("278 M", "512", "about 100 languages", "MIT", "to be fetched"):
+        assert word in line
+    (line,) = [line for line in table.splitlines() if "text-embedding-3-small" in line]
+    assert "its key is set" in line
+    assert "SECONDLOOK_EMBED_URL is not set" in table
+    assert "secret" not in table

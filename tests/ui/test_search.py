@@ -12,6 +12,7 @@ from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
 from rerank.calibration.store import FILE, save
+from rerank.score_store import ScoreStore
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -90,6 +91,28 @@ def test_relative_numbers_are_no_probabilities_and_have_no_threshold(
     assert "--threshold says nothing with --method softmax" in err
 
 
+def test_words_find_the_candidates_and_a_fusion_makes_the_second_order(
+    asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, plain, _ = asked(capsys)
+    assert (plain["candidates_from"], plain["fusion"]) == ("vectors", None)
+    assert [row["vector_rank"] for row in plain["before"]] == [1, 2, 3, 4, 5, 6]
+    status, found, err = asked(capsys, "--candidates-from", "words", "--fuse", "rrf")
+    assert (status, found["candidates_from"], found["fusion"]) == (0, "words", "rrf")
+    # Passage n holds the first n words of the question; “which” and “without” do not tell, and 0 and 1 hold no other.
+    assert [row["title"] for row in found["before"]] == ["5", "4", "3", "2"]
+    assert [row["word_rank"] for row in found["before"]] == [1, 2, 3, 4]
+    scores = [row["bm25"] for row in found["before"]]
+    assert scores == sorted(scores, reverse=True)
+    # Both looks agree, so that the sums of reciprocal ranks are known.
+    assert [row["logit"] for row in found["after"]] == pytest.approx([2 / (60 + n) for n in (1, 2, 3, 4)])
+    assert [row["cross_logit"] for row in found["after"]] == [4, 3, 2, 1]
+    assert {row["relevance"] for row in found["after"]} == {None}
+    assert "The second order is a mix: reciprocal rank fusion, of the first look (by words, BM25)" in err
+    status, _, err = asked(capsys, "--fuse", "rrf", "--threshold", "0.5")
+    assert (status, "a fused score is not" in err) == (2, True)
+
+
 def test_a_void_calibration_says_why_and_is_not_used(
     desk: Desk, asked: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,3 +134,19 @@ def test_fitted_without_any_calibration_says_how_to_get_one(
     status, _, err = asked(capsys, "--method", "fitted")
     assert status == 2
     assert "secondlook calibrate DATASET" in err
+
+
+def test_no_cache_runs_the_model_again_and_keeps_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.add(*(desk.write(f"{n}.txt", f"a snake, number {n}") for n in range(6)))
+    scorer, store = WordScorer(), ScoreStore(None)
+    monkeypatch.setattr("rerank.search.open_encoder", lambda *_, **__: desk.encoder)
+    monkeypatch.setattr("rerank.search.encoder_for", lambda *_: desk.encoder.model)
+    monkeypatch.setattr("rerank.search.resolve_reranker", lambda *_: scorer.model)
+    monkeypatch.setattr("rerank.search.open_scorer", lambda *_: scorer)
+    monkeypatch.setattr("rerank.search.user_store", lambda: store)
+    question = ["search", "which snake has number 3", "--library", str(desk.library.folder), "--json"]
+    asked = []
+    for options in (["--no-cache"], [], [], ["--no-cache"]):
+        main([*question, *options])
+        asked.append(len(scorer.calls))
+    assert asked == [1, 2, 2, 3]

@@ -17,6 +17,8 @@ def test_the_environment_is_read_into_one_frozen_record() -> None:
             "SECONDLOOK_DOWNLOADS": "no",
             "SECONDLOOK_BUDGET_MS": " 300 ",
             "SECONDLOOK_ENGINE": "onnx-FP32",
+            "SECONDLOOK_CANDIDATES_FROM": " Both ",
+            "SECONDLOOK_FUSE": "weighted:0.3",
         }
     )
     assert settings.library == Path("/x/y")
@@ -27,14 +29,18 @@ def test_the_environment_is_read_into_one_frozen_record() -> None:
     )
     assert settings.budget_ms == 300
     assert settings.models.engine == "onnx-fp32"
+    assert (settings.candidates_from, str(settings.fusion)) == ("both", "weighted:0.3")
     defaults = from_environment({})
     assert (defaults.library, defaults.candidates, defaults.results) == (DEFAULT_LIBRARY, 100, 10)
     assert defaults.models.allow_downloads
     assert defaults.budget_ms is None
+    assert (defaults.candidates_from, defaults.fusion) == ("vectors", None)
 
 
 def test_a_value_that_cannot_be_read_is_said() -> None:
     with pytest.raises(UsageError, match="SECONDLOOK_DOWNLOADS is “maybe”"):
         from_environment({"SECONDLOOK_DOWNLOADS": "maybe"})
+    with pytest.raises(UsageError, match="SECONDLOOK_CANDIDATES_FROM is “letters”; say vectors, words, both"):
+        from_environment({"SECONDLOOK_CANDIDATES_FROM": "letters"})
     with pytest.raises(UsageError, match="“soon” is no time for the second look"):
         from_environment({"SECONDLOOK_BUDGET_MS": "soon"})

@@ -57,6 +57,7 @@ function cardFoot(card, passage, open) {
     const origin = element("span", `origin ${card.direction}`, card.origin);
     foot.append(origin);
   }
+  if (card.elsewhere) foot.append(element("span", "elsewhere", card.elsewhere));
   if (passage.rest) {
     const button = element("button", "rest", open ? "Show less" : "Show the whole passage");
     button.type = "button";

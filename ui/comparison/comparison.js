@@ -1,12 +1,17 @@
 // The component: called by Streamlit at every mount, every new payload and every change of theme.
 
-const NARROW = 720; // pixels: below, a card beside a card has fewer than some 35 letters to a line
+// Pixels: below, a card beside a card has fewer than some 35 letters to a line (30 where there are three).
+const NARROW = { 2: 720, 3: 780 };
 const views = new WeakMap(); // the state of each mounted comparison, by its shadow root
 
 const LEGEND = [
   ["▲ and solid lines", "the passage rose; the thicker the line, the further."],
   ["▼ and dashed lines", "the passage fell."],
   ["numbers under the lines", "the place below the shown list from which a passage came, or to which it went."],
+];
+const TWO_RERANKERS = [
+  ["A and B", "two rerankers, which order the same passages; ▲ and ▼ count places against the first look."],
+  ["lines from A to B", "where B puts the passages that A puts there: solid where B puts them higher."],
 ];
 const JUDGING_KEYS = [
   ["Relevant, Partly, Not", "your judgement, also by the keys 1, 2 and 3 on a chosen card; 0 takes it back."],
@@ -26,18 +31,18 @@ function createView(root) {
   const column = (side) => root.querySelector(`[data-column="${side}"]`);
   const view = {
     root,
-    columns: { before: column("before"), after: column("after") },
-    lists: { before: column("before").querySelector("ol"), after: column("after").querySelector("ol") },
+    columns: Object.fromEntries(SIDES.map((side) => [side, column(side)])),
+    lists: Object.fromEntries(SIDES.map((side) => [side, column(side).querySelector("ol")])),
     part: (name) => root.querySelector(`[data-part="${name}"]`),
     calm: matchMedia("(prefers-reduced-motion: reduce)"),
-    open: { before: new Set(), after: new Set() },
+    open: Object.fromEntries(SIDES.map((side) => [side, new Set()])),
     data: null,
     lit: null,
     chosen: null,
     side: "after",
     unconfirmed: [],
     judgements: 0,
-    narrow: root.clientWidth < NARROW,
+    narrow: root.clientWidth < NARROW[2],
   };
   root.toggleAttribute("data-narrow", view.narrow);
   view.focused = () => root.getRootNode().activeElement?.closest?.("li[data-key]")?.dataset.key ?? null;
@@ -45,7 +50,7 @@ function createView(root) {
   const abort = new AbortController();
   listen(view, abort.signal);
   const observer = new ResizeObserver(() => requestAnimationFrame(() => view.data && fit(view)));
-  for (const node of [root, view.lists.before, view.lists.after]) observer.observe(node);
+  for (const node of [root, ...Object.values(view.lists)]) observer.observe(node);
   view.destroy = () => {
     abort.abort();
     observer.disconnect();
@@ -53,38 +58,53 @@ function createView(root) {
   return view;
 }
 
-/** One column or two, as the width allows; then the lines, which depend on it. */
+/** Whether there is room for one column only. */
+function isNarrow(view) {
+  return view.root.clientWidth < NARROW[sides(view).length];
+}
+
+/** One column or all, as the width allows; then the lines, which depend on it. */
 function fit(view) {
-  const narrow = view.root.clientWidth < NARROW;
-  if (narrow === view.narrow) {
-    draw(view);
-    return;
-  }
-  view.narrow = narrow;
-  view.root.toggleAttribute("data-narrow", narrow);
-  view.refresh();
+  if (isNarrow(view) === view.narrow) draw(view);
+  else view.refresh();
+}
+
+/** The flows on the screen: from which side to which, with their lines and the drawing's name. */
+function flows(view) {
+  const { flow, other } = view.data;
+  const first = { from: "before", to: "after", lines: flow, part: "flow" };
+  return other ? [first, { from: "after", to: "other", lines: other.flow, part: "flow-other" }] : [first];
 }
 
 /** Lines from the middles of the cards, wherever the browser has put them. Motion does not count. */
 function draw(view) {
-  const lines = view.data.flow;
-  const flow = view.part("flow");
-  if (view.narrow) {
-    flow.replaceChildren();
-    const rows = Math.max(view.data.before.cards.length, view.data.after.cards.length);
-    drawSmallFlow(view.part("small-flow"), lines, rows);
-  } else {
+  if (view.narrow) drawSmall(view);
+  else drawWide(view);
+  light(view, view.lit);
+}
+
+function drawSmall(view) {
+  const rows = Math.max(...sides(view).map((side) => view.data[side].cards.length));
+  for (const { lines, part } of flows(view)) {
+    view.part(part).replaceChildren();
+    drawSmallFlow(view.part(`small-${part}`), lines, rows);
+  }
+}
+
+function drawWide(view) {
+  const lists = sides(view).map((side) => view.lists[side]);
+  const edges = flows(view).map(({ from, to, lines, part }) => {
+    const flow = view.part(part);
     const between = flow.parentElement;
     const middle = (side) => (place) => {
       const item = view.lists[side].children[place - 1];
       return item ? item.offsetTop + item.offsetHeight / 2 - between.offsetTop : 0;
     };
-    const lists = Object.values(view.lists);
     const bottom = Math.max(...lists.map((list) => list.offsetTop + list.offsetHeight)) - between.offsetTop;
-    const geometry = { width: between.clientWidth, bottom, yBefore: middle("before"), yAfter: middle("after") };
-    view.root.style.setProperty("--edge", `${drawFlow(flow, lines, geometry) - bottom}px`);
-  }
-  light(view, view.lit);
+    const geometry = { width: between.clientWidth, bottom, yBefore: middle(from), yAfter: middle(to) };
+    return drawFlow(flow, lines, geometry) - bottom;
+  });
+  view.root.style.setProperty("--edge", `${Math.max(...edges)}px`);
 }
 
 function renderColumn(view, side) {
@@ -93,43 +113,51 @@ function renderColumn(view, side) {
   section.querySelector("h3").textContent = heading;
   section.querySelector(".note").textContent = note;
   view.lists[side].setAttribute("aria-label", heading);
-  section.hidden = view.narrow && side !== view.side && view.data.state !== "failed";
+  const alone = view.data.state === "failed" && !view.data.other; // then its note stands above the first look
+  section.hidden = view.narrow && side !== view.side && !alone;
   return updateList(view.lists[side], cards, withJudgements(view), view.open[side]);
 }
 
-/** Room for the lines above a card, on both sides, so that cards of the same place stay level. */
+/** Room for the lines above a card, on all sides, so that cards of the same place stay level. */
 function makeRoom(view) {
-  view.data.after.cards.forEach((card, index) => {
-    for (const side of ["before", "after"]) {
-      const lines = view.narrow && side === "before" ? 0 : card.above.length;
-      view.lists[side].children[index]?.style.setProperty("--above", String(lines));
-    }
-  });
-  const rest = [...view.lists.before.children].slice(view.data.after.cards.length);
-  for (const item of rest) item.style.setProperty("--above", "0");
+  const shown = sides(view);
+  const above = (side, index) => view.data[side].cards[index]?.above.length ?? 0;
+  for (const side of shown) {
+    [...view.lists[side].children].forEach((item, index) => {
+      const lines = view.narrow ? above(side, index) : Math.max(...shown.map((one) => above(one, index)));
+      item.style.setProperty("--above", String(lines));
+    });
+  }
 }
 
-function renderProgress(view) {
-  const { progress, state } = view.data;
-  const bar = view.columns.after.querySelector("progress");
+/** The bar of a second look; `progress` is null before anything is scored. */
+function renderProgress(view, side, { progress, state }) {
+  const bar = view.columns[side].querySelector("progress");
   bar.hidden = state !== "waiting" && state !== "scoring";
   bar.setAttribute("aria-label", "Passages scored");
   if (progress) Object.assign(bar, { max: Math.max(progress.total, 1), value: progress.done });
   else bar.removeAttribute("value");
-  view.columns.after.setAttribute("aria-busy", String(!bar.hidden));
+  view.columns[side].setAttribute("aria-busy", String(!bar.hidden));
 }
 
 function renderSwitch(view) {
   for (const button of view.root.querySelectorAll("[data-show]")) {
-    button.textContent = view.data[button.dataset.show].short;
+    const column = view.data[button.dataset.show];
+    button.hidden = !column;
+    button.textContent = column?.short ?? "";
     button.setAttribute("aria-pressed", String(button.dataset.show === view.side));
   }
 }
 
 function renderLegend(view) {
-  const cards = [...view.data.before.cards, ...view.data.after.cards];
+  const cards = sides(view).flatMap((side) => view.data[side].cards);
   const helps = new Map(cards.flatMap((card) => card.scores.map((score) => [score.label, score.help])));
-  const rows = [...helps, ...(view.data.flow.length ? LEGEND : []), ...(cards.length ? JUDGING_KEYS : [])];
+  const rows = [
+    ...helps,
+    ...(view.data.other ? TWO_RERANKERS : []),
+    ...(view.data.flow.length ? LEGEND : []),
+    ...(cards.length ? JUDGING_KEYS : []),
+  ];
   const list = view.root.querySelector(".legend dl");
   list.replaceChildren(...rows.flatMap(([term, text]) => [element("dt", "", term), element("dd", "", text)]));
   view.root.querySelector(".legend").hidden = !rows.length;
@@ -145,32 +173,59 @@ function render(view, data) {
   }
   const { root } = view;
   root.dataset.state = data.state;
-  root.dataset.side = view.side;
+  root.dataset.query = data.query;
   root.dataset.theme = isDark(root) ? "dark" : "light";
-  const rows = Math.max(data.before.cards.length, data.after.cards.length, 1);
+  if (!data[view.side]) view.side = "after"; // the second reranker was put away
+  root.dataset.side = view.side;
+  root.dataset.columns = String(sides(view).length);
+  for (const node of root.querySelectorAll("[data-between=other], [data-column=other]")) node.hidden = !data.other;
+  view.narrow = isNarrow(view);
+  root.toggleAttribute("data-narrow", view.narrow);
+  const rows = Math.max(...sides(view).map((side) => data[side].cards.length), 1);
   root.style.setProperty("--rows", String(rows));
   root.style.setProperty("--span", String(rows + 1)); // the heading's row and the cards'
-  renderColumn(view, "before");
-  const tops = renderColumn(view, "after");
+  const tops = Object.fromEntries(sides(view).map((side) => [side, renderColumn(view, side)]));
   makeRoom(view);
-  renderProgress(view);
+  renderProgress(view, "after", data);
+  if (data.other) renderProgress(view, "other", data.other);
   renderSwitch(view);
   renderLegend(view);
   updateTabStops(view);
-  // Said once per state, not at every step of the progress.
-  const news = { waiting: data.after.note, scoring: "", done: data.summary, failed: data.after.note }[data.state];
-  if (previous?.state !== data.state && news) view.part("status").textContent = news;
-  view.part("summary").textContent = data.summary;
-  view.part("small-flow").setAttribute("aria-label", data.summary);
+  say(view, previous);
   draw(view);
-  const order = (shown) => shown.after.cards.map((card) => card.key).join();
-  const scored = data.flow.length > 0 && previous?.query === data.query && previous.state !== "done";
-  const arrives = scored && (data.state === "done" || order(previous) !== order(data));
-  if (arrives && !view.calm.matches) {
-    settle(view.lists.after, tops);
+  const settling = ["after", "other"].filter((side) => arrives(side, data, previous));
+  if (settling.length && !view.calm.matches) {
+    for (const side of settling) settle(view.lists[side], tops[side]);
     root.classList.add("settling");
     setTimeout(() => root.classList.remove("settling"), SETTLE_MS);
   }
+}
+
+/** The second looks in a payload: what has a state of its own, by side. */
+const lookOf = (data, side) => (side === "after" ? { ...data.after, state: data.state } : data[side]);
+
+/** For those who listen: news once per state, not at every step of the progress; the flow in words. */
+function say(view, previous) {
+  const { data } = view;
+  const looks = sides(view).slice(1).map((side) => [side, lookOf(data, side)]);
+  const summaries = { after: data.summary, other: data.other?.summary ?? "" };
+  for (const [side, look] of looks) {
+    const news = { waiting: look.note, scoring: "", done: summaries[side], failed: look.note }[look.state];
+    const before = previous && lookOf(previous, side)?.state;
+    if (before !== look.state && news) view.part("status").textContent = data.other ? `${look.short}: ${news}` : news;
+  }
+  const summary = looks.map(([side, look]) => (data.other ? `${look.short}: ${summaries[side]}` : summaries[side]));
+  view.part("summary").textContent = summary.join(" ");
+  view.part("small-flows").setAttribute("aria-label", summary.join(" "));
+}
+
+/** Whether a new order has come to a side, to be followed with the eye. */
+function arrives(side, data, previous) {
+  const [now, then] = [lookOf(data, side), previous && lookOf(previous, side)];
+  if (!now || !then || previous.query !== data.query || then.state === "done") return false;
+  const order = (look) => look.cards.map((card) => card.key).join();
+  const scored = now.cards.some((card) => !card.pending);
+  return scored && (now.state === "done" || order(then) !== order(now));
 }
 
 export default function ({ data, parentElement, setStateValue }) {

@@ -1,4 +1,11 @@
-// Pointing: hover, focus and arrow keys light one passage on both sides, with its line.
+// Pointing: hover, focus and arrow keys light one passage on all sides, with its lines.
+
+const SIDES = ["before", "after", "other"]; // from left to right; the last one is a second reranker's
+
+/** The sides that are there. */
+function sides(view) {
+  return SIDES.filter((side) => side !== "other" || view.data?.other);
+}
 
 function cardsOf(view, side) {
   return [...view.lists[side].children];
@@ -19,11 +26,11 @@ function light(view, key) {
 
 /** One stop for the Tab key per column: the chosen card (and its buttons), else the first. */
 function updateTabStops(view) {
-  for (const side of ["before", "after"]) {
+  for (const side of sides(view)) {
     const items = cardsOf(view, side);
     const stop = items.find((item) => item.dataset.key === view.chosen) ?? items[0];
     for (const item of items) {
-      const inOrder = item === stop && view.data.state !== "failed";
+      const inOrder = item === stop && (view.data.state !== "failed" || Boolean(view.data.other));
       item.tabIndex = inOrder ? 0 : -1;
       for (const button of item.querySelectorAll("[data-control]")) button.tabIndex = inOrder ? 0 : -1;
     }
@@ -37,9 +44,9 @@ function choose(view, item) {
   item.scrollIntoView({ block: "nearest", behavior: view.calm.matches ? "auto" : "smooth" });
 }
 
-/** The same passage on the other side, or the card at the same height where it is not shown there. */
-function across(view, side, item) {
-  const row = cardsOf(view, side === "before" ? "after" : "before");
+/** The same passage on the side `target`, or the card at the same height where it is not shown there. */
+function across(view, side, target, item) {
+  const row = cardsOf(view, target);
   return row.find((other) => other.dataset.key === item.dataset.key) ?? row[cardsOf(view, side).indexOf(item)];
 }
 
@@ -50,8 +57,9 @@ function neighbour(view, item, key) {
   const at = column.indexOf(item);
   const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: column.length - 1 };
   if (key in steps) return column[steps[key]];
-  const leads = { ArrowRight: "before", ArrowLeft: "after" }[key] === side;
-  return leads ? across(view, side, item) : undefined;
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+  const target = step && sides(view)[sides(view).indexOf(side) + step];
+  return target ? across(view, side, target, item) : undefined;
 }
 
 function toggleRest(view, item) {

@@ -11,7 +11,14 @@ import pytest
 from fpdf import FPDF
 from pypdf import PageObject, PdfReader, PdfWriter
 
-from ingest.errors import DamagedFileError, EncryptedFileError, NoTextError, ReadError, TooLargeError
+from ingest.errors import (
+    DamagedFileError,
+    EncryptedFileError,
+    NoTextError,
+    PasswordNeededError,
+    ReadError,
+    TooLargeError,
+)
 from ingest.readers import Limits, read_documents
 from ingest.readers import pdf as pdf_module
 from ingest.records import Document
@@ -95,15 +102,36 @@ def test_the_outline_gives_headings_where_their_words_stand(tmp_path, make_pdf):
     }
 
 
-@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
+ALGORITHMS = ["RC4-40", "RC4-128", "AES-128", "AES-256-R5", "AES-256"]  # revisions 2, 3, 4, 5 and 6
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_pdf_guarded_only_against_printing_opens(read_one, make_pdf, algorithm):
     data = encrypted(make_pdf(PAGES), "", "owner", algorithm)
     assert read_one("a.pdf", data).text == TEXT
 
 
-def test_a_pdf_with_a_password_is_refused(refusal, make_pdf):
-    sentence = refusal(EncryptedFileError, "a.pdf", encrypted(make_pdf(PAGES), "secret", "owner"))
-    assert "without one" in sentence
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_pdf_with_a_password_opens_with_either_of_its_two(tmp_path, refusal, make_pdf, algorithm):
+    data = encrypted(make_pdf(PAGES), "hunter2", "correct horse", algorithm)
+    sentence = refusal(PasswordNeededError, "a.pdf", data)
+    assert "none was given" in sentence
+    for passwords in (["hunter2"], ["wrong", "correct horse"]):
+        (document,) = read_documents(tmp_path / "a.pdf", passwords=passwords)
+        assert document.text == TEXT
+    with pytest.raises(PasswordNeededError, match="the one that was given does not open it") as caught:
+        list(read_documents(tmp_path / "a.pdf", passwords=["hunter3"]))
+    assert "hunter3" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["пароль €", "\u200f🔑", "x" * 500, "a\x00b"])
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-256"])
+def test_a_password_that_cannot_be_is_refused_and_not_quoted(tmp_path, make_pdf, password, algorithm):
+    (tmp_path / "a.pdf").write_bytes(encrypted(make_pdf(PAGES), "hunter2", "owner", algorithm))
+    with pytest.raises(EncryptedFileError) as caught:
+        list(read_documents(tmp_path / "a.pdf", passwords=[password]))
+    assert password not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_a_scan_is_told_about_ocr(refusal, make_pdf):

@@ -1,0 +1,218 @@
+"""Bi-encoders behind OpenAI's embeddings route, by the official client, an extra: pip install "second-look[openai]".
+
+The same client asks any server that speaks the protocol: vLLM, Infinity, Text Embeddings Inference, Ollama.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ingest.costs import charge
+from ingest.embeddings_protocol import OPENAI_LIMITS, SERVER_LIMITS, batches_of, pieces_of, vectors_of
+from ingest.encoder import Encoder, counting_tokenizer, unit_rows
+from ingest.errors import ModelError, ServiceError
+from ingest.known_encoders import BUNDLED_ENCODER
+from ingest.models import ENCODERS, ModelSource, ResolvedModel, bundled_encoder_folder
+from ingest.served_encoders import OPENAI, split_name
+from ingest.service_access import OPENAI_URL, ServiceAccess, leaves_machine, require_consent
+from ingest.services import (
+    Patience,
+    check_status,
+    message_of,
+    not_json,
+    parsed,
+    persist,
+    read_answer,
+    too_slow,
+    unreachable,
+)
+
+LARGEST_ANSWER = 64 * 2**20
+# An ingest can wait until a minute's allowance of tokens is there again; somebody waits for a question's answer.
+FOR_PASSAGES = Patience(seconds=180.0, attempts=8, first_wait=1.0)
+FOR_QUERY = Patience(seconds=20.0, attempts=4)
+
+
+def open_served_encoder(model: ResolvedModel, access: ServiceAccess) -> Encoder:
+    """The encoder of a model behind a service; one whose dimension is not known is asked for it, with a single letter.
+
+    Raises `ConsentNeededError` before anything is sent, `ModelError` where the client or the key is missing,
+    `ServiceError` where the service does not say how wide its vectors are.
+    """
+    encoder = OpenAIEncoder(model, access)
+    if model.spec.dim is not None:
+        return encoder
+    width = len(encoder.encode_query("a"))
+    return OpenAIEncoder(replace(model, spec=replace(model.spec, dim=width)), access)
+
+
+class OpenAIEncoder:
+    """Embeds by asking OpenAI or a server like it, in batches; many threads may ask at once."""
+
+    def __init__(
+        self,
+        model: ResolvedModel,
+        access: ServiceAccess,
+        for_passages: Patience = FOR_PASSAGES,
+        for_query: Patience = FOR_QUERY,
+    ) -> None:
+        """Nothing is sent yet. Raises `ModelError` where the client is not installed, or a key is missing.
+
+        Raises `ConsentNeededError` where nobody allowed to send text there. Passages are cut by the bundled encoder's
+        tokens: a service's own vocabulary is not on this machine.
+        """
+        service, _, rest = model.name.partition(":")
+        self._model = model
+        self._of_openai = service == OPENAI
+        self._asked, self._dimensions = split_name(rest)
+        self._key = access.openai_key if self._of_openai else access.embed_key
+        self._for_passages, self._for_query = for_passages, for_query
+        self._limits = OPENAI_LIMITS if self._of_openai else SERVER_LIMITS
+        self._who = (
+            "OpenAI"
+            if self._of_openai
+            else f"the embeddings server at {urlsplit(model.spec.revision).netloc}"
+        )
+        self._openai = _client_module()
+        self._transport = import_module("httpx2")  # what the client itself is made of
+        self._client = self._make_client()
+        require_consent(model, access)
+        bundled = ResolvedModel(ENCODERS[BUNDLED_ENCODER], ModelSource.BUNDLED, bundled_encoder_folder())
+        self.tokenizer: Tokenizer = counting_tokenizer(bundled)
+
+    @property
+    def model(self) -> ResolvedModel:
+        """Which model is asked for, and where."""
+        return self._model
+
+    def encode_passages(
+        self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of shape (n, dim), in the order given. Raises `ServiceError`."""
+        prefix = self._model.spec.passage_prefix
+        try:
+            return self._encode([prefix + passage for passage in passages], self._for_passages, on_batch)
+        except ServiceError as error:
+            raise ServiceError(
+                f"The passages could not be embedded: {error}. What was embedded before is kept; the same command "
+                "goes on from there."
+            ) from error
+
+    def encode_query(self, query: str) -> NDArray[np.float32]:
+        """Vector of shape (dim,), the query's prefix included. Raises `ServiceError`."""
+        try:
+            vectors = self._encode([self._model.spec.query_prefix + query], self._for_query, None)
+        except ServiceError as error:
+            raise ServiceError(f"The question could not be embedded: {error}. Ask it again.") from error
+        vector: NDArray[np.float32] = vectors[0]
+        return vector
+
+    def _encode(
+        self, texts: Sequence[str], patience: Patience, on_batch: Callable[[int], None] | None
+    ) -> NDArray[np.float32]:
+        """Unit vectors of texts with their prefix; of one that is too long, the mean of its pieces' by their length."""
+        pieces = [
+            (row, piece)
+            for row, text in enumerate(texts)
+            for piece in pieces_of(text, self._limits.input_tokens)
+        ]
+        sums = np.zeros((len(texts), self._model.spec.dim or 0), dtype=np.float32)
+        done = 0
+        for batch in batches_of([len(piece.encode()) for _, piece in pieces], self._limits):
+            rows = [row for row, _ in pieces[batch]]
+            vectors = self._ask([piece for _, piece in pieces[batch]], patience)
+            if not sums.shape[1]:
+                sums = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
+            lengths = np.array([[len(piece)] for _, piece in pieces[batch]], dtype=np.float32)
+            np.add.at(sums, rows, vectors * lengths)
+            finished = rows[-1] + (batch.stop == len(pieces) or pieces[batch.stop][0] > rows[-1])
+            if on_batch is not None and finished > done:
+                on_batch(finished - done)
+            done = finished
+        return unit_rows(sums, self._model)
+
+    def _ask(self, texts: list[str], patience: Patience) -> NDArray[np.float32]:
+        return persist(partial(self._once, texts, patience), patience)
+
+    def _once(self, texts: list[str], patience: Patience, seconds: float) -> NDArray[np.float32]:
+        """The unit vectors (n, dim) that one request gives."""
+        deadline = time.monotonic() + seconds
+        options = {} if self._dimensions is None else {"dimensions": self._dimensions}
+        try:
+            with self._client.embeddings.with_streaming_response.create(
+                model=self._asked,
+                input=texts,
+                encoding_format="base64",
+                timeout=max(seconds, 0.001),
+                extra_headers=self._headers_left_out(),
+                **options,
+            ) as response:
+                kind = response.headers.get("Content-Type")
+                raw = read_answer(self._who, response.iter_bytes(), deadline, patience, LARGEST_ANSWER)
+        except self._openai.APIStatusError as error:
+            raise self._fault(error) from error
+        except (self._openai.APITimeoutError, self._transport.TimeoutException) as error:
+            raise too_slow(self._who, patience) from error
+        except (self._openai.APIConnectionError, self._transport.TransportError) as error:
+            raise unreachable(self._who, error) from error
+        answer = parsed(raw)
+        if answer is None:
+            raise not_json(self._who, kind)
+        self._charge(answer)
+        return vectors_of(self._who, answer, len(texts), self._model.spec.dim)
+
+    def _fault(self, error: Any) -> ServiceError:
+        """What a status other than 200 means here."""
+        said = message_of(error.body, (self._key,)) if isinstance(error.body, dict) else ""
+        if error.code == "insufficient_quota":  # a 429 that no waiting helps
+            return ServiceError(f"{self._who} says that the account has no credit left ({said})")
+        try:
+            check_status(self._who, error.status_code, said, error.response.headers.get("Retry-After"))
+        except ServiceError as fault:
+            return fault
+        return ServiceError(f"{self._who} gave an answer that its client cannot read")
+
+    def _charge(self, answer: object) -> None:
+        """Note the tokens that the service says it read; a server on this machine bills nobody."""
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+        if isinstance(tokens, int) and (self._of_openai or leaves_machine(self._model)):
+            # The price list is OpenAI's, and says nothing of who else may answer by its name.
+            elsewhere = self._of_openai and self._model.spec.revision != OPENAI_URL
+            charge(f"{self._model.name}{' elsewhere' if elsewhere else ''}", "token", tokens)
+
+    def _make_client(self) -> Any:
+        if self._of_openai and not self._key:
+            raise ModelError(
+                f"The encoder {self._model.name} needs a key of OpenAI. Put it into the environment as OPENAI_API_KEY, "
+                "or, for the page, into Streamlit's secrets under that name."
+            )
+        return self._openai.OpenAI(
+            api_key=self._key or "none", base_url=self._model.spec.revision, max_retries=0,
+            # A redirect would carry passages elsewhere.
+            http_client=self._openai.DefaultHttpxClient(follow_redirects=False),
+        )  # fmt: skip
+
+    def _headers_left_out(self) -> dict[str, Any]:
+        """What people set for OpenAI in the environment is no other server's business; and a key that is not there."""
+        foreign = [] if self._of_openai else ["OpenAI-Organization", "OpenAI-Project"]
+        return dict.fromkeys([*foreign, *([] if self._key else ["Authorization"])], self._openai.Omit())
+
+
+def _client_module() -> Any:
+    try:
+        return import_module("openai")
+    except ImportError as error:
+        raise ModelError(
+            'OpenAI\'s client is not installed. Install it with: pip install "second-look[openai]"'
+        ) from error

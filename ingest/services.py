@@ -1,0 +1,195 @@
+"""What all clients of services share: retries within a time limit, refusals as sentences, answers read with a limit."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+
+from ingest.errors import ServiceError
+
+Answer = TypeVar("Answer")
+Value = TypeVar("Value")
+
+# Statuses after which the same request may well succeed.
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+LONGEST_MESSAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a service is waited for: ``seconds`` for one request with all its attempts, of which ``attempts``.
+
+    The first repetition waits ``first_wait`` seconds, each further one twice as long, with jitter.
+    """
+
+    seconds: float = 30.0
+    attempts: int = 5
+    first_wait: float = 0.5
+
+
+class PassingFaultError(ServiceError):
+    """A failure that may pass: another attempt is worth it, after ``wait`` seconds where the service named some."""
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        """Keep ``wait`` beside the message."""
+        super().__init__(message)
+        self.wait = wait
+
+
+def persist(once: Callable[[float], Answer], patience: Patience) -> Answer:
+    """What ``once`` returns, tried again on `PassingFaultError`; it is given the seconds that are left.
+
+    Raises `ServiceError` when attempts or time are used up, or at once where the service asks to wait for longer than
+    there is time.
+    """
+    deadline = time.monotonic() + patience.seconds
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            return once(deadline - time.monotonic())
+        except PassingFaultError as fault:
+            wait = _wait(fault, attempt, patience)
+            if attempt == patience.attempts:
+                raise ServiceError(f"{fault}; {attempt} attempts were made") from fault
+            if time.monotonic() + wait >= deadline:
+                raise ServiceError(
+                    f"{fault}; the next attempt would be in {wait:.0f} s, past the limit of {patience.seconds:g} s"
+                ) from fault
+            time.sleep(wait)
+    raise ValueError(f"{patience.attempts} attempts are none; the least is 1")
+
+
+def _wait(fault: PassingFaultError, attempt: int, patience: Patience) -> float:
+    if fault.wait is not None:
+        return fault.wait
+    # Jitter, so that clients that failed together do not come back together.
+    return float(patience.first_wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds that a Retry-After header asks to wait, be it a number or a date; ``None`` where it says nothing."""
+    if not header:
+        return None
+    # Imported here, as searches without a service should not wait for it.
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    try:
+        return Retry().parse_retry_after(header)
+    except InvalidHeader:
+        return None
+
+
+def check_status(who: str, status: int, message: str, wait: str | None) -> None:
+    """Raise unless ``status`` is 200: `PassingFaultError` where another attempt may help, else `ServiceError`.
+
+    ``message`` is what the service said, ``wait`` its Retry-After header.
+    """
+    if status == HTTPStatus.OK:
+        return
+    said = f" ({message})" if message else ""
+    if status in PASSING:
+        why = "has too many requests" if status == HTTPStatus.TOO_MANY_REQUESTS else "has a fault of its own"
+        raise PassingFaultError(f"{who} {why}: status {status}{said}", retry_after(wait))
+    reasons = {
+        HTTPStatus.UNAUTHORIZED: "does not accept the key; check the variable that holds it",
+        HTTPStatus.FORBIDDEN: "does not allow this with that key",
+        HTTPStatus.PAYMENT_REQUIRED: "asks for payment",
+        HTTPStatus.NOT_FOUND: "knows no such route or model; check the address and the model's name",
+    }
+    reason = next((text for known, text in reasons.items() if known == status), "refused the request")
+    raise ServiceError(f"{who} {reason}: status {status}{said}")
+
+
+def too_slow(who: str, patience: Patience) -> ServiceError:
+    """Why an answer that does not come is no longer waited for."""
+    return ServiceError(f"{who} did not answer within {patience.seconds:g} s")
+
+
+def unreachable(who: str, error: BaseException) -> PassingFaultError:
+    """That no connection was made, or that it broke, with the innermost cause that says anything."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return PassingFaultError(f"{who} cannot be reached ({str(error) or type(error).__name__})")
+
+
+def read_answer(
+    who: str, pieces: Iterable[bytes], deadline: float, patience: Patience, largest: int
+) -> bytes:
+    """The whole of an answer that comes in ``pieces``, before the monotonic clock says ``deadline``.
+
+    Each piece may come in time and all of them together too late. Raises `ServiceError` for that, and for an answer
+    of more than ``largest`` bytes.
+    """
+    raw = bytearray()
+    for piece in pieces:
+        raw += piece
+        if len(raw) > largest:
+            raise ServiceError(f"{who} gave an answer of more than {largest // 2**20} MB")
+        if time.monotonic() > deadline:
+            raise too_slow(who, patience)
+    return bytes(raw)
+
+
+def parsed(raw: bytes) -> object:
+    """An answer as JSON; ``None`` where it is none."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
+def not_json(who: str, kind: str | None) -> ServiceError:
+    """That an answer is not JSON but of another content type, a page that asks to sign in, say."""
+    of_kind = f" ({kind.partition(';')[0]})" if kind else ""
+    return ServiceError(f"{who} answered with something that is not JSON{of_kind}; check its address")
+
+
+def by_index(who: str, rows: Iterable[tuple[object, Value]], count: int, what: str) -> list[Value]:
+    """The values of pairs of index and value in any order, put in the order of what was asked about.
+
+    ``what`` names a value in messages. Raises `ServiceError` where an index is missing, doubled or out of range.
+    """
+    found: dict[int, Value] = {}
+    for index, value in rows:
+        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
+            raise ServiceError(
+                f"{who} gave a {what} to passage {index!r}, but was asked about 0 to {count - 1}"
+            )
+        if index in found:
+            raise ServiceError(f"{who} gave two {what}s to passage {index}")
+        found[index] = value
+    missing = [index for index in range(count) if index not in found]
+    if missing:
+        raise ServiceError(
+            f"{who} gave no {what} to {len(missing)} of {count} passages, the first is {missing[0]}"
+        )
+    return [found[index] for index in range(count)]
+
+
+def message_of(answer: object, keys: tuple[str, ...] = ()) -> str:
+    """What a service says went wrong, on one line and not too long, and without any of ``keys``.
+
+    Some services repeat the key they were given in their refusal.
+    """
+    found = answer
+    for _ in range(3):  # {"error": {"message": "…"}} and {"detail": [{"msg": "…"}]} are as deep as it gets
+        if isinstance(found, list) and found:
+            found = found[0]
+        if isinstance(found, dict):
+            found = next(
+                (found[name] for name in ("message", "detail", "error", "msg") if found.get(name)), ""
+            )
+    text = " ".join(str(found).split()) if isinstance(found, str) else ""
+    for key in filter(None, keys):
+        text = text.replace(key, "…")
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
+
+
+def slices(count: int, size: int) -> Iterator[slice]:
+    """``count`` things in slices of at most ``size``."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))

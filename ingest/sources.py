@@ -1,0 +1,41 @@
+"""A file to ingest: where it lies, what people call it, and what it is known by in a library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ingest.errors import ReadError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to ingest: where its bytes lie, what people call it, and its identity in the library.
+
+    ``passwords`` are tried on it if it needs one; they are neither shown nor stored.
+    """
+
+    path: Path
+    name: str
+    key: str
+    passwords: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    @classmethod
+    def of_path(cls, path: Path) -> Source:
+        """A file of this machine: its resolved path is its identity."""
+        return cls(path, _as_text(path), _as_text(path.resolve()))
+
+    @classmethod
+    def of_upload(cls, path: Path, name: str) -> Source:
+        """An uploaded file, whose bytes lie under a name of ours: its own name is its identity."""
+        return cls(path, name, f"upload:{name}")
+
+    def require_file(self) -> None:
+        """Raise `ReadError` for a device or a pipe, which would never end; what is not there is another's to say."""
+        if self.path.exists() and not self.path.is_file() and not self.path.is_dir():
+            raise ReadError(f"{self.name} is a device or a pipe, not a file; save what it gives to a file.")
+
+
+def _as_text(path: Path) -> str:
+    """The path as text that can be stored and printed: bytes of a name that are no UTF-8 are written out."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

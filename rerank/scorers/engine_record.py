@@ -1,0 +1,62 @@
+"""What was chosen to run a model on this machine, as it is noted beside the graph."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.models import read_json
+from rerank.scorers.tuning import Threads
+
+ENGINE_FILE = "engine.json"
+# Seconds until a choice that was made on a busy machine is made again, when somebody searches then.
+AGAIN_AFTER = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What runs a model here, and why.
+
+    ``agreement`` is Kendall's τ against ``reference`` on the calibration passages, ``why`` a sentence, ``threads`` how
+    ONNX Runtime runs it; ``machine`` is what it was chosen on (`machine_key`), ``measured`` when (Unix time, seconds).
+    """
+
+    name: str
+    agreement: float
+    reference: str
+    why: str
+    threads: Threads
+    machine: dict[str, str]
+    measured: float = 0.0
+
+    @property
+    def provisional(self) -> bool:
+        """Whether other work kept the machine busy meanwhile, so that the choice is to be made again."""
+        return not self.threads.quiet
+
+    def due(self, now: float) -> bool:
+        """Whether it is provisional and old enough to be chosen again; ``now`` is Unix time in seconds."""
+        return self.provisional and now - self.measured >= AGAIN_AFTER
+
+    def __str__(self) -> str:
+        threads = f"{self.threads.count} thread{'s' if self.threads.count > 1 else ''}"
+        return (
+            f"{self.name} with {threads}, order agreement with {self.reference} "
+            f"{self.agreement:.3f}, {self.threads.tokens_per_second:,.0f} tokens/s when it was measured"
+            + (", on a busy machine, so that it will be measured again" if self.provisional else "")
+        )
+
+    def write(self, folder: Path) -> None:
+        """Note it beside its graph."""
+        (folder / ENGINE_FILE).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Engine | None:
+        """What was noted in ``folder``; ``None`` where nothing whole is."""
+        noted: dict[str, Any] = dict(read_json(folder / ENGINE_FILE))
+        try:
+            return cls(**{**noted, "threads": Threads(**noted["threads"])})
+        except (KeyError, TypeError):
+            return None

@@ -1,0 +1,32 @@
+"""A second look that takes long in one tab keeps nobody else from the first look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.test_slices import PATIENCE, QUESTION, address
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["address"]  # a fixture is used by its name alone
+
+
+def test_a_slow_second_look_leaves_other_tabs_their_first_look(
+    address: str, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    slow = open_page(f"{address}/?q={QUESTION}")
+    slow.get_by_text("10 of 30 passages scored; the order may still change").wait_for(timeout=PATIENCE)
+    others = [open_page(f"{address}/?q={question}") for question in ("venom", "river+snake")]
+    for other, question in zip(others, ("venom", "river snake"), strict=True):
+        waiting = other.locator(f".comparison[data-query='{question}']:not([data-state='done'])")
+        waiting.locator("[data-column='before'] .card").nth(9).wait_for(timeout=PATIENCE)
+        assert waiting.locator("[data-column='before'] .card").count() == 10
+        assert waiting.locator("[data-column='after'] .card.pending").count() == 10
+    assert slow.locator(".comparison[data-state='scoring']").count() == 1, "it was not slow any more"
+    (tmp_path / "go").touch()
+    for page in (slow, *others):
+        page.locator(".comparison[data-state='done']").wait_for(timeout=PATIENCE)

@@ -1,0 +1,137 @@
+"""What is fuzzed, and the laws that must hold whatever goes in: shared by Hypothesis (short) and atheris (long).
+
+A target takes bytes and returns nothing. It raises only where a law is broken: what a reader may raise is a
+`ReadError`, what a question may raise is a `UsageError`, and every chunk is a slice of its document.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ingest.chunker import MAX_CHUNK_CHARACTERS, Chunker
+from ingest.errors import ReadError, UsageError
+from ingest.readers import SUFFIXES, Limits, read_documents
+from ingest.readers.wire import BrokenFrameError, from_wire, to_wire
+from ingest.records import Document
+from rerank.search import MAX_QUERY_CHARACTERS, check_query
+from tests.fakes import WordEncoder, whitespace_tokenizer
+from tests.ingest.readers.awkward import CASES
+
+# Small, because a fuzzer wants many small files rather than a few large ones.
+LIMITS = Limits(
+    max_bytes=2_000_000,
+    max_characters=200_000,
+    max_pages=50,
+    max_unpacked_bytes=20_000_000,
+    max_page_seconds=2.0,
+)
+LARGEST_SEED = 20_000  # bytes
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="second-look-fuzz-")
+
+
+@functools.cache
+def _chunker() -> Chunker:
+    return Chunker(whitespace_tokenizer(), 24)
+
+
+def read(suffix: str, data: bytes) -> None:
+    """A file of these bytes: documents that keep their laws, or a sentence."""
+    path = Path(_folder().name) / f"a{suffix}"
+    path.write_bytes(data)
+    try:
+        for document in read_documents(path, name=path.name, key="k", limits=LIMITS, passwords=["u"]):
+            check_document(document)
+    except ReadError as error:
+        sentence = str(error)
+        if not (path.name in sentence and sentence.endswith(".")):
+            raise AssertionError(f"no sentence about the file: {sentence}") from error
+
+
+def check_document(document: Document) -> None:
+    """A document survives the wire and is cut into slices of itself that lose nothing."""
+    text = document.text
+    text.encode("utf-8")
+    if "\x00" in text or not text.strip():
+        raise AssertionError("a text that cannot be stored, or nothing at all")
+    if from_wire(to_wire(document)) != document:
+        raise AssertionError("a document that the wire changes")
+    position = 0
+    for chunk in _chunker().chunks(document):
+        if chunk.text != text[chunk.start : chunk.end] or len(chunk.text) > MAX_CHUNK_CHARACTERS:
+            raise AssertionError(f"no slice of its document: {chunk.start}–{chunk.end}")
+        if chunk.start < position or text[position : chunk.start].strip():
+            raise AssertionError(f"text lost or doubled before {chunk.start}")
+        position = chunk.end
+    if text[position:].strip():
+        raise AssertionError("text lost at the end")
+
+
+def cut(data: bytes) -> None:
+    """Any text, as each of the formats that are cut differently."""
+    text = data.decode("utf-8", "replace").replace("\x00", " ")
+    if text.strip():
+        for kind in ("text", "markdown"):
+            check_document(Document("k", "t", "p", kind, text))
+
+
+def ask(data: bytes) -> None:
+    """Any question: a vector for it, or a sentence."""
+    try:
+        query = check_query(data.decode("utf-8", "surrogateescape"))
+    except UsageError:
+        return
+    if not 0 < len(query) <= MAX_QUERY_CHARACTERS:
+        raise AssertionError("a question that is empty or too long was let through")
+    query.encode("utf-8")
+    WordEncoder().encode_query(query)
+
+
+def hear(data: bytes) -> None:
+    """What a reading process may say: a document, or nonsense that is told as such."""
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(values, dict):
+        try:
+            check_types(from_wire(values))
+        except BrokenFrameError:
+            return
+
+
+def check_types(document: Document) -> None:
+    """The fields are of the kinds that they are declared as."""
+    if not (
+        isinstance(document.text, str) and isinstance(document.key, str) and isinstance(document.title, str)
+    ):
+        raise AssertionError("a document of other kinds")
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    **{suffix: functools.partial(read, suffix) for suffix in sorted(SUFFIXES)},
+    "cut": cut,
+    "ask": ask,
+    "hear": hear,
+}
+
+
+def seeds(target: str) -> Iterator[bytes]:
+    """Small awkward files to begin with, made by the tests' own generators."""
+    for case in CASES:
+        if callable(case.content) or len(case.data) > LARGEST_SEED:
+            continue
+        if target in ("cut", "ask") or Path(case.name).suffix == target:
+            yield case.data
+    if target == "hear":
+        page, heading = {"number": 1, "start": 0, "end": 2}, {"level": 1, "start": 0, "text": "a"}
+        document = {"key": "k", "title": "t", "path": "p", "format": "pdf", "text": "ab", "source_id": None}
+        document |= {"pages": [page], "headings": [heading], "pages_without_text": [1]}
+        yield json.dumps(document).encode()

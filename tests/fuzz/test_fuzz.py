@@ -1,0 +1,86 @@
+"""A short fuzz of readers, chunker and questions: seeds that are flipped, cut, doubled and joined.
+
+`make fuzz` runs the same targets for as long as is wanted, led by coverage.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.targets import TARGETS, ask, cut, hear, seeds
+
+SEEDS = {name: list(seeds(name)) for name in TARGETS}
+
+
+def changed(draw: st.DrawFn, seed: bytes) -> bytes:
+    """``seed`` with one to six places overwritten, taken out, doubled or cut off."""
+    data = bytearray(seed)
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, len(data)))
+        length = draw(st.integers(0, 40))
+        match draw(st.sampled_from(["overwrite", "remove", "double", "cut", "insert", "number"])):
+            case "overwrite":
+                data[place : place + length] = draw(st.binary(min_size=length, max_size=length))
+            case "remove":
+                del data[place : place + length]
+            case "double":
+                data[place:place] = data[place : place + length] * draw(st.integers(1, 50))
+            case "cut":
+                del data[max(place, 1) :]
+            case "insert":
+                data[place:place] = draw(
+                    st.sampled_from([b"\x00", b"\xff\xfe", b"<<", b"[", b"obj", b"\xed\xa0\x80"])
+                )
+            case _:
+                data[place : place + 1] = str(draw(st.integers(-(2**33), 2**33))).encode()
+    return bytes(data)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> tuple[str, bytes]:
+    name = draw(st.sampled_from([name for name in TARGETS if SEEDS[name] and name.startswith(".")]))
+    return name, changed(draw, draw(st.sampled_from(SEEDS[name])))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(files())
+def test_changed_files_are_read_or_refused_in_a_sentence(file: tuple[str, bytes]) -> None:
+    name, data = file
+    TARGETS[name](data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.binary(max_size=3_000)
+    | st.text(max_size=2_000).map(lambda text: text.encode("utf-8", "surrogatepass"))
+)
+def test_any_bytes_are_cut_asked_and_heard(data: bytes) -> None:
+    cut(data)
+    ask(data)
+    hear(data)
+
+
+@settings(max_examples=100, deadline=None)
+@example({"key": "k", "text": 3})
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+            st.sampled_from(["key", "title", "path", "format", "text", "pages", "headings", "pages_without_text",
+                             "source_id", "number", "start", "end", "level"]), inner, max_size=9),
+        max_leaves=20,
+    )
+)  # fmt: skip
+def test_any_json_is_a_document_or_told_as_nonsense(value: object) -> None:
+    hear(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_seeds_themselves_keep_the_laws(name: str) -> None:
+    assert SEEDS[name] or name in (".text", ".tsv", ".htm", ".markdown", ".xhtml")
+    for seed in SEEDS[name]:
+        TARGETS[name](seed)

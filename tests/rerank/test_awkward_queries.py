@@ -1,0 +1,104 @@
+"""Any text that can be typed is answered or refused in a sentence, by the search path and by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.errors import UsageError
+from ingest.hub import Hub
+from ingest.models import resolve_encoder
+from ingest.onnx_encoder import open_encoder
+from rerank.search import MAX_QUERY_CHARACTERS, Searcher
+from retrieval.retriever import Retriever
+from tests.conftest import Desk
+from tests.fakes import WordScorer
+from ui.cli import main
+
+ANSWERED = [
+    "鹤是一种什么鸟？", "ما هو الكركي؟", "מהו העגור?", "क्रेन क्या है?", "👩‍👩‍👧 🐦", "e" + "\u0301" * 500,
+    "crane\x00\x07\x1b[31mred\x1b[0m", "\u202ecrane\u202c", "crane\u2028bank", "crane\ufffe", "crane \udcff",
+    "<script>alert(1)</script>", "'; DROP TABLE chunks; --", 'crane" OR NEAR(* AND ^', "-*~()[]{}:", "crane " * 300,
+    "x" * MAX_QUERY_CHARACTERS, "\u200b\u200d", "$crane$ :red[x] `a`",
+]  # fmt: skip
+REFUSED = {
+    "": "is empty",
+    " \t\r\n": "is empty",
+    "\x00\x01\x1f\x7f\x85": "is empty",
+    "\udcff": "is empty",
+    "crane " * 10_000: "are the most",
+    "鹤" * 10_000: "are the most",
+}
+
+
+@pytest.fixture
+def searcher(desk: Desk) -> Searcher:
+    """A searcher over a small library of counted words."""
+    desk.add(*(desk.write(f"{n}.txt", f"crane {n} bank river") for n in range(6)))
+    return Searcher(Retriever(desk.library, desk.encoder), WordScorer())
+
+
+@pytest.fixture(scope="module")
+def real_encoder():
+    return open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
+
+
+@pytest.mark.parametrize("query", ANSWERED)
+def test_awkward_questions_are_answered_by_the_command_line(
+    searcher: Searcher,
+    desk: Desk,
+    query: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+    for form in ([], ["--json"]):
+        assert main(["search", "--library", str(desk.library.folder), *form, "--", query]) == 0
+        out, _ = capsys.readouterr()
+        out.encode("utf-8")
+        assert not set(out) & {"\x00", "\x07", "\x1b", "\ud800"}
+    assert len(json.loads(out)["before"]) == 6
+
+
+@pytest.mark.parametrize("query", REFUSED, ids=lambda query: ascii(query[:8]))
+def test_what_cannot_be_answered_is_refused_in_a_sentence(
+    searcher: Searcher,
+    desk: Desk,
+    query: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+    assert main(["search", query, "--library", str(desk.library.folder)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert REFUSED[query] in err
+    assert err.strip().endswith(".")
+    assert len(err) < 500
+
+
+@pytest.mark.parametrize("query", ANSWERED)
+def test_the_real_encoder_takes_them_too(searcher: Searcher, real_encoder, query: str) -> None:
+    vector = real_encoder.encode_query(searcher.first_look(query).query)
+    assert abs(float(vector @ vector) - 1) < 1e-3
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=st.text(st.characters(), max_size=2_100))
+def test_any_text_is_answered_or_refused(searcher: Searcher, query: str) -> None:
+    try:
+        result = searcher.search(query)
+    except UsageError:
+        return
+    assert len(result.before) == 6
+    result.query.encode("utf-8")
+
+
+def test_no_question_reaches_the_file_system(searcher: Searcher, desk: Desk) -> None:
+    before = sorted(Path(desk.folder).parent.rglob("*"))
+    searcher.search("../../etc/passwd")
+    assert sorted(Path(desk.folder).parent.rglob("*")) == before

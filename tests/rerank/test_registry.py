@@ -1,0 +1,86 @@
+"""Adding a reranker takes one new file and changes no other."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.hub import Hub
+from rerank import scorers
+from rerank.models import resolve_reranker
+from tests.conftest import Desk
+from ui.cli import main
+from ui.model_list import known_rerankers
+from ui.settings import Settings
+from ui.sidebar import rerankers
+
+TOY = '''"""A toy: the longest passage first."""
+
+import numpy as np
+
+from ingest.models import ModelKind, ModelSpec
+from rerank.scorers.base import Scores
+
+SPEC = ModelSpec("longest-first", ModelKind.RERANKER, "longest-first", "1", "MIT", 1_000_000)
+
+
+def open_reranker(model, options):
+    return LongestFirst(model)
+
+
+class LongestFirst:
+    def __init__(self, model):
+        self.model = model
+
+    def score(self, query, passages, on_batch=None):
+        lengths = [len(passage) for passage in passages]
+        no = np.zeros(len(passages), dtype=bool)
+        return Scores(np.array(lengths, np.float32), np.array(lengths, np.int64), no)
+'''
+
+
+@pytest.fixture
+def one_file_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The folder of rerankers with `longest_first.py` in it."""
+    (tmp_path / "kinds").mkdir()
+    (tmp_path / "kinds" / "longest_first.py").write_text(TOY)
+    monkeypatch.setattr(scorers, "__path__", [*scorers.__path__, str(tmp_path / "kinds")])
+    yield
+    sys.modules.pop("rerank.scorers.longest_first", None)
+
+
+@pytest.mark.usefixtures("one_file_more")
+def test_a_toy_reranker_is_found_listed_offered_and_orders(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offline = Hub(allow_downloads=False)
+    assert resolve_reranker("longest-first", offline).spec.licence == "MIT"
+    (row,) = [r for r in known_rerankers(offline, Settings().services) if r["name"] == "longest-first"]
+    assert (row["max_length"], row["languages"]) == (1_000_000, "English")
+    assert "longest-first" in rerankers(Settings())
+    desk.add(*(desk.write(f"{n}.txt", "a snake " * n) for n in (1, 3, 2)))
+    monkeypatch.setattr("rerank.search.encoder_for", lambda *_: desk.encoder.model)
+    monkeypatch.setattr("rerank.search.open_encoder", lambda *_, **__: desk.encoder)
+    command = [
+        "search",
+        "snake",
+        "--library",
+        str(desk.library.folder),
+        "--reranker",
+        "longest-first",
+        "--json",
+    ]
+    assert main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["title"] for row in found["after"]] == ["3", "2", "1"]
+    assert found["models"]["reranker"] == "longest-first"
+
+
+def test_a_name_that_is_no_file_is_none_of_these() -> None:
+    assert scorers.resolve_named("longest-first") is None
+    assert scorers.resolve_named("base") is None, "a file without a SPEC is no reranker by itself"
+    assert scorers.resolve_named("../models") is None

@@ -1,0 +1,146 @@
+"""The index of words: what a question becomes, what it scores, and that it follows generations and deletions."""
+
+from __future__ import annotations
+
+import sqlite3
+from math import log
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.doctor import Part, examine
+from ingest.intake import Intake, Source
+from ingest.library import Library
+from ingest.readers import Limits
+from ingest.repair import repair
+from ingest.schema import FORMAT
+from ingest.word_index import match_of
+from ingest.writer import writing
+from tests.conftest import Desk
+
+
+def found(library: Library, query: str) -> list[tuple[str, float]]:
+    """(text, BM25) of what words find, best first."""
+    with library.snapshot() as snapshot:
+        best = snapshot.best_by_words(query, 100)
+        chunks = snapshot.chunks([number for number, _ in best])
+        return [(chunks[number].text, score) for number, score in best]
+
+
+def texts(library: Library, query: str) -> list[str]:
+    return [text for text, _ in found(library, query)]
+
+
+def test_a_question_becomes_its_telling_words_in_quotes() -> None:
+    assert match_of("What is the flow rate of pump P-17?") == '"flow" OR "rate" OR "pump" OR "p" OR "17"'
+    assert match_of("to be or not to be") == '"to" OR "be" OR "or" OR "not"', "there is nothing else"
+    assert match_of(" ?! … ") == ""
+    assert match_of("机器学习 GPU") == '"机 器" OR "器 学" OR "学 习" OR "gpu"'
+
+
+@given(st.text(max_size=60) | st.from_regex(r'[a-z"*^:()+\- ]{1,40}(NEAR|AND|NOT|OR)?', fullmatch=True))
+def test_no_question_is_syntax(query: str) -> None:
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE VIRTUAL TABLE words USING fts5 (passage, content = '')")
+    expression = match_of(query)
+    if expression:
+        db.execute("SELECT rowid FROM words WHERE words MATCH ?", (expression,)).fetchall()
+    db.close()
+
+
+def test_scores_are_bm25_worked_out_by_hand(desk: Desk) -> None:
+    # With their titles in front these passages are 3, 4 and 5 words long, 4 on average.
+    desk.add(
+        desk.write("a.txt", "crane bird"),
+        desk.write("b.txt", "crane crane steel"),
+        desk.write("c.txt", "one two three four"),
+    )
+    share = log((3 - 1 + 0.5) / (1 + 0.5))  # “bird” stands in one of three passages
+    (only,) = found(desk.library, "which bird?")
+    assert only == ("crane bird", pytest.approx(share * 1 * 2.2 / (1 + 1.2 * (1 - 0.75 + 0.75 * 3 / 4))))
+
+
+def test_stems_accents_and_scripts_without_spaces_are_found(desk: Desk) -> None:
+    desk.add(
+        desk.write("a.txt", "Les résumés are filed."), desk.write("b.txt", "深度学习改变了机器翻译。"),
+        desk.write("c.txt", "東京の桜は美しい"), desk.write("d.txt", "Ничего не найдено"),
+    )  # fmt: skip
+    assert texts(desk.library, "resume filing") == ["Les résumés are filed."]
+    assert texts(desk.library, "re\u0301sume\u0301") == ["Les résumés are filed."], "decomposed accents"
+    assert texts(desk.library, "机器学习") == ["深度学习改变了机器翻译。"]
+    assert texts(desk.library, "译翻") == [], "the characters alone are not the word"
+    assert texts(desk.library, "京の桜") == ["東京の桜は美しい"]
+    assert texts(desk.library, "НИЧЕГО") == ["Ничего не найдено"]
+
+
+def test_what_is_not_published_is_neither_found_nor_counted(desk: Desk) -> None:
+    desk.add(
+        desk.write("a.txt", "rare crane"), desk.write("b.txt", "steel crane"), desk.write("c.txt", "river")
+    )
+    before = found(desk.library, "rare crane")
+    with writing(desk.library) as writer:
+        intake = Intake(writer, desk.encoder, 9, lambda _: None, lambda: False, Limits())
+        for number in range(9):
+            intake.add(number + 1, desk_source(desk, f"new{number}.txt", f"rare crane {number}"))
+        assert found(desk.library, "rare crane") == before
+    assert found(desk.library, "rare crane") == before, "and nothing of it stays when it is given up"
+
+
+def desk_source(desk: Desk, name: str, text: str) -> Source:
+    return Source.of_path(desk.write(name, text))
+
+
+def bytes_on_disk(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("library.sqlite*"))
+
+
+def test_a_deleted_and_a_replaced_text_leave_no_word_behind(desk: Desk) -> None:
+    desk.add(*(desk.write(f"{n}.txt", f"common words zyxquartz{n}") for n in range(30)))
+    assert b"zyxquartz7" in bytes_on_disk(desk.library.folder)
+    with writing(desk.library) as writer:
+        writer.delete([desk.library.find("7").id])
+    desk.add(desk.write("8.txt", "something else"))
+    assert texts(desk.library, "zyxquartz7 zyxquartz8") == []
+    raw = bytes_on_disk(desk.library.folder)
+    # FTS5 keeps words by what they have in common, so the number that tells them apart stands behind its length.
+    assert b"zyxquartz7" not in raw
+    assert b"zyxquartz8" not in raw
+    with desk.library.connection() as db:
+        db.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab ('main', 'words', 'row')")
+        kept = {row[0] for row in db.execute("SELECT term FROM terms WHERE term LIKE 'zyxquartz%'")}
+    assert kept == {f"zyxquartz{n}" for n in range(30) if n not in (7, 8)}
+    assert examine(desk.library.folder) == []
+
+
+def test_a_library_from_before_gets_its_words_when_it_is_opened(desk: Desk) -> None:
+    desk.add(desk.write("a.txt", "The crane P-17 lifts steel."))
+    with sqlite3.connect(desk.library.folder / "library.sqlite") as db:
+        db.execute("DROP TABLE words")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    library = Library(desk.library.folder)
+    assert texts(library, "p-17") == ["The crane P-17 lifts steel."]
+    with library.connection() as opened:
+        assert opened.execute("PRAGMA user_version").fetchone()[0] == FORMAT
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM words_docsize WHERE id = 2",
+        "UPDATE words_data SET block = zeroblob(length(block)) WHERE id > 10",
+        "UPDATE words_data SET block = CAST(replace(CAST(block AS TEXT), 'river', 'rivet') AS BLOB) WHERE id > 10",
+    ],
+)
+def test_a_damaged_index_of_words_is_noticed_and_built_again(desk: Desk, damage: str) -> None:
+    desk.add(*(desk.write(f"{n}.txt", f"crane number{n} by the river") for n in range(5)))
+    whole = found(desk.library, "river number3")
+    with sqlite3.connect(desk.library.folder / "library.sqlite") as db:
+        db.execute(damage)
+    db.close()
+    assert [finding.part for finding in examine(desk.library.folder)] == [Part.WORDS]
+    assert repair(desk.library.folder).done == ("The index of words was built again from the passages.",)
+    assert examine(desk.library.folder) == []
+    assert found(desk.library, "river number3") == whole

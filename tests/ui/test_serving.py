@@ -1,0 +1,109 @@
+"""A server that anybody could reach does not start, however it is started; and keys stay out of all that is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from tests.browser.conftest import ROOT
+from ui import gate, serving
+from ui.settings import from_environment
+
+KEY = "key-0d9f5b21c4-never-to-be-seen"
+STREAMLIT = ["-m", "streamlit", "run", "app.py", "--server.port=0"]
+
+
+def run(arguments: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SECONDLOOK_", "STREAMLIT_"))
+    }
+    settings = {"SECONDLOOK_LIBRARY": str(folder / "library"), "SECONDLOOK_DOWNLOADS": "0"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=kept | settings | environment, text=True, capture_output=True,
+        timeout=240, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["-m", "ui.cli", "serve", "--address", "0.0.0.0"], {}),
+        (STREAMLIT, {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}),
+        ([*STREAMLIT, "--server.address="], {}),  # Streamlit's own default: every address
+    ],
+    ids=["secondlook serve", "the environment", "no address"],
+)
+def test_nothing_is_served_to_a_network_as_it_is(
+    arguments: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    done = run(arguments, tmp_path, **environment)
+    assert done.returncode == 2, done.stderr
+    assert "Second Look is not served at" in done.stderr
+    assert "secondlook password FILE" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "library").exists()
+
+
+def test_a_page_without_its_gate_shows_nothing_to_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should Streamlit ever run app.py as a page alone, it is closed, not open."""
+    monkeypatch.setattr(gate, "_standing", [])
+    address = st.get_option("server.address")
+    st.config.set_option("server.address", "0.0.0.0")
+    try:
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    finally:
+        st.config.set_option("server.address", address)
+    assert "without its gate" in "\n".join(str(text.value) for text in page.text)
+    assert not page.text_input
+    assert not page.button
+
+
+def test_oidc_without_authlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st.secrets, "load_if_toml_exists", lambda: True)
+    monkeypatch.setattr(type(st.secrets), "__contains__", lambda self, name: name == "auth")
+    monkeypatch.setattr(serving, "find_spec", lambda name: None)
+    with pytest.raises(serving.UsageError, match=r"pip install 'second-look\[auth\]'"):
+        serving.protection_at("0.0.0.0", from_environment({"SECONDLOOK_USERS": "@example.org"}))
+
+
+def test_streamlit_is_set_up_to_stay_at_home() -> None:
+    """What the gate builds on: XSRF protection, no statistics, no tracebacks on the page, a limit for uploads."""
+    wanted = {
+        "server.address": "127.0.0.1", "server.enableXsrfProtection": True, "server.enableCORS": True,
+        "browser.gatherUsageStats": False, "client.showErrorDetails": "none", "server.enableStaticServing": False,
+        "server.enableAgentApi": False, "browser.serverAddress": "localhost",
+    }  # fmt: skip
+    assert {name: st.get_option(name) for name in wanted} == wanted
+    assert st.get_option("server.maxUploadSize") <= 200
+
+
+def test_a_key_is_in_no_output_no_log_and_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The heron fishes at dawn in the reed bed.")
+    assert run(["-m", "ui.cli", "ingest", str(tmp_path / "a.txt")], tmp_path).returncode == 0
+    told = (
+        "import logging, sys; logging.basicConfig(level=1, stream=sys.stderr)\n"
+        "from ui.cli import main; from ui.settings import from_environment\n"
+        "print(repr(from_environment()), file=sys.stderr)\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    keys = dict.fromkeys(("SECONDLOOK_RERANK_KEY", "COHERE_API_KEY", "OPENAI_API_KEY"), KEY)
+    nobody = {"SECONDLOOK_RERANK_URL": "http://127.0.0.1:9/rerank", "SECONDLOOK_RERANK_MODEL": "m"}
+    for arguments in (
+        ["search", "how does the heron fish?", "--json", "--reranker", "server"],
+        ["models", "--json"],
+        ["search", "how does the heron fish?", "--encoder", "openai:no-such-model@8"],
+    ):
+        done = run(["-c", told, *arguments], tmp_path, **keys, **nobody)
+        assert KEY not in done.stdout + done.stderr, arguments
+        if arguments[-1] == "server":
+            assert json.loads(done.stdout)["notices"], "the service was not asked"
+            assert done.stdout

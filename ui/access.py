@@ -1,0 +1,127 @@
+"""Who may see the page: this machine alone, whoever knows a password, or whom an OIDC provider names.
+
+Beyond this machine nothing is served without the second or the third. `protection` decides it, before anything is
+served; `ui.gate` enforces it on every request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ingest.errors import UsageError
+from ui.passwords import PasswordHash, read_password_file
+
+HOW = """Say who may see the library, one of these two:
+  a password    secondlook password FILE, then start with SECONDLOOK_PASSWORD_FILE=FILE
+  OIDC          an [auth] section in .streamlit/secrets.toml, and SECONDLOOK_USERS=ann@example.org,@example.com
+docs/security.md says more. Without either, serve it to this machine alone: --address 127.0.0.1"""
+
+EVERYBODY = "*"
+
+
+class Way(StrEnum):
+    """How a visitor is known."""
+
+    LOCAL = "from this machine"
+    PASSWORD = "by the password"  # noqa: S105 (no password, a word for one)
+    OIDC = "by an OIDC provider"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """What the environment says of it: the file of the password, and whom OIDC lets in (``@domain`` for all of one)."""
+
+    password_file: Path | None = None
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What stands in front of the page. ``password`` is there where the way is a password."""
+
+    way: Way
+    password: PasswordHash | None = None
+    users: tuple[str, ...] = ()
+
+    def admits(self, email: object, verified: object) -> bool:
+        """Whether OIDC's visitor is one of ours. An address that the provider calls unverified is nobody's."""
+        if EVERYBODY in self.users:
+            return True
+        if not isinstance(email, str) or "@" not in email or verified is False:
+            return False
+        plain = email.casefold()
+        return plain in self.users or f"@{plain.rpartition('@')[2]}" in self.users
+
+
+def read_access(values: Mapping[str, str]) -> AccessSettings:
+    """Access from ``SECONDLOOK_PASSWORD_FILE`` and ``SECONDLOOK_USERS``, a list with commas.
+
+    Raises `UsageError` for a user that is neither an e-mail address, nor ``@domain``, nor ``*``.
+    """
+    file = values.get("SECONDLOOK_PASSWORD_FILE", "").strip()
+    users = [user.strip().casefold() for user in values.get("SECONDLOOK_USERS", "").split(",")]
+    for user in filter(None, users):
+        if user != EVERYBODY and ("@" not in user or user.endswith("@")):
+            raise UsageError(
+                f"SECONDLOOK_USERS holds “{user}”; say e-mail addresses, @domain, or * for all whom the provider knows."
+            )
+    return AccessSettings(Path(file).expanduser().absolute() if file else None, tuple(filter(None, users)))
+
+
+def protection(address: str | None, access: AccessSettings, oidc: bool, xsrf: bool = True) -> Protection:
+    """What stands in front of a page that is served at ``address`` (``None``: on every one of the machine).
+
+    ``oidc`` says whether a provider is configured, ``xsrf`` whether Streamlit's XSRF protection is on.
+    Raises `UsageError`, whose sentences say how to go on, where anybody could come in.
+    """
+    if not xsrf:
+        raise UsageError(
+            "Streamlit's XSRF protection is off, so that other pages in the same browser could send files here. Take "
+            "enableXsrfProtection and enableCORS out of the configuration."
+        )
+    if access.password_file is not None and oidc:
+        raise UsageError(
+            "Both a password (SECONDLOOK_PASSWORD_FILE) and OIDC ([auth] in secrets.toml) are configured. Choose one."
+        )
+    if access.password_file is not None:
+        return Protection(Way.PASSWORD, read_password_file(access.password_file))
+    if oidc:
+        if not access.users:
+            raise UsageError(
+                "OIDC is configured, but not whom it lets in: most providers know the whole world. Set "
+                "SECONDLOOK_USERS to e-mail addresses and @domains with commas between, or to * for everybody."
+            )
+        return Protection(Way.OIDC, users=access.users)
+    if not is_loopback(address):
+        where = f"at {address}" if address else "at every address of this machine"
+        raise UsageError(f"Second Look is not served {where} to whoever can reach it. {HOW}")
+    return Protection(Way.LOCAL)
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether an address or the name of a host, with or without a port, means this machine alone."""
+    if not address:
+        return False
+    name = address.casefold().rstrip(".")
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    elif name.count(":") == 1:
+        name = name.partition(":")[0]
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved to anything else
+        return True
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found).is_loopback
+
+
+def providers(section: Mapping[str, object]) -> Sequence[str | None]:
+    """The names of OIDC providers in Streamlit's [auth] section; ``None`` is the one that stands in it itself."""
+    named = [name for name, value in section.items() if isinstance(value, Mapping) and "client_id" in value]
+    return [None] if "client_id" in section else named

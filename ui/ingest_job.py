@@ -1,0 +1,98 @@
+"""An ingest that runs beside the page: what became of each file, and files that wait for a password."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ingest.encoder import Encoder
+from ingest.intake import Source
+from ingest.library import Library
+from ingest.pipeline import ingest
+from ingest.records import FileReport, IngestProgress, IngestReport, Stage
+from ui.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """Where one file of an ingest is: its report once it has one, else a word for what is being done."""
+
+    name: str
+    report: FileReport | None
+    doing: str
+
+
+@dataclass(eq=False)
+class IngestJob(Job[IngestReport]):
+    """An ingest of those of several files that have no report yet; finished files stay.
+
+    ``clean_up`` is called at its end, whatever that is, with the files that are still needed: those that wait for a
+    password. ``password`` is tried on each, and forgotten at the end. ``cost`` is what services counted, as a
+    sentence, once that is known and where there was any.
+    """
+
+    sources: Sequence[Source]
+    open_library: Callable[[], Library]
+    encoder: Encoder
+    clean_up: Callable[[Collection[Path]], None] = lambda needed: None
+    progress: IngestProgress | None = None
+    password: str = field(default="", repr=False)
+    cost: str = ""
+    _reports: dict[int, FileReport] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._numbers = [number for number in range(1, len(self.sources) + 1) if number not in self._reports]
+        super().__init__(self._run)
+
+    def with_password(self, number: int, password: str) -> IngestJob:
+        """The same job with one of its files, by its place from 1, being read again with a password."""
+        others = {place: report for place, report in self._reports.items() if place != number}
+        return IngestJob(
+            self.sources, self.open_library, self.encoder, self.clean_up, password=password, _reports=others
+        )
+
+    def discard(self) -> None:
+        """Nothing of it is wanted any more: files that waited for a password go."""
+        self.clean_up(())
+
+    def lines(self) -> list[FileLine]:
+        """Every file, in the order given."""
+        with self._lock:
+            reports, at = dict(self._reports), self.progress
+        return [
+            FileLine(source.name, reports.get(number), self._doing(number, at))
+            for number, source in enumerate(self.sources, start=1)
+        ]
+
+    def _doing(self, number: int, at: IngestProgress | None) -> str:
+        if self.finished:
+            return "stopped before it was finished" if self.cancelled else "not finished"
+        if at is None or number > at.file:
+            return "waiting"
+        return "reading" if number == at.file and at.stage is Stage.READING else "embedding"
+
+    def _run(self) -> IngestReport:
+        passwords = (self.password,) if self.password else ()
+        self.password = ""
+        sources = [replace(self.sources[number - 1], passwords=passwords) for number in self._numbers]
+        try:
+            report = ingest(
+                sources, self.open_library(), self.encoder,
+                on_progress=self._hear, cancelled=self._cancelled.is_set,
+            )  # fmt: skip
+            self.cost = str(report.bill)
+            return report
+        finally:
+            locked = [number for number, report in self._reports.items() if report.needs_password]
+            self.clean_up([self.sources[number - 1].path for number in locked])
+
+    def _hear(self, progress: IngestProgress) -> None:
+        number = self._numbers[progress.file - 1]
+        with self._lock:
+            if progress.report is not None:
+                self._reports[number] = progress.report
+            else:
+                self.progress = replace(progress, file=number)

@@ -1,0 +1,79 @@
+"""What has to be true before anything is served: `app.py` and `secondlook serve` ask here, and stop where it is not."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.errors import SecondLookError, UsageError
+from ui.access import Protection, protection
+from ui.passwords import PasswordHash
+from ui.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+
+
+def guard() -> Sequence[Middleware]:
+    """The gate for Streamlit's `App`. Ends the process with a sentence and status 2 where nothing may be served."""
+    import streamlit as st
+
+    from ui.gate import gate_for
+
+    try:
+        return gate_for(protection_at(st.get_option("server.address"), from_environment()))
+    except SecondLookError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+
+
+def protection_at(address: str | None, settings: Settings) -> Protection:
+    """What stands in front of a page served at ``address``, by the settings and Streamlit's configuration.
+
+    Raises `UsageError` where it may not be served, as `ui.access.protection` does.
+    """
+    import streamlit as st
+
+    oidc = st.secrets.load_if_toml_exists() and "auth" in st.secrets
+    if oidc and find_spec("authlib") is None:
+        raise UsageError("OIDC is configured, but Authlib is not installed: pip install 'second-look[auth]'")
+    safe = st.get_option("server.enableXsrfProtection") and st.get_option("server.enableCORS")
+    return protection(address, settings.access, oidc=oidc, xsrf=bool(safe))
+
+
+def password(parsed: Namespace, settings: Settings) -> int:
+    """`secondlook password FILE`: ask for a password twice, and keep its hash in a file that only its owner may read.
+
+    Where there is no terminal, the password is the first line of what comes in. Raises `UsageError`.
+    """
+    given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    _write(parsed.file, f"{PasswordHash.of(given)}\n")
+    sys.stderr.write(f"Written. Serve with it: SECONDLOOK_PASSWORD_FILE={parsed.file} secondlook serve\n")
+    return 0
+
+
+def _asked() -> str:
+    first = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != first:
+        raise UsageError("The two are not the same; nothing was written.")
+    return first
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a private file, in place of one that was there. Raises `UsageError` where that is not possible."""
+    kept = path.with_name(f"{path.name}.new")
+    try:
+        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            os.fchmod(handle.fileno(), 0o600)
+            handle.write(text)
+        kept.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror}). Name a file in a folder of yours."
+        ) from error

@@ -1,0 +1,64 @@
+"""Who stands before the page: OIDC's log-in where it is asked for, and the way out again."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ingest.errors import UsageError
+from ui.access import Way, is_loopback, providers
+from ui.components import literal, problem
+from ui.gate import standing
+from ui.log_in import LOG_OUT
+
+
+def may_enter() -> bool:
+    """Whether the visitor may see the library; where not, the page is drawn that says how to.
+
+    Raises `UsageError` where the page is served beyond this machine by a server that our gate does not guard.
+    """
+    gate = standing()
+    if gate is None:
+        if not is_loopback(st.get_option("server.address")):
+            raise UsageError(
+                "This page is served to a network without its gate, so it shows nothing. Start it with "
+                "secondlook serve, or with streamlit run app.py."
+            )
+        return True
+    if gate.protection.way is not Way.OIDC:
+        return True
+    if not st.user.is_logged_in:
+        _ask()
+        return False
+    if not gate.protection.admits(st.user.get("email"), st.user.get("email_verified")):
+        problem(
+            "This library is not for this account.",
+            f"You are logged in as {st.user.get('email') or 'nobody'}.",
+        )
+        st.button("Log out", on_click=st.logout)
+        return False
+    if (context := get_script_run_ctx()) is not None:
+        gate.admit(context.session_id)
+    return True
+
+
+def _ask() -> None:
+    st.title("Second Look", anchor=False)
+    for name in providers(st.secrets["auth"]):
+        label = literal(f"Log in with {name}") if name else "Log in"
+        st.button(
+            label, on_click=st.login, args=(name,) if name else (), type="primary", key=f"log-in-{name}"
+        )
+
+
+def way_out() -> None:
+    """The way to log out, where somebody is logged in."""
+    gate = standing()
+    if gate is None or gate.protection.way is Way.LOCAL:
+        return
+    if gate.protection.way is Way.OIDC:
+        st.button(
+            "Log out", on_click=st.logout, type="tertiary", help=literal(f"You are {st.user.get('email')}.")
+        )
+    else:
+        st.html(f'<a href=".{LOG_OUT}" target="_self">Log out</a>')

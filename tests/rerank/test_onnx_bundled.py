@@ -20,7 +20,7 @@ PASSAGES = [
     "Keeping a corn snake\nFeed a young corn snake a pinkie mouse every five to seven days.",
     "The bank of the river\nFloods in March cut into the bank and carried the footpath away.",
 ]
-RECORDED = [11.671, -0.056, 12.294, 7.09, 0.444]
+RECORDED = [25.526, 12.593, 22.924, 17.282, 11.394]
 
 
 @pytest.fixture(scope="module")

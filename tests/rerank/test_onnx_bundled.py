@@ -43,8 +43,8 @@ def test_its_scores_are_those_that_were_recorded(scorer: Scorer) -> None:
 
 def test_what_is_about_the_question_stands_far_above_what_only_shares_a_word(scorer: Scorer) -> None:
     logits = scorer.score(QUESTION, PASSAGES).logits
-    # It does not read "without": the passage on venom stands beside the answer. The model card says so.
-    assert logits[[0, 2]].min() > logits[3] > logits[[1, 4]].max() + 5
+    # The answer stands above the passage on venom, and both above what is about snakes or only shares a word.
+    assert logits[0] > logits[2] > logits[3] > logits[[1, 4]].max() + 4
 
 
 def test_it_is_at_most_25_megabytes() -> None:

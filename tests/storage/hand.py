@@ -38,9 +38,6 @@ def read_here(path: Path, *, cancelled: object, **options: Any) -> Iterator[Docu
     return read_documents(path, **options)
 
 
-intake.read_in_worker = read_here  # type: ignore[assignment]
-
-
 def text_of(number: int, version: int) -> str:
     """Some passages, none of which stands in another file or version."""
     words = f"{VOCABULARY[number % 11]} {VOCABULARY[version % 11]}"
@@ -153,4 +150,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    intake.read_in_worker = read_here  # type: ignore[assignment]  # here only: tests import this module too
     main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,42 +64,35 @@ class SentenceTransformerEncoder:
 
     def __init__(self, model: ResolvedModel, device: str | None = None) -> None:
         """Encode on ``device`` (sentence-transformers' choice where ``None``)."""
-        self._model = model
+        self.model: Final = model
         self._device = device
         self._lock = threading.Lock()
         self._loaded: SentenceTransformer | None = None
         self.tokenizer: Tokenizer = counting_tokenizer(model)
 
-    @property
-    def model(self) -> ResolvedModel:
-        """Which model this is."""
-        return self._model
-
     def encode_passages(
         self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim), in the order given, computed longest first in even batches."""
-        return self.encode_texts(
-            [self._model.spec.passage_prefix + passage for passage in passages], on_batch
-        )
+        return self.encode_texts([self.model.spec.passage_prefix + passage for passage in passages], on_batch)
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Vector of shape (dim,), the query's prefix included."""
-        vector: NDArray[np.float32] = self.encode_texts([self._model.spec.query_prefix + query], None)[0]
+        vector: NDArray[np.float32] = self.encode_texts([self.model.spec.query_prefix + query], None)[0]
         return vector
 
     def encode_texts(
         self, texts: Sequence[str], on_batch: Callable[[int], None] | None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim) of texts that have their prefix already."""
-        vectors = np.empty((len(texts), self._model.spec.dim or 0), dtype=np.float32)
+        vectors = np.empty((len(texts), self.model.spec.dim or 0), dtype=np.float32)
         order = np.argsort([-len(text) for text in texts], kind="stable")
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             vectors[rows] = self._encode([texts[row] for row in rows])
             if on_batch is not None:
                 on_batch(len(rows))
-        return unit_rows(vectors, self._model)
+        return unit_rows(vectors, self.model)
 
     def loaded(self) -> SentenceTransformer:
         """The model itself, loaded if it was not."""
@@ -125,14 +118,14 @@ class SentenceTransformerEncoder:
 
             # transformers draws a bar for each model that it loads; ours are small and load in a second.
             disable_progress_bar()  # type: ignore[no-untyped-call]
-            folder = str(self._model.folder)
+            folder = str(self.model.folder)
             try:
                 self._loaded = SentenceTransformer(folder, device=self._device, local_files_only=True)
             except (OSError, ValueError, KeyError, RuntimeError) as error:
                 raise ModelError(
-                    f"The encoder {self._model.name} in {folder} cannot be loaded: {error}"
+                    f"The encoder {self.model.name} in {folder} cannot be loaded: {error}"
                 ) from error
-            self._loaded.max_seq_length = self._model.spec.max_length
+            self._loaded.max_seq_length = self.model.spec.max_length
         return self._loaded
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from ingest import sightings
 from ingest.errors import UsageError
 from ingest.label_records import (
     Grade,
@@ -70,7 +71,7 @@ class Labels:
             with transaction(db):
                 _write(db, replace(label, judged=_after(db, label)))
                 if sighting is not None:
-                    _write_places(db, label.query, sighting)
+                    sightings.note(db, label.query, sighting)
                 self._on_step("label written")
             self._on_step("label committed")
 
@@ -90,7 +91,7 @@ class Labels:
         if not self.grades(query):
             return
         with self.library.connection() as db, transaction(db):
-            _write_places(db, normal_query(query), sighting)
+            sightings.note(db, normal_query(query), sighting)
 
     def merge(self, labels: Iterable[Label]) -> MergeReport:
         """Take in labels made elsewhere, all or none; of two judgements of a passage the later one stands."""
@@ -140,24 +141,12 @@ class Labels:
     def pairs(self) -> list[ModelPair]:
         """Pairs of models whose orders were seen of judged passages, the one with most such queries first."""
         with self.library.connection() as db:
-            rows = db.execute(
-                "SELECT p.* FROM label_pairs AS p JOIN label_ranks AS r ON r.pair = p.id "
-                "GROUP BY p.id ORDER BY count(DISTINCT r.query) DESC, p.id DESC"
-            )
-            return [ModelPair(*tuple(row)[1:]) for row in rows]
+            return sightings.pairs(db)
 
     def places(self, pair: ModelPair) -> dict[str, dict[str, Places]]:
         """Where judged passages stood when their query was last asked of this pair: ``{query: {hash: places}}``."""
         with self.library.connection() as db:
-            found: dict[str, dict[str, Places]] = {}
-            for row in db.execute(
-                "SELECT r.query, r.passage_hash, r.before, r.after FROM label_ranks AS r "
-                "JOIN label_pairs AS p ON p.id = r.pair WHERE p.encoder = ? AND p.encoder_revision = ? "
-                "AND p.reranker = ? AND p.reranker_revision = ? ORDER BY r.query, r.before",
-                _pair_row(pair),
-            ):
-                found.setdefault(row["query"], {})[row["passage_hash"]] = Places(row["before"], row["after"])
-            return found
+            return sightings.places(db, pair)
 
 
 def _stamp(moment: datetime) -> str:
@@ -176,10 +165,6 @@ def _after(db: sqlite3.Connection, label: Label) -> datetime:
     if row is None:
         return label.judged
     return max(label.judged, datetime.fromisoformat(row["judged"]) + timedelta(microseconds=1))
-
-
-def _pair_row(pair: ModelPair) -> tuple[str, str, str, str]:
-    return pair.encoder, pair.encoder_revision, pair.reranker, pair.reranker_revision
 
 
 def _write(db: sqlite3.Connection, label: Label) -> None:
@@ -212,33 +197,6 @@ def _write(db: sqlite3.Connection, label: Label) -> None:
             "WHERE query = ? AND passage_hash = ?",
             (*place, label.query, label.passage_hash),
         )
-
-
-def _write_places(db: sqlite3.Connection, query: str, sighting: Sighting) -> None:
-    """Places of one search never mix with an older one's: what it did not find has no place."""
-    row = _pair_row(sighting.pair)
-    db.execute(
-        "INSERT OR IGNORE INTO label_pairs (encoder, encoder_revision, reranker, reranker_revision) "
-        "VALUES (?, ?, ?, ?)",
-        row,
-    )
-    (pair,) = db.execute(
-        "SELECT id FROM label_pairs WHERE encoder = ? AND encoder_revision = ? AND reranker = ? "
-        "AND reranker_revision = ?",
-        row,
-    ).fetchone()
-    db.execute("DELETE FROM label_ranks WHERE pair = ? AND query = ?", (pair, query))
-    judged = {
-        row["passage_hash"] for row in db.execute("SELECT passage_hash FROM labels WHERE query = ?", (query,))
-    }
-    db.executemany(
-        "INSERT INTO label_ranks VALUES (?, ?, ?, ?, ?)",
-        [
-            (pair, query, name, places.before, places.after)
-            for name, places in sighting.places.items()
-            if name in judged
-        ],
-    )
 
 
 def _label(row: sqlite3.Row) -> Label:

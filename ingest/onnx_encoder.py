@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnxruntime
@@ -63,7 +63,7 @@ class OnnxEncoder:
 
     def __init__(self, model: ResolvedModel, cache: Path) -> None:
         """Nothing is loaded yet but the tokenizer, which chunking needs."""
-        self._model = model
+        self.model: Final = model
         self._cache = cache
         self._lock = threading.Lock()
         self._session: onnxruntime.InferenceSession | None = None
@@ -71,11 +71,6 @@ class OnnxEncoder:
         self.tokenizer: Tokenizer = counting_tokenizer(model)
         self._truncating = counting_tokenizer(model)
         self._truncating.enable_truncation(model.spec.max_length)
-
-    @property
-    def model(self) -> ResolvedModel:
-        """Which model this is."""
-        return self._model
 
     @property
     def engine(self) -> str:
@@ -86,14 +81,14 @@ class OnnxEncoder:
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Vector of shape (dim,), the query's prefix included."""
-        vector: NDArray[np.float32] = self._encode([self._model.spec.query_prefix + query], None)[0]
+        vector: NDArray[np.float32] = self._encode([self.model.spec.query_prefix + query], None)[0]
         return vector
 
     def encode_passages(
         self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim), in the order given, computed longest first in batches of like length."""
-        return self._encode([self._model.spec.passage_prefix + passage for passage in passages], on_batch)
+        return self._encode([self.model.spec.passage_prefix + passage for passage in passages], on_batch)
 
     def _encode(self, texts: list[str], on_batch: Callable[[int], None] | None) -> NDArray[np.float32]:
         session = self._ready()
@@ -104,12 +99,12 @@ class OnnxEncoder:
             encodings = [
                 (encoding.ids, encoding.type_ids) for encoding in self._truncating.encode_batch(texts)
             ]
-        vectors = np.empty((len(texts), self._model.spec.dim or 0), dtype=np.float32)
+        vectors = np.empty((len(texts), self.model.spec.dim or 0), dtype=np.float32)
         for rows in _batches([len(ids) for ids, _ in encodings]):
             vectors[rows] = _run(session, [encodings[row] for row in rows])
             if on_batch is not None:
                 on_batch(len(rows))
-        return unit_rows(vectors, self._model)
+        return unit_rows(vectors, self.model)
 
     def _ready(self) -> onnxruntime.InferenceSession | None:
         """The session, opened or made once; ``None`` where torch has to do."""
@@ -118,15 +113,15 @@ class OnnxEncoder:
                 path = self._graph_path()
                 self._session = _open(path)
                 if self._session is None:
-                    encoder = SentenceTransformerEncoder(self._model)
+                    encoder = SentenceTransformerEncoder(self.model)
                     self._session = _make(encoder, path)
                     self._torch = encoder if self._session is None else None
             return self._session
 
     def _graph_path(self) -> Path:
         """Named by all that the graph depends on: the weights, the modules after them, and how it is made."""
-        state = hashlib.sha256(f"{GRAPH_VERSION} {self._model.spec.identity}".encode())
-        for path in sorted(self._model.folder.rglob("*")):
+        state = hashlib.sha256(f"{GRAPH_VERSION} {self.model.spec.identity}".encode())
+        for path in sorted(self.model.folder.rglob("*")):
             if path.suffix in {".safetensors", ".json"} and path.is_file():
                 state.update(sha256_of(path).encode())
         return self._cache / f"encoder-{state.hexdigest()[:24]}.onnx"
@@ -176,6 +171,8 @@ def _open(path: Path) -> onnxruntime.InferenceSession | None:
 def _session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that spin while they wait for work take the cores from the reranker: half of a question's processor time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

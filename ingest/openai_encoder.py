@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -72,7 +72,7 @@ class OpenAIEncoder:
         tokens: a service's own vocabulary is not on this machine.
         """
         service, _, rest = model.name.partition(":")
-        self._model = model
+        self.model: Final = model
         self._of_openai = service == OPENAI
         self._asked, self._dimensions = split_name(rest)
         self._key = access.openai_key if self._of_openai else access.embed_key
@@ -90,16 +90,11 @@ class OpenAIEncoder:
         bundled = ResolvedModel(ENCODERS[BUNDLED_ENCODER], ModelSource.BUNDLED, bundled_encoder_folder())
         self.tokenizer: Tokenizer = counting_tokenizer(bundled)
 
-    @property
-    def model(self) -> ResolvedModel:
-        """Which model is asked for, and where."""
-        return self._model
-
     def encode_passages(
         self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim), in the order given. Raises `ServiceError`."""
-        prefix = self._model.spec.passage_prefix
+        prefix = self.model.spec.passage_prefix
         try:
             return self._encode([prefix + passage for passage in passages], self._for_passages, on_batch)
         except ServiceError as error:
@@ -111,7 +106,7 @@ class OpenAIEncoder:
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Vector of shape (dim,), the query's prefix included. Raises `ServiceError`."""
         try:
-            vectors = self._encode([self._model.spec.query_prefix + query], self._for_query, None)
+            vectors = self._encode([self.model.spec.query_prefix + query], self._for_query, None)
         except ServiceError as error:
             raise ServiceError(f"The question could not be embedded: {error}. Ask it again.") from error
         vector: NDArray[np.float32] = vectors[0]
@@ -126,7 +121,7 @@ class OpenAIEncoder:
             for row, text in enumerate(texts)
             for piece in pieces_of(text, self._limits.input_tokens)
         ]
-        sums = np.zeros((len(texts), self._model.spec.dim or 0), dtype=np.float32)
+        sums = np.zeros((len(texts), self.model.spec.dim or 0), dtype=np.float32)
         done = 0
         for batch in batches_of([len(piece.encode()) for _, piece in pieces], self._limits):
             rows = [row for row, _ in pieces[batch]]
@@ -139,7 +134,7 @@ class OpenAIEncoder:
             if on_batch is not None and finished > done:
                 on_batch(finished - done)
             done = finished
-        return unit_rows(sums, self._model)
+        return unit_rows(sums, self.model)
 
     def _ask(self, texts: list[str], patience: Patience) -> NDArray[np.float32]:
         return persist(partial(self._once, texts, patience), patience)
@@ -169,7 +164,7 @@ class OpenAIEncoder:
         if answer is None:
             raise not_json(self._who, kind)
         self._charge(answer)
-        return vectors_of(self._who, answer, len(texts), self._model.spec.dim)
+        return vectors_of(self._who, answer, len(texts), self.model.spec.dim)
 
     def _fault(self, error: Any) -> ServiceError:
         """What a status other than 200 means here."""
@@ -186,19 +181,19 @@ class OpenAIEncoder:
         """Note the tokens that the service says it read; a server on this machine bills nobody."""
         usage = answer.get("usage") if isinstance(answer, dict) else None
         tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-        if isinstance(tokens, int) and (self._of_openai or leaves_machine(self._model)):
+        if isinstance(tokens, int) and (self._of_openai or leaves_machine(self.model)):
             # The price list is OpenAI's, and says nothing of who else may answer by its name.
-            elsewhere = self._of_openai and self._model.spec.revision != OPENAI_URL
-            charge(f"{self._model.name}{' elsewhere' if elsewhere else ''}", "token", tokens)
+            elsewhere = self._of_openai and self.model.spec.revision != OPENAI_URL
+            charge(f"{self.model.name}{' elsewhere' if elsewhere else ''}", "token", tokens)
 
     def _make_client(self) -> Any:
         if self._of_openai and not self._key:
             raise ModelError(
-                f"The encoder {self._model.name} needs a key of OpenAI. Put it into the environment as OPENAI_API_KEY, "
+                f"The encoder {self.model.name} needs a key of OpenAI. Put it into the environment as OPENAI_API_KEY, "
                 "or, for the page, into Streamlit's secrets under that name."
             )
         return self._openai.OpenAI(
-            api_key=self._key or "none", base_url=self._model.spec.revision, max_retries=0,
+            api_key=self._key or "none", base_url=self.model.spec.revision, max_retries=0,
             # A redirect would carry passages elsewhere.
             http_client=self._openai.DefaultHttpxClient(follow_redirects=False),
         )  # fmt: skip

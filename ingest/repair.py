@@ -16,8 +16,9 @@ import faiss
 
 from ingest import word_index
 from ingest.chunker import MAX_TITLE_CHARACTERS
-from ingest.doctor import Finding, Part, examine
+from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError
+from ingest.findings import Finding, Part
 from ingest.inspection import View, differing_vectors, leftovers, live_vectors
 from ingest.library import VECTORS, Library, transaction
 from ingest.records import Document

@@ -1,11 +1,13 @@
-"""Records read back from the rows that they were stored as."""
+"""Records as the rows that they are stored as, and read back from them."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from ingest.records import Document, FileReport, FileStatus, Heading, Page
+from ingest.records import Chunk, Document, FileReport, FileStatus, Heading, Page
 
 
 def document_of(row: sqlite3.Row) -> Document:
@@ -29,3 +31,40 @@ def report_of(stored: str) -> FileReport:
     values["status"] = FileStatus(values["status"])
     values["pages_without_text"] = tuple(values["pages_without_text"])
     return FileReport(**values)
+
+
+def insert_document(
+    db: sqlite3.Connection, source: str, born: int, document: Document, chunks: Sequence[Chunk]
+) -> None:
+    """Store a document from this source, and its chunks, for the generation ``born``."""
+    number = db.execute(
+        "INSERT INTO documents (id, born, source, key, title, path, format, content_hash, source_id, text, "
+        "pages, headings, pages_without_text, chunk_count, page_count) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            document.id, born, source, document.key, document.title, document.path,
+            document.format, document.content_hash, document.source_id, document.text,
+            json.dumps([[p.number, p.start, p.end] for p in document.pages]),
+            json.dumps([[h.level, h.start, h.text] for h in document.headings]),
+            json.dumps(document.pages_without_text), len(chunks), document.page_count,
+        ),
+    ).lastrowid  # fmt: skip
+    db.executemany(
+        'INSERT INTO chunks (document, start, "end", page, page_end, heading, title, text, passage_hash) '
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                number, chunk.start, chunk.end, chunk.page, chunk.page_end,
+                json.dumps(chunk.heading), chunk.title, chunk.text, chunk.passage_hash,
+            )
+            for chunk in chunks
+        ],
+    )  # fmt: skip
+
+
+def insert_report(db: sqlite3.Connection, source: str, born: int, file_hash: str, report: FileReport) -> None:
+    """Store what was reported of a source, in the place of what this generation said of it before."""
+    db.execute(
+        "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
+        (source, born, file_hash, json.dumps(asdict(report))),
+    )

@@ -55,6 +55,13 @@ def active_encoder(db: sqlite3.Connection) -> int:
     return row["id"] if row else 0
 
 
+def encoder_number(db: sqlite3.Connection, identity: str) -> int:
+    """The number of the encoder with this identity, which it gets now where it has none."""
+    db.execute("INSERT OR IGNORE INTO encoders (identity) VALUES (?)", (identity,))
+    number: int = db.execute("SELECT id FROM encoders WHERE identity = ?", (identity,)).fetchone()[0]
+    return number
+
+
 def id_array(cursor: sqlite3.Cursor) -> NDArray[np.int64]:
     """The first column of all rows, shape (n,)."""
     return np.fromiter((row[0] for row in cursor), dtype=np.int64)

@@ -1,4 +1,7 @@
-"""Writing to a library: one writer at a time, and nothing is visible before it is published."""
+"""Writing to a library: one writer at a time, and nothing is visible before it is published.
+
+Documents, chunks and vectors are staged here; how they become visible is `ingest.generations`.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,19 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from ingest import vectors, word_index
 from ingest.errors import LibraryBusyError
-from ingest.library import (
-    LOCK,
-    VECTORS,
-    Library,
-    Manifest,
-    read_manifest,
-    transaction,
-    write_manifest,
-)
+from ingest.generations import Generations
+from ingest.library import LOCK, VECTORS, Library, Manifest, read_manifest, transaction
 from ingest.records import Chunk, Document, FileReport
-from ingest.rows import document_of, report_of
-from ingest.snapshot import INDEX_RECALL, read_index_file
+from ingest.rows import document_of, insert_document, insert_report, report_of
 from ingest.storage import refusal
-from ingest.stored import StoredVectors, id_array
+from ingest.stored import encoder_number
+from ingest.token_store import forget_gone
 
 # Seconds that a second writer waits for the first: a delete fits in, an ingest does not.
 WAIT_SECONDS = 10.0
@@ -41,7 +35,7 @@ def _quiet(_: str) -> None:
 def writing(
     library: Library, wait: float = WAIT_SECONDS, on_step: Callable[[str], None] = _quiet
 ) -> Iterator[LibraryWriter]:
-    """Be the library's only writer.
+    """Be the library's only writer. At the end, the token vectors of what was taken out go too.
 
     Raises `LibraryBusyError` when another one does not finish within ``wait`` seconds, `StorageError` where nothing
     can be written.
@@ -59,7 +53,10 @@ def writing(
         with library.connection() as db:
             writer = LibraryWriter(library, db, on_step)
             writer.discard_pending()
-            yield writer
+            try:
+                yield writer
+            finally:
+                forget_gone(library)
     finally:
         lock.release()
 
@@ -69,23 +66,13 @@ class LibraryWriter:
 
     def __init__(self, library: Library, db: sqlite3.Connection, on_step: Callable[[str], None]) -> None:
         """Pin what is active now."""
-        self._library = library
         self._db = db
-        self._on_step = on_step
         self.manifest = read_manifest(db, library.folder)
-        self._active: int = db.execute("SELECT coalesce(max(id), 0) FROM generations").fetchone()[0]
-
-    @property
-    def _pending(self) -> int:
-        return self._active + 1
+        self._generations = Generations(db, library.folder / VECTORS, on_step)
 
     def discard_pending(self) -> None:
         """Forget what was staged and never published, and index files that nothing points to."""
-        with transaction(self._db):
-            for table in ("documents", "sources"):
-                self._db.execute(f"DELETE FROM {table} WHERE born > ?", (self._active,))
-            self._db.execute("DELETE FROM doomed")
-        self._sweep()
+        self._generations.discard_pending()
 
     def content_of(self, document_id: str) -> str | None:
         """Content hash of a document as it will be after publishing, or ``None``."""
@@ -123,7 +110,7 @@ class LibraryWriter:
     def documents_of(self, source: str) -> set[str]:
         """Ids of the documents that came from this file."""
         rows = self._db.execute(
-            "SELECT id FROM documents WHERE source = ? AND born <= ?", (source, self._active)
+            "SELECT id FROM documents WHERE source = ? AND born <= ?", (source, self._generations.active)
         )
         return {row["id"] for row in rows}
 
@@ -136,13 +123,15 @@ class LibraryWriter:
 
     def stored_count(self) -> int:
         """How many documents `stored_documents` gives."""
-        row = self._db.execute("SELECT count(*) FROM documents WHERE born <= ?", (self._active,)).fetchone()
+        row = self._db.execute(
+            "SELECT count(*) FROM documents WHERE born <= ?", (self._generations.active,)
+        ).fetchone()
         return int(row[0])
 
     def stored_documents(self) -> Iterator[tuple[str, Document]]:
         """Every document of the active generation with its source, rebuilt from its row."""
         rows = self._db.execute(
-            "SELECT number FROM documents WHERE born <= ? ORDER BY number", (self._active,)
+            "SELECT number FROM documents WHERE born <= ? ORDER BY number", (self._generations.active,)
         )
         for (number,) in rows.fetchall():
             row = self._db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
@@ -151,44 +140,23 @@ class LibraryWriter:
     def unstage(self, source: str) -> None:
         """Forget what was staged of a file that could not be finished."""
         with transaction(self._db):
-            self._db.execute("DELETE FROM documents WHERE source = ? AND born = ?", (source, self._pending))
+            self._db.execute(
+                "DELETE FROM documents WHERE source = ? AND born = ?", (source, self._generations.pending)
+            )
 
     def stage_source(self, source: str, file_hash: str, report: FileReport) -> None:
         """Remember a file that was read, under the pending generation."""
         with transaction(self._db):
-            self._db.execute(
-                "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
-                (source, self._pending, file_hash, json.dumps(asdict(report))),
-            )
+            insert_report(self._db, source, self._generations.pending, file_hash, report)
 
     def stage(self, source: str, document: Document, chunks: Sequence[Chunk]) -> None:
         """Write a document and its chunks under the pending generation, replacing one staged before."""
         with transaction(self._db):
-            self._db.execute("DELETE FROM documents WHERE id = ? AND born = ?", (document.id, self._pending))
+            self._db.execute(
+                "DELETE FROM documents WHERE id = ? AND born = ?", (document.id, self._generations.pending)
+            )
             self._db.execute("DELETE FROM doomed WHERE document = ?", (document.id,))
-            number = self._db.execute(
-                "INSERT INTO documents (id, born, source, key, title, path, format, content_hash, source_id, text, "
-                "pages, headings, pages_without_text, chunk_count, page_count) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    document.id, self._pending, source, document.key, document.title, document.path,
-                    document.format, document.content_hash, document.source_id, document.text,
-                    json.dumps([[p.number, p.start, p.end] for p in document.pages]),
-                    json.dumps([[h.level, h.start, h.text] for h in document.headings]),
-                    json.dumps(document.pages_without_text), len(chunks), document.page_count,
-                ),
-            ).lastrowid  # fmt: skip
-            self._db.executemany(
-                'INSERT INTO chunks (document, start, "end", page, page_end, heading, title, text, passage_hash) '
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        number, chunk.start, chunk.end, chunk.page, chunk.page_end,
-                        json.dumps(chunk.heading), chunk.title, chunk.text, chunk.passage_hash,
-                    )
-                    for chunk in chunks
-                ],
-            )  # fmt: skip
+            insert_document(self._db, source, self._generations.pending, document, chunks)
 
     def doom(self, document_ids: Sequence[str]) -> None:
         """Have these documents dropped by the pending generation."""
@@ -202,13 +170,13 @@ class LibraryWriter:
         rows = self._db.execute(
             "SELECT wanted.value AS hash FROM json_each(?) AS wanted WHERE NOT EXISTS "
             "(SELECT 1 FROM vectors WHERE encoder = ? AND passage_hash = wanted.value)",
-            (json.dumps(list(passage_hashes)), self._encoder_number()),
+            (json.dumps(list(passage_hashes)), encoder_number(self._db, self.manifest.identity)),
         )
         return {row["hash"] for row in rows}
 
     def put_vectors(self, rows: Mapping[str, NDArray[np.float32]]) -> None:
         """Store vectors of shape (dim,) by passage hash; they outlive a stop, so no work is done twice."""
-        number = self._encoder_number()
+        number = encoder_number(self._db, self.manifest.identity)
         with transaction(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
@@ -228,95 +196,8 @@ class LibraryWriter:
 
         Until the last transaction readers see the old generation, from then on the new one.
         """
-        name = f"{self._pending:06d}.faiss"
-        folder = self._library.folder / VECTORS
-        file = vectors.publish(
-            folder, name, self._pending_vectors(), self._on_step, read_index_file(self._db)
-        )
-        with transaction(self._db):
-            self._drop(
-                "id IN (SELECT document FROM doomed) "
-                "OR (born < ? AND id IN (SELECT id FROM documents WHERE born = ?))",
-                (self._pending, self._pending),
-            )
-            self._db.execute(
-                "DELETE FROM sources WHERE (born < ? AND key IN (SELECT key FROM sources WHERE born = ?)) "
-                "OR key NOT IN (SELECT source FROM documents)",
-                (self._pending, self._pending),
-            )
-            self._db.execute("DELETE FROM tombstones")
-            write_manifest(self._db, self.manifest)
-            word_index.add(self._db, self._pending)
-            self._activate(file)
-        self._on_step("generation activated")
-        self._sweep()
-        return self._active
+        return self._generations.publish(self.manifest)
 
     def delete(self, document_ids: Sequence[str]) -> int:
-        """Take documents out at once: a new generation on the same index, which skips their chunks."""
-        wanted = json.dumps(list(document_ids))
-        with transaction(self._db):
-            file = read_index_file(self._db)
-            self._db.execute(
-                "INSERT OR IGNORE INTO tombstones SELECT c.id FROM chunks AS c JOIN documents AS d "
-                "ON d.number = c.document WHERE d.id IN (SELECT value FROM json_each(?))",
-                (wanted,),
-            )
-            self._db.execute(
-                "DELETE FROM sources WHERE key IN (SELECT source FROM documents "
-                "WHERE id IN (SELECT value FROM json_each(?)))",
-                (wanted,),
-            )
-            self._drop("id IN (SELECT value FROM json_each(?))", (wanted,))
-            self._db.execute(
-                "DELETE FROM vectors WHERE passage_hash NOT IN (SELECT passage_hash FROM chunks)"
-            )
-            if file is not None:  # a library without an index has no documents either
-                self._activate(file)
-        self._on_step("generation activated")
-        return self._active
-
-    def _drop(self, which: str, values: Sequence[object]) -> None:
-        """Delete the documents that ``which`` (an SQL condition) selects, and their words."""
-        word_index.remove(self._db, which, values)
-        self._db.execute(f"DELETE FROM documents WHERE {which}", values)
-
-    def _activate(self, file: vectors.IndexFile) -> None:
-        self._db.execute("DELETE FROM doomed")
-        self._db.execute(
-            "INSERT INTO generations (id, index_file, index_sha256, vectors) VALUES (?, ?, ?, ?)",
-            (self._pending, file.name, file.sha256, file.vectors),
-        )
-        self._db.execute(
-            "INSERT OR REPLACE INTO manifest VALUES (?, ?)", (INDEX_RECALL, json.dumps(file.recall))
-        )
-        self._db.execute("DELETE FROM generations WHERE id < ?", (self._pending,))
-        self._active += 1
-
-    def _pending_vectors(self) -> StoredVectors:
-        """Chunk ids and vectors of what the pending generation will hold."""
-        encoder = self._encoder_number()
-        rows = self._db.execute(
-            "SELECT c.id FROM documents AS d JOIN chunks AS c ON c.document = d.number "
-            "JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = ? "
-            "WHERE d.id NOT IN (SELECT document FROM doomed) "
-            "AND (d.born = ? OR d.id NOT IN (SELECT id FROM documents WHERE born = ?)) ORDER BY c.id",
-            (encoder, self._pending, self._pending),
-        )
-        return StoredVectors(self._db, encoder, self.manifest.dim, id_array(rows))
-
-    def _encoder_number(self) -> int:
-        identity = self.manifest.identity
-        self._db.execute("INSERT OR IGNORE INTO encoders (identity) VALUES (?)", (identity,))
-        number: int = self._db.execute("SELECT id FROM encoders WHERE identity = ?", (identity,)).fetchone()[
-            0
-        ]
-        return number
-
-    def _sweep(self) -> None:
-        """Remove index files that the active generation does not use (temporary ones included)."""
-        file = read_index_file(self._db)
-        folder = self._library.folder / VECTORS
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if file is None or path.name != file.name:
-                path.unlink(missing_ok=True)
+        """Take documents out at once; the number of the generation without them."""
+        return self._generations.delete(document_ids)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -20,6 +21,7 @@ from rerank.records import FirstLook, RankedHit, SearchResult, Stopped
 from rerank.reranker import check_numbers, order
 from rerank.scorers import Scorer
 from rerank.scorers.base import OnBatch, empty_scores, joined
+from rerank.turns import Ticket
 from rerank.windows import window_places
 
 # Passages a slice, in the bi-encoder's order. Ten come first, so that there is a useful second order as soon as a
@@ -109,14 +111,16 @@ def score_in_slices(
     plan: SecondLookPlan = WHOLE,
     on_batch: OnBatch | None = None,
     on_partial: OnPartial | None = None,
+    ticket: Ticket | None = None,
 ) -> SearchResult:
     """Score the candidates of ``first``, in its order, as far as ``plan`` goes; at least one candidate is needed.
 
     ``on_batch`` hears how many more are scored, and ``on_partial`` the order so far after every slice but the
     last; what they raise ends the work. Where nobody listens and nothing can end it early, all candidates are one
-    slice, which is fastest. Raises `RerankError` for unusable scores, and whatever the scorer raises.
+    slice, which is fastest. With a ``ticket`` each slice waits for its turn: a time budget counts that, the time that
+    scoring took does not. Raises `RerankError` for unusable scores, and whatever the scorer raises.
     """
-    run = _Run(first, scorer, spec, plan, on_batch)
+    run = _Run(first, scorer, spec, plan, on_batch, ticket)
     total = len(first.before)
     for usual in slices(total) if on_partial is not None or plan.may_end_early else [total]:
         size = run.affordable(usual)
@@ -142,14 +146,10 @@ class _Run:
         spec: ModelSpec,
         plan: SecondLookPlan,
         on_batch: OnBatch | None,
+        ticket: Ticket | None,
     ) -> None:
-        self._first, self._scorer, self._spec, self._plan, self._on_batch = (
-            first,
-            scorer,
-            spec,
-            plan,
-            on_batch,
-        )
+        self._first, self._scorer, self._spec = first, scorer, spec
+        self._plan, self._on_batch, self._ticket = plan, on_batch, ticket
         self._started = perf_counter()
         self._scores = empty_scores()
         self._counts = [0]  # candidates scored at the start and after each slice
@@ -188,7 +188,8 @@ class _Run:
         Scores that are all the same so far give no order yet, but are no error before the end.
         """
         passages = [c.chunk.passage for c in self._first.before[self.count : self.count + size]]
-        scores = self._scorer.score(self._first.query, passages, self._on_batch)
+        with self._ticket.turn() if self._ticket is not None else nullcontext():
+            scores = self._scorer.score(self._first.query, passages, self._on_batch)
         check_numbers(scores.logits, size)
         self._scores = joined(self._scores, scores)
         self._counts.append(self.count + size)
@@ -203,15 +204,16 @@ class _Run:
     def result(self, stopped: Stopped | None = None) -> SearchResult:
         """The order so far. Raises `RerankError` where there is none, because all scores are the same."""
         first, elapsed = self._first, self._elapsed_ms
+        waited, noted = (self._ticket.waited_ms, self._ticket.notices) if self._ticket else (0.0, ())
         scored = first.before[: self.count]
         cut = zip(scored, self._scores.truncated.tolist(), strict=True)
         return SearchResult(
             first.query,
             first.before,
             self.after or self._order(),
-            replace(first.timings, rerank=elapsed),
+            replace(first.timings, rerank=elapsed - waited),
             first.models,
-            (*first.notices, *self._notice(stopped, elapsed)),
+            (*first.notices, *noted, *self._notice(stopped, elapsed)),
             tuple(self._scores.tokens.tolist()),
             frozenset(candidate.chunk.id for candidate, is_cut in cut if is_cut),
             stopped,

@@ -23,6 +23,7 @@ from ingest.models import (
 )
 from ingest.service_access import ServiceAccess
 from rerank.scorers import resolve_named
+from rerank.scorers.colbert_recipe import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.late_interaction import late_interaction_of
 from rerank.scorers.served import COHERE, COHERE_MODELS, served_model
 
@@ -60,8 +61,9 @@ def _monot5(name: str, revision: str, parameters: float) -> ModelSpec:
 
 
 def _colbert(name: str, revision: str, licence: str, parameters: float) -> ModelSpec:
-    """Cut at 300 tokens, as its authors do for passages of any corpus."""
-    return ModelSpec(name, ModelKind.RERANKER, "colbert", revision, licence, 300, parameters=parameters)
+    return ModelSpec(
+        name, ModelKind.RERANKER, "colbert", revision, licence, DOCUMENT_TOKENS, parameters=parameters
+    )
 
 
 RERANKERS: Mapping[str, ModelSpec] = {
@@ -83,6 +85,7 @@ RERANKERS: Mapping[str, ModelSpec] = {
         _colbert(
             "answerdotai/answerai-colbert-small-v1", "be1703c55532145a844da800eea4c9a692d7e267", "Apache-2.0", 33.4
         ),
+        _colbert("lightonai/GTE-ModernColBERT-v1", "78d50a162b04dfdc45c3af6b4294ba77c24888a3", "Apache-2.0", 149),
     )
 }  # fmt: skip
 RERANKER_ALIASES: Mapping[str, str] = {
@@ -149,7 +152,7 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
             f"The folder {folder} holds no config.json; name a folder that a cross-encoder was saved to."
         )
     architecture = _architecture(folder, config)
-    most = 300 if architecture == "colbert" else 512
+    most = document_tokens(folder) if architecture == "colbert" else 512
     activation = str((config.get("sentence_transformers") or {}).get("activation_fn", ""))
     return ModelSpec(
         name=str(folder),
@@ -165,8 +168,7 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
 
 def _architecture(folder: Path, config: Mapping[str, object]) -> str:
     """Which kind of reranker a folder of transformers holds: ColBERT and T5 say so, all others are cross-encoders."""
-    named = config.get("architectures")
-    if named == ["HF_ColBERT"] or (folder / "artifact.metadata").is_file():
+    if is_colbert(folder):
         return "colbert"
     return "monot5" if config.get("model_type") == "t5" else "cross-encoder"
 

@@ -15,6 +15,18 @@ class CandidateSource(StrEnum):
     WORDS = "words"
     BOTH = "both"
 
+    @property
+    def in_words(self) -> str:
+        """The source for people: “vectors”, “words (BM25)”, “vectors and words”."""
+        return _IN_WORDS[self]
+
+
+_IN_WORDS = {
+    CandidateSource.VECTORS: "vectors",
+    CandidateSource.WORDS: "words (BM25)",
+    CandidateSource.BOTH: "vectors and words",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

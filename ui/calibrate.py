@@ -12,10 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.command import add_allow_services
 from ingest.errors import ModelError, UsageError
 from ingest.library import Library
-from rerank.search import DEFAULT_CANDIDATES, Searcher, open_searcher
+from rerank.opening import open_searcher
+from rerank.search import Searcher
+from ui.calibrate_arguments import check_calibrate_arguments
 from ui.evaluate import filled_library, query_bar
 from ui.settings import Settings
 
@@ -26,62 +27,13 @@ if TYPE_CHECKING:
     from rerank.calibration.thresholds import Threshold
     from rerank.evaluation.records import JudgedSet
 
-METHODS = ("auto", "platt", "temperature", "isotonic")
-UNJUDGED = ("non-relevant", "skip")
-
-
-def add_calibrate_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
-    """Declare the arguments, with the settings as their defaults."""
-    parser.add_argument(
-        "dataset", type=Path, metavar="DATASET",
-        help="a folder with corpus.jsonl or documents/, queries.jsonl and qrels/ (BEIR's layout)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--split", default="train", help="which table of qrels/ is learnt from (default train)"
-    )
-    parser.add_argument(
-        "--report-split", metavar="SPLIT",
-        help="which table the figures are of (default: learn from half of --split, report the other half)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--method", choices=METHODS, default="auto",
-        help="auto takes the lowest Brier score in cross-validation by query (default)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--precision", type=_share, metavar="P", help="also learn the threshold for this precision, 0.8 say"
-    )
-    parser.add_argument(
-        "--unjudged", choices=UNJUDGED, default=UNJUDGED[0],
-        help="what candidates that nobody judged are: non-relevant, as trec_eval and secondlook evaluate count "
-        "them (default), or skip, where only judged ones tell anything",
-    )  # fmt: skip
-    parser.add_argument(
-        "--min-grade", type=int, default=1, metavar="G", help="the lowest grade that is relevant (default 1)"
-    )
-    parser.add_argument(
-        "--candidates", type=int, default=DEFAULT_CANDIDATES, metavar="N",
-        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
-    )  # fmt: skip
-    # Not `library`: that name is the library people search, which a judged set must not fill by default.
-    parser.add_argument(
-        "--library", type=Path, dest="dataset_library", metavar="DIR",
-        help="library to calibrate, which gets the dataset's documents (default: the dataset's own, in the user's "
-        "cache folder)",
-    )  # fmt: skip
-    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
-    parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
-    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
-    add_allow_services(parser)
-    parser.add_argument("--dry-run", action="store_true", help="report, and leave the library as it is")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
 
 def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
     """Calibrate, print the report to stdout and notices to stderr; the exit status."""
     from rerank.calibration.store import FILE, save
     from rerank.evaluation.dataset import read_judged_set
 
-    _check(parsed)
+    check_calibrate_arguments(parsed)
     judged = read_judged_set(parsed.dataset, parsed.split)
     report = read_judged_set(parsed.dataset, parsed.report_split) if parsed.report_split else None
     library, encoder, left_out = filled_library(judged, parsed, settings)
@@ -95,16 +47,6 @@ def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
     text = json.dumps(calibration_report(found, path), ensure_ascii=False, indent=2) if parsed.json else None
     sys.stdout.write((text or calibration_table(found, path)) + "\n")
     return 0
-
-
-def _check(parsed: argparse.Namespace) -> None:
-    if parsed.candidates < 1:
-        raise UsageError(f"--candidates must be at least 1; {parsed.candidates} was given.")
-    if parsed.report_split == parsed.split:
-        raise UsageError(
-            f"--split and --report-split are both “{parsed.split}”: figures of what was learnt from would flatter. "
-            "Leave --report-split out to report on one half of it."
-        )
 
 
 def _calibrate(
@@ -126,8 +68,9 @@ def _calibrate(
     def labelled(asked: JudgedSet) -> tuple[list[Labelled], tuple[str, ...]]:
         with query_bar() as show:
             return label_candidates(
-                asked, library, searcher, parsed.candidates, Unjudged(parsed.unjudged), parsed.min_grade, show
-            )
+                asked, library, searcher, parsed.candidates, Unjudged(parsed.unjudged), parsed.min_grade, show,
+                parsed.candidates_from,
+            )  # fmt: skip
 
     rows, notices = labelled(judged)
     if report is None:
@@ -136,7 +79,9 @@ def _calibrate(
         held_out, more = labelled(report)
         held_out, notices = _others(held_out, rows, report.split), (*notices, *more)
     method = None if parsed.method == "auto" else Method(parsed.method)
-    found = calibrate(rows, reranker.spec, library.manifest(), method, parsed.precision, held_out)
+    found = calibrate(
+        rows, reranker.spec, library.manifest(), method, parsed.precision, held_out, parsed.candidates_from
+    )
     return found, notices
 
 
@@ -163,6 +108,7 @@ def calibration_table(found: Calibration, path: Path | None) -> str:
             f"{found.fitted_for.reranker}, revision {found.fitted_for.revision[:12]}",
             f"{found.method}: {_curve(found)}",
             f"learnt from {found.labels} labels of {found.queries} queries, {found.relevant} of them relevant",
+            f"candidates from {found.candidates_from.in_words}",
             "",
             *_figures(found),
             *_thresholds(found),
@@ -247,13 +193,3 @@ def _threshold(name: str, found: Threshold) -> list[str]:
             lines.append(f"{first}{given.precision:>12.3f}{given.recall:>9.3f}{given.f1:>8.3f}")
             name = interval = ""
     return lines
-
-
-def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"“{text}” is not a number") from error
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError(f"{number:g} is no precision; give more than 0 and at most 1")
-    return number

@@ -21,6 +21,7 @@ from ui.components import problem, quiet
 from ui.fitting import FitJob, offered, why_not_offered
 from ui.judgements import counts
 from ui.judging_state import Judging
+from ui.mixing import chosen_source
 from ui.running import Weighed
 from ui.score_charts import reliability_chart, scores_charts
 from ui.state import CANDIDATES_KEY, HIDE_KEY, READING_KEY, TEMPERATURE_KEY
@@ -119,12 +120,10 @@ def explain(reading: Reading) -> None:
     if not reading.values:
         quiet([UNREADABLE], "reading")
         return
-    words = [reading.method.reading]
-    if reading.bands is None:
-        words.append(NO_BANDS)
+    words = [reading.method.reading, NO_BANDS if reading.bands is None else ""]
     if reading.threshold is not None:
         words.append(f"Learnt threshold: {threshold_text(reading.threshold)}.")
-    quiet([" ".join(words)], "reading")
+    quiet([" ".join(filter(None, [*words, reading.notice]))], "reading")
 
 
 def score_picture(result: SearchResult, reading: Reading) -> None:
@@ -185,7 +184,8 @@ def _fit(library: Library, searcher: Searcher, weighed: Weighed, judging: Judgin
         )  # fmt: skip
         if st.button("Fit", key="fit"):
             wanted = None if method == BEST else Method(method)
-            judging.fit = FitJob(library, searcher, st.session_state[CANDIDATES_KEY], wanted, precision)
+            asked = st.session_state[CANDIDATES_KEY]
+            judging.fit = FitJob(library, searcher, asked, wanted, precision, chosen_source())
             st.rerun()
 
 
@@ -203,7 +203,8 @@ def _fitted(found: Calibration) -> None:
     """The calibration in words and figures, before → after."""
     lines = [
         f"{METHODS[found.method]}, fitted on {found.made} to {count_of(found.labels, 'label')} of "
-        f"{count_of(found.queries, 'question')}, {found.relevant} of them relevant."
+        f"{count_of(found.queries, 'question')}, {found.relevant} of them relevant; candidates from "
+        f"{found.candidates_from.in_words}."
     ]
     if found.best is not None:
         lines.append(_threshold("Threshold with the best F1", found.best))

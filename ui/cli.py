@@ -16,17 +16,20 @@ from ingest.command import add_allow_services, add_ingest_arguments, run_ingest
 from ingest.costs import billing
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
+from ingest.library import Library
 from ingest.service_access import ANYWHERE
 from rerank.anytime import STABLE_SLICES
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.training.arguments import add_train_arguments
 from ui import commands, serving
-from ui.calibrate import add_calibrate_arguments, run_calibrate
+from ui.calibrate import run_calibrate
+from ui.calibrate_arguments import add_calibrate_arguments
 from ui.evaluate import run_evaluate
 from ui.evaluate_arguments import add_evaluate_arguments
 from ui.labels import add_labels_arguments, run_labels
 from ui.search import add_mixing_arguments, add_reading_arguments, run_search
 from ui.settings import DEFAULT_RESULTS, Settings, from_environment, milliseconds
+from ui.token_vectors import add_token_vector_arguments, drop_token_vectors, store_and_say
 from ui.upkeep import (
     add_doctor_arguments,
     add_export_arguments,
@@ -61,6 +64,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     adding = action("ingest", _ingest, "add files and folders to a library")
     add_ingest_arguments(adding, settings.library)
     add_allow_services(adding)
+    add_token_vector_arguments(adding)
     _add_search(action("search", run_search, "ask a library, and see both orders"), settings)
     _add_library(
         action("documents", commands.documents, "list a library's documents"), settings, as_json=True
@@ -217,7 +221,12 @@ def _positive(text: str) -> int:
 
 
 def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
-    return run_ingest(parsed, Hub(settings.allow_downloads), settings.services)
+    hub = Hub(settings.allow_downloads)
+    if parsed.no_token_vectors:
+        drop_token_vectors(settings.library)
+    return run_ingest(parsed, hub, settings.services) or store_and_say(
+        Library(settings.library), hub, parsed.token_vectors
+    )
 
 
 def _train(parsed: argparse.Namespace, settings: Settings) -> int:

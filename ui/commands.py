@@ -21,11 +21,12 @@ from ingest.pipeline import ingest, rebuild, walk
 from ingest.service_access import is_service, privacy_notice
 from ingest.writer import writing
 from rerank.models import DEFAULT_RERANKER, RERANKERS, resolve_reranker
+from rerank.opening import encoder_for
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
-from rerank.search import encoder_for
 from ui.access import is_loopback
 from ui.model_list import known_encoders, known_rerankers, model_table
 from ui.settings import ROOT, SAMPLE, Settings
+from ui.token_vectors import store_and_say
 
 
 def documents(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -62,15 +63,17 @@ def delete(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
-    """`secondlook rebuild`: every document cut and embedded again."""
+    """`secondlook rebuild`: every document cut and embedded again, token vectors where they are wanted."""
     library = Library(settings.library)
     tokens = parsed.chunk_tokens or library.manifest().chunk_tokens
-    model = resolve_encoder(settings.encoder, Hub(settings.allow_downloads), settings.services)
-    encoder = open_encoder(model, access=settings.services)
+    hub = Hub(settings.allow_downloads)
+    encoder = open_encoder(
+        resolve_encoder(settings.encoder, hub, settings.services), access=settings.services
+    )
     with ProgressBar() as bar:
         count = rebuild(library, encoder, tokens, bar.show)
     print(f"Rebuilt {count} documents with {encoder.model.name}.", file=sys.stderr)
-    return 0
+    return store_and_say(library, hub)
 
 
 def models(parsed: argparse.Namespace, settings: Settings) -> int:

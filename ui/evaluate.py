@@ -23,7 +23,8 @@ from ingest.hub import Hub
 from ingest.library import Library
 from ingest.onnx_encoder import open_encoder
 from rerank.models import resolve_reranker
-from rerank.search import OnProgress, Searcher, open_searcher
+from rerank.opening import open_searcher
+from rerank.search import OnProgress, Searcher
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from ui.evaluate_arguments import NO_RERANKER, check_evaluate_arguments
@@ -72,8 +73,8 @@ def _one(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _several(parsed: argparse.Namespace, settings: Settings) -> int:
-    from rerank.evaluation.comparison import Plan, compare
     from rerank.evaluation.dataset import read_judged_set, read_tuning_set
+    from rerank.evaluation.plan import Plan, compare
     from rerank.evaluation.trec import write_systems
     from ui.frontier import frontier_svg
 

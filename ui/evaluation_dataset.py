@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -20,7 +20,7 @@ from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError,
 from ingest.labels import Labels
 from ingest.readers.source import format_size
 from rerank.evaluation.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
-from rerank.labels.exchange import TABLE, export_labels
+from rerank.labels.exchange import export_labels
 
 # As a DOCX may unpack to (`ingest.readers.Limits`): BEIR's sets up to a few hundred thousand documents.
 MAX_UNPACKED = 500_000_000
@@ -34,6 +34,7 @@ _TABLE_NAME = re.compile(r"[\w.-]{1,80}")
 class Dataset:
     """A judged set in a folder. ``questions`` counts the judged questions of each split.
 
+    ``documents`` counts what there is to index, as far as the corpus says before it is read.
     ``library`` is where its documents are indexed, ``None`` for the place that `secondlook evaluate` keeps too.
     A folder that was made for it goes when nothing refers to the dataset any more, at the latest at exit.
     """
@@ -41,6 +42,7 @@ class Dataset:
     name: str
     folder: Path
     questions: Mapping[str, int]
+    documents: int
     library: Path | None = None
 
 
@@ -49,17 +51,22 @@ def sample_dataset(folder: Path) -> Dataset | None:
     """The sample's own questions in ``folder``; ``None`` where the project was installed without them."""
     if not (folder / QUERIES).is_file():
         return None
-    return Dataset("sample", folder, _questions(folder))
+    return Dataset("sample", folder, *_counted(folder))
 
 
 def labels_dataset(labels: Labels) -> Dataset:
-    """The library's labels, with the passages that were judged as the documents. Raises `UsageError` without any."""
+    """The library's labels, with the passages that were judged as the documents.
+
+    Raises `UsageError` where none of them says relevant.
+    """
+    if not any(grade for given in labels.judgements().values() for grade in given.values()):
+        raise UsageError(
+            "No passage is judged relevant or partly yet, so that nothing can be measured. Judge some."
+        )
     with _private_folder() as root:
         folder = root / "labels"
         export_labels(labels.all(), folder)
-        return _kept(
-            root, Dataset("labels", folder, {TABLE.stem: len(labels.judgements())}, root / "library")
-        )
+        return _kept(root, Dataset("labels", folder, *_counted(folder), root / "library"))
 
 
 def uploaded_dataset(upload: IO[bytes], name: str) -> Dataset:
@@ -73,7 +80,7 @@ def uploaded_dataset(upload: IO[bytes], name: str) -> Dataset:
         folder = root / (re.sub(r"[^\w.-]+", "-", PurePosixPath(plain).stem).strip(".-") or "dataset")
         try:
             _unpack(upload, plain, folder)
-            return _kept(root, Dataset(folder.name, folder, _questions(folder), root / "library"))
+            return _kept(root, Dataset(folder.name, folder, *_counted(folder), root / "library"))
         except SecondLookError as error:
             raise type(error)(as_uploaded(str(error), folder, plain)) from error
 
@@ -99,15 +106,26 @@ def _kept(root: Path, dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _questions(folder: Path) -> dict[str, int]:
-    """Judged questions by split; reading them all finds what is wrong with a set before hours are spent on it."""
-    found = {split: len(read_judged_set(folder, split).queries) for split in splits(folder)}
-    if not found:
+def _counted(folder: Path) -> tuple[dict[str, int], int]:
+    """Judged questions by split, and the documents.
+
+    Reading all questions finds what is wrong with a set before hours are spent on it.
+    """
+    sets = [read_judged_set(folder, split) for split in splits(folder)]
+    if not sets:
         raise UsageError(
             f"{folder / QRELS} has no table of judgements ({', '.join(SUFFIXES)}). A dataset is a folder with "
             f"{CORPUS}, {QUERIES} and {QRELS}/test.tsv, as BEIR's are; pack that."
         )
-    return found
+    corpus = folder / CORPUS
+    documents = _lines(corpus) if corpus.is_file() else len(sets[0].corpus)
+    return {judged.split: len(judged.queries) for judged in sets}, documents
+
+
+def _lines(path: Path) -> int:
+    """The lines of a file, block by block: one may be as long as the file."""
+    with path.open("rb") as source:
+        return sum(block.count(b"\n") for block in iter(partial(source.read, BLOCK), b""))
 
 
 def _unpack(upload: IO[bytes], name: str, folder: Path) -> None:

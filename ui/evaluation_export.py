@@ -57,16 +57,17 @@ def table_csv(comparison: Comparison) -> str:
     measures = list(comparison.before.figures)
     rows: list[list[object]] = [
         [
-            "system", "depth", "weight", *measures, f"{VERDICT_MEASURE} difference", "ci95 low", "ci95 high", "p",
-            "p (Holm)", "verdict", "ms p50", "ms p95", "on the frontier",
+            "system", "depth", "candidates from", "weight", *measures, f"{VERDICT_MEASURE} difference", "ci95 low",
+            "ci95 high", "p", "p (Holm)", "verdict", "ms p50", "ms p95", "on the frontier",
         ]
     ]  # fmt: skip
     for row, on_front in zip((comparison.before, *comparison.rows), comparison.front, strict=True):
         system, means = row.system, row.means
         rows.append(
             [
-                harmless(system.title), system.depth or None, system.weight, *(means[name] for name in measures),
-                *_contrast(row), *(system.latency or (None, None)), on_front if system.latency else None,
+                harmless(system.title), system.depth or None, str(system.source), system.weight,
+                *(means[name] for name in measures), *_contrast(row), *(system.latency or (None, None)),
+                on_front if system.latency else None,
             ]
         )  # fmt: skip
     return _csv(rows)

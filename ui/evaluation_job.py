@@ -11,11 +11,13 @@ from functools import partial
 from ingest.encoder import Encoder
 from ingest.library import Library
 from ingest.records import IngestProgress
-from rerank.evaluation.comparison import Comparison, Plan, compare
+from rerank.evaluation.comparison import Comparison
 from rerank.evaluation.corpus import default_folder, fill_library
 from rerank.evaluation.dataset import read_judged_set, read_tuning_set
+from rerank.evaluation.plan import Plan, compare
 from rerank.evaluation.records import JudgedSet
 from rerank.search import Searcher
+from retrieval.retriever import Retriever
 from ui.evaluation_dataset import Dataset, as_uploaded
 from ui.evaluation_export import Export, exports
 from ui.jobs import Job
@@ -30,7 +32,10 @@ Openers = Mapping[str, Callable[[Library], Searcher]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to evaluate: a split of a dataset, with these rerankers (by their labels), depths and fusions."""
+    """What to evaluate: a split of a dataset, with these rerankers (by their labels) and the rest of the plan.
+
+    Without rerankers, the plan's first looks are compared alone.
+    """
 
     dataset: Dataset
     split: str
@@ -40,9 +45,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it, with the files to take along. ``notices`` are sentences on what was left out."""
+    """What came of it, with the files to take along.
+
+    ``encoder`` is the name of the bi-encoder; ``notices`` are sentences on what was left out.
+    """
 
     judged: JudgedSet
+    encoder: str
     comparison: Comparison
     exports: tuple[Export, ...]
     notices: tuple[str, ...]
@@ -70,12 +79,14 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far an evaluation is: ``done`` of ``total`` questions, ``None`` while documents are indexed.
+    """How far an evaluation is: ``done`` of ``total`` questions, ``None`` while ``documents`` are indexed.
 
-    ``left`` is in seconds, ``None`` where it cannot be told yet.
+    ``rate`` counts passages embedded a second. ``left`` is in seconds, ``None`` where it cannot be told yet.
     """
 
+    documents: int = 0
     embedded: int = 0
+    rate: float = 0.0
     done: int | None = None
     total: int = 0
     left: float | None = None
@@ -91,7 +102,7 @@ class EvaluationJob(Job[None]):
         """Start at once; ``encoder`` embeds documents and questions."""
         self.task = task
         self.outcome: Outcome | None = None
-        self.moment = Moment()
+        self.moment = Moment(task.dataset.documents)
         self._encoder = encoder
         self._pace = Pace()
         super().__init__(self._run)
@@ -112,12 +123,16 @@ class EvaluationJob(Job[None]):
         self.moment, self._pace = Moment(done=0), Pace()
         openers = {label: partial(open_, library) for label, open_ in task.openers.items()}
         tuning = read_tuning_set(judged) if task.plan.fusion else None
-        comparison = compare(judged, library, openers, task.plan, tuning, self._asked)
+        comparison = compare(
+            judged, library, openers, task.plan, tuning, self._asked,
+            looker=lambda: Searcher(Retriever(library, self._encoder), None),
+        )  # fmt: skip
         files, not_made = exports(judged, comparison)
-        self.outcome = Outcome(judged, comparison, files, (*left_out, *comparison.notices, *not_made))
+        notices = (*left_out, *comparison.notices, *not_made)
+        self.outcome = Outcome(judged, self._encoder.model.name, comparison, files, notices)
 
     def _indexing(self, progress: IngestProgress) -> None:
-        self.moment = Moment(progress.done)
+        self.moment = Moment(self.task.dataset.documents, progress.done, progress.rate)
 
     def _asked(self, done: int, total: int) -> None:
         self.stop_if_cancelled(STOPPED)

@@ -13,15 +13,16 @@ from ingest.library import Library
 from rerank.evaluation.comparison import Comparison
 from ui.components import literal, problem, quiet
 from ui.evaluation_form import form
+from ui.evaluation_html import table_html
 from ui.evaluation_job import EvaluationJob, Outcome
 from ui.evaluation_words import (
     HOW_TO_READ,
     Mover,
+    documents_words,
     evidence,
     movers,
     progress_words,
     system_names,
-    table_html,
     verdict_words,
 )
 from ui.frontier import frontier_svg
@@ -85,7 +86,7 @@ def _outcome(outcome: Outcome, open_question: OpenQuestion) -> None:
         with st.container(key="evidence", gap=None):
             for line in evidence(comparison):
                 st.text(line)
-        quiet([_about(comparison), *outcome.notices], "evaluated")
+        quiet([_about(outcome), *outcome.notices], "evaluated")
     st.subheader("Systems", anchor=False)
     st.html(table_html(comparison))
     with st.container(key="frontier"):
@@ -97,11 +98,11 @@ def _outcome(outcome: Outcome, open_question: OpenQuestion) -> None:
             st.text(line)
 
 
-def _about(comparison: Comparison) -> str:
-    models = next(iter(comparison.models.values()))
+def _about(outcome: Outcome) -> str:
+    comparison = outcome.comparison
     return (
         f"{comparison.name}, split {comparison.split}: {count_of(comparison.queries, 'judged question')}, "
-        f"{count_of(comparison.documents, 'document')}. First look: {models.encoder.name}."
+        f"{documents_words(comparison.documents)}. Bi-encoder: {outcome.encoder}."
     )
 
 

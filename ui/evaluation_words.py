@@ -1,13 +1,14 @@
-"""What the Evaluate view says of an evaluation: the verdict, the table, the questions that moved. Pure."""
+"""What the Evaluate view says of an evaluation: the verdict, the progress, the questions that moved. Pure."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.records import VERDICT_MEASURE, Difference, JudgedSet, Verdict, gains
+from rerank.evaluation.systems import System
+from retrieval.records import CandidateSource
 from ui.evaluation_job import Moment
 from ui.words import count_of, duration
 
@@ -15,12 +16,14 @@ from ui.words import count_of, duration
 FEW = 10
 
 HOW_TO_READ = (
-    "The first look is the bi-encoder’s order; every other line reranks its first passages (depth) and leaves the "
-    "rest behind them as they were.",
+    "The top line is a first look: the bi-encoder’s order, where it names nothing else. A line with a depth reranks so "
+    "many of the first look’s passages and leaves the rest behind them as they were; the candidates of one that says "
+    "“from” were found by that first look. Words (BM25) find by the question’s own words; RRF fuses both orders by "
+    "reciprocal rank.",
     "nDCG@10 goes from 0 to 1: how much of what is relevant stands in the first ten places, and how high. MRR@10 is "
     "one over the place of the first relevant document, success@1 how often the first place is relevant, recall@100 "
     "how much of what is relevant the first look found at all: no reranker can find the rest.",
-    "Difference is nDCG@10 less that of the first look, over the same questions. The interval (bootstrap) says where "
+    "Difference is nDCG@10 less that of the top line, over the same questions. The interval (bootstrap) says where "
     "the difference lies for questions like these, in 95 of 100 such evaluations; where it crosses 0, either order "
     "may be the better one.",
     "p says how often chance alone would make a difference this large (paired randomisation test). A verdict needs p "
@@ -33,7 +36,7 @@ HOW_TO_READ = (
 
 
 def verdict_words(comparison: Comparison) -> str:
-    """The verdict on the first reranker's deepest list, in one plain sentence."""
+    """The verdict on the first reranker's deepest list, or the second first look alone, in one plain sentence."""
     row = _main(comparison)
     moved = any(found.gain for found in gains(comparison.before.figures, row.figures))
     questions = count_of(comparison.queries, "question")
@@ -42,6 +45,11 @@ def verdict_words(comparison: Comparison) -> str:
     found = row.contrast.verdict if row.contrast else Verdict.UNDECIDED
     if found is Verdict.UNDECIDED:
         return f"Undecided: chance alone could make such a difference with {questions}."
+    if not row.system.depth:
+        best, other = row.system, comparison.before.system
+        if found is Verdict.HURTS:
+            best, other = other, best
+        return f"These questions are answered better by {_look(best)} than by {_look(other)}."
     if found is Verdict.HURTS:
         return "Reranking hurts here: the first look alone answers these questions better."
     return "Reranking helps here: it answers these questions better than the first look alone."
@@ -72,7 +80,7 @@ def evidence(comparison: Comparison) -> list[str]:
 def _main(comparison: Comparison) -> Row:
     """The row that the verdict is about. Raises `ValueError` where nothing was compared with the first look."""
     if comparison.main is None:
-        raise ValueError("an evaluation in the page always has a reranker")
+        raise ValueError("an evaluation in the page always compares two systems")
     return comparison.main
 
 
@@ -88,11 +96,17 @@ def _best(comparison: Comparison, main: Row) -> str:
     top = max(comparison.rows, key=lambda row: row.means[VERDICT_MEASURE])
     value = figure(top.means[VERDICT_MEASURE])
     if top.means[VERDICT_MEASURE] <= comparison.before.means[VERDICT_MEASURE]:
-        return f"None of the {len(comparison.rows)} systems scores higher than the first look."
+        first = _look(comparison.before.system)
+        return f"None of the {len(comparison.rows)} systems scores higher than {first}."
     if top is main:
         return f"None of the {len(comparison.rows)} systems scores higher than this one."
     verdict = top.contrast.verdict if top.contrast else Verdict.UNDECIDED
     return f"Highest of the {len(comparison.rows)} systems: {_named(top)}, {VERDICT_MEASURE} {value} ({verdict})."
+
+
+def _look(system: System) -> str:
+    """A first look as a sentence names it."""
+    return f"the {system.title}" if system.source is CandidateSource.VECTORS else system.title
 
 
 def _named(row: Row) -> str:
@@ -131,12 +145,18 @@ def progress_words(moment: Moment, cancelled: bool) -> tuple[float, str]:
     if cancelled:
         return share, "Stopping after the question in hand; its scores are kept."
     if moment.done is None:
-        embedded = f", {count_of(moment.embedded, 'passage')} embedded" if moment.embedded else ""
-        return 0.0, f"1 of 2: indexing the documents{embedded}"
+        rate = f", {moment.rate:.0f} a second" if moment.rate >= 1 else ""
+        embedded = f"; {moment.embedded:,} passages embedded{rate}" if moment.embedded else ""
+        return 0.0, f"1 of 2: indexing {documents_words(moment.documents)}{embedded}"
     if not moment.total:
-        return 0.0, "2 of 2: loading the reranker"
+        return 0.0, "2 of 2: loading the models"
     left = f", {time_left(moment.left)}" if moment.left is not None and moment.done < moment.total else ""
     return share, f"2 of 2: {moment.done} of {count_of(moment.total, 'question')} asked{left}"
+
+
+def documents_words(count: int) -> str:
+    """How many documents: "1 document", "200,000 documents"."""
+    return "1 document" if count == 1 else f"{count:,} documents"
 
 
 def time_left(seconds: float) -> str:
@@ -192,43 +212,3 @@ def _places(grades: Mapping[str, int], before: Row, after: Row, query: str) -> s
 
 def _first_relevant(order: tuple[str, ...], grades: Mapping[str, int]) -> int | None:
     return next((place for place, name in enumerate(order, start=1) if grades.get(name, 0) > 0), None)
-
-
-def table_html(comparison: Comparison) -> str:
-    """The systems as an HTML table, the first look on top; every word in it is escaped."""
-    _, *others = comparison.before.figures
-    p = "p (Holm)" if len(comparison.rows) > 1 else "p"
-    names = ["system", "depth", VERDICT_MEASURE, "difference", "95 % interval", p, "verdict", "time", *others]
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
-    body = "".join(
-        _line(row, others, on_front=on_front)
-        for row, on_front in zip((comparison.before, *comparison.rows), comparison.front, strict=True)
-    )
-    return (
-        '<div class="figures" tabindex="0" role="region" aria-label="Systems compared"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _line(row: Row, others: list[str], *, on_front: bool) -> str:
-    means, latency = row.means, row.system.latency
-    star = ' <span title="on the frontier">★</span>' if on_front and latency else ""
-    cells = [
-        str(row.system.depth or "–"), figure(means[VERDICT_MEASURE]), *_contrast_cells(row),
-        duration(latency[0]) if latency else "–", *(figure(means[name]) for name in others),
-    ]  # fmt: skip
-    marked = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-    kind = f' class="{row.contrast.verdict}"' if row.contrast else ""
-    return f'<tr{kind}><th scope="row">{html.escape(row.system.title)}{star}</th>{marked}</tr>'
-
-
-def _contrast_cells(row: Row) -> list[str]:
-    if row.contrast is None:
-        return ["–"] * 4
-    found, p = row.contrast.differences[VERDICT_MEASURE], row.contrast.adjusted[VERDICT_MEASURE]
-    return [
-        signed(found.mean),
-        interval(found),
-        p_words(p).removeprefix("= "),
-        str(row.contrast.verdict),
-    ]

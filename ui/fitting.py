@@ -11,6 +11,7 @@ from rerank.calibration.methods import Method
 from rerank.calibration.records import Calibration
 from rerank.calibration.store import FILE, save
 from rerank.search import Searcher
+from retrieval.records import CandidateSource
 from ui.jobs import Job
 
 # Fewer say next to nothing, whatever is fitted to them.
@@ -30,13 +31,14 @@ class FitJob(Job[Calibration]):
         candidates: int,
         method: Method | None = None,
         precision: float | None = None,
+        source: CandidateSource = CandidateSource.VECTORS,
     ) -> None:
-        """Start at once. A ``method`` of ``None`` is the best one in cross-validation; for a ``precision`` the
-        threshold is learnt too.
+        """Start at once, with ``candidates`` passages from ``source`` for each question. A ``method`` of ``None`` is
+        the best one in cross-validation; for a ``precision`` the threshold is learnt too.
         """
         self.progress: tuple[int, int] | None = None
         self._told = False
-        super().__init__(lambda: self._run(library, searcher, candidates, method, precision))
+        super().__init__(lambda: self._run(library, searcher, candidates, method, precision, source))
 
     @property
     def succeeded(self) -> bool:
@@ -56,6 +58,7 @@ class FitJob(Job[Calibration]):
         candidates: int,
         method: Method | None,
         precision: float | None,
+        source: CandidateSource,
     ) -> Calibration:
         reranker = searcher.models.reranker
         if reranker is None:
@@ -64,8 +67,8 @@ class FitJob(Job[Calibration]):
             question: {name: int(grade) for name, grade in given.items()}
             for question, given in Labels(library).judgements().items()
         }
-        rows = label_passages(judged, searcher, candidates, on_progress=self._hear)
-        found = calibrate(rows, reranker.spec, library.manifest(), method, precision)
+        rows = label_passages(judged, searcher, candidates, on_progress=self._hear, source=source)
+        found = calibrate(rows, reranker.spec, library.manifest(), method, precision, candidates_from=source)
         save(library.folder / FILE, found)
         return found
 

@@ -19,7 +19,9 @@ from retrieval.records import CandidateSource
 WIDTH, HEIGHT = 860, 440
 LEFT, RIGHT, TOP, BOTTOM = 70, 560, 52, 380
 # Three to one or more on white and on #15171c alike; shapes tell the combinations apart without them.
-COLOURS = ("#2f7fd1", "#c9640f", "#1a8f6a", "#8a5cc9", "#b8466f", "#85792a")
+COLOURS = (
+    "#2f7fd1", "#c9640f", "#1a8f6a", "#8a5cc9", "#b8466f", "#85792a", "#0d8a9e", "#c0473b", "#5f8a1f"
+)  # fmt: skip
 SHAPES = {
     Combination.SHIPPED: "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z",
     Combination.ALONE: "M0 -6.5L6.5 0L0 6.5L-6.5 0z",
@@ -65,7 +67,9 @@ class _Axes:
 
 
 def frontier_svg(comparison: Comparison) -> str:
-    """The picture as an SVG document; rerankers beyond the sixth take colours again.
+    """The picture as an SVG document.
+
+    A colour tells a reranker on one first look's candidates from the others; from the tenth on they come again.
 
     Raises `ValueError` where the times are not known, as of runs that others made.
     """
@@ -80,16 +84,21 @@ def frontier_svg(comparison: Comparison) -> str:
     room = max(0.1 * (max(values) - min(values)), 0.005)
     axes = _Axes((min(times) / 1.5, max(times) * 1.5), (min(values) - room, max(values) + room))
     front = sorted((point for point in points if point.on_front), key=lambda point: point.ms)
+    series = [list(found) for _, found in groupby(points, key=lambda point: point.series)]
+    colours = _colours(series)
+    names, end = _legend(series, colours)
+    height = max(HEIGHT, end + 18)
     heading = f"{comparison.name}: {VERDICT_MEASURE} against time, {comparison.queries} queries"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
             f"<title>{escape(heading)}</title><style>{STYLE}</style>",
-            f'<rect width="{WIDTH}" height="{HEIGHT}" style="fill: var(--paper)"/>',
+            f'<rect width="{WIDTH}" height="{height}" style="fill: var(--paper)"/>',
             f'<text x="{LEFT}" y="28">{escape(heading)}</text>',
             *_grid(axes),
             f'<polyline class="front" points="{axes.path(front)}"/>',
-            *_series(axes, points),
+            *_marks(axes, series, colours),
+            *names,
             "</svg>\n",
         ]
     )
@@ -110,22 +119,38 @@ def _grid(axes: _Axes) -> Iterator[str]:
     yield f'<text class="soft" x="{LEFT}" y="{TOP - 6}" text-anchor="end">{VERDICT_MEASURE}</text>'
 
 
-def _series(axes: _Axes, points: Sequence[_Point]) -> Iterator[str]:
-    """Each reranker's and combination's depths as a line of marks, with its name at the right."""
-    names = list(dict.fromkeys(point.row.system.name for point in points[1:]))
-    legend = TOP + 6
-    for (name, combination, _), found in groupby(points, key=lambda point: point.series):
-        row = list(found)
-        colour = COLOURS[names.index(name) % len(COLOURS)] if name in names else "var(--ink)"
+def _colours(series: Sequence[Sequence[_Point]]) -> list[str]:
+    """One for each series: ink for the first look on top, and one for all combinations of a reranker's."""
+    _, *others = [(row[0].row.system.name, row[0].row.system.source) for row in series]
+    known = list(dict.fromkeys(others))
+    return ["var(--ink)", *(COLOURS[known.index(other) % len(COLOURS)] for other in others)]
+
+
+def _marks(axes: _Axes, series: Sequence[Sequence[_Point]], colours: Sequence[str]) -> Iterator[str]:
+    """Each reranker's and combination's depths as a line of marks."""
+    for row, colour in zip(series, colours, strict=True):
         yield f'<polyline class="path" stroke="{colour}" points="{axes.path(row)}"/>'
         for point in row:
             yield _mark(axes, point, colour)
-        yield f'<path d="{SHAPES[combination]}" fill="{colour}" transform="translate({RIGHT + 24} {legend})"/>'
-        yield f'<text x="{RIGHT + 38}" y="{legend + 4}">{escape(row[0].row.system.title)}</text>'
-        legend += 22
+
+
+def _legend(series: Sequence[Sequence[_Point]], colours: Sequence[str]) -> tuple[list[str], int]:
+    """The names of the series at the right, and where the last line stands."""
+    lines, y = [], TOP + 6
+    for row, colour in zip(series, colours, strict=True):
+        system = row[0].row.system
+        lines.append(
+            f'<path d="{SHAPES[system.combination]}" fill="{colour}" transform="translate({RIGHT + 24} {y})"/>'
+            f'<text x="{RIGHT + 38}" y="{y + 4}">{escape(system.recipe)}</text>'
+        )
+        if system.found_by:
+            y += 16
+            lines.append(f'<text class="soft" x="{RIGHT + 38}" y="{y + 4}">{escape(system.found_by)}</text>')
+        y += 22
     for line in ("filled: on the frontier (dotted)", "numbers: candidates reranked"):
-        legend += 20
-        yield f'<text class="soft" x="{RIGHT + 18}" y="{legend}">{line}</text>'
+        y += 20
+        lines.append(f'<text class="soft" x="{RIGHT + 18}" y="{y}">{line}</text>')
+    return lines, y
 
 
 def _mark(axes: _Axes, point: _Point, colour: str) -> str:

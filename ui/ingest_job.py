@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ingest.encoder import Encoder
+from ingest.errors import SecondLookError
+from ingest.hub import Hub
 from ingest.intake import Source
 from ingest.library import Library
 from ingest.pipeline import ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
+from rerank.token_vectors import keep_up
 from ui.jobs import Job
 
 
@@ -30,7 +33,8 @@ class IngestJob(Job[IngestReport]):
 
     ``clean_up`` is called at its end, whatever that is, with the files that are still needed: those that wait for a
     password. ``password`` is tried on each, and forgotten at the end. ``cost`` is what services counted, as a
-    sentence, once that is known and where there was any.
+    sentence, once that is known and where there was any; ``token_vectors`` how far those are stored, where they are
+    wanted, or why they were not.
     """
 
     sources: Sequence[Source]
@@ -40,6 +44,7 @@ class IngestJob(Job[IngestReport]):
     progress: IngestProgress | None = None
     password: str = field(default="", repr=False)
     cost: str = ""
+    token_vectors: str = ""
     _reports: dict[int, FileReport] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -79,15 +84,29 @@ class IngestJob(Job[IngestReport]):
         self.password = ""
         sources = [replace(self.sources[number - 1], passwords=passwords) for number in self._numbers]
         try:
+            library = self.open_library()
             report = ingest(
-                sources, self.open_library(), self.encoder,
-                on_progress=self._hear, cancelled=self._cancelled.is_set,
-            )  # fmt: skip
+                sources, library, self.encoder, on_progress=self._hear, cancelled=self._cancelled.is_set
+            )
             self.cost = str(report.bill)
+            if not report.cancelled:
+                self._keep_token_vectors(library)
             return report
         finally:
             locked = [number for number, report in self._reports.items() if report.needs_password]
             self.clean_up([self.sources[number - 1].path for number in locked])
+
+    def _keep_token_vectors(self, library: Library) -> None:
+        """Bring them up to date. The files are in the library whatever becomes of this; models are not fetched."""
+
+        def hear(done: int, total: int) -> None:
+            self.token_vectors = f"Token vectors: {done} of {total} passages"
+
+        try:
+            keep_up(library, Hub(allow_downloads=False), hear, self._cancelled.is_set)
+            self.token_vectors = ""
+        except SecondLookError as error:
+            self.token_vectors = f"The files are added, but token vectors are not up to date. {error}"
 
     def _hear(self, progress: IngestProgress) -> None:
         number = self._numbers[progress.file - 1]

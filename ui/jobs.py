@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
@@ -17,7 +17,6 @@ from ingest.errors import CancelledError, SecondLookError
 from ingest.records import Chunk
 from ingest.service_access import is_service
 from rerank.anytime import WHOLE, SecondLookPlan
-from rerank.highlight import best_sentences
 from rerank.records import FirstLook, SearchResult
 from rerank.search import Searcher
 
@@ -25,7 +24,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-OVERTAKEN = "Another search has taken this one's place."
+# To mark sentences of all that may be shown costs a third of a second look; so few that nobody waits long for a turn.
+MARKED_AT_ONCE = 5
+OVERTAKEN = "Nobody waits for this search any more."
 
 
 def in_background(work: Callable[[], T]) -> Future[T]:
@@ -97,6 +98,7 @@ class SearchMoment:
 
     The job goes on while the page draws, so that two looks at it may see two different answers. ``partial`` is the
     order so far, ``progress`` how many of how many passages are scored, ``failure`` why the job itself broke.
+    ``ahead`` counts the second looks that are to be finished before this one goes on.
     """
 
     first: FirstLook
@@ -106,6 +108,7 @@ class SearchMoment:
     progress: tuple[int, int] | None
     finished: bool
     failure: str
+    ahead: int = 0
 
     @property
     def so_far(self) -> SearchResult | None:
@@ -149,16 +152,21 @@ class SearchJob(Job[None]):
         first: FirstLook,
         most_shown: int,
         plan: SecondLookPlan = WHOLE,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start at once. Sentences are marked in the first ``most_shown`` passages of both orders.
 
         A ``searcher`` that is still being opened is waited for beside the page; ``first`` may be another one's.
+        ``wanted``, which is asked on the job's thread now and then, says whether anybody still waits for the answer:
+        where nobody does, the job cancels itself.
         """
         self.first = first
         self.partial: SearchResult | None = None
         self.result: SearchResult | None = None
         self.marks: dict[int, tuple[int, int]] = {}
         self.progress: tuple[int, int] | None = None
+        self.ahead = 0
+        self._wanted = wanted
         self._has_order = threading.Event()
         super().__init__(lambda: self._run(searcher, most_shown, plan))
 
@@ -167,8 +175,15 @@ class SearchJob(Job[None]):
         # What the job knows last is read first, so that nothing which that implies is missing.
         finished, marks, result = self.finished, self.marks, self.result
         return SearchMoment(
-            self.first, self.partial, result, marks, self.progress, finished, self.failure if finished else ""
-        )
+            self.first, self.partial, result, marks, self.progress, finished, self.failure if finished else "",
+            self.ahead,
+        )  # fmt: skip
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """Something that changes whenever there is more to show than a count of passages."""
+        scored = self.partial.scored if self.partial is not None else 0
+        return scored, self.result is not None, bool(self.marks), self.ahead, self.finished
 
     @property
     def has_order(self) -> bool:
@@ -185,20 +200,36 @@ class SearchJob(Job[None]):
 
     def _search(self, given: Searcher | Future[Searcher], most_shown: int, plan: SecondLookPlan) -> None:
         searcher = given.result() if isinstance(given, Future) else given
-        self.stop_if_cancelled(OVERTAKEN)
-        result = searcher.second_look(self.first, self._count, plan, self._hear)
+        self._go_on()
+        result = searcher.second_look(self.first, self._count, plan, self._hear, self._wait)
         self.result = result
         self._has_order.set()
         # A service would be sent, and bill, every sentence on the screen.
         if not is_service(searcher.encoder.model):
-            self.marks = best_sentences(result.query, _shown(result, most_shown), searcher.encoder)
+            self._mark(searcher, result.query, _shown(result, most_shown))
+
+    def _mark(self, searcher: Searcher, query: str, chunks: Sequence[Chunk]) -> None:
+        for first in range(0, len(chunks), MARKED_AT_ONCE):
+            self._go_on()
+            some = chunks[first : first + MARKED_AT_ONCE]
+            self.marks = {**self.marks, **searcher.mark(query, some, lambda ahead: self._go_on())}
+
+    def _go_on(self) -> None:
+        """Raises `CancelledError` where another search has taken this one's place, or nobody waits for it."""
+        if not self._wanted():
+            self.cancel()
+        self.stop_if_cancelled(OVERTAKEN)
+
+    def _wait(self, ahead: int) -> None:
+        self._go_on()
+        self.ahead = ahead
 
     def _count(self, done: int, total: int) -> None:
-        self.stop_if_cancelled(OVERTAKEN)
-        self.progress = (done, total)
+        self._go_on()
+        self.ahead, self.progress = 0, (done, total)
 
     def _hear(self, partial: SearchResult) -> None:
-        self.stop_if_cancelled(OVERTAKEN)
+        self._go_on()
         self.partial = partial
         self._has_order.set()
 

@@ -21,7 +21,8 @@ from ingest.label_records import Grade, Label
 from ingest.labels import Labels
 from ingest.library import Library
 from rerank.labels.exchange import TREC, export_labels, query_id
-from rerank.search import DEFAULT_CANDIDATES, open_searcher
+from rerank.opening import open_searcher
+from rerank.search import DEFAULT_CANDIDATES
 from ui.evaluate import query_bar
 from ui.settings import Settings
 from ui.words import count_of

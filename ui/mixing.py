@@ -9,11 +9,7 @@ from retrieval.records import CandidateSource
 from ui.settings import Settings
 from ui.state import FUSION_KEY, SOURCE_KEY
 
-SOURCES = {
-    CandidateSource.VECTORS: "Vectors",
-    CandidateSource.WORDS: "Words (BM25)",
-    CandidateSource.BOTH: "Vectors and words",
-}
+SOURCES = {source: source.in_words[0].upper() + source.in_words[1:] for source in CandidateSource}
 ALONE = "alone"
 FUSIONS = {
     ALONE: "Reranker alone",

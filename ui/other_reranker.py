@@ -45,9 +45,10 @@ def kept_or_started(
 ) -> OtherSearch | None:
     """B's search on this first look, which is A's: the ``last`` one where it is that, else what ``start`` begins.
 
-    ``None`` where no second reranker is chosen; a search that nobody wants any more is stopped.
+    ``None`` where no second reranker is chosen; a search that nobody wants any more is stopped, and one that stopped
+    because its tab was lost begins again.
     """
-    if last is not None and last.choice == choice and last.job.first is first:
+    if last is not None and last.choice == choice and last.job.first is first and not last.job.cancelled:
         return last
     if last is not None:
         last.job.cancel()

@@ -20,6 +20,7 @@ from ui.jobs import SearchJob
 from ui.mixing import chosen_fusion, chosen_source, mixing_panel
 from ui.other_reranker import kept_or_started
 from ui.settings import MAX_RESULTS, Settings
+from ui.settings_panel import AUTOMATIC, NO_OTHER, settings_panel
 from ui.state import (
     BUDGET_KEY,
     CANDIDATES_KEY,
@@ -143,7 +144,7 @@ def _sidebar(settings: Settings, state: State, library: Library | None, usable: 
     uploads = sidebar.add_files(state, usable)
     if library is not None:
         sidebar.documents(library, state)
-    sidebar.settings_panel(settings, state)
+    settings_panel(settings, state)
     mixing_panel(settings)
     visitors.way_out()
     return uploads
@@ -171,7 +172,7 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
 def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:
     """The reranker that is chosen. Raises `ConsentNeededError` where passages may not be sent to it yet."""
     chosen: str = st.session_state[key]
-    name = settings.reranker if chosen in (sidebar.AUTOMATIC, settings.reranker) else chosen
+    name = settings.reranker if chosen in (AUTOMATIC, settings.reranker) else chosen
     services.check_leave(name, settings.services)
     return name
 
@@ -190,10 +191,10 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
         chosen_source(), chosen_fusion(),
     )  # fmt: skip
     plan = SecondLookPlan(budget, fusion=ask.fusion)
-    if state.search is None or state.ask != ask:
+    if state.search is None or state.search.cancelled or state.ask != ask:
         state.forget_answer()
         first = searcher.first_look(ask.question, ask.candidates, ask.source)
-        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, plan)
+        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, plan, visitors.still_here())
     _compare(settings, state, library, plan)
     results.answer(
         results.Answer(
@@ -212,7 +213,7 @@ def _second(state: State) -> tuple[str, Models | None]:
     """The name of the second reranker, empty where none is chosen, and its models once they are loaded."""
     chosen: str = st.session_state[OTHER_KEY]
     models = state.other.models if state.other is not None else None
-    return ("" if chosen == sidebar.NO_OTHER else reranker_title(chosen)), models
+    return ("" if chosen == NO_OTHER else reranker_title(chosen)), models
 
 
 def _compare(settings: Settings, state: State, library: Library, plan: SecondLookPlan) -> None:
@@ -223,13 +224,11 @@ def _compare(settings: Settings, state: State, library: Library, plan: SecondLoo
 
     def start() -> SearchJob:
         opening = resources.searcher_beside(settings, library, _reranker(settings, OTHER_KEY))
-        return SearchJob(opening, first, MAX_RESULTS, plan)
+        return SearchJob(opening, first, MAX_RESULTS, plan, visitors.still_here())
 
     chosen: str = st.session_state[OTHER_KEY]
     try:
-        state.other = kept_or_started(
-            state.other, None if chosen == sidebar.NO_OTHER else chosen, first, start
-        )
+        state.other = kept_or_started(state.other, None if chosen == NO_OTHER else chosen, first, start)
     except ConsentNeededError as error:  # the first reranker's answer stands, below the question
         state.other = None
         services.ask_leave(error, state)

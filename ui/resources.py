@@ -15,8 +15,9 @@ from ingest.library import Library
 from ingest.models import ResolvedModel
 from ingest.onnx_encoder import open_encoder
 from ingest.service_access import ServiceAccess, is_service
+from rerank.opening import ModelChoice, encoder_for, open_searcher
 from rerank.scorers.engine import choose_quietly, is_due, is_pending
-from rerank.search import ModelChoice, Searcher, encoder_for, open_searcher
+from rerank.search import Searcher
 from ui.jobs import in_background
 from ui.settings import Settings
 

@@ -21,7 +21,7 @@ from ui.calibration_panel import (
 from ui.comparison import comparison
 from ui.components import problem, quiet, timings
 from ui.export import as_context, to_csv, to_json, to_trec, zipped
-from ui.jobs import SearchJob, SearchMoment, second_looks_under_way
+from ui.jobs import SearchJob, SearchMoment
 from ui.judged_questions import Ask, judged_questions
 from ui.judgements import Shown, shown
 from ui.judging_panel import labels_panel, note_places, take_judgements, verdict
@@ -30,12 +30,9 @@ from ui.lesson import costs, insight, timing_bar
 from ui.other_reranker import Beside, OtherSearch, state_of
 from ui.payload import Payload
 from ui.view_model import comparison_payload
+from ui.watching import POLL_SECONDS, has_news
 from ui.words import count_of, model_title
 
-POLL_SECONDS = 0.4  # often enough to look alive, seldom enough to leave the cores to the reranker
-# A look costs some 20 ms with the interpreter's lock held. Four tabs that wait take a fifth of a core by it; of more,
-# each looks less often, so that together they take no more.
-TABS_AT_FULL_RATE = 4
 # The first slice of a second look takes some 200 ms here: soon enough to wait for it before looking in turns.
 FIRST_ORDER_SECONDS = 0.5
 COUNTS = (10, 50, 100, 200)
@@ -66,21 +63,30 @@ class Answer:
         """Whether something on the screen will change by itself."""
         return not all(job.finished for job in self.jobs) or self.judging.fitting
 
+    @property
+    def news(self) -> tuple[object, ...]:
+        """Something that changes whenever there is more to show."""
+        return tuple(job.news for job in self.jobs), self.judging.fitting
+
 
 def answer(given: Answer) -> None:
-    """The answer as far as it is there, looked at again and again until it is whole.
+    """The answer as far as it is there, drawn again whenever there is more of it, until it is whole.
 
     The first look is on the screen while this waits for the first slice of the second, which is then shown at once.
     """
     working, waiting = given.working, not given.job.finished and not given.job.has_order
-    st.fragment(_answer, run_every=poll_seconds() if working else None)(given, working)
+    in_page = True  # its own run of the script, which has to end before anything else is drawn
+
+    def look() -> None:
+        seen = given.news
+        _answer(given, working)
+        if working and not in_page and has_news(lambda: given.news, seen):
+            st.rerun(scope="fragment")
+
+    st.fragment(look, run_every=POLL_SECONDS if working else None)()
+    in_page = False
     if waiting and given.job.wait_for_order(FIRST_ORDER_SECONDS):
         st.rerun()
-
-
-def poll_seconds() -> float:
-    """Seconds from one look at an unfinished answer to the next, by how many there are at the moment."""
-    return POLL_SECONDS * max(1.0, second_looks_under_way() / TABS_AT_FULL_RATE)
 
 
 def _answer(given: Answer, was_working: bool) -> None:
@@ -167,9 +173,11 @@ def _meanwhile(job: SearchMoment) -> str:
     if job.finished:
         return "This is the first look’s order alone: the passages were not reranked."
     if job.progress is None:
-        return f"{count_of(len(job.first.before), 'passage')} found; the second look is beginning."
+        found = f"{count_of(len(job.first.before), 'passage')} found; the second look"
+        return f"{found} waits for {count_of(job.ahead, 'other')}." if job.ahead else f"{found} is beginning."
     done, total = job.progress
-    return f"{done} of {total} passages read."
+    rest = f" The rest waits for {count_of(job.ahead, 'other')}." if job.ahead else ""
+    return f"{done} of {total} passages read.{rest}"
 
 
 def payload(

@@ -14,8 +14,8 @@ from ingest.errors import UsageError
 from ingest.library import Library
 from rerank.anytime import STABLE_TOP, SecondLookPlan, StableRule
 from rerank.fusion import Fusion
+from rerank.opening import open_searcher
 from rerank.records import RankedHit, SearchResult
-from rerank.search import open_searcher
 from retrieval.records import Candidate, CandidateSource
 from ui.search_other import OtherAnswer, chosen_rerankers, other_answer
 from ui.search_text import side_by_side
@@ -91,7 +91,13 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         other = other_answer(library, models, second, first, plan, keep_scores, encoder)
     reading = read_result(result, choice, loaded.calibration)
     shown = _shown(result, reading, parsed.top_k, parsed.threshold)
-    notices = [*result.notices, loaded.notice, reading.answers_none, _hidden(result, shown, parsed)]
+    notices = [
+        *result.notices,
+        loaded.notice,
+        reading.notice,
+        reading.answers_none,
+        _hidden(result, shown, parsed),
+    ]
     notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])
     if parsed.json:
         report = search_report(result, parsed.top_k, reading, shown, notices)

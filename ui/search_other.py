@@ -11,8 +11,8 @@ from ingest.errors import SecondLookError, UsageError
 from ingest.library import Library
 from rerank.agreement import agreement
 from rerank.anytime import SecondLookPlan
+from rerank.opening import ModelChoice, open_searcher
 from rerank.records import FirstLook, SearchResult
-from rerank.search import ModelChoice, open_searcher
 from ui.lesson import agreement_sentence
 from ui.settings import Settings
 from ui.words import model_title, reranker_title

@@ -11,7 +11,8 @@ from ingest.errors import UsageError
 from ingest.service_access import ANYWHERE, COHERE_URL, OPENAI_URL, ServiceAccess
 from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
-from rerank.search import DEFAULT_CANDIDATES, ModelChoice
+from rerank.opening import ModelChoice
+from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
 from ui.access import AccessSettings, read_access
 

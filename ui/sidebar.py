@@ -1,4 +1,4 @@
-"""The side bar: files to add and how they ended, the library's documents, and the settings."""
+"""The library in the side bar: files to add and how they ended, and the documents, each with a way to delete it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,17 @@ from ingest.library import DocumentInfo, Library
 from ingest.readers import SUFFIXES
 from ingest.records import Stage
 from ingest.writer import writing
-from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, LATE_INTERACTION
-from rerank.scorers import named_rerankers
-from ui import address, samples
+from ui import samples
 from ui.components import problem, quiet
 from ui.ingest_job import FileLine, IngestJob
 from ui.locked_files import ask_for_passwords
-from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
-from ui.state import (
-    ALL_SAMPLES,
-    BUDGET_KEY,
-    CANDIDATES_KEY,
-    FILTER_KEY,
-    OTHER_KEY,
-    RERANKER_KEY,
-    RESULTS_KEY,
-    State,
-)
+from ui.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.uploads import Upload, extent, result_line, short_name
 from ui.words import count_of
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
 MOST_ROWS = 40  # documents listed at once: each row is widgets that every run has to make
 MOST_LINES = 8  # result lines before the list scrolls in a box of its own
-
-AUTOMATIC = "automatic"
-NO_OTHER = "none"
 
 
 def add_files(state: State, usable: bool) -> Sequence[Upload]:
@@ -75,7 +60,7 @@ def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
     with st.container(height=260 if len(lines) > MOST_LINES else "content", gap="xsmall", key="line-results"):
         for line in _worth_showing(lines):
             st.text(result_line(line.report) if line.report else f"… {short_name(line.name)}: {line.doing}")
-    quiet([job.cost] if job.cost else [], "ingest-cost")
+    quiet([said for said in (job.cost, job.token_vectors) if said], "ingest-cost")
     if was_running:
         st.button("Cancel", on_click=job.cancel, disabled=job.cancelled, key="cancel-ingest")
     else:
@@ -196,56 +181,3 @@ def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> N
         return
     what = doomed[0].title or doomed[0].path
     state.said = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."
-
-
-def settings_panel(settings: Settings, state: State) -> None:
-    """How many candidates, how many results, which reranker, and how long it may take."""
-    st.header("Settings", anchor=False)
-    st.slider(
-        "Candidates", MIN_CANDIDATES, MAX_CANDIDATES, settings.candidates, step=10, key=CANDIDATES_KEY,
-        help="How many passages the first look hands to the second. Changing it runs the search again.",
-    )  # fmt: skip
-    st.slider(
-        "Results shown", MIN_RESULTS, MAX_RESULTS, settings.results, key=RESULTS_KEY,
-        help="How many places of both orders are shown. Changing it runs no model.",
-    )  # fmt: skip
-    known = rerankers(settings)
-    _reranker(
-        "Reranker", RERANKER_KEY, known, state,
-        "Automatic takes the configured cross-encoder where this machine has it, else the bundled one.",
-    )  # fmt: skip
-    _reranker(
-        "Compare with", OTHER_KEY, [NO_OTHER, *(r for r in known if r != st.session_state[RERANKER_KEY])], state,
-        "A second reranker that orders the same passages: the page then shows the first look, A and B.",
-    )  # fmt: skip
-    st.number_input(
-        "Time for the second look (ms)", min_value=1.0, value=settings.budget_ms, step=100.0, format="%.0f",
-        placeholder="as long as it needs", key=BUDGET_KEY,
-        help="When it is spent, the best order so far is shown, of the passages that were scored until then. "
-        "Changing it runs the search again.",
-    )  # fmt: skip
-
-
-def _reranker(label: str, key: str, options: Sequence[str], state: State, words: str) -> None:
-    """A choice of a reranker that is in the address too; the first option is the usual one."""
-    address.follow_choice(state, key, options)
-    st.selectbox(
-        label, options, key=key, format_func=_reranker_words, help=words,
-        on_change=address.write_choice, args=(state, key, options[0]),
-    )  # fmt: skip
-
-
-def rerankers(settings: Settings) -> list[str]:
-    """The rerankers that the page offers, the usual one first."""
-    bundled = [BUNDLED_RERANKER] if (BUNDLED_FOLDER / "secondlook.json").is_file() else []
-    return [settings.reranker or AUTOMATIC, *bundled, LATE_INTERACTION, *named_rerankers()]
-
-
-def _reranker_words(name: str) -> str:
-    ours = {
-        NO_OTHER: "No other reranker",
-        AUTOMATIC: "Automatic",
-        BUNDLED_RERANKER: "Bundled cross-encoder",
-        LATE_INTERACTION: "Late interaction",
-    }
-    return ours.get(name, name.rstrip("/").rsplit("/", 1)[-1])

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ingest.archive import export_library
 from ingest.archive_import import import_library
-from ingest.doctor import Finding, Part, examine
+from ingest.doctor import examine
 from ingest.errors import LibraryError
+from ingest.findings import Finding, Part
 from ingest.library import Library
 from ingest.repair import Repair, repair
 from rerank.calibration.store import AGAIN, FILE, load

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import streamlit as st
+from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ingest.errors import UsageError
@@ -40,6 +44,18 @@ def may_enter() -> bool:
     if (context := get_script_run_ctx()) is not None:
         gate.admit(context.session_id)
     return True
+
+
+def still_here() -> Callable[[], bool]:
+    """A function for any thread that says whether this visitor's tab is still open.
+
+    A tab that lost its connection counts as closed until it is connected again. Where no server runs, as in a test of
+    the page alone, nobody leaves.
+    """
+    context = get_script_run_ctx()
+    if context is None or not runtime.exists():
+        return lambda: True
+    return partial(runtime.get_instance().is_active_session, context.session_id)
 
 
 def _ask() -> None:

@@ -28,6 +28,7 @@ from rerank.calibration.thresholds import (
     separation,
 )
 from rerank.reranker import relevance
+from retrieval.records import CandidateSource
 
 FOLDS = 5
 # Labels of the rarer kind that a method needs: ten for each of its parameters, after Peduzzi et al., "A Simulation
@@ -45,19 +46,21 @@ def calibrate(
     method: Method | None = None,
     precision: float | None = None,
     held_out: Sequence[Labelled] = (),
+    candidates_from: CandidateSource = CandidateSource.VECTORS,
 ) -> Calibration:
     """Fit a curve to ``rows`` and learn thresholds from them.
 
     ``method`` of ``None`` takes the one with the lowest Brier score in cross-validation by query. Figures are of
     ``held_out``, whose queries must not be among ``rows``; without it, of cross-validation (five folds of
-    whole queries), and of nothing where there is one query only. Raises `TooFewLabelsError` where ``rows`` are
+    whole queries), and of nothing where there is one query only. ``candidates_from`` is what found what the labels
+    are of, to be remembered. Raises `TooFewLabelsError` where ``rows`` are
     all of one kind, `UsageError` for a method that does not fit the reranker.
     """
     labels = Labels.of(rows)
     require_both_kinds(labels)
     _check_apart(rows, held_out)
     method = method or choose_method(labels, reranker)
-    found = _fitted(labels, method, reranker, library, precision)
+    found = replace(_fitted(labels, method, reranker, library, precision), candidates_from=candidates_from)
     if held_out:
         return _with_held_out(found, Labels.of(held_out), reranker)
     if labels.queries > 1:

@@ -12,6 +12,7 @@ from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.fusion import mixed
 from rerank.search import OnProgress, Searcher
+from retrieval.records import CandidateSource
 
 # trec_eval's: every grade from 1 on counts as relevant.
 MIN_GRADE = 1
@@ -32,15 +33,17 @@ def label_candidates(
     unjudged: Unjudged = Unjudged.NOT_RELEVANT,
     min_grade: int = MIN_GRADE,
     on_progress: OnProgress | None = None,
+    source: CandidateSource = CandidateSource.VECTORS,
 ) -> tuple[list[Labelled], tuple[str, ...]]:
     """A row a candidate document of every query, with the logit of its best passage, and notices.
 
-    Qrels judge documents, so that a document counts once (MaxP), as in an evaluation. Scores come from the
-    cache beside ``library`` where they stand. Raises `ModelError` where there is no reranker.
+    Qrels judge documents, so that a document counts once (MaxP), as in an evaluation. Candidates are found by
+    ``source``. Scores come from the cache beside ``library`` where they stand. Raises `ModelError` where there is no
+    reranker.
     """
     if searcher.spec is None:
         raise ModelError("There is no reranker whose scores could be calibrated.")
-    scored = score_queries(judged.queries, library, searcher, candidates, candidates, on_progress)
+    scored = score_queries(judged.queries, library, searcher, candidates, candidates, on_progress, source)
     rows = []
     for query, found in scored.items():
         grades = judged.qrels[query]
@@ -56,15 +59,16 @@ def label_passages(
     candidates: int,
     min_grade: int = MIN_GRADE,
     on_progress: OnProgress | None = None,
+    source: CandidateSource = CandidateSource.VECTORS,
 ) -> list[Labelled]:
-    """A row a judged passage that is among its question's candidates.
+    """A row a judged passage that is among its question's candidates, found by ``source``.
 
     ``judgements`` is ``{question: {passage hash (`Chunk.passage_hash`): grade}}``. Every question is searched
     for; one that could not be reranked gives no rows.
     """
     rows = []
     for number, (question, grades) in enumerate(judgements.items(), start=1):
-        for hit in searcher.search(question, candidates).after:
+        for hit in searcher.search(question, candidates, source=source).after:
             grade = grades.get(hit.candidate.chunk.passage_hash)
             if grade is not None:
                 rows.append(Labelled(question, hit.logit, grade >= min_grade))

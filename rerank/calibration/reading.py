@@ -31,13 +31,15 @@ class Reading:
     """The scores of one result as numbers in [0, 1].
 
     ``values`` is by chunk id, and empty where the method cannot read the model's scores. ``calibration`` is the
-    fitted one, ``None`` for the other methods. ``answers_none`` is the sentence to show where nothing answers.
+    fitted one, ``None`` for the other methods. ``answers_none`` is the sentence to show where nothing answers, and
+    ``notice`` one on what the calibration was fitted to, where that differs from what is read.
     """
 
     method: Method
     values: Mapping[int, float]
     calibration: Calibration | None = None
     answers_none: str = ""
+    notice: str = ""
 
     @property
     def bands(self) -> Bands | None:
@@ -85,11 +87,23 @@ def read_result(
     if calibration is not None and choice in (Choice.AUTO, Choice.FITTED):
         # Before every candidate is scored, the best may be still to come.
         none = nothing_answers(calibration, logits) if result.complete else ""
-        return Reading(calibration.method, _values(result, apply(calibration, logits)), calibration, none)
+        values = _values(result, apply(calibration, logits))
+        return Reading(calibration.method, values, calibration, none, _other_candidates(result, calibration))
     method = Method.SIGMOID if choice is Choice.AUTO else Method(choice)
     reranker = result.models.reranker
     numbers = read(method, logits, reranker.spec, temperature) if reranker is not None else None
     return Reading(method, _values(result, numbers))
+
+
+def _other_candidates(result: SearchResult, calibration: Calibration) -> str:
+    """Other candidates have another share of relevant ones, which is what a probability is about."""
+    then, now = calibration.candidates_from, result.source
+    if then is now:
+        return ""
+    return (
+        f"The calibration was fitted to candidates from {then.in_words}, and these are from {now.in_words}: its "
+        "probabilities and thresholds may be off."
+    )
 
 
 def _values(result: SearchResult, numbers: NDArray[np.float64] | None) -> dict[int, float]:

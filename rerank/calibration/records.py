@@ -13,6 +13,7 @@ from rerank.calibration.curves import Curve
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Quality
 from rerank.calibration.thresholds import Separation, Threshold
+from retrieval.records import CandidateSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class Calibration:
     ``labels``, ``relevant`` and ``queries`` count what it was fitted to. ``best`` and ``precise`` are ``None``
     where the labels show no clean separation, or ``wanted_precision`` was not asked for or not reached.
     ``answers_from`` is the probability that the best candidate of a list needs for the list to answer at all,
-    ``None`` where the labels do not show one. ``notices`` are sentences.
+    ``None`` where the labels do not show one. ``notices`` are sentences. ``candidates_from`` is what found the
+    passages that were learnt from.
     """
 
     method: Method
@@ -88,6 +90,7 @@ class Calibration:
     wanted_precision: float | None = None
     answers_from: float | None = None
     notices: tuple[str, ...] = ()
+    candidates_from: CandidateSource = CandidateSource.VECTORS
 
     @property
     def threshold(self) -> Threshold | None:

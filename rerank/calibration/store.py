@@ -18,6 +18,7 @@ from rerank.calibration.quality import Bin, Quality
 from rerank.calibration.records import Calibration, Evidence, FittedFor
 from rerank.calibration.thresholds import Accuracy, Separation, Threshold
 from rerank.records import Models
+from retrieval.records import CandidateSource
 
 FILE = "calibration.json"
 # Raise it when the form of the file changes, so that an older one is fitted anew instead of misread.
@@ -98,6 +99,8 @@ def _calibration(stored: Mapping[str, Any]) -> Calibration:
         best=_threshold(stored["best"]),
         precise=_threshold(stored["precise"]),
         notices=tuple(stored["notices"]),
+        # A file from before this was kept: candidates were the nearest vectors then.
+        candidates_from=CandidateSource(stored.get("candidates_from", CandidateSource.VECTORS)),
         **{name: stored[name] for name in plain},
     )
 

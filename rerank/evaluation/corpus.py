@@ -18,7 +18,7 @@ from ingest.records import FileStatus, IngestReport, digest
 from ingest.writer import writing
 from rerank.evaluation.dataset import document_id
 from rerank.evaluation.records import JudgedSet
-from rerank.search import ModelChoice, encoder_for
+from rerank.opening import ModelChoice, encoder_for
 
 SHOWN = 3
 
@@ -52,7 +52,8 @@ def fill_library(
     """The library in ``folder`` with every document of the set, and notices about those it cannot hold.
 
     The set's own library also loses what the set no longer holds; any other one may hold more documents,
-    and keeps them. Raises `CancelledError`, and `DamagedFileError` where no judged document is found.
+    and keeps them. Raises `CancelledError`, and `DamagedFileError` where nothing can be indexed or no judged document
+    is found.
     """
     library = Library.create(folder, Manifest.of(encoder.model.spec))
     report = ingest(list(judged.corpus), library, encoder, on_progress=on_progress, cancelled=cancelled)
@@ -82,6 +83,11 @@ def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple
         if file.status in (FileStatus.REFUSED, FileStatus.DUPLICATE)
     ]
     held = {document_id(document.path) for document in library.documents()}
+    if not held:
+        reasons = [file.reason for file in report.files if file.reason]
+        raise DamagedFileError(
+            f"No document of {judged.name} could be indexed: {' '.join(reasons[:SHOWN]) or 'it holds none.'}"
+        )
     relevant = {name for grades in judged.qrels.values() for name, grade in grades.items() if grade > 0}
     lost = sorted(relevant - held)
     if relevant and len(lost) == len(relevant):

@@ -40,17 +40,23 @@ def read_judged_set(folder: Path, split: str) -> JudgedSet:
     """The queries that ``split`` judges, with their judgements; the documents stay files.
 
     Raises `UsageError` where the folder is not laid out so or the split is not there, and
-    `DamagedFileError` for a line that cannot be read or a query that has no text.
+    `DamagedFileError` for a line that cannot be read, a query that has no text, or judgements of which none says
+    relevant.
     """
     folder = folder.resolve()  # what is asked of must keep its name, from wherever it is called
     corpus = _corpus(folder)
-    qrels = read_qrels(_table(folder, split))
+    table = _table(folder, split)
+    qrels = read_qrels(table)
+    if not any(grade > 0 for grades in qrels.values() for grade in grades.values()):
+        raise DamagedFileError(
+            f"{table} calls no document relevant: no grade is above 0. Nothing can be measured with it."
+        )
     texts = _read_queries(folder / QUERIES)
     missing = [query for query in qrels if query not in texts]
     if missing:
         raise DamagedFileError(
-            f"{folder / QUERIES} has no text for {len(missing)} queries of qrels/{split}.tsv, “{missing[0]}” "
-            "the first. Add them, or take their judgements out."
+            f"{folder / QUERIES} has no text for {len(missing)} of {len(qrels)} queries of {QRELS}/{table.name}, "
+            f"“{missing[0]}” the first. Add them, or take their judgements out."
         )
     overlong = sum(len(texts[query]) > MAX_QUERY_CHARACTERS for query in qrels)
     cut = f"{overlong} queries are longer than {MAX_QUERY_CHARACTERS:,} characters and were cut there."

@@ -69,14 +69,23 @@ class System:
     @property
     def title(self) -> str:
         """Name, combination and candidates, for people: “bundled + reciprocal rank, from words (BM25)”."""
-        plain = self.source is CandidateSource.VECTORS or not self.depth
-        found = "" if plain else f", from {LOOKS[self.source]}"
+        return f"{self.recipe}, {self.found_by}" if self.found_by else self.recipe
+
+    @property
+    def recipe(self) -> str:
+        """Name and combination, for people: “bundled + reciprocal rank”."""
         if self.combination is Combination.SHIPPED:
-            return f"{self.name}{found}"
+            return self.name
         if self.combination is Combination.ALONE:
-            return f"{self.name}, {self.combination}{found}"
+            return f"{self.name}, {self.combination}"
         share = "" if self.weight is None else f" {self.weight:g}"
-        return f"{self.name} + {self.combination}{share}{found}"
+        return f"{self.name} + {self.combination}{share}"
+
+    @property
+    def found_by(self) -> str:
+        """What found the candidates, “from words (BM25)”; empty for vectors, and where nothing is reranked."""
+        plain = self.source is CandidateSource.VECTORS or not self.depth
+        return "" if plain else f"from {LOOKS[self.source]}"
 
     @property
     def latency(self) -> tuple[float, float] | None:

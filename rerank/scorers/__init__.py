@@ -15,6 +15,7 @@ from types import ModuleType
 from ingest.errors import ModelError
 from ingest.models import ModelSource, ModelSpec, ResolvedModel
 from ingest.service_access import ServiceAccess
+from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer, Scores
 
 __all__ = [
@@ -32,19 +33,26 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def open_scorer(
-    model: ResolvedModel, engine: str = "auto", wait: bool = True, access: ServiceAccess | None = None
+    model: ResolvedModel,
+    engine: str = "auto",
+    wait: bool = True,
+    access: ServiceAccess | None = None,
+    token_store: TokenStore | None = None,
 ) -> Scorer:
     """Load the reranker of this model. Raises `ModelError` where it cannot be loaded.
 
     ``engine`` is one of `rerank.scorers.engine.ENGINES`, and without ``wait`` nothing is measured first; only
-    cross-encoders have a choice of engines. ``access`` holds the keys to rerankers behind a service.
+    cross-encoders have a choice of engines. ``access`` holds the keys to rerankers behind a service. Late interaction
+    takes passages' vectors from ``token_store``, where it has them.
     """
     module = _file_of(model.spec.architecture)
     if module is None or not hasattr(module, "open_reranker"):
         raise ModelError(
             f"No reranker is known for the architecture “{model.spec.architecture}” of {model.name}."
         )
-    scorer: Scorer = module.open_reranker(model, Options(engine, wait, access or ServiceAccess()))
+    scorer: Scorer = module.open_reranker(
+        model, Options(engine, wait, access or ServiceAccess(), token_store)
+    )
     return scorer
 
 

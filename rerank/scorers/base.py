@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.models import ResolvedModel
 from ingest.service_access import ServiceAccess
+from ingest.token_store import TokenStore
 
 OnBatch = Callable[[int], None]
 
@@ -46,12 +47,14 @@ class Options:
     """What a person chose about running rerankers; each kind takes of it what it has a use for.
 
     ``engine`` is one of `rerank.scorers.engine.ENGINES`, and without ``wait`` nothing is measured before the first
-    answer. ``access`` holds the addresses of services and the keys to them.
+    answer. ``access`` holds the addresses of services and the keys to them. ``token_store`` is that of the library
+    whose passages will be scored, where that is known.
     """
 
     engine: str = "auto"
     wait: bool = True
     access: ServiceAccess = field(default_factory=ServiceAccess)
+    token_store: TokenStore | None = None
 
 
 class Scorer(Protocol):

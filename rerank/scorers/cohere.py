@@ -9,13 +9,9 @@ from ingest.costs import charge
 from ingest.errors import ModelError, ServiceError
 from ingest.models import ResolvedModel
 from ingest.service_access import ServiceAccess
-from ingest.services import Patience, check_status, message_of, not_json, too_slow, unreachable
+from ingest.services import check_status, message_of, not_json, too_slow, unreachable
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
-
-# One search unit, which is what Cohere bills, is a query with up to 100 documents.
-BATCH = 100
-WHO = "Cohere"
 
 
 def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
@@ -26,27 +22,21 @@ def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
 class CohereScorer(ServiceScorer):
     """Scores passages with Cohere's v2 rerank route, in [0, 1]; what was billed is charged to the open bills."""
 
-    def __init__(
-        self,
-        model: ResolvedModel,
-        access: ServiceAccess,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
-    ) -> None:
-        """Nothing is sent yet. Raises `ModelError` where the client is not installed or there is no key.
+    _who = "Cohere"
+    # One search unit, which is what Cohere bills, is a query with up to 100 documents.
+    _batch = 100
 
-        Raises `ConsentNeededError` where nobody allowed to send passages to Cohere.
-        """
+    def _prepare(self, access: ServiceAccess) -> None:
         client = _client_module()
         if not access.cohere_key:
             raise ModelError(
-                f"The reranker {model.name} needs a key of Cohere. Put it into the environment as COHERE_API_KEY, or, "
-                "for the page, into Streamlit's secrets under that name."
+                f"The reranker {self._model.name} needs a key of Cohere. Put it into the environment as "
+                "COHERE_API_KEY, or, for the page, into Streamlit's secrets under that name."
             )
-        super().__init__(model, access, WHO, BATCH, patience)
         self._key = access.cohere_key
         self._transport = import_module("httpx")
         self._client = client.ClientV2(
-            api_key=self._key, base_url=model.spec.revision,
+            api_key=self._key, base_url=self._model.spec.revision,
             # A redirect would carry passages elsewhere.
             httpx_client=self._transport.Client(follow_redirects=False),
         )  # fmt: skip
@@ -57,20 +47,20 @@ class CohereScorer(ServiceScorer):
         options = {"timeout_in_seconds": max(1, int(seconds)), "max_retries": 0}
         try:
             answer = self._client.rerank(
-                model=self._model.name.partition(":")[2], query=query, documents=passages, top_n=len(passages),
+                model=self._asked, query=query, documents=passages, top_n=len(passages),
                 request_options=options,
             )  # fmt: skip
         except self._transport.TimeoutException as error:
-            raise too_slow(WHO, self._patience) from error
+            raise too_slow(self._who, self._patience) from error
         except self._transport.TransportError as error:
-            raise unreachable(WHO, error) from error
+            raise unreachable(self._who, error) from error
         except self._errors as error:
             raise self._fault(error) from error
         billed = getattr(getattr(answer, "meta", None), "billed_units", None)
         charge(self._model.name, "search unit", float(getattr(billed, "search_units", None) or 0))
         results = getattr(answer, "results", None)
         if not isinstance(results, list):
-            raise ServiceError(f"{WHO} gave an answer without scores")
+            raise ServiceError(f"{self._who} gave an answer without scores")
         return [(getattr(row, "index", None), getattr(row, "relevance_score", None)) for row in results]
 
     def _fault(self, error: Any) -> ServiceError:
@@ -78,12 +68,11 @@ class CohereScorer(ServiceScorer):
         headers = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
         said = message_of(error.body, (self._key,))
         try:
-            check_status(WHO, error.status_code or 0, said, headers.get("retry-after"))
+            check_status(self._who, error.status_code or 0, said, headers.get("retry-after"))
         except ServiceError as fault:
             return fault
-        return not_json(
-            WHO, headers.get("content-type")
-        )  # on which the client raises, though the status is 200
+        # The client raises on what is no JSON, though the status is 200.
+        return not_json(self._who, headers.get("content-type"))
 
 
 def _client_module() -> Any:

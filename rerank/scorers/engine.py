@@ -42,7 +42,7 @@ class GraphScorer(OnnxCrossEncoderScorer):
 
     def __init__(self, model: ResolvedModel, folder: Path, threads: Threads | None = None) -> None:
         """As `OnnxCrossEncoderScorer`, with the files of ``folder``."""
-        count, spinning = (threads.count, threads.spinning) if threads else (0, True)
+        count, spinning = (threads.count, threads.spinning) if threads else (0, False)
         super().__init__(replace(model, folder=folder), count, spinning)
         self._named = model
 
@@ -197,20 +197,24 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as name:
             made, engine = choose(model, reference, Path(name), wanted)
             engine.write(made)
-            _publish(made, folder, Path(name) / "former")
-        return GraphScorer(model, folder, engine.threads)
+            _publish(made, engine, folder, Path(name) / "former")
+        return GraphScorer(model, folder, (Engine.read(folder) or engine).threads)
     except Exception as error:  # noqa: BLE001 - whatever the model is made of, what is there can still run it
         log.warning("the reranker %s stays on %s: no faster graph of it keeps its order (%s)",
                     model.name, "its own file" if is_ours(model) else "torch", error)  # fmt: skip
         return None
 
 
-def _publish(made: Path, folder: Path, former: Path) -> None:
+def _publish(made: Path, engine: Engine, folder: Path, former: Path) -> None:
     """Rename ``made`` to ``folder``, unless another process was faster: its graph is as good.
 
-    A provisional one that is there already is moved out of the way, to ``former``.
+    A provisional one that is there already is moved out of the way, to ``former``; where the machine was even busier
+    this time, it stays, to be measured again later.
     """
     there = Engine.read(folder)
+    if there is not None and there.provisional and engine.threads.share < there.threads.share:
+        replace(there, measured=engine.measured).write(folder)
+        return
     try:
         if there is not None and there.provisional:
             os.replace(folder, former)

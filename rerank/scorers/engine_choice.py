@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
 from typing import Any, cast
@@ -129,16 +129,20 @@ def choose(model: ResolvedModel, reference: Scorer, work: Path, wanted: str) -> 
             exact,
             f"int8 keeps the order only to τ = {rounded.agreement:.3f}, and {MIN_INT8_TAU} is needed",
         )
-    faster, slower = rates([(rounded.path, 0, False), (exact.path, 0, False)]).tokens_per_second
-    gain = faster / slower
+    # The third run only tells how busy the machine was meanwhile (see `rates`).
+    measured = rates([(rounded.path, 0, False), (exact.path, 0, False), (rounded.path, 0, True)])
+    gain = measured.tokens_per_second[0] / measured.tokens_per_second[1]
     if gain < MIN_INT8_GAIN:
-        return _engine(model, exact, f"int8 is only {gain:.2f} times as fast here")
-    return _engine(model, rounded, f"it keeps the order and is {gain:.2f} times as fast as fp32 here")
+        return _engine(model, exact, f"int8 is only {gain:.2f} times as fast here", measured.share)
+    why = f"it keeps the order and is {gain:.2f} times as fast as fp32 here"
+    return _engine(model, rounded, why, measured.share)
 
 
-def _engine(model: ResolvedModel, made: Made, why: str) -> tuple[Path, Engine]:
+def _engine(model: ResolvedModel, made: Made, why: str, share: float = 1.0) -> tuple[Path, Engine]:
+    """What to note of ``made``; ``share`` is how much of a core there was when it was held against others."""
     reference = "the bundled file" if is_ours(model) else "torch"
     threads = choose_threads(made.path)
+    threads = replace(threads, share=min(threads.share, share))
     return made.folder, Engine(made.name, made.agreement, reference, why, threads, machine_key(), time())
 
 

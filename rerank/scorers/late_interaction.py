@@ -6,8 +6,7 @@ no training, and with an encoder that was not trained for it, it does no better 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ModelKind, ResolvedModel
-from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
+from ingest.token_store import TokenStore
+from rerank.scorers.base import Options, Scorer
+from rerank.scorers.maxsim import LateInteraction, PassageTokens
 
 BATCH = 16
 
@@ -32,22 +33,23 @@ def late_interaction_of(encoder: ResolvedModel) -> ResolvedModel:
     return replace(encoder, spec=spec)
 
 
-def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
+def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
     """Late interaction over the encoder in the model's folder; raises as `LateInteractionScorer` does."""
-    return LateInteractionScorer(model)
+    return LateInteractionScorer(model, store=options.token_store)
 
 
-class LateInteractionScorer:
+class LateInteractionScorer(LateInteraction):
     """MaxSim with the token vectors of any sentence-transformers encoder, longest passages first."""
 
-    def __init__(self, model: ResolvedModel, device: str | None = None) -> None:
-        """Load the encoder in ``model.folder``."""
+    def __init__(
+        self, model: ResolvedModel, device: str | None = None, store: TokenStore | None = None
+    ) -> None:
+        """Load the encoder in ``model.folder``; ``store`` as in `LateInteraction`."""
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()  # type: ignore[no-untyped-call]
-        self._model = model
-        self._lock = threading.Lock()
+        super().__init__(model, store)
         try:
             self._encoder = SentenceTransformer(str(model.folder), device=device, local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -57,29 +59,34 @@ class LateInteractionScorer:
         self._encoder.max_seq_length = model.spec.max_length
         self._tokenizer = counting_tokenizer(model)
 
-    @property
-    def model(self) -> ResolvedModel:
-        """Which model this is."""
-        return self._model
+    def fits(self, passages: Sequence[str]) -> NDArray[np.bool_]:
+        """Of which passages (n,) the model reads the end."""
+        return self._lengths(passages) <= self._model.spec.max_length
 
-    def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
-        """Score every passage; shapes as in `Scores`."""
-        if not passages:
-            return empty_scores()
-        tokens = np.array(
-            [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(passages))], np.int64
-        )
-        logits = np.empty(len(passages), dtype=np.float32)
-        order = np.argsort(-tokens, kind="stable")
-        wanted = self._token_vectors([self._model.spec.query_prefix + query])[0]
+    def encode(self, passages: Sequence[str]) -> Iterator[tuple[list[int], list[PassageTokens]]]:
+        """Batches of passages, the longest first: their places in ``passages``, and their tokens' vectors."""
+        lengths, limit = self._lengths(passages), self._model.spec.max_length
+        order = np.argsort(-lengths, kind="stable").tolist()
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             batch = self._token_vectors([self._model.spec.passage_prefix + passages[row] for row in rows])
-            logits[rows] = [float((wanted @ vectors.T).max(axis=1).mean()) for vectors in batch]
-            if on_batch is not None:
-                on_batch(len(rows))
-        limit = self._model.spec.max_length
-        return Scores(logits, np.minimum(tokens, limit), tokens > limit)
+            yield (
+                rows,
+                [
+                    PassageTokens(vectors, min(int(lengths[row]), limit), bool(lengths[row] > limit))
+                    for row, vectors in zip(rows, batch, strict=True)
+                ],
+            )
+
+    def _lengths(self, passages: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens (n,) of each passage as a whole, special ones included."""
+        found = self._tokenizer.encode_batch(list(passages))
+        return np.array([len(encoding.ids) for encoding in found], np.int64)
+
+    def _query_vectors(self, query: str) -> NDArray[np.float32]:
+        """Unit vectors (asked, dim) divided by their number, so that the sum over them is a mean."""
+        vectors = self._token_vectors([self._model.spec.query_prefix + query])[0]
+        return vectors / np.float32(len(vectors))
 
     def _token_vectors(self, texts: list[str]) -> list[NDArray[np.float32]]:
         """Unit vectors of each text's tokens: one array of shape (tokens, dim) a text."""

@@ -31,7 +31,7 @@ def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
 class OnnxCrossEncoderScorer:
     """Scores pairs in batches of like length. One session behind a lock; it uses all its threads itself."""
 
-    def __init__(self, model: ResolvedModel, threads: int = 0, spinning: bool = True) -> None:
+    def __init__(self, model: ResolvedModel, threads: int = 0, spinning: bool = False) -> None:
         """Verify and load the files of ``model.folder``; ``threads`` and ``spinning`` as in `open_session`.
 
         Raises `ModelDamagedError` where a file is missing or its checksum differs from secondlook.json's,
@@ -105,7 +105,7 @@ def verify_files(folder: Path) -> Mapping[str, object]:
     return card
 
 
-def open_session(path: Path, threads: int = 0, spinning: bool = True) -> onnxruntime.InferenceSession:
+def open_session(path: Path, threads: int = 0, spinning: bool = False) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU; raises `ModelError` where the file cannot be loaded.
 
     ``threads`` 0 lets ONNX Runtime choose. ``spinning`` threads wait for work without giving up their core: faster

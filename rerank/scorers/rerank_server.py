@@ -21,7 +21,6 @@ from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
 from ingest.service_access import ServiceAccess
 from ingest.services import (
-    Patience,
     check_status,
     message_of,
     not_json,
@@ -75,22 +74,12 @@ def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
 
 
 class RerankServerScorer(ServiceScorer):
-    """Scores passages by asking a server."""
+    """Scores passages by asking the server whose address is the model's ``revision``."""
 
-    def __init__(
-        self,
-        model: ResolvedModel,
-        access: ServiceAccess,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
-    ) -> None:
-        """Nothing is sent yet. The model's ``revision`` is the address, what follows the colon of its name is asked.
-
-        Raises `ConsentNeededError` where the server is elsewhere and nobody allowed to send it passages.
-        """
-        address = urlsplit(model.spec.revision)
+    def _prepare(self, access: ServiceAccess) -> None:
+        address = urlsplit(self._model.spec.revision)
         self._shape = Shape.of(address.path)
-        super().__init__(model, access, f"the rerank server at {address.netloc}", self._shape.batch, patience)
-        self._asked = model.name.partition(":")[2]
+        self._who, self._batch = f"the rerank server at {address.netloc}", self._shape.batch
         self._key = access.key
         self._pool = urllib3.PoolManager()
 

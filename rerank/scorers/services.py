@@ -20,17 +20,34 @@ Rows = Iterable[tuple[object, object]]
 
 
 class ServiceScorer(ABC):
-    """A reranker that asks a service for ``batch`` passages at a time; many threads may ask at once."""
+    """A reranker that asks a service for ``_batch`` passages at a time; many threads may ask at once.
+
+    ``_who`` is the service, in messages; both are a subclass's to say, at the latest when it prepares.
+    """
+
+    _who: str
+    _batch: int
 
     def __init__(
-        self, model: ResolvedModel, access: ServiceAccess, who: str, batch: int, patience: Patience
+        self,
+        model: ResolvedModel,
+        access: ServiceAccess,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
-        """``who`` is the service, in messages. Raises `ConsentNeededError` where nobody allowed to send it passages."""
-        require_consent(model, access)
+        """Nothing is sent yet. What follows the colon of the model's name is asked for.
+
+        Raises `ModelError` where the service cannot be asked from here (no client, no key), and
+        `ConsentNeededError` where it is elsewhere and nobody allowed to send it passages.
+        """
         self._model = model
-        self._who = who
-        self._batch = batch
+        self._asked = model.name.partition(":")[2]
         self._patience = patience
+        self._prepare(access)
+        require_consent(model, access)
+
+    @abstractmethod
+    def _prepare(self, access: ServiceAccess) -> None:
+        """Make what the service is asked with, and send nothing. Raises `ModelError` where that cannot be made."""
 
     @property
     def model(self) -> ResolvedModel:

@@ -17,7 +17,8 @@ from streamlit.testing.v1 import AppTest
 from ingest.intake import Source
 from ingest.library import Library, Manifest
 from ingest.pipeline import ingest
-from rerank.search import ModelChoice, Searcher
+from rerank.opening import ModelChoice
+from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.app.stand_ins import MoodyScorer
 from tests.fakes import WordEncoder

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,7 @@ def view(screen: Screen, fill: Any) -> Screen:
 
 def test_a_dataset_that_is_uploaded_ends_in_a_verdict_with_its_table_and_files(view: Screen) -> None:
     upload(view, "helping.zip", packed(beir_files()))
-    assert "helping: 11 judged questions in test" in view.texts()
+    assert "helping: 11 judged questions in test; 22 documents" in view.texts()
     view.app.multiselect(key="evaluate-depths").set_value([10, 20]).run()
     begin(view)
     evaluation(view)
@@ -82,6 +85,61 @@ def test_a_dataset_that_is_uploaded_ends_in_a_verdict_with_its_table_and_files(v
     ]  # fmt: skip
     assert len(view.app.image) == 1
     assert "▲ +0.369   0.631 → 1.000   first relevant at\u00a02\u00a0→\u00a01" in view.texts()
+
+
+def test_first_looks_are_compared_alone_and_under_a_reranker(view: Screen) -> None:
+    upload(view, "helping.zip", packed(beir_files()))
+    looks = view.app.multiselect(key="evaluate-sources")
+    assert looks.value == ["vectors"]
+    looks.set_value(["Vectors", "Words (BM25)", "Vectors and words"]).run()
+    rerankers = view.app.multiselect(key="evaluate-rerankers")
+    chosen = rerankers.value
+    rerankers.set_value([]).run()
+    assert view.app.multiselect(key="evaluate-depths").disabled
+    assert "11 questions, from each of 3 first looks. Nothing is reranked" in view.texts()
+    begin(view)
+    evaluation(view)
+    assert view.scorer.calls == []
+    assert "words (BM25): nDCG@10" in view.texts()
+    assert tables(view.app).count("<tr") == 4
+    view.app.multiselect(key="evaluate-rerankers").set_value(chosen).run()
+    begin(view)
+    evaluation(view)
+    table = tables(view.app)
+    assert table.count("<tr") == 1 + 3 + 3
+    assert f"{chosen[0]}, from vectors and words (RRF)" in table
+    assert "Reranking helps here" in view.texts()
+    job = view.state.evaluation
+    assert job is not None
+    assert job.outcome is not None
+    files = {export.label: export.data for export in job.outcome.exports}
+    rows = list(csv.DictReader(io.StringIO(files["Table as CSV"].decode("utf-8-sig"))))
+    assert [row["candidates from"] for row in rows] == [
+        "vectors",
+        "words",
+        "both",
+        "vectors",
+        "words",
+        "both",
+    ]
+    with zipfile.ZipFile(io.BytesIO(files["TREC runs"])) as runs:
+        assert {"run.words-BM25.txt", f"run.{chosen[0]}-from-words-BM25-100.txt"} < set(runs.namelist())
+        assert len(runs.namelist()) == 6
+
+
+@pytest.mark.parametrize(
+    ("emptied", "said"),
+    [
+        ("evaluate-sources", "Choose a first look."),
+        ("evaluate-rerankers", "Choose a reranker, or two first looks to compare."),
+        ("evaluate-depths", "Choose how deep to rerank."),
+    ],
+)
+def test_what_is_still_to_choose_is_said_beside_the_button(view: Screen, emptied: str, said: str) -> None:
+    upload(view, "helping.zip", packed(beir_files()))
+    view.app.multiselect(key=emptied).set_value([]).run()
+    assert said in view.texts()
+    assert view.app.button(key="evaluate-begin").disabled
 
 
 def test_a_question_opens_in_the_search_view_and_the_result_is_there_on_return(view: Screen) -> None:
@@ -209,6 +267,11 @@ def test_labels_are_evaluated_on_the_passages_that_were_judged(view: Screen) -> 
     with library.snapshot() as snapshot:
         ids = [row[0] for row in snapshot._db.execute("SELECT id FROM chunks")]
         chunks = list(snapshot.chunks(ids).values())
+    Labels(library).set(QUESTION, chunks[0].passage_hash, Grade.NOT)
+    view.app.run()
+    begin(view)
+    assert view.errors() == "This cannot be evaluated."
+    assert "No passage is judged relevant or partly yet" in view.texts()
     for chunk in chunks:
         grade = Grade.RELEVANT if chunk.title == "python" else Grade.NOT
         Labels(library).set(QUESTION, chunk.passage_hash, grade)

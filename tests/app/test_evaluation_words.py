@@ -5,27 +5,34 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.systems import System
+from retrieval.records import CandidateSource
 from ui.evaluation_export import report_json, table_csv
+from ui.evaluation_html import table_html
 from ui.evaluation_job import Moment, Pace
 from ui.evaluation_report import comparison_report
-from ui.evaluation_words import evidence, progress_words, table_html, verdict_words
+from ui.evaluation_words import evidence, progress_words, verdict_words
+from ui.frontier import frontier_svg
 
 QUERIES = [f"q{number}" for number in range(12)]
 QRELS = {query: {"good": 1} for query in QUERIES}
 FIRST = {"good": ("good", "poor"), "poor": ("poor", "good")}
 
 
-def system(name: str, first: str, depth: int = 100) -> System:
+def system(
+    name: str, first: str, depth: int = 100, source: CandidateSource = CandidateSource.VECTORS
+) -> System:
     return System(
         name,
         dict.fromkeys(QUERIES, FIRST[first]),
         dict.fromkeys(QUERIES, 2000.0 if depth else 14.0),
         depth,
+        source=source,
     )
 
 
@@ -55,6 +62,18 @@ def test_the_verdict_is_on_the_first_reranker_and_the_highest_is_named_beside_it
     assert lines[2] == "None of the 2 systems scores higher than the first look."
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("poor", "good", "These questions are answered better by words (BM25) than by the first look."),
+        ("good", "poor", "These questions are answered better by the first look than by words (BM25)."),
+    ],
+)
+def test_first_looks_alone_are_not_called_reranking(before: str, after: str, said: str) -> None:
+    words = system("words (BM25)", after, 0, CandidateSource.WORDS)
+    assert verdict_words(compared(before, words)) == said
+
+
 def test_names_are_escaped_in_the_table_and_harmless_in_a_spreadsheet() -> None:
     comparison = compared("poor", system("=1+<b>", "good"))
     assert "<b>" not in table_html(comparison)
@@ -63,6 +82,20 @@ def test_names_are_escaped_in_the_table_and_harmless_in_a_spreadsheet() -> None:
     assert [row["system"] for row in rows] == ["first look", "'=1+<b>"]
     assert float(rows[1]["nDCG@10 difference"]) == pytest.approx(0.3691, abs=1e-4)
     assert (rows[0]["verdict"], rows[1]["verdict"]) == ("", "helps")
+
+
+def test_what_a_large_corpus_costs_is_said_while_it_is_indexed() -> None:
+    moment = Moment(200_000, 17_664, 412.3)
+    said = "1 of 2: indexing 200,000 documents; 17,664 passages embedded, 412 a second"
+    assert progress_words(moment, cancelled=False) == (0.0, said)
+
+
+def test_the_picture_tells_a_rerankers_first_looks_apart() -> None:
+    sources = (CandidateSource.VECTORS, CandidateSource.WORDS)
+    rows = [system("a", "good", depth, source) for source in sources for depth in (10, 100)]
+    picture = frontier_svg(compared("poor", *rows))
+    assert len(set(re.findall(r'class="path" stroke="([^"]+)"', picture))) == 3
+    assert picture.count(">from words (BM25)<") == 1
 
 
 def test_json_is_the_report_of_the_command_line() -> None:

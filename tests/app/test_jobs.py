@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from ingest.errors import CancelledError, LibraryBusyError
@@ -15,7 +16,7 @@ from tests.app.stand_ins import MoodyScorer
 from tests.conftest import Desk
 from ui.ingest_job import IngestJob
 from ui.jobs import SearchJob, failure, in_background, second_looks_under_way
-from ui.results import POLL_SECONDS, poll_seconds
+from ui.watching import WATCH_SECONDS, watch_seconds
 
 
 def raising(error: Exception) -> str:
@@ -75,17 +76,32 @@ def test_an_overtaken_search_stops_between_slices(desk: Desk) -> None:
     assert (job.failure, job.result, job.partial) == ("", None, None)
 
 
-def test_the_more_second_looks_are_under_way_the_less_often_each_is_looked_at(desk: Desk) -> None:
+def test_a_search_that_nobody_waits_for_stops_between_slices(desk: Desk) -> None:
+    desk.add(*(desk.write(f"{n}.txt", f"A snake, number {n}.") for n in range(40)))
+    scorer, gone = Silent(), threading.Event()
+    scorer.gate.clear()
+    searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
+    first = searcher.first_look("snake number 7")
+    job = SearchJob(searcher, first, 10, wanted=lambda: not gone.is_set())
+    assert scorer.waiting.wait(10)
+    gone.set()
+    scorer.gate.set()
+    job.wait(20)
+    assert [count for _, count in scorer.calls] == [10]
+    assert (job.cancelled, job.failure, job.result) == (True, "", None)
+
+
+def test_the_more_second_looks_are_under_way_the_less_often_each_is_drawn_without_news(desk: Desk) -> None:
     desk.add(desk.write("a.txt", "A snake."))
     scorer = MoodyScorer()
     scorer.gate.clear()
     searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
-    assert poll_seconds() == POLL_SECONDS
+    assert watch_seconds() == WATCH_SECONDS
     jobs = [SearchJob(searcher, searcher.first_look(f"snake {n}"), 10) for n in range(20)]
     while second_looks_under_way() < len(jobs):
         assert scorer.waiting.wait(10)
-    assert poll_seconds() == 5 * POLL_SECONDS
+    assert watch_seconds() == 5 * WATCH_SECONDS
     scorer.gate.set()
     for job in jobs:
         job.wait(20)
-    assert poll_seconds() == POLL_SECONDS
+    assert watch_seconds() == WATCH_SECONDS

@@ -6,8 +6,9 @@ from itertools import count
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from tests.app.conftest import TEXTS, Screen
+from tests.app.conftest import APP, TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
 from ui import results
 from ui.payload import Payload
@@ -142,6 +143,39 @@ def test_the_first_slice_is_shown_in_the_run_that_asked(screen: Screen, fill) ->
     data = screen.payload()
     assert data["state"] == "scoring"
     assert not any(card["pending"] for card in data["after"]["cards"])
+
+
+def test_a_search_that_stopped_as_its_tab_was_lost_begins_again_when_the_tab_is_back(
+    screen: Screen, fill
+) -> None:
+    fill(MANY, screen.library, screen.encoder)
+    screen.scorer.gate.clear()
+    screen.app.query_params["q"] = "does a snake, number 7, kill?"
+    screen.app.run()
+    lost = screen.state.search
+    assert lost is not None
+    lost.cancel()
+    screen.scorer.gate.set()
+    lost.wait(20)
+    assert lost.result is None
+    assert screen.settle().payload()["state"] == "done"
+
+
+def test_what_a_tab_waits_for_is_said(screen: Screen, fill) -> None:
+    fill(MANY, screen.library, screen.encoder)
+    screen.scorer.gate.clear()
+    screen.app.query_params["q"] = "does a snake, number 7, kill?"
+    screen.app.run()
+    before = screen.state.search
+    assert screen.scorer.waiting.wait(10)
+    other = AppTest.from_file(str(APP), default_timeout=30)
+    other.query_params["q"] = "a snake, number 8"
+    other.run().run()  # whoever waits is told so after a tenth of a second
+    assert "25 passages found; the second look waits for 1 other." in [text.value for text in other.text]
+    screen.scorer.gate.set()
+    assert before is not None
+    before.wait(20)
+    other.session_state["second_look"].search.wait(20)
 
 
 def test_a_time_budget_is_a_setting_that_asks_again_and_says_what_it_left_out(

@@ -1,17 +1,16 @@
 """What int8 costs: the bundled reranker against the fp32 weights that it was made of, on the same candidates.
 
     .venv/bin/python -m tests.benchmarks.quality DATASET… --fp32 DIR [--reranker bundled] [--candidates 100]
-        [--queries N] [--work DIR]
+        [--queries N] [--held-out] [--documents N] [--work DIR]
 
 Quality itself is `secondlook evaluate`'s to say. This scores the queries as that does, and with the same cache under
 ``--work``: it may be stopped and run again, and several processes may share the folder. DIR is the folder of a training
-run; its scores are not kept.
+run; its scores are not kept. --held-out and --documents are those of `tests.benchmarks.anytime`.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,31 +24,23 @@ from ingest.hub import Hub
 from ingest.models import resolve_encoder
 from ingest.onnx_encoder import open_encoder
 from rerank.evaluation.corpus import fill_library
-from rerank.evaluation.dataset import read_judged_set
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import VERDICT_MEASURE, JudgedSet
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.evaluation.significance import difference
 from rerank.evaluation.systems import orders_by
 from rerank.fusion import mixed
-from rerank.search import ModelChoice, Searcher, open_searcher
+from rerank.opening import ModelChoice, open_searcher
+from rerank.scorers.base import engine_name
+from rerank.search import Searcher
 from rerank.training.model import load_base, score_pairs
 from retrieval.records import Candidate
+from tests.benchmarks.anytime import choose_queries, reduced
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 LENGTH, BATCH = 320, 16
-
-
-def some_of(judged: JudgedSet, count: int) -> JudgedSet:
-    """At most ``count`` of the queries, drawn by seed 0; all of them for 0."""
-    if not 0 < count < len(judged.queries):
-        return judged
-    kept = random.Random(0).sample(list(judged.queries), count)
-    return replace(
-        judged, queries={q: judged.queries[q] for q in kept}, qrels={q: judged.qrels[q] for q in kept}
-    )
 
 
 def in_fp32(model: CrossEncoder, query: str, candidates: Sequence[Candidate]) -> np.ndarray:
@@ -70,6 +61,7 @@ def in_fp32(model: CrossEncoder, query: str, candidates: Sequence[Candidate]) ->
 def report(judged: JudgedSet, int8: Mapping[str, ScoredQuery], searcher: Searcher, fp32: Path) -> None:
     """Print nDCG@10 of both, their difference with interval and p, and how far the orders agree."""
     assert searcher.spec is not None
+    assert searcher.scorer is not None
     model, weight = load_base(fp32, LENGTH), searcher.spec.bi_weight
     depth = max(len(query.logits) for query in int8.values())
     whole = {
@@ -99,9 +91,11 @@ def report(judged: JudgedSet, int8: Mapping[str, ScoredQuery], searcher: Searche
     ]
     moved = difference(before, after)
     print(
-        f"{judged.name}, int8 against fp32: nDCG@10 {np.mean(before):.4f} (fp32) and {np.mean(after):.4f} (int8), "
-        f"{moved.mean:+.4f} [{moved.low:+.4f}, {moved.high:+.4f}], p = {moved.p:.4f}; Kendall's tau of the candidates "
-        f"{np.mean(taus):.4f} (lowest {np.min(taus):.4f}), {len(taus)} queries"
+        f"{judged.name}, split {judged.split}, {len(taus)} queries, {engine_name(searcher.scorer)}\n"
+        f"  nDCG@10 {np.mean(before):.4f} (fp32 in torch) and {np.mean(after):.4f} (as the product runs it), "
+        f"{moved.mean:+.4f} [{moved.low:+.4f}, {moved.high:+.4f}], p = {moved.p:.4f}\n"
+        f"  Kendall's tau of the candidates {np.mean(taus):.4f} (lowest {np.min(taus):.4f})",
+        flush=True,
     )
 
 
@@ -112,15 +106,16 @@ def main() -> int:
     parser.add_argument("sets", nargs="+", type=Path)
     parser.add_argument("--fp32", type=Path, required=True, help="folder of the training run")
     parser.add_argument("--reranker", default="bundled")
-    parser.add_argument("--split", default="test")
     parser.add_argument("--candidates", type=int, default=100)
     parser.add_argument("--queries", type=int, default=0, help="at most so many, drawn by seed 0")
+    parser.add_argument("--documents", type=int, default=0, help="at most so many of the corpus")
+    parser.add_argument("--held-out", action="store_true", help="only queries that training holds out")
     parser.add_argument("--work", type=Path, help="keep the libraries and scores here")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="second-look-quality-"))
     encoder = open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
     for folder in options.sets:
-        judged = some_of(read_judged_set(folder, options.split), options.queries)
+        judged = reduced(choose_queries(folder, options), options.documents)
         library, _ = fill_library(judged, work / judged.name, encoder)
         choice = ModelChoice("bundled", options.reranker, allow_downloads=False)
         searcher = open_searcher(library, choice, encoder, keep_scores=False)

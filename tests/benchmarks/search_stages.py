@@ -17,7 +17,7 @@ from ingest.library import Library, Manifest
 from ingest.models import resolve_encoder
 from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, walk
-from rerank.search import ModelChoice, open_searcher
+from rerank.opening import ModelChoice, open_searcher
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 

@@ -1,23 +1,29 @@
 """The real page with models worked out by hand; after its first slice the reranker waits for a file.
 
-The library is in ``SECONDLOOK_LIBRARY``, as always; the file that lets the reranker go on is ``go`` beside it.
+The library is in ``SECONDLOOK_LIBRARY``, as always; the file that lets the reranker go on is ``go`` beside it. There
+too, ``scored`` gets a line with the question of each slice, and ``drawn`` one with the state of each answer drawn.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from ingest.library import Library
+from rerank.opening import ModelChoice
 from rerank.scorers.base import Scores
-from rerank.search import ModelChoice, Searcher
+from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.fakes import WordEncoder, WordScorer
-from ui import resources
+from ui import resources, results
+from ui.comparison import comparison
 from ui.page import render
+from ui.payload import Payload
 
 PATIENCE = 60  # seconds
 
@@ -35,11 +41,24 @@ class WaitingScorer(WordScorer):
         deadline = time.monotonic() + PATIENCE
         while self.calls and not self._go.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
+        note(self._go.parent / "scored", query)
         return super().score(query, passages, on_batch)
 
 
+def note(path: Path, line: str) -> None:
+    """Add a line to the file, for the test to read."""
+    with path.open("a", encoding="utf-8") as lines:
+        lines.write(f"{line}\n")
+
+
+def drawn(payload: Payload, **more: Any) -> None:
+    """The comparison, which is noted."""
+    note(Path(os.environ["SECONDLOOK_LIBRARY"]).parent / "drawn", payload["state"])
+    comparison(payload, **more)
+
+
 def open_searcher(library: Library, choice: ModelChoice, encoder: WordEncoder) -> Searcher:
-    """In the place of `rerank.search.open_searcher`."""
+    """In the place of `rerank.opening.open_searcher`."""
     return Searcher(Retriever(library, encoder), WaitingScorer(library.folder.parent / "go"))
 
 
@@ -47,4 +66,5 @@ st.set_page_config(page_title="Second Look", layout="wide")
 resources.open_searcher = open_searcher  # type: ignore[assignment]
 resources.encoder_for = lambda library, choice, hub: WordEncoder().model  # type: ignore[assignment]
 resources.open_encoder = lambda model, access: WordEncoder()  # type: ignore[assignment]
+results.comparison = drawn  # type: ignore[assignment]
 render()

@@ -58,3 +58,17 @@ def test_the_second_column_is_there_before_the_last_passage_is_scored(
     done.wait_for(timeout=PATIENCE)
     assert done.locator(".card .title").first.inner_text() == "29"
     assert done.locator(".note").inner_text() == "30 passages reranked, 10 shown"
+
+
+def test_what_has_no_news_is_not_drawn_again_and_again(
+    address: str, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = open_page(f"{address}/?q={QUESTION}")
+    page.get_by_text("10 of 30 passages scored; the order may still change").wait_for(timeout=PATIENCE)
+    drawn = tmp_path / "drawn"
+    before = len(drawn.read_text().splitlines())
+    page.wait_for_timeout(6000)
+    # Once a second, in case something was missed; the browser asks for it every 0.4 s.
+    assert len(drawn.read_text().splitlines()) - before <= 7
+    (tmp_path / "go").touch()
+    page.locator(".comparison[data-state='done']").wait_for(timeout=PATIENCE)

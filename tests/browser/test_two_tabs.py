@@ -30,3 +30,20 @@ def test_a_slow_second_look_leaves_other_tabs_their_first_look(
     (tmp_path / "go").touch()
     for page in (slow, *others):
         page.locator(".comparison[data-state='done']").wait_for(timeout=PATIENCE)
+
+
+def test_a_search_whose_tab_is_closed_is_not_scored(
+    address: str, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    stays = open_page(f"{address}/?q={QUESTION}")
+    stays.get_by_text("10 of 30 passages scored; the order may still change").wait_for(timeout=PATIENCE)
+    leaves, waits = (open_page(f"{address}/?q={question}") for question in ("venom", "river+snake"))
+    leaves.get_by_text("30 passages found; the second look waits for 1 other.").wait_for(timeout=PATIENCE)
+    waits.get_by_text("30 passages found; the second look waits for 2 others.").wait_for(timeout=PATIENCE)
+    leaves.close()
+    waits.get_by_text("30 passages found; the second look waits for 1 other.").wait_for(timeout=PATIENCE)
+    (tmp_path / "go").touch()
+    for page in (stays, waits):
+        page.locator(".comparison[data-state='done']").wait_for(timeout=PATIENCE)
+    scored = (tmp_path / "scored").read_text().splitlines()
+    assert set(scored) == {QUESTION.replace("+", " "), "river snake"}

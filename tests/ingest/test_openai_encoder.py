@@ -23,7 +23,7 @@ from ingest.models import resolve_encoder
 from ingest.onnx_encoder import open_encoder
 from ingest.service_access import ServiceAccess, privacy_notice
 from ingest.services import Patience
-from rerank.search import ModelChoice, encoder_for, open_searcher
+from rerank.opening import ModelChoice, encoder_for, open_searcher
 from tests.fakes import DIM
 from tests.ingest.embeddings_stub import embeddings, word_vector
 from tests.rerank.rerank_stub import Fault, RerankStub, hang_up, rerank_stub, sleep, status, trickle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from safetensors.torch import load_file
 from ingest.errors import ModelError
 from ingest.hub import Hub
 from rerank.models import resolve_reranker
-from rerank.scorers import open_scorer
-from tests.models.tiny_models import COLBERT_DIM, make_colbert
+from rerank.scorers import Scorer, open_scorer
+from tests.models.tiny_models import COLBERT_DIM, make_colbert, make_modern_colbert
 
 OFFLINE = Hub(allow_downloads=False)
 QUERY = "which snake kills without venom?"
@@ -32,6 +33,11 @@ RECIPES = {
         "attend_to_mask_tokens": True,
     },
 }  # fmt: skip
+PYLATE = {
+    "GTE-ModernColBERT": {},
+    "another": {"query_length": 12, "skiplist_words": [], "attend_to_expansion_tokens": True},
+    "without expansion": {"do_query_expansion": False},
+}
 
 
 @pytest.fixture(scope="module", params=RECIPES)
@@ -52,12 +58,12 @@ class Reference:
         self.length = 32 if is_default else 12
         self.markers = ("[unused0]", "[unused1]") if is_default else ("[unused5]", "[unused6]")
         self.skipped = set(string.punctuation) if is_default else set()
-        self.attends = not is_default
+        self.attends, self.expands = not is_default, True
         self.limit = limit
 
     def score(self, query: str, passage: str) -> float:
         asked = ["[CLS]", self.markers[0], *self.tokenizer.tokenize(query)[: self.length - 3], "[SEP]"]
-        masks = self.length - len(asked)
+        masks = self.length - len(asked) if self.expands else 0
         wanted = self.vectors([*asked, *["[MASK]"] * masks], 0 if self.attends else masks)
         told = ["[CLS]", self.markers[1], *self.tokenizer.tokenize(passage)[: self.limit - 3], "[SEP]"]
         vectors = self.vectors(told, 0)
@@ -77,9 +83,44 @@ class Reference:
         return [vector / vector.norm() for vector in narrow]
 
 
+class PylateReference(Reference):
+    """The same of a ModernBERT, with the tokens and lengths that PyLate's files name."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        from transformers import AutoTokenizer, ModernBertModel
+
+        noted = json.loads((folder / "config_sentence_transformers.json").read_text())
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.bert = ModernBertModel.from_pretrained(folder).eval()
+        self.linear = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]
+        self.length, self.limit = noted["query_length"], limit
+        self.markers = (noted["query_prefix"], noted["document_prefix"])
+        self.skipped = set(noted["skiplist_words"])
+        self.attends = noted["attend_to_expansion_tokens"]
+        self.expands = noted.get("do_query_expansion", True)
+
+
 def test_scores_are_maxsim_as_the_paper_defines_it(folder: Path) -> None:
     scorer = open_scorer(resolve_reranker(str(folder), OFFLINE))
-    reference = Reference(folder, scorer.model.spec.max_length)
+    agrees(scorer, Reference(folder, scorer.model.spec.max_length))
+
+
+@pytest.mark.parametrize("recipe", PYLATE)
+def test_a_checkpoint_of_pylate_is_read_as_its_files_say(recipe: str, tmp_path: Path) -> None:
+    folder = make_modern_colbert(tmp_path / "modern", PYLATE[recipe])
+    scorer = open_scorer(resolve_reranker(str(folder), OFFLINE))
+    assert (scorer.model.spec.architecture, scorer.model.spec.max_length) == ("colbert", 120)
+    agrees(scorer, PylateReference(folder, 120))
+
+
+def test_a_projection_of_another_form_is_refused(tmp_path: Path) -> None:
+    folder = make_modern_colbert(tmp_path / "modern")
+    (folder / "1_Dense" / "config.json").write_text(json.dumps({"bias": True}))
+    with pytest.raises(ModelError, match="one matrix without bias"):
+        open_scorer(resolve_reranker(str(folder), OFFLINE))
+
+
+def agrees(scorer: Scorer, reference: Reference) -> None:
     for query in (QUERY, "snake " * 40):
         scores = scorer.score(query, PASSAGES)
         expected = [reference.score(query, passage) for passage in PASSAGES]

@@ -207,6 +207,12 @@ def test_a_choice_made_on_a_busy_machine_is_made_again_when_it_is_quiet(
 
     clock[0] += AGAIN_AFTER
     assert is_due(model, tmp_path, wanted)
+    monkeypatch.setattr(tuning, "thread_time", lambda: 0.2 * time.perf_counter())
+    busier = chosen()
+    assert (busier.threads, busier.measured) == (busy.threads, clock[0]), "a worse measurement is not used"
+
+    clock[0] += AGAIN_AFTER
+    assert is_due(model, tmp_path, wanted)
     monkeypatch.setattr(tuning, "thread_time", time.perf_counter)
     quiet = chosen()
     assert (quiet.provisional, quiet.measured) == (False, clock[0])
@@ -215,3 +221,16 @@ def test_a_choice_made_on_a_busy_machine_is_made_again_when_it_is_quiet(
     assert [path.name for path in tmp_path.iterdir()] == [graph_folder(model, tmp_path, wanted).name], (
         "litter"
     )
+
+
+def test_a_choice_is_made_again_where_the_machine_was_busy_while_graphs_were_compared(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "MIN_INT8_TAU", -1)
+    monkeypatch.setattr(engine_choice, "rates", lambda runs: tuning.Rates((1.0,) * len(runs), 0.4))
+    monkeypatch.setattr(tuning, "thread_time", time.perf_counter)  # quiet again when threads are chosen
+    open_cross_encoder(model, tmp_path)
+    chosen = engine_of(model, tmp_path)
+    assert chosen is not None
+    assert chosen.why == "int8 is only 1.00 times as fast here"
+    assert (chosen.provisional, chosen.threads.share) == (True, 0.4)

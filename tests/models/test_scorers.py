@@ -15,18 +15,9 @@ from ingest.models import ModelSource, ResolvedModel, resolve_encoder
 from rerank.models import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.late_interaction import late_interaction_of
+from tests.models.passages import PASSAGES, QUERY
 
 OFFLINE = Hub(allow_downloads=False)
-QUERY = "which snake kills without venom?"
-PASSAGES = [
-    "A boa coils around its prey and tightens.",
-    "Venom.",
-    "",
-    "Python is a language for code. " * 60,
-    "الثعبان يقتل فريسته. 蛇会缠绕猎物。",
-    "A cobra bites 🐍; its venom stops the nerves.",
-    "The bank by the river floods in spring.",
-]
 
 
 def test_the_cross_encoder_gives_the_models_own_logits(tiny_cross_encoder: Path) -> None:

@@ -138,6 +138,49 @@ def make_colbert(folder: Path, recipe: dict[str, object] | None = None) -> Path:
     return folder
 
 
+def make_modern_colbert(folder: Path, recipe: dict[str, object] | None = None) -> Path:
+    """A ModernBERT of 2 layers and a projection to `COLBERT_DIM`, in the folders that PyLate saves; byte-level BPE."""
+    from tokenizers import AddedToken, decoders, trainers
+    from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([" ".join(WORDS)], trainer)
+    tokenizer.add_tokens([AddedToken("[Q] ", normalized=False), AddedToken("[D] ", normalized=False)])
+    ids = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ids)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]", mask_token="[MASK]",
+        unk_token="[UNK]",
+    ).save_pretrained(folder)  # fmt: skip
+    torch.manual_seed(5)
+    config = ModernBertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=256, local_attention=16, global_attn_every_n_layers=2,
+        initializer_range=0.5, pad_token_id=3, cls_token_id=1, sep_token_id=2, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    ModernBertModel(config).save_pretrained(folder)
+    (folder / "1_Dense").mkdir()
+    save_file({"linear.weight": torch.randn(COLBERT_DIM, 32)}, folder / "1_Dense" / "model.safetensors")
+    dense = {
+        "in_features": 32, "out_features": COLBERT_DIM, "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }  # fmt: skip
+    (folder / "1_Dense" / "config.json").write_text(json.dumps(dense))
+    reading = {
+        "query_prefix": "[Q] ", "document_prefix": "[D] ", "query_length": 32, "document_length": 120,
+        "attend_to_expansion_tokens": False, "skiplist_words": list(string.punctuation),
+    }  # fmt: skip
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(reading | (recipe or {})))
+    return folder
+
+
 def copy_bert_tokenizer(folder: Path) -> None:
     """The files of bert-base-uncased's tokenizer, from the bundled encoder."""
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ REFUSED = {
     "鹤" * 10_000: "are the most",
 }
 
+Asked = Callable[..., tuple[int, str, str]]
+
 
 @pytest.fixture
 def searcher(desk: Desk) -> Searcher:
@@ -42,39 +45,40 @@ def searcher(desk: Desk) -> Searcher:
     return Searcher(Retriever(desk.library, desk.encoder), WordScorer())
 
 
+@pytest.fixture
+def asked(
+    searcher: Searcher, desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Asked:
+    """`asked("--json", "crane")` → exit status, output and errors of `secondlook search` on that library."""
+    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+
+    def ask(*arguments: str) -> tuple[int, str, str]:
+        status = main(["search", "--library", str(desk.library.folder), *arguments])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return ask
+
+
 @pytest.fixture(scope="module")
 def real_encoder():
     return open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
 
 
 @pytest.mark.parametrize("query", ANSWERED)
-def test_awkward_questions_are_answered_by_the_command_line(
-    searcher: Searcher,
-    desk: Desk,
-    query: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+def test_awkward_questions_are_answered_by_the_command_line(asked: Asked, query: str) -> None:
     for form in ([], ["--json"]):
-        assert main(["search", "--library", str(desk.library.folder), *form, "--", query]) == 0
-        out, _ = capsys.readouterr()
+        status, out, _ = asked(*form, "--", query)
+        assert status == 0
         out.encode("utf-8")
         assert not set(out) & {"\x00", "\x07", "\x1b", "\ud800"}
     assert len(json.loads(out)["before"]) == 6
 
 
 @pytest.mark.parametrize("query", REFUSED, ids=lambda query: ascii(query[:8]))
-def test_what_cannot_be_answered_is_refused_in_a_sentence(
-    searcher: Searcher,
-    desk: Desk,
-    query: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
-    assert main(["search", query, "--library", str(desk.library.folder)]) == 2
-    out, err = capsys.readouterr()
+def test_what_cannot_be_answered_is_refused_in_a_sentence(asked: Asked, query: str) -> None:
+    status, out, err = asked(query)
+    assert status == 2
     assert out == ""
     assert REFUSED[query] in err
     assert err.strip().endswith(".")

@@ -23,6 +23,7 @@ from rerank.calibration.methods import FITTED, Method, list_softmax, min_max, re
 from rerank.calibration.records import apply, nothing_answers
 from rerank.calibration.store import FILE, load, load_for, save
 from rerank.records import Models
+from retrieval.records import CandidateSource
 from tests.fakes import WORD_ENCODER, WORD_SCORER
 
 MANIFEST = Manifest.of(WORD_ENCODER, 32)
@@ -347,6 +348,9 @@ def test_the_file_is_plain_json_with_its_identity_and_date(tmp_path: Path) -> No
     assert stored["fitted_for"]["library"]["encoder"] == "word-encoder"
     assert len(stored["made"].split("-")) == 3
     assert set(stored["curve"]) == {"scale", "shift", "temperature"}
+    assert stored.pop("candidates_from") == "vectors"
+    (tmp_path / FILE).write_text(json.dumps(stored))  # as it was before there were others
+    assert load(tmp_path / FILE).candidates_from is CandidateSource.VECTORS
 
 
 def test_halves_keep_queries_whole_and_are_the_same_every_time() -> None:

@@ -14,6 +14,7 @@ from rerank.calibration.methods import Method
 from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.records import Calibration
 from rerank.records import SearchResult
+from retrieval.records import CandidateSource
 from tests.fakes import WORD_ENCODER, WORD_SCORER
 from tests.ui.looks import candidates, search
 
@@ -70,6 +71,20 @@ def test_nothing_answers_is_said_of_whole_results_only(
     assert read_result(result, Choice.FITTED, strict).answers_none.startswith("Nothing here answers this")
     assert read_result(replace(result, after=result.after[:5]), Choice.FITTED, strict).answers_none == ""
     assert read_result(result, Choice.SIGMOID, strict).answers_none == ""
+
+
+def test_candidates_other_than_those_fitted_to_are_said(
+    result: SearchResult, calibration: Calibration
+) -> None:
+    assert read_result(result, Choice.AUTO, calibration).notice == ""
+    found = read_result(replace(result, source=CandidateSource.WORDS), Choice.AUTO, calibration)
+    assert found.notice == (
+        "The calibration was fitted to candidates from vectors, and these are from words (BM25): its probabilities "
+        "and thresholds may be off."
+    )
+    assert (
+        read_result(replace(result, source=CandidateSource.WORDS), Choice.SIGMOID, calibration).notice == ""
+    )
 
 
 def test_fitted_needs_a_calibration(result: SearchResult) -> None:

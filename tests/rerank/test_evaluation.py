@@ -24,13 +24,7 @@ from tests.rerank.evaluation_parts import (
     reversed_order,
     searcher,
     write_set,
-    write_topics,
 )
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    return write_topics(tmp_path / "topics")
 
 
 def judge(dataset: Path, scorer: WordScorer | None, candidates: int = 4) -> Evaluation:
@@ -183,9 +177,9 @@ def test_the_sets_own_library_follows_the_folder_and_lies_in_the_cache(
 
 def test_only_judged_queries_of_the_split_are_asked(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", {"a": "snake"}, {"q1": "snake", "q2": "bird"}, [("q1", "a", 1)])
-    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq2\ta\t0\n")
+    (folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq2\ta\t0\nq2\tb\t1\n")
     assert list(read_judged_set(folder, "test").queries) == ["q1"]
-    assert read_judged_set(folder, "train").qrels == {"q2": {"a": 0}}
+    assert read_judged_set(folder, "train").qrels == {"q2": {"a": 0, "b": 1}}
     with pytest.raises(UsageError, match=r"dev\.tsv is not there.*test, train"):
         read_judged_set(folder, "dev")
 
@@ -196,7 +190,8 @@ def test_only_judged_queries_of_the_split_are_asked(tmp_path: Path) -> None:
         ("q\ta\n", "Line 1 of .* is not “query-id"),
         ("q\ta\tmuch\n", "Line 1"),
         ("query-id\tcorpus-id\tscore\n", "no judgements"),
-        ("other\ta\t1\n", "no text for 1 queries.*“other”"),
+        ("other\ta\t1\n", "no text for 1 of 1 queries.*“other”"),
+        ("q\ta\t0\n", "no document relevant"),
     ],
 )
 def test_damaged_judgements_are_named(tmp_path: Path, table: str, words: str) -> None:
@@ -209,6 +204,22 @@ def test_damaged_judgements_are_named(tmp_path: Path, table: str, words: str) ->
 def test_judgements_of_another_corpus_are_refused(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", {"a": "snake"}, {"q": "snake"}, [("q", "elsewhere", 1)])
     with pytest.raises(DamagedFileError, match="None of the 1 relevant documents"):
+        open_set(folder, tmp_path / "library")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "words"),
+    [("", "is empty"), ('{"_id": "a", "text": "snake"}\n{oops\n', "line 2 is not JSON")],
+    ids=["empty", "damaged"],
+)
+def test_a_corpus_that_cannot_be_indexed_is_said_to_be_the_fault(
+    tmp_path: Path, corpus: str, words: str
+) -> None:
+    folder = write_set(tmp_path / "set", {"a": "snake"}, {"q": "snake"}, [("q", "a", 1)])
+    (folder / "corpus.jsonl").write_text(corpus)
+    with pytest.raises(
+        DamagedFileError, match=f"^No document of set could be indexed: .*corpus.jsonl .*{words}"
+    ):
         open_set(folder, tmp_path / "library")
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from ingest.models import ModelSpec
-from rerank.evaluation.comparison import Comparison, Plan, compare, pareto_front
+from rerank.evaluation.comparison import Comparison, pareto_front
 from rerank.evaluation.dataset import read_judged_set, read_tuning_set
+from rerank.evaluation.plan import Plan, compare
 from rerank.evaluation.records import Verdict
 from rerank.evaluation.scoring import ScoredQuery
 from rerank.evaluation.significance import holm
@@ -26,13 +27,7 @@ from tests.rerank.evaluation_parts import (
     reversed_order,
     searcher,
     write_set,
-    write_topics,
 )
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    return write_topics(tmp_path / "topics")
 
 
 def throws_dice(query: str, passages: Sequence[str]) -> list[float]:

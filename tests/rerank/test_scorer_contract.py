@@ -17,25 +17,23 @@ from ingest.service_access import is_service
 from rerank import scorers
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
-from tests.models.tiny_models import make_colbert, make_cross_encoder, make_monot5, make_xlm_roberta
+from tests.models.passages import PASSAGES, QUERY
+from tests.models.tiny_models import (
+    make_colbert,
+    make_cross_encoder,
+    make_modern_colbert,
+    make_monot5,
+    make_xlm_roberta,
+)
 from tests.rerank.rerank_stub import rerank_stub
 
 OFFLINE = Hub(allow_downloads=False)
-QUERY = "which snake kills without venom?"
-PASSAGES = [
-    "A boa coils around its prey and tightens.",
-    "Venom.",
-    "",
-    "Python is a language for code. " * 60,
-    "الثعبان يقتل فريسته. 蛇会缠绕猎物。",
-    "A cobra bites 🐍; its venom stops the nerves.",
-    "The bank by the river floods in spring.",
-]
 FOLDERS = {
     "cross-encoder": make_cross_encoder,
     "xlm-roberta": make_xlm_roberta,
     "monot5": make_monot5,
     "colbert": make_colbert,
+    "colbert of pylate": make_modern_colbert,
 }
 ROUTES = {"server": "/v1/rerank", "server of TEI": "/rerank", "cohere": ""}
 

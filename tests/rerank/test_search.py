@@ -11,10 +11,11 @@ import pytest
 
 from ingest.errors import EncoderMismatchError, UsageError
 from ingest.hub import Hub
-from rerank import search
+from rerank import opening
+from rerank.opening import ModelChoice, encoder_for, open_searcher
 from rerank.score_store import ScoreStore
 from rerank.scorers.base import Scores
-from rerank.search import ModelChoice, Searcher, check_query, encoder_for, open_searcher
+from rerank.search import Searcher, check_query
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
@@ -69,8 +70,8 @@ def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
     filled: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = WordScorer()
-    monkeypatch.setattr(search, "resolve_reranker", lambda *_: scorer.model)
-    monkeypatch.setattr(search, "open_scorer", lambda *_: scorer)
+    monkeypatch.setattr(opening, "resolve_reranker", lambda *_: scorer.model)
+    monkeypatch.setattr(opening, "open_scorer", lambda *_: scorer)
     for keep, calls in ((False, 2), (True, 1)):
         scorer.calls.clear()
         for _ in range(2):  # opened twice, as two commands do

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from rerank.opening import ModelChoice, open_searcher
 from rerank.scorers import ServiceAccess
-from rerank.search import ModelChoice, Searcher, open_searcher
+from rerank.search import Searcher
 from tests.conftest import Desk
 from tests.rerank.rerank_stub import RerankStub, rerank_stub, status
 

@@ -12,7 +12,7 @@ import pytest
 from ingest.archive import CONTENTS, DOCUMENTS, VECTORS_MEMBER, export_library
 from ingest.archive_import import import_library
 from ingest.archive_source import ArchiveLimits
-from ingest.doctor import Part, examine
+from ingest.doctor import examine
 from ingest.errors import (
     DamagedFileError,
     LibraryDamagedError,
@@ -22,6 +22,7 @@ from ingest.errors import (
     TooLargeError,
     UsageError,
 )
+from ingest.findings import Part
 from ingest.label_records import Grade, ModelPair, Places, Sighting
 from ingest.labels import Labels
 from ingest.library import Library

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from ingest import intake
 from ingest.archive import export_library
-from ingest.doctor import Part, examine
+from ingest.doctor import examine
 from ingest.errors import LibraryError, StorageError
+from ingest.findings import Part
 from ingest.intake import Intake, Source
 from ingest.label_records import Grade
 from ingest.labels import Labels

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.doctor import Finding, Part, examine
+from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError, SecondLookError
+from ingest.findings import Finding, Part
 from ingest.label_records import Grade
 from ingest.labels import Labels
 from ingest.library import Library

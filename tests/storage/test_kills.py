@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from ingest.doctor import Part, examine
+from ingest.doctor import examine
+from ingest.findings import Part
 from ingest.labels import Labels
 from ingest.library import Library, Manifest
 from ingest.pipeline import rebuild

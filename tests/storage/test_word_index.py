@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.doctor import Part, examine
+from ingest.doctor import examine
+from ingest.findings import Part
 from ingest.intake import Intake, Source
 from ingest.library import Library
 from ingest.readers import Limits

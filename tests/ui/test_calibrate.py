@@ -14,6 +14,7 @@ from rerank.calibration.collect import Unjudged, label_candidates, label_passage
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
 from rerank.calibration.store import FILE, load
+from retrieval.records import CandidateSource
 from tests.fakes import WORD_ENCODER, WORD_SCORER, WordScorer
 from tests.rerank.evaluation_parts import open_set, searcher, write_set
 from ui.calibrate import calibration_report, calibration_table
@@ -44,6 +45,7 @@ def test_it_learns_from_one_half_reports_on_the_other_and_writes_into_the_librar
 ) -> None:
     library = folder.parent / "library"
     call = ["calibrate", str(folder), "--library", str(library), "--offline", "--method", "platt"]
+    call += ["--candidates-from", "both"]
     assert main([*call, "--dry-run"]) == 0
     assert "Not written (--dry-run)." in capsys.readouterr().out
     assert not (library / FILE).exists()
@@ -54,10 +56,11 @@ def test_it_learns_from_one_half_reports_on_the_other_and_writes_into_the_librar
     assert (found["method"], found["queries"], found["labels"]) == ("platt", 2, 8)
     assert found["evidence"]["source"] == "2 held-out queries"
     assert found["evidence"]["after"]["labels"] == 8
+    assert found["candidates_from"] == "both"
     assert "too few to rely on" in err
     kept = load(library / FILE)
     assert kept.fitted_for.library == Library(library).manifest()
-    assert kept.method is Method.PLATT
+    assert (kept.method, kept.candidates_from) == (Method.PLATT, CandidateSource.BOTH)
     assert json.loads(json.dumps(calibration_report(kept, library / FILE))) == found  # tuples are lists there
 
 
@@ -101,6 +104,7 @@ def test_people_get_figures_before_and_after_with_the_thresholds() -> None:
     assert "expected calibration error, equal mass" in table
     assert "precision 0.8   learnt" in table
     assert "“Nothing here answers this” is said where" in table
+    assert "candidates from vectors" in table
     assert table.endswith("Written to library/calibration.json")
     noise = [Labelled(row.query, row.logit, n % 3 == 0) for n, row in enumerate(rows)]
     alone = calibrate(noise, WORD_SCORER, manifest, Method.PLATT)
@@ -122,6 +126,8 @@ def test_candidates_are_labelled_by_their_documents_best_passage(tmp_path: Path)
     assert sorted((row.logit, row.relevant) for row in few) == [(-1, False), (0, True)]
     strict, _ = label_candidates(judged, library, asked, 100, min_grade=3)
     assert not any(row.relevant for row in strict)
+    worded, _ = label_candidates(judged, library, asked, 100, source=CandidateSource.WORDS)
+    assert worded == [Labelled("q", 0, True)]
 
 
 def test_judged_passages_get_the_logit_that_the_order_goes_by(tmp_path: Path) -> None:

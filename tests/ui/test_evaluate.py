@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 import pytrec_eval
 
-from rerank.evaluation.comparison import Comparison, Plan, compare
+from rerank.evaluation.comparison import Comparison
+from rerank.evaluation.plan import Plan, compare
 from rerank.evaluation.records import Evaluation
 from rerank.evaluation.run import evaluate
 from tests.rerank.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set

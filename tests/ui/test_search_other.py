@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ingest.errors import ModelError
-from rerank.search import ModelChoice, Searcher
+from rerank.opening import ModelChoice
+from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer

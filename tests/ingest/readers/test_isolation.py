@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import CancelledError, DamagedFileError, ReadError, TooLargeError
-from ingest.readers import Limits, isolation, read_documents, read_in_worker
+from ingest.readers import Limits, isolation, process, read_documents, read_in_worker, spare
 from ingest.records import Document, FileStatus
 from tests.conftest import Desk
 
@@ -34,7 +34,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
         f"import sys, runpy; sys.path[:] = sys.argv[1:]; runpy.run_path({str(FAULTY)!r}, run_name='__main__')"
     )
     isolation._spare.close()
-    monkeypatch.setattr(isolation, "command", lambda: [sys.executable, "-I", "-c", start, *sys.path])
+    monkeypatch.setattr(process, "command", lambda: [sys.executable, "-I", "-c", start, *sys.path])
 
     def tell(what: str, limits: Limits | None = None, **options: object) -> list[Document]:
         path = tmp_path / "a.txt"
@@ -91,11 +91,11 @@ def test_a_process_that_hangs_is_given_up(told: Told) -> None:
 @linux
 def test_memory_over_the_limit_is_refused_and_the_process_lives_on(told: Told) -> None:
     told("warm")
-    process = isolation._spare._worker
+    kept = isolation._spare._worker
     words = sentence(told, TooLargeError, f"eat {600_000_000}", Limits(max_memory_bytes=500_000_000))
     assert "needs more memory" in words
     assert "500 MB" in words
-    assert isolation._spare._worker is process
+    assert isolation._spare._worker is kept
 
 
 def test_a_fault_of_a_reader_is_a_sentence_and_its_place_is_in_the_log(
@@ -115,9 +115,9 @@ def test_what_a_parser_prints_does_not_stand_between_the_answers(told: Told) -> 
 def test_the_process_knows_no_secret_of_the_environment(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_SECRET_KEY", "hunter2")
     told("Cranes fly.")
-    process = isolation._spare._worker
-    assert process is not None
-    assert b"hunter2" not in Path(f"/proc/{process._process.pid}/environ").read_bytes()
+    kept = isolation._spare._worker
+    assert kept is not None
+    assert b"hunter2" not in Path(f"/proc/{kept._process.pid}/environ").read_bytes()
 
 
 def test_cancel_is_heard_while_a_file_is_being_read(told: Told) -> None:
@@ -149,12 +149,12 @@ def test_one_process_reads_many_files_and_ends_when_it_has_been_idle(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told("one")
-    process = isolation._spare._worker
-    monkeypatch.setattr(isolation, "KEEP_SECONDS", 0.2)
+    kept = isolation._spare._worker
+    monkeypatch.setattr(spare, "KEEP_SECONDS", 0.2)
     told("two")
-    assert process is not None
-    assert process is isolation._spare._worker or process._process.poll() is not None
-    process._process.wait(20)
+    assert kept is not None
+    assert kept is isolation._spare._worker or kept._process.poll() is not None
+    kept._process.wait(20)
     assert isolation._spare._worker is None
 
 

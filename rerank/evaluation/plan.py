@@ -1,0 +1,129 @@
+"""What to compare, and how it is had: every depth, first look and fusion of a reranker from one scoring of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ingest.library import Library
+from rerank.evaluation.comparison import Comparison, compare_orders
+from rerank.evaluation.records import JudgedSet
+from rerank.evaluation.run import failures, ready
+from rerank.evaluation.scoring import score_queries
+from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
+from rerank.fusion import EQUAL_WEIGHT
+from rerank.records import Models
+from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from retrieval.records import CandidateSource
+
+Openers = Mapping[str, Callable[[], Searcher]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to compare: every depth of every reranker, their fusions with the first look, each with each other.
+
+    ``depths`` are numbers of candidates, each at least 1. ``sources`` are first looks, at least one: the others are
+    held against the first one, and rerankers are given the candidates of each.
+    """
+
+    depths: tuple[int, ...] = (DEFAULT_CANDIDATES,)
+    fusion: bool = False
+    pairs: bool = False
+    sources: tuple[CandidateSource, ...] = (CandidateSource.VECTORS,)
+
+    @property
+    def deepest(self) -> int:
+        """How many candidates are scored."""
+        return max(self.depths)
+
+    @property
+    def listed(self) -> int:
+        """How many are retrieved: recall@100 needs a hundred, however few are reranked."""
+        return max(DEFAULT_CANDIDATES, self.deepest)
+
+
+def compare(
+    judged: JudgedSet,
+    library: Library,
+    rerankers: Openers,
+    plan: Plan,
+    tuning: JudgedSet | None = None,
+    on_progress: OnProgress | None = None,
+    looker: Callable[[], Searcher] | None = None,
+) -> Comparison:
+    """Every reranker of ``rerankers`` (opened one after the other) at every depth, from one scoring each.
+
+    Without any, the first looks alone are compared, which ``looker`` opens a searcher for.
+
+    ``library`` holds the set's documents. ``tuning`` holds other queries on them, which choose the weight of a
+    weighted fusion; without it the weight is even. ``on_progress`` hears how many queries are done, over all
+    rerankers. Raises `ModelError`, `UsageError`, and `ValueError` without any reranker or ``looker``.
+    """
+    parts = [judged, tuning] if plan.fusion and tuning is not None else [judged]
+    runs = max(len(rerankers), 1) * len(plan.sources)
+    report = _reporter(runs * sum(len(part.queries) for part in parts), on_progress)
+    looks: dict[CandidateSource, System] = {}
+    systems: list[System] = []
+    models: dict[str, Models] = {}
+    notices: dict[str, None] = dict.fromkeys(judged.notices)
+    for name, open_searcher in rerankers.items():
+        searcher = open_searcher()
+        spec, said = ready(judged, searcher)
+        notices |= dict.fromkeys(said)
+        for source in plan.sources:
+            scored, *tuned = [
+                score_queries(part.queries, library, searcher, plan.deepest, plan.listed, report, source)
+                for part in parts
+            ]
+            looks.setdefault(source, first_look_of(scored, source))
+            share, on_share = _share(_called(name, source), plan, parts[1:], tuned)
+            systems += systems_of(name, scored, plan.depths, spec.bi_weight, share, source)
+            notices |= dict.fromkeys((*failures(scored), *on_share))
+        models[name] = searcher.models
+    if not rerankers:
+        if looker is None:
+            raise ValueError("there is no reranker to compare with the first look")
+        searcher = looker()
+        for source in plan.sources:
+            scored = score_queries(judged.queries, library, searcher, 0, plan.listed, report, source)
+            looks[source] = first_look_of(scored, source)
+    first, *others = looks.values()
+    found = compare_orders(judged.name, judged.qrels, first, [*others, *systems], pairs=plan.pairs)
+    count = len(library.documents())
+    return replace(found, split=judged.split, documents=count, models=models, notices=tuple(notices))
+
+
+def _called(name: str, source: CandidateSource) -> str:
+    return name if source is CandidateSource.VECTORS else f"{name}, from {LOOKS[source]}"
+
+
+def _share(
+    name: str, plan: Plan, tuning: Sequence[JudgedSet], tuned: Sequence[Scored]
+) -> tuple[float | None, tuple[str, ...]]:
+    """The reranker's share in a weighted fusion (``None`` where none is wanted) and where it comes from."""
+    if not plan.fusion:
+        return None, ()
+    if not tuned:
+        return EQUAL_WEIGHT, (
+            f"Weighted fusion with {name}: even weights, since no other split of the set could choose them.",
+        )
+    (other,), (scored,) = tuning, tuned
+    share = best_weight(scored, other.qrels, plan.deepest)
+    return share, (
+        f"Weighted fusion with {name}: weight {share:g} of the reranker, chosen by nDCG@10 on {len(scored)} "
+        f"queries of the split “{other.split}” at {plan.deepest} candidates.",
+    )
+
+
+def _reporter(total: int, on_progress: OnProgress | None) -> OnProgress:
+    """Counts queries over all scorings, each of which counts its own."""
+    done = 0
+
+    def report(_: int, __: int) -> None:
+        nonlocal done
+        done += 1
+        if on_progress is not None:
+            on_progress(done, total)
+
+    return report

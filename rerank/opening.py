@@ -1,0 +1,87 @@
+"""From what was asked for to a `Searcher`: which models, loaded, on which library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ingest.encoder import Encoder
+from ingest.errors import EncoderMismatchError, ModelError
+from ingest.hub import Hub
+from ingest.library import Library
+from ingest.models import ResolvedModel, resolve_encoder
+from ingest.onnx_encoder import open_encoder
+from ingest.token_store import TokenStore
+from rerank.models import resolve_reranker
+from rerank.notices import model_notices
+from rerank.score_store import user_store
+from rerank.scorers import ServiceAccess, open_scorer
+from rerank.search import Searcher
+from rerank.windows import windowed
+from retrieval.retriever import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """What was asked for: names, aliases or folders; ``None`` is the default pair. Downloads as allowed.
+
+    ``engine`` is what runs the reranker, one of `rerank.scorers.engine.ENGINES`; without ``wait_for_engine`` a
+    model that can run as it is does so until its engine is chosen. ``access`` holds addresses of rerankers outside this
+    process, and the keys to them.
+    """
+
+    encoder: str | None = None
+    reranker: str | None = None
+    allow_downloads: bool = True
+    engine: str = "auto"
+    wait_for_engine: bool = True
+    access: ServiceAccess = field(default_factory=ServiceAccess)
+
+
+def encoder_for(library: Library | None, choice: ModelChoice, hub: Hub) -> ResolvedModel:
+    """The encoder to use: the one asked for, else the one that made the library, else the default.
+
+    Raises `EncoderMismatchError` where the one asked for did not make the library, or where the one that
+    made it cannot be had on this machine.
+    """
+    if library is None:
+        return resolve_encoder(choice.encoder, hub, choice.access)
+    manifest = library.manifest()
+    made_with = manifest.encoder
+    try:
+        model = resolve_encoder(choice.encoder or made_with, hub, choice.access)
+    except ModelError as error:
+        if choice.encoder is not None:
+            raise
+        raise EncoderMismatchError(
+            f"The library {library.folder} was made with the encoder {made_with}, which cannot be had here: {error} "
+            f"Or rebuild the library with the bundled encoder: secondlook rebuild --library {library.folder} "
+            "--encoder bundled"
+        ) from error
+    library.require_encoder(model.spec)
+    if model.spec.dim is None:  # a server need not be asked for what the library knows
+        model = replace(model, spec=replace(model.spec, dim=manifest.dim))
+    return model
+
+
+def open_searcher(
+    library: Library, choice: ModelChoice, encoder: Encoder | None = None, keep_scores: bool = True
+) -> Searcher:
+    """Load both models and open the library. A reranker that cannot be loaded costs only the second look.
+
+    ``encoder`` saves loading one that is loaded already. Without ``keep_scores``, none are kept or used from earlier
+    searches, as a measurement wants it. Raises `EncoderMismatchError`, `ModelError`.
+    """
+    hub = Hub(choice.allow_downloads)
+    if encoder is None:
+        encoder = open_encoder(encoder_for(library, choice, hub), access=choice.access)
+    retriever = Retriever(library, encoder)
+    try:
+        model = resolve_reranker(choice.reranker, hub, choice.access)
+        tokens = TokenStore(library)
+        scorer = windowed(open_scorer(model, choice.engine, choice.wait_for_engine, choice.access, tokens))
+    except ModelError as error:
+        if choice.reranker is not None:
+            raise
+        return Searcher(retriever, None, (f"No reranker could be loaded: {error}",))
+    store = user_store() if keep_scores else None
+    return Searcher(retriever, scorer, model_notices(encoder.model, scorer.model), store)

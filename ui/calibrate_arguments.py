@@ -1,0 +1,88 @@
+"""The arguments of `secondlook calibrate`, and which of them go together."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ingest.command import add_allow_services
+from ingest.errors import UsageError
+from rerank.search import DEFAULT_CANDIDATES
+from retrieval.records import CandidateSource
+from ui.settings import Settings
+
+METHODS = ("auto", "platt", "temperature", "isotonic")
+UNJUDGED = ("non-relevant", "skip")
+
+
+def add_calibrate_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
+    parser.add_argument(
+        "dataset", type=Path, metavar="DATASET",
+        help="a folder with corpus.jsonl or documents/, queries.jsonl and qrels/ (BEIR's layout)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--split", default="train", help="which table of qrels/ is learnt from (default train)"
+    )
+    parser.add_argument(
+        "--report-split", metavar="SPLIT",
+        help="which table the figures are of (default: learn from half of --split, report the other half)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--method", choices=METHODS, default="auto",
+        help="auto takes the lowest Brier score in cross-validation by query (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", type=_share, metavar="P", help="also learn the threshold for this precision, 0.8 say"
+    )
+    parser.add_argument(
+        "--unjudged", choices=UNJUDGED, default=UNJUDGED[0],
+        help="what candidates that nobody judged are: non-relevant, as trec_eval and secondlook evaluate count "
+        "them (default), or skip, where only judged ones tell anything",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-grade", type=int, default=1, metavar="G", help="the lowest grade that is relevant (default 1)"
+    )
+    parser.add_argument(
+        "--candidates", type=int, default=DEFAULT_CANDIDATES, metavar="N",
+        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--candidates-from", type=CandidateSource, choices=list(CandidateSource), default=settings.candidates_from,
+        metavar="|".join(CandidateSource),
+        help="what finds the passages whose scores are learnt from: take what will be searched with, since other "
+        f"candidates have other shares of relevant ones (default {settings.candidates_from})",
+    )  # fmt: skip
+    # Not `library`: that name is the library people search, which a judged set must not fill by default.
+    parser.add_argument(
+        "--library", type=Path, dest="dataset_library", metavar="DIR",
+        help="library to calibrate, which gets the dataset's documents (default: the dataset's own, in the user's "
+        "cache folder)",
+    )  # fmt: skip
+    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
+    parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
+    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_allow_services(parser)
+    parser.add_argument("--dry-run", action="store_true", help="report, and leave the library as it is")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def check_calibrate_arguments(parsed: argparse.Namespace) -> None:
+    """Raise `UsageError` for arguments that do not go together, before any model is loaded."""
+    if parsed.candidates < 1:
+        raise UsageError(f"--candidates must be at least 1; {parsed.candidates} was given.")
+    if parsed.report_split == parsed.split:
+        raise UsageError(
+            f"--split and --report-split are both “{parsed.split}”: figures of what was learnt from would flatter. "
+            "Leave --report-split out to report on one half of it."
+        )
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a number") from error
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{number:g} is no precision; give more than 0 and at most 1")
+    return number

@@ -187,7 +187,9 @@ def test_a_fit_that_ends_while_the_page_is_drawn_is_taken_up(
 
     monkeypatch.setattr(calibration_panel, "load_for", late)
     hold = threading.Event()
-    monkeypatch.setattr(fitting, "calibrate", lambda *given: hold.wait(20) and calibrate(*given))
+    monkeypatch.setattr(
+        fitting, "calibrate", lambda *given, **named: hold.wait(20) and calibrate(*given, **named)
+    )
     filled.app.session_state["calibration-panel"] = True
     for question in (QUESTION, OTHER):
         filled.open(q=question)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold
 
 from ingest.library import Manifest
 from ingest.models import ModelSpec
@@ -93,6 +92,8 @@ def out_of_fold(labels: Labels, method: Method, reranker: ModelSpec) -> NDArray[
 
 
 def _folds(labels: Labels) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    from sklearn.model_selection import GroupKFold  # two seconds that the page should not start with
+
     folds = GroupKFold(min(FOLDS, labels.queries))
     yield from folds.split(labels.logits, groups=labels.query)
 

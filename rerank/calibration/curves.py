@@ -1,4 +1,8 @@
-"""Fitted curves from a logit to a probability, and how each is fitted. All of them never fall."""
+"""Fitted curves from a logit to a probability, and how each is fitted. All of them never fall.
+
+SciPy and scikit-learn take two seconds to import, which no search without a calibration should wait for: they are
+imported where something is fitted or read.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from ingest.errors import UsageError
 from ingest.models import ModelSpec
@@ -37,6 +37,8 @@ class Logistic:
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Probabilities in [0, 1], shape (n,), of logits of shape (n,)."""
+        from scipy.special import expit
+
         found: NDArray[np.float64] = expit(self.scale * logits.astype(np.float64) + self.shift)
         return found
 
@@ -89,6 +91,9 @@ def fit_platt(labels: Labels) -> Logistic:
     Platt, "Probabilistic Outputs for Support Vector Machines" (1999). a is at least 0: where lower logits go
     with relevance, the best curve that does not turn the order round is the level one.
     """
+    from scipy.special import logit
+    from sklearn.linear_model import LogisticRegression
+
     centre, spread = float(labels.logits.mean()), float(labels.logits.std()) or 1.0
     across = ((labels.logits - centre) / spread)[:, None]
     targets = soft_targets(labels.relevant)
@@ -111,6 +116,8 @@ def fit_temperature(labels: Labels, spec: ModelSpec) -> Logistic:
     cross-entropy, to Platt's softened targets, so that labels without any overlap do not drive it to 0.
     Raises `UsageError` for a model that has no relevance of its own: its logits have no zero to spread from.
     """
+    from scipy.optimize import minimize_scalar
+
     if spec.relevance_scale is None or spec.relevance_scale <= 0:
         raise UsageError(
             f"Temperature scaling needs a model whose scores can be read as relevance; those of {spec.name} cannot. "
@@ -136,6 +143,8 @@ def fit_isotonic(labels: Labels) -> Steps:
 
     Assumes nothing about its form, and so follows few labels too closely: its ends are often exactly 0 and 1.
     """
+    from sklearn.isotonic import IsotonicRegression
+
     model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
     model.fit(labels.logits, labels.relevant.astype(np.float64))
     return Steps(tuple(model.X_thresholds_.tolist()), tuple(model.y_thresholds_.tolist()))

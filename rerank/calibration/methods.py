@@ -9,7 +9,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from ingest.errors import UsageError
 from ingest.models import ModelSpec
@@ -78,6 +77,8 @@ def list_softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDAr
     """
     if not temperature > 0:
         raise UsageError(f"A temperature must be above 0; {temperature} was given.")
+    from scipy.special import softmax  # a quarter of a second, for those who read scores so
+
     shares: NDArray[np.float64] = softmax(logits.astype(np.float64) / temperature) if len(logits) else _none()
     return shares
 

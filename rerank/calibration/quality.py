@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 BINS = 10
 
@@ -99,6 +98,8 @@ def reliability(
 
 
 def _row(probabilities: NDArray[np.float64], relevant: NDArray[np.bool_], edges: NDArray[np.float64]) -> Bin:
+    from scipy.stats import binomtest  # half a second, for those who measure only
+
     hits, count = int(relevant.sum()), len(relevant)
     interval = binomtest(hits, count).proportion_ci(method="wilson")
     return Bin(

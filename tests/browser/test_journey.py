@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import files
 from tests.browser.conftest import ROOT, wait_until_answered
@@ -113,6 +114,6 @@ def test_a_link_opens_the_answer_and_a_phone_shows_it_without_scrolling_sideways
     address = serve(ROOT / "app.py", env=settings)
     page = open_page(f"{address}/?q=how+many+steps", width=390, height=844, color_scheme="dark")
     comparison_of(page, "how many steps")
-    assert page.get_by_label("Your question").input_value() == "how many steps"
+    expect(page.get_by_label("Your question")).to_have_value("how many steps")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator("[data-testid='stMain']").evaluate("node => node.scrollWidth <= node.clientWidth")

@@ -65,9 +65,7 @@ def test_documents_questions_and_names_stay_text(watched: Watched, tmp_path: Pat
     page, name = watched.page, plain(hostile.NAME)
     see(page, "There is no library yet")
     watched.look()
-    expect(page.get_by_label("Your question")).to_have_value(
-        QUESTION
-    )  # it is filled a moment after the page is drawn
+    expect(page.get_by_label("Your question")).to_have_value(QUESTION)  # filled a moment after it is drawn
     watched.upload(*hostile.uploads())
     see(page, "5 documents,")
     page.locator("[data-testid='stSidebar'] .st-key-clear-ingest, .st-key-clear-ingest").first.wait_for()

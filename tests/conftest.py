@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 # Graphs and notes that the code keeps for a user go to a folder of this run, for its child processes too.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="second-look-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 import pytest
 

@@ -7,6 +7,7 @@ is a graph already need not wait for that: it runs as it is until the choice is 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 GRAPH_VERSION = 2
 ENGINES = ("auto", "torch", "onnx-fp32", "onnx-int8")
 OURS = "onnx-cross-encoder"
+# Graphs are made in a folder of this name, which is gone when they are done. One as old as this (seconds) is nobody's.
+UNFINISHED, ABANDONED_AFTER = ".making-", 86_400
 
 
 class GraphScorer(OnnxCrossEncoderScorer):
@@ -194,7 +197,8 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
     log.info("choosing the engine for %s; this is done once and takes some seconds", model.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as name:
+        _sweep(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as name:
             made, engine = choose(model, reference, Path(name), wanted)
             engine.write(made)
             _publish(made, engine, folder, Path(name) / "former")
@@ -203,6 +207,14 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
         log.warning("the reranker %s stays on %s: no faster graph of it keeps its order (%s)",
                     model.name, "its own file" if is_ours(model) else "torch", error)  # fmt: skip
         return None
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what processes left there that were killed while they made a graph: tens of megabytes each."""
+    for left in parent.glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(OSError):  # another process may be removing it too
+            if time() - left.stat().st_mtime > ABANDONED_AFTER:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _publish(made: Path, engine: Engine, folder: Path, former: Path) -> None:

@@ -121,6 +121,18 @@ def test_where_no_graph_keeps_the_order_torch_does_the_work(
     assert list(tmp_path.iterdir()) == [], "litter"
 
 
+def test_what_a_killed_process_left_unfinished_is_removed_once_it_is_old(
+    model: ResolvedModel, tmp_path: Path
+) -> None:
+    """Another process may be at work in a young one."""
+    for name, hours in (("old", 25), ("young", 23)):
+        left = tmp_path / f"{engine.UNFINISHED}{name}" / "0"
+        left.mkdir(parents=True)
+        os.utime(left.parent, times=(time.time() - hours * 3600,) * 2)
+    open_cross_encoder(model, tmp_path)
+    assert [path.name for path in tmp_path.glob(f"{engine.UNFINISHED}*")] == [f"{engine.UNFINISHED}young"]
+
+
 def test_a_damaged_graph_is_noticed_and_made_again(model: ResolvedModel, cache: Path) -> None:
     before = open_cross_encoder(model, cache).score(QUESTIONS[0], PASSAGES).logits
     (graph,) = cache.glob(f"*/{MODEL_FILE}")

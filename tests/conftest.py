@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
@@ -8,7 +7,6 @@ from pathlib import Path
 
 # Graphs and notes that the code keeps for a user go to a folder of this run, for its child processes too.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="second-look-tests-")
-atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 import pytest
 
@@ -16,6 +14,10 @@ from ingest.library import Library, Manifest
 from ingest.pipeline import Source, ingest
 from ingest.records import IngestReport
 from tests.fakes import WORD_ENCODER, WordEncoder
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import onnxruntime
 import platformdirs
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
+from ingest.graph_session import GraphSession, batched, padded
 from ingest.models import ResolvedModel, sha256_of
 from ingest.service_access import ServiceAccess, is_service
 
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 # Raise it when the graph is made otherwise, so that older files are not used.
 GRAPH_VERSION = 1
 OPSET = 17
-# Tokens a batch, padding included: small batches stay in the processor's cache, and progress is heard often.
-TOKEN_BUDGET = 2048
 # The graph is used only if none of its numbers differs from torch's by more; cosines then agree to 1e-4 at least.
 MAX_DIFFERENCE = 1e-4
 CALIBRATION = ("a", "Which snake kills without venom?", "The bank by the river floods in spring. " * 12)
@@ -66,7 +64,7 @@ class OnnxEncoder:
         self.model: Final = model
         self._cache = cache
         self._lock = threading.Lock()
-        self._session: onnxruntime.InferenceSession | None = None
+        self._session: GraphSession | None = None
         self._torch: SentenceTransformerEncoder | None = None
         self.tokenizer: Tokenizer = counting_tokenizer(model)
         self._truncating = counting_tokenizer(model)
@@ -100,13 +98,16 @@ class OnnxEncoder:
                 (encoding.ids, encoding.type_ids) for encoding in self._truncating.encode_batch(texts)
             ]
         vectors = np.empty((len(texts), self.model.spec.dim or 0), dtype=np.float32)
-        for rows in _batches([len(ids) for ids, _ in encodings]):
-            vectors[rows] = _run(session, [encodings[row] for row in rows])
-            if on_batch is not None:
-                on_batch(len(rows))
+        batches = batched([len(ids) for ids, _ in encodings], threads=session.threads)
+        inputs = [padded([encodings[row] for row in rows]) for rows in batches]
+        with closing(session.run_all("vectors", inputs)) as done:
+            for number, found in done:
+                vectors[batches[number]] = found
+                if on_batch is not None:
+                    on_batch(len(found))
         return unit_rows(vectors, self.model)
 
-    def _ready(self) -> onnxruntime.InferenceSession | None:
+    def _ready(self) -> GraphSession | None:
         """The session, opened or made once; ``None`` where torch has to do."""
         with self._lock:
             if self._session is None and self._torch is None:
@@ -127,40 +128,13 @@ class OnnxEncoder:
         return self._cache / f"encoder-{state.hexdigest()[:24]}.onnx"
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Row numbers, longest first, in batches of at most `TOKEN_BUDGET` tokens with padding."""
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    at = 0
-    while at < len(order):
-        rows = order[at : at + max(1, TOKEN_BUDGET // max(lengths[order[at]], 1))]
-        yield rows
-        at += len(rows)
-
-
-def _run(
-    session: onnxruntime.InferenceSession, batch: Sequence[tuple[list[int], list[int]]]
-) -> NDArray[np.float32]:
-    """Vectors (n, dim) of one batch of (token ids, type ids)."""
-    shape = (len(batch), max(len(ids) for ids, _ in batch))
-    inputs = {
-        name: np.zeros(shape, dtype=np.int64) for name in ("input_ids", "attention_mask", "token_type_ids")
-    }
-    for row, (ids, types) in enumerate(batch):
-        inputs["input_ids"][row, : len(ids)] = ids
-        inputs["attention_mask"][row, : len(ids)] = 1
-        inputs["token_type_ids"][row, : len(ids)] = types
-    wanted = {node.name for node in session.get_inputs()}
-    (vectors,) = session.run(["vectors"], {name: value for name, value in inputs.items() if name in wanted})
-    return np.asarray(vectors, dtype=np.float32)
-
-
-def _open(path: Path) -> onnxruntime.InferenceSession | None:
+def _open(path: Path) -> GraphSession | None:
     """A session on a graph that is whole: its SHA-256 stands in the file beside it."""
     note = path.with_suffix(".sha256")
     try:
         if note.read_text(encoding="ascii").strip() != sha256_of(path):
             return None
-        return _session(path)
+        return GraphSession(path)
     except (OSError, UnicodeDecodeError):
         return None
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base class but this
@@ -168,21 +142,13 @@ def _open(path: Path) -> onnxruntime.InferenceSession | None:
         return None
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Threads that spin while they wait for work take the cores from the reranker: half of a question's processor time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _make(encoder: SentenceTransformerEncoder, path: Path) -> onnxruntime.InferenceSession | None:
+def _make(encoder: SentenceTransformerEncoder, path: Path) -> GraphSession | None:
     """Export, check against torch, and publish atomically; ``None`` (and a warning) where any of it fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _export(encoder.loaded(), temporary)
-        session = _session(temporary)
+        session = GraphSession(temporary)
         _check(session, encoder)
         path.with_suffix(".sha256").write_text(sha256_of(temporary), encoding="ascii")
         os.replace(temporary, path)
@@ -194,11 +160,11 @@ def _make(encoder: SentenceTransformerEncoder, path: Path) -> onnxruntime.Infere
         return None
 
 
-def _check(session: onnxruntime.InferenceSession, encoder: SentenceTransformerEncoder) -> None:
+def _check(session: GraphSession, encoder: SentenceTransformerEncoder) -> None:
     tokenizer = counting_tokenizer(encoder.model)
     tokenizer.enable_truncation(encoder.model.spec.max_length)
     encodings = [(encoding.ids, encoding.type_ids) for encoding in tokenizer.encode_batch(list(CALIBRATION))]
-    ours = unit_rows(_run(session, encodings), encoder.model)
+    ours = unit_rows(session.run("vectors", padded(encodings)), encoder.model)
     difference = float(np.abs(ours - encoder.encode_texts(list(CALIBRATION), None)).max())
     if not difference <= MAX_DIFFERENCE:
         raise ValueError(f"its vectors differ from torch's by {difference:.2g}")

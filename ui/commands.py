@@ -138,7 +138,7 @@ def _engine(model: ResolvedModel, wanted: str) -> dict[str, Any]:
     threads = chosen.threads
     return {
         "engine": str(chosen), "why": chosen.why, "arithmetic": chosen.name, "agreement": chosen.agreement,
-        "reference": chosen.reference, "threads": threads.count, "spinning": threads.spinning,
+        "reference": chosen.reference, "threads": threads.count,
         "tokens_per_second": threads.tokens_per_second, "machine": chosen.machine,
     }  # fmt: skip
 

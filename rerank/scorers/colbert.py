@@ -21,12 +21,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
+from ingest.graph_session import batched
 from ingest.models import ResolvedModel
 from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.colbert_recipe import Recipe, projection_files
 from rerank.scorers.maxsim import LateInteraction, PassageTokens
-from rerank.scorers.onnx_cross_encoder import batches
 
 PROJECTION = "linear.weight"
 SPECIAL_TOKENS = 3  # [CLS], the marker, [SEP]
@@ -82,7 +82,7 @@ class ColbertScorer(LateInteraction):
         """Batches of passages of like length: their places in ``passages``, and their tokens' vectors."""
         found, room = self._words(passages), self.room("")
         budget = CPU_BUDGET if self._device == "cpu" else GPU_BUDGET
-        for rows in batches([min(len(ids), room) + SPECIAL_TOKENS for ids in found], budget):
+        for rows in batched([min(len(ids), room) + SPECIAL_TOKENS for ids in found], budget):
             places = [int(row) for row in rows]
             texts = [torch.tensor([self._cls, self._tells, *found[row][:room], self._sep]) for row in places]
             yield (

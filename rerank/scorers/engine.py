@@ -33,7 +33,7 @@ from rerank.scorers.tuning import Threads, machine_key
 log = logging.getLogger(__name__)
 
 # Raise it when graphs are made otherwise, so that older ones are not used.
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 ENGINES = ("auto", "torch", "onnx-fp32", "onnx-int8")
 OURS = "onnx-cross-encoder"
 # Graphs are made in a folder of this name, which is gone when they are done. One as old as this (seconds) is nobody's.
@@ -45,8 +45,7 @@ class GraphScorer(OnnxCrossEncoderScorer):
 
     def __init__(self, model: ResolvedModel, folder: Path, threads: Threads | None = None) -> None:
         """As `OnnxCrossEncoderScorer`, with the files of ``folder``."""
-        count, spinning = (threads.count, threads.spinning) if threads else (0, False)
-        super().__init__(replace(model, folder=folder), count, spinning)
+        super().__init__(replace(model, folder=folder), threads.count if threads else 0)
         self._named = model
 
     @property

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ingest.errors import ModelError
+from ingest.graph_session import cores
 from ingest.models import ResolvedModel, sha256_of
 from rerank.fused_graph import Kind, fused, linears, split_attention
 from rerank.int8_graph import input_ranges, with_int8
@@ -26,7 +27,7 @@ from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration
 from rerank.scorers.base import Scorer
 from rerank.scorers.engine import GraphScorer, is_ours
 from rerank.scorers.engine_record import Engine
-from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, padded
+from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, inputs_of
 from rerank.scorers.tuning import choose_threads, has_vnni, machine_key, rates
 
 # Kendall's τ between the model's own order of the calibration passages and the graph's, mean over the questions.
@@ -103,7 +104,7 @@ class _Workshop:
         tokenizer.no_padding()
         tokenizer.enable_truncation(self._model.spec.max_length)
         return [
-            padded(tokenizer.encode_batch([(question, passage) for passage in PASSAGES]))
+            inputs_of(tokenizer.encode_batch([(question, passage) for passage in PASSAGES]))
             for question in QUESTIONS[::4]
         ]
 
@@ -129,8 +130,7 @@ def choose(model: ResolvedModel, reference: Scorer, work: Path, wanted: str) -> 
             exact,
             f"int8 keeps the order only to τ = {rounded.agreement:.3f}, and {MIN_INT8_TAU} is needed",
         )
-    # The third run only tells how busy the machine was meanwhile (see `rates`).
-    measured = rates([(rounded.path, 0, False), (exact.path, 0, False), (rounded.path, 0, True)])
+    measured = rates([(rounded.path, cores()), (exact.path, cores())])
     gain = measured.tokens_per_second[0] / measured.tokens_per_second[1]
     if gain < MIN_INT8_GAIN:
         return _engine(model, exact, f"int8 is only {gain:.2f} times as fast here", measured.share)

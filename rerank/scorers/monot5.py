@@ -17,9 +17,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from ingest.errors import ModelError
+from ingest.graph_session import batched
 from ingest.models import ResolvedModel
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
-from rerank.scorers.onnx_cross_encoder import batches
 
 # The prompt that the published models were trained with, before the query, the document and the answer.
 QUERY, DOCUMENT, RELEVANT = "Query:", "Document:", "Relevant:"
@@ -84,7 +84,7 @@ class MonoT5Scorer:
         with self._lock:  # fast tokenizers raise "Already borrowed" when two threads use one
             prompts, tokens = self._prompts(query, passages)
             budget = CPU_BUDGET if self._device == "cpu" else GPU_BUDGET
-            for rows in batches([len(prompt) for prompt in prompts], budget):
+            for rows in batched([len(prompt) for prompt in prompts], budget):
                 logits[rows] = self._run([prompts[row] for row in rows])
                 if on_batch is not None:
                     on_batch(len(rows))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, thread_time
@@ -13,11 +13,14 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from rerank.scorers.onnx_cross_encoder import TOKEN_BUDGET, open_session
+from ingest.graph_session import TOKEN_BUDGET, GraphSession, cores
+from rerank.scorers.onnx_cross_encoder import open_session
 
 LENGTH = 128  # tokens a row of the measured batch
 ROUNDS = 4
-# Another number of threads has to be clearly faster, and spinning worth it to whoever else uses the machine.
+# Batches for each core: enough that the last one to end does not decide.
+BATCHES = 2
+# Another number of threads has to be clearly faster.
 WORTH_IT = 1.05
 # Share of the time in which a thread that always has work to do must have a core. On a quiet machine it has all of it;
 # one other busy process on two cores takes about a third of it.
@@ -26,14 +29,13 @@ QUIET = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """How a session is run: its threads, and whether they spin while they wait. ``tokens_per_second`` is measured.
+    """How many threads run a graph, and how fast that was when it was measured.
 
-    ``share`` is how much of the measured time the measuring thread had a core: 1 on a quiet machine, less where other
-    work took turns with it.
+    ``share`` is how much of the measured time these threads had a core: 1 on a quiet machine, less where other
+    work took turns with them.
     """
 
     count: int
-    spinning: bool
     tokens_per_second: float
     share: float = 1.0
 
@@ -45,7 +47,7 @@ class Threads:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Tokens a second of each run, and the least ``share`` of a core (see `Threads`) that a run was given."""
+    """Tokens a second of each run, and the least ``share`` of its cores (see `Threads`) that a run was given."""
 
     tokens_per_second: tuple[float, ...]
     share: float
@@ -67,13 +69,6 @@ def has_vnni() -> bool:
     return "vnni" in _cpuinfo().get("flags", "")
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _cpuinfo() -> dict[str, str]:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
@@ -83,20 +78,17 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def choose_threads(path: Path) -> Threads:
-    """How many threads to run the graph in ``path`` with, spinning or not.
+    """How many threads to run the graph in ``path`` with.
 
-    Tries all cores, half and a quarter of them, in turn. All cores without spinning is what stays where nothing is
-    clearly faster, as on a machine that was busy while it was measured (`Threads.quiet`). Raises `ModelError` where the
-    file cannot be loaded.
+    Tries all cores, half and a quarter of them, in turn. All cores is what stays where nothing is clearly faster, as
+    on a machine that was busy while it was measured (`Threads.quiet`). Raises `ModelError` where the file cannot be
+    loaded.
     """
     most = cores()
     counts = sorted({most, max(1, most // 2), max(1, most // 4)}, reverse=True)
-    settings = [
-        (count, spinning) for count in counts for spinning in (False, True) if count > 1 or not spinning
-    ]
-    measured = rates([(path, count, spinning) for count, spinning in settings])
-    each = zip(settings, measured.tokens_per_second, strict=True)
-    tried = [Threads(*setting, rate, measured.share) for setting, rate in each]
+    measured = rates([(path, count) for count in counts])
+    each = zip(counts, measured.tokens_per_second, strict=True)
+    tried = [Threads(count, rate, measured.share) for count, rate in each]
     best = tried[0]
     for threads in tried[1:]:
         if threads.tokens_per_second > WORTH_IT * best.tokens_per_second:
@@ -104,27 +96,37 @@ def choose_threads(path: Path) -> Threads:
     return best
 
 
-def rates(runs: Sequence[tuple[Path, int, bool]]) -> Rates:
-    """Time each (graph, threads, spinning); rounds are run in turn, and the best one counts.
-
-    Only runs whose calling thread never sleeps, because it is alone or spins, tell whether the machine is quiet.
-    """
-    sessions = [open_session(path, count, spinning) for path, count, spinning in runs]
+def rates(runs: Sequence[tuple[Path, int]]) -> Rates:
+    """Time each (graph, threads) on the same batches; rounds are run in turn, and the best one counts."""
+    sessions = [open_session(path, count) for path, count in runs]
     batch = example_batch()
+    batches = BATCHES * max(count for _, count in runs)
     wall, worked = np.empty((ROUNDS, len(runs))), np.empty((ROUNDS, len(runs)))
     for turn in range(ROUNDS):
         for place, session in enumerate(sessions):
-            started, worked_before = perf_counter(), thread_time()
-            session.run(["logits"], dict(batch))
-            wall[turn, place], worked[turn, place] = perf_counter() - started, thread_time() - worked_before
-    awake = [count == 1 or spinning for _, count, spinning in runs]
-    shares = (worked.sum(axis=0) / wall.sum(axis=0))[awake]
-    best = tuple((batch["input_ids"].size / wall.min(axis=0)).tolist())
-    return Rates(best, min(1.0, float(shares.min(initial=1.0))))
+            wall[turn, place], worked[turn, place] = _timed(session, [batch] * batches)
+    shares = worked.sum(axis=0) / wall.sum(axis=0)
+    best = tuple((batches * batch["input_ids"].size / wall.min(axis=0)).tolist())
+    return Rates(best, min(1.0, float(shares.min())))
+
+
+def _timed(session: GraphSession, batches: Sequence[Mapping[str, NDArray[np.int64]]]) -> tuple[float, float]:
+    """Seconds that ``batches`` took, and how many of them its threads had a core, in the mean of all threads."""
+
+    def work(batch: Mapping[str, NDArray[np.int64]]) -> tuple[float, float]:
+        started, worked_before = perf_counter(), thread_time()
+        session.run("logits", batch)
+        return perf_counter() - started, thread_time() - worked_before
+
+    started = perf_counter()
+    with ThreadPoolExecutor(session.threads) as pool:
+        taken, worked = np.array(list(pool.map(work, batches))).sum(axis=0)
+    seconds = perf_counter() - started
+    return seconds, seconds * worked / taken
 
 
 def example_batch() -> Mapping[str, NDArray[np.int64]]:
-    """One full batch, as large as the scorer's; which tokens stand in it makes no difference to the time."""
+    """One full batch, as large as the scorer's are; which tokens stand in it makes no difference to the time."""
     shape = (TOKEN_BUDGET // LENGTH, LENGTH)
     segments = np.zeros(shape, dtype=np.int64)
     segments[:, LENGTH // 8 :] = 1

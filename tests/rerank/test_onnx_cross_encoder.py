@@ -12,7 +12,7 @@ import torch
 from ingest.errors import ModelDamagedError, ModelError
 from ingest.models import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from rerank.onnx_export import RowwiseInt8Embedding, export_int8, quantise
-from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer, batches, open_session
+from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer, open_session
 from rerank.training.finish import Job, write_card
 from rerank.training.model import load_base, score_pairs
 from tests.rerank.training_parts import tiny_bi_encoder
@@ -111,18 +111,25 @@ def test_a_folder_without_its_card_is_refused(folder: Path, tmp_path: Path) -> N
         OnnxCrossEncoderScorer(resolved(tmp_path))
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_who_cancels_while_scoring_is_heard_and_the_next_question_answered(
+    folder: Path, threads: int
+) -> None:
+    scorer = OnnxCrossEncoderScorer(resolved(folder), threads)
+
+    def cancel(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scorer.score("colour of mint", PASSAGES * 200, cancel)
+    wanted = OnnxCrossEncoderScorer(resolved(folder), threads=1).score("colour of mint", PASSAGES * 9).logits
+    assert np.allclose(scorer.score("colour of mint", PASSAGES * 9).logits, wanted, atol=1e-5)
+
+
 def test_what_onnx_runtime_cannot_load_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(ModelError, match="cannot load"):
         open_session(tmp_path / "model.onnx")
-
-
-def test_batches_hold_every_row_once_within_the_budget() -> None:
-    lengths = [7, 300, 12, 12, 90, 41, 5, 260, 33]
-    found = list(batches(lengths, budget=300))
-    assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
-    assert all(len(batch) * max(lengths[row] for row in batch) <= 300 for batch in found)
-    assert [batch[0] for batch in found] == sorted((b[0] for b in found), key=lambda row: -lengths[row])
 
 
 @pytest.mark.parametrize(("shape", "inputs"), [((64, 5), 0), ((5, 64), 1), ((50, 3), 0)])

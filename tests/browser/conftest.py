@@ -84,8 +84,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[OpenPage]:
-    """`open_page(url, width=1280, height=900, before="", **context)` → a page once its script has run.
+    """`open_page(url, width=1280, height=900, before="", idle=True, **context)` → a page once its script has run.
 
+    Without ``idle`` it is there at once: while a second look is waited for, the script runs nearly all the time.
     ``before`` is JavaScript to run ahead of everything else; ``context`` are Playwright's own options.
     The page carries `problems`: console errors and uncaught exceptions, in order. The test fails at its
     end if there are any that it has not removed.
@@ -93,7 +94,9 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
     contexts: list[Any] = []
     pages: list[Any] = []
 
-    def open_(url: str, *, width: int = 1280, height: int = 900, before: str = "", **options: Any) -> Any:
+    def open_(
+        url: str, *, width: int = 1280, height: int = 900, before: str = "", idle: bool = True, **options: Any
+    ) -> Any:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
@@ -105,7 +108,8 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
         page.on("pageerror", lambda error: page.problems.append(str(error)))
         pages.append(page)
         page.goto(url)
-        wait_until_idle(page)
+        if idle:
+            wait_until_idle(page)
         return page
 
     yield open_

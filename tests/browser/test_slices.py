@@ -43,7 +43,7 @@ def address(serve: Callable[..., str], tmp_path: Path) -> str:
 def test_the_second_column_is_there_before_the_last_passage_is_scored(
     address: str, open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
-    page = open_page(f"{address}/?q={QUESTION}")
+    page = open_page(f"{address}/?q={QUESTION}", idle=False)
     second = page.locator(".comparison[data-state='scoring'] [data-column='after']")
     page.get_by_text("10 of 30 passages scored; the order may still change").wait_for(timeout=PATIENCE)
     assert second.locator(".card").count() == 10
@@ -63,7 +63,7 @@ def test_the_second_column_is_there_before_the_last_passage_is_scored(
 def test_what_has_no_news_is_not_drawn_again_and_again(
     address: str, open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
-    page = open_page(f"{address}/?q={QUESTION}")
+    page = open_page(f"{address}/?q={QUESTION}", idle=False)
     page.get_by_text("10 of 30 passages scored; the order may still change").wait_for(timeout=PATIENCE)
     drawn = tmp_path / "drawn"
     before = len(drawn.read_text().splitlines())

@@ -18,9 +18,9 @@ __all__ = ["address"]  # a fixture is used by its name alone
 def test_a_slow_second_look_leaves_other_tabs_their_first_look(
     address: str, open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
-    slow = open_page(f"{address}/?q={QUESTION}")
+    slow = open_page(f"{address}/?q={QUESTION}", idle=False)
     slow.get_by_text("10 of 30 passages scored; the order may still change").wait_for(timeout=PATIENCE)
-    others = [open_page(f"{address}/?q={question}") for question in ("venom", "river+snake")]
+    others = [open_page(f"{address}/?q={question}", idle=False) for question in ("venom", "river+snake")]
     for other, question in zip(others, ("venom", "river snake"), strict=True):
         waiting = other.locator(f".comparison[data-query='{question}']:not([data-state='done'])")
         waiting.locator("[data-column='before'] .card").nth(9).wait_for(timeout=PATIENCE)
@@ -35,9 +35,11 @@ def test_a_slow_second_look_leaves_other_tabs_their_first_look(
 def test_a_search_whose_tab_is_closed_is_not_scored(
     address: str, open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
-    stays = open_page(f"{address}/?q={QUESTION}")
+    stays = open_page(f"{address}/?q={QUESTION}", idle=False)
     stays.get_by_text("10 of 30 passages scored; the order may still change").wait_for(timeout=PATIENCE)
-    leaves, waits = (open_page(f"{address}/?q={question}") for question in ("venom", "river+snake"))
+    leaves, waits = (
+        open_page(f"{address}/?q={question}", idle=False) for question in ("venom", "river+snake")
+    )
     leaves.get_by_text("30 passages found; the second look waits for 1 other.").wait_for(timeout=PATIENCE)
     waits.get_by_text("30 passages found; the second look waits for 2 others.").wait_for(timeout=PATIENCE)
     leaves.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -161,7 +162,7 @@ def _take_along(outcome: Outcome) -> None:
         for export in outcome.exports:
             st.download_button(
                 export.label,
-                export.data,
+                partial(bytes, export.data),  # fetched at the click, not whenever the page is drawn
                 export.name,
                 export.kind,
                 on_click="ignore",

@@ -106,14 +106,14 @@ def _export(labels: Labels) -> None:
     with st.container(horizontal=True, gap="small", key="labels-out"):
         st.download_button(
             "Export (BEIR, zip)",
-            as_zip(every),
+            lambda: as_zip(every),
             "labels.zip",
             "application/zip",
             on_click="ignore",
             key="labels-zip",
         )
         st.download_button(
-            "Export (TREC qrels)", as_qrels(every), "labels.qrels", "text/plain", on_click="ignore",
+            "Export (TREC qrels)", lambda: as_qrels(every), "labels.qrels", "text/plain", on_click="ignore",
             key="labels-qrels",
         )  # fmt: skip
 

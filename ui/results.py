@@ -208,13 +208,14 @@ def _take_along(result: SearchResult, top_k: int, reading: Reading | None, besid
         with st.popover("Copy as context"):
             st.text("The shown passages with numbered citations, for a language model.")
             st.code(as_context(result, top_k), language=None, wrap_lines=True, height=320)
-        # A byte order mark, without which Excel takes UTF-8 for something else.
-        table = to_csv(result, reading, other).encode("utf-8-sig")
+        # All are made at the click. A file that stands ready is fetched by the browser whenever it changes, and one
+        # that is slow to do so finds it gone.
+        st.download_button(  # a byte order mark, without which Excel takes UTF-8 for something else
+            f"{orders} as CSV", lambda: to_csv(result, reading, other).encode("utf-8-sig"), "second-look.csv",
+            "text/csv", on_click="ignore", key="csv",
+        )  # fmt: skip
         st.download_button(
-            f"{orders} as CSV", table, "second-look.csv", "text/csv", on_click="ignore", key="csv"
-        )
-        st.download_button(
-            f"{orders} as JSON", to_json(result, reading, other), "second-look.json", "application/json",
+            f"{orders} as JSON", lambda: to_json(result, reading, other), "second-look.json", "application/json",
             on_click="ignore", key="json",
         )  # fmt: skip
         st.download_button(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,13 @@ def titles(page: Any, side: str) -> list[str]:
     ]
 
 
+def taken(page: Any, button: str) -> str:
+    """What the file holds that is downloaded by this button."""
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name=button).click()
+    return Path(download.value.path()).read_text(encoding="utf-8")
+
+
 def test_upload_search_compare_delete(
     serve: Callable[..., str], settings: dict[str, str], open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -90,6 +98,11 @@ def test_upload_search_compare_delete(
     badges = page.locator("[data-column='after'] li .badge").all_inner_texts()
     assert len(badges) == len(after)
     assert all(badge[0] in "▲▼=" for badge in badges), badges
+    assert not [url for url in asked if urlsplit(url).path.startswith("/media/")], (
+        "files were fetched before anybody asked for them"
+    )
+    assert taken(page, "Both orders as CSV").startswith("\ufeff")
+    assert json.loads(taken(page, "Both orders as JSON"))["query"] == QUESTION
     page.locator(".comparison").evaluate("node => { node.mountedOnce = true }")
     awkward = next(title for title in before if title.startswith("Tides"))
     assert awkward == "Tides :red[a] $x$ :smile:"

@@ -150,6 +150,13 @@ def test_judge_ten_passages_fit_and_reload(
     assert "5 judged here, 10 labels in all." in verdict(page)
     assert kept(library) == 10
 
+    page.locator(".st-key-labels-panel summary").click()
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="Export (TREC qrels)").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 10
+    assert len({line.split()[0] for line in lines}) == 2
+
 
 def test_a_click_neither_scrolls_nor_searches_and_zero_takes_it_back(
     address: str, open_page: Callable[..., Any], library: Library

@@ -116,7 +116,10 @@ class Tab:
 
     def _hear(self, message: Any) -> None:
         if message.type == "error":
-            self._seen.errors.append(f"tab {self._number}: {message.text}")
+            where = (message.location or {}).get(
+                "url", ""
+            )  # the console names what failed, not what was asked for
+            self._seen.errors.append(f"tab {self._number}: {message.text} {where}".rstrip())
 
 
 async def people(address: str, tabs: int, seconds: float, pause: float) -> Seen:

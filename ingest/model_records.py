@@ -34,8 +34,9 @@ class ModelSpec:
     For a reranker, relevance = sigmoid(``relevance_scale`` · logit + ``relevance_shift``), and a scale
     of ``None`` says that its scores cannot be read as relevance. ``bi_weight`` is the share of the
     bi-encoder's cosine in the number that the order goes by (0: none), fitted to the cosines of
-    ``bi_encoder`` and of no other. ``parameters`` counts weights, in millions, where it is known. The ``revision``
-    of a model behind a server is the address that answers for it.
+    ``bi_encoder`` and of no other. ``window`` is how many tokens of a passage a reranker reads unless it is told
+    otherwise (`rerank.windows`), ``None`` as many as it has room for. ``parameters`` counts weights, in millions,
+    where it is known. The ``revision`` of a model behind a server is the address that answers for it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelSpec:
     bi_encoder: str = ""
     relevance_scale: float | None = None
     relevance_shift: float = 0.0
+    window: int | None = None
     parameters: float | None = None
 
     @property

@@ -186,6 +186,7 @@ def _our_spec(folder: Path, ours: Mapping[str, object]) -> ModelSpec:
             bi_encoder=str(ours["bi_encoder"]),
             relevance_scale=float(str(ours["relevance_scale"])),
             relevance_shift=float(str(ours["relevance_shift"])),
+            window=int(str(ours["window"])) if "window" in ours else None,
         )
     except (KeyError, ValueError) as error:
         raise ModelError(

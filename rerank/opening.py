@@ -25,7 +25,8 @@ class ModelChoice:
     """What was asked for: names, aliases or folders; ``None`` is the default pair. Downloads as allowed.
 
     ``engine`` is what runs the reranker, one of `rerank.scorers.engine.ENGINES`; without ``wait_for_engine`` a
-    model that can run as it is does so until its engine is chosen. ``access`` holds addresses of rerankers outside this
+    model that can run as it is does so until its engine is chosen. ``window`` is how many tokens of a passage the
+    reranker reads at most (see `rerank.windows.windowed`). ``access`` holds addresses of rerankers outside this
     process, and the keys to them.
     """
 
@@ -34,6 +35,7 @@ class ModelChoice:
     allow_downloads: bool = True
     engine: str = "auto"
     wait_for_engine: bool = True
+    window: int | None = None
     access: ServiceAccess = field(default_factory=ServiceAccess)
 
 
@@ -78,7 +80,8 @@ def open_searcher(
     try:
         model = resolve_reranker(choice.reranker, hub, choice.access)
         tokens = TokenStore(library)
-        scorer = windowed(open_scorer(model, choice.engine, choice.wait_for_engine, choice.access, tokens))
+        scorer = open_scorer(model, choice.engine, choice.wait_for_engine, choice.access, tokens)
+        scorer = windowed(scorer, choice.window)
     except ModelError as error:
         if choice.reranker is not None:
             raise

@@ -21,7 +21,16 @@ from rerank.scorers.base import OnBatch, Scorer, Scores, empty_scores, engine_na
 # Raise it when scores are made or stored otherwise, so that older ones are not used.
 VERSION = 1
 _NOT_COMPUTED_WITH = frozenset(
-    {"bi_weight", "bi_encoder", "relevance_scale", "relevance_shift", "licence", "languages", "parameters"}
+    {
+        "bi_weight",
+        "bi_encoder",
+        "relevance_scale",
+        "relevance_shift",
+        "window",
+        "licence",
+        "languages",
+        "parameters",
+    }
 )
 # Files that say how scores are mixed, shown and were come by; the weights are in others.
 _CARDS = frozenset({"secondlook.json", "training.json", "README.md"})

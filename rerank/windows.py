@@ -35,6 +35,7 @@ STOP_WORDS = frozenset(
 )
 # Words count as the same where they begin with the same letters: a stemmer for any language with suffixes.
 STEM_CHARACTERS = 6
+WHOLE = 0  # for a window's size: as many tokens as there is room for
 # Passages whose cutting is remembered, because a library's passages come again with the next query: some 3 KB each.
 REMEMBERED = 4096
 
@@ -132,14 +133,16 @@ class WindowedScorer:
         return Cut(passage, np.array([start for start, _ in encoding.offsets], dtype=np.int32))
 
 
-def windowed(scorer: Scorer) -> Scorer:
+def windowed(scorer: Scorer, tokens: int | None = None) -> Scorer:
     """``scorer`` with windows for passages that are too long for it; as it is where its tokens cannot be counted here.
 
-    That is so for a model behind an API, which cuts what is too long by itself.
+    That is so for a model behind an API, which cuts what is too long by itself. ``tokens`` of a passage are read at
+    most: `WHOLE` for as many as the model has room for, ``None`` for as many as its specification says.
     """
     if not (scorer.model.folder / "tokenizer.json").is_file():
         return scorer
-    return WindowedScorer(scorer)
+    wanted = scorer.model.spec.window if tokens is None else tokens
+    return WindowedScorer(scorer, wanted or None)
 
 
 class Cut:

@@ -35,9 +35,7 @@ MIX_HELP = "The reranker's score combined with the cosine: what the second look 
 FUSED_HELP = "The places or scores of both looks as one number: what the second look orders by, as you chose."
 READ_AS = {Method.SOFTMAX: "share of this list", Method.MIN_MAX: "relative to this list"}
 UNSEEN_END = "The passage is too long for the reranker, which did not see its end."
-READ_IN_PART = (
-    "The passage is too long for the reranker, which read the part with most of the question’s words."
-)
+READ_IN_PART = "The passage is long, and the reranker read the part with most of the question’s words."
 
 
 def key(chunk: Chunk) -> str:

@@ -28,7 +28,7 @@ from ui.evaluate import run_evaluate
 from ui.evaluate_arguments import add_evaluate_arguments
 from ui.labels import add_labels_arguments, run_labels
 from ui.search import add_mixing_arguments, add_reading_arguments, run_search
-from ui.settings import DEFAULT_RESULTS, Settings, from_environment, milliseconds
+from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
 from ui.token_vectors import add_token_vector_arguments, drop_token_vectors, store_and_say
 from ui.upkeep import (
     add_doctor_arguments,
@@ -151,7 +151,9 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     """The environment's settings, overridden by what the command line says."""
     settings = from_environment()
     given = {
-        name: getattr(parsed, name) for name in ("library", "encoder", "reranker") if hasattr(parsed, name)
+        name: getattr(parsed, name)
+        for name in ("library", "encoder", "reranker", "window")
+        if hasattr(parsed, name)
     }
     allowed = settings.allow_downloads and not getattr(parsed, "offline", False)
     services = settings.services
@@ -201,6 +203,7 @@ def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
         help="end the second look when N slices of its work have changed none of the first ten places (N "
         f"defaults to {STABLE_SLICES}); after the question. {STABLE_LOSS}",
     )  # fmt: skip
+    add_window_argument(parser, settings)
     parser.add_argument(
         "--no-cache", action="store_true",
         help="run the reranker even where scores of these passages are kept from an earlier search, and keep none",

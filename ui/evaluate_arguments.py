@@ -9,7 +9,7 @@ from ingest.command import add_allow_services
 from ingest.errors import UsageError
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
-from ui.settings import Settings
+from ui.settings import Settings, add_window_argument
 
 # What `--rerankers` says to compare first looks alone.
 NO_RERANKER = "none"
@@ -57,6 +57,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
         help="compare fusions of both looks too: weighted (the weight chosen on up to 200 queries of the train "
         "split, where that is another one, else even) and reciprocal rank",
     )  # fmt: skip
+    add_window_argument(parser, settings)
     parser.add_argument(
         "--pairs", action="store_true", help="test the systems of the deepest list against each other too"
     )

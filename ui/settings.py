@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
 from rerank.opening import ModelChoice
 from rerank.search import DEFAULT_CANDIDATES
+from rerank.windows import WHOLE
 from retrieval.records import CandidateSource
 from ui.access import AccessSettings, read_access
 
@@ -21,6 +23,7 @@ SAMPLE = ROOT / "data" / "sample"
 DEFAULT_LIBRARY = ROOT / "data" / "library"
 
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
+LEAST_WINDOW = 16  # tokens; a title and a sentence
 MIN_RESULTS, MAX_RESULTS, DEFAULT_RESULTS = 3, 20, 10
 
 # Where keys to services may stand, in the environment or in Streamlit's secrets.
@@ -34,8 +37,10 @@ class Settings:
     """What the person chose, from the environment or the command line.
 
     ``encoder`` and ``reranker`` are names, aliases or folders; ``None`` is the default pair. ``budget_ms`` is the
-    time that a second look may take, ``None`` as long as it needs. ``fusion`` makes the second order a mix of both
-    looks. ``services`` holds addresses of rerankers outside this process, and the keys to them.
+    time that a second look may take, ``None`` as long as it needs. ``window`` is how many tokens of a passage the
+    reranker reads at most, `WHOLE` as many as it has room for, ``None`` as its specification says. ``fusion`` makes
+    the second order a mix of both looks. ``services`` holds addresses of rerankers outside this process, and the
+    keys to them.
     """
 
     library: Path = DEFAULT_LIBRARY
@@ -48,6 +53,7 @@ class Settings:
     candidates_from: CandidateSource = CandidateSource.VECTORS
     fusion: Fusion | None = None
     engine: str = "auto"
+    window: int | None = None
     services: ServiceAccess = field(default_factory=ServiceAccess)
     access: AccessSettings = field(default_factory=AccessSettings)
 
@@ -55,7 +61,12 @@ class Settings:
     def models(self) -> ModelChoice:
         """The part of the settings that says which models to use."""
         return ModelChoice(
-            self.encoder, self.reranker, self.allow_downloads, self.engine, access=self.services
+            self.encoder,
+            self.reranker,
+            self.allow_downloads,
+            self.engine,
+            window=self.window,
+            access=self.services,
         )
 
     @property
@@ -68,9 +79,9 @@ def from_environment(
     environment: Mapping[str, str] | None = None, secrets: Mapping[str, object] | None = None
 ) -> Settings:
     """Settings from ``SECONDLOOK_LIBRARY``, ``_ENCODER``, ``_RERANKER``, ``_DOWNLOADS``, ``_CANDIDATES_FROM``,
-    ``_FUSE``, ``_BUDGET_MS`` and ``_ENGINE``, and access to services from ``SECONDLOOK_RERANK_URL``, ``_MODEL`` and
-    ``_KEY``, ``SECONDLOOK_EMBED_URL`` and ``_KEY``, ``COHERE_API_KEY`` (or ``CO_API_KEY``), ``CO_API_URL``,
-    ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, and ``SECONDLOOK_ALLOW_SERVICES``.
+    ``_FUSE``, ``_BUDGET_MS``, ``_WINDOW`` and ``_ENGINE``, and access to services from ``SECONDLOOK_RERANK_URL``,
+    ``_MODEL`` and ``_KEY``, ``SECONDLOOK_EMBED_URL`` and ``_KEY``, ``COHERE_API_KEY`` (or ``CO_API_KEY``),
+    ``CO_API_URL``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, and ``SECONDLOOK_ALLOW_SERVICES``.
 
     ``secrets`` is asked for keys that the environment does not have. Raises `UsageError` for a value that cannot be
     read.
@@ -93,6 +104,7 @@ def from_environment(
         budget_ms=milliseconds(budget)
         if (budget := values.get("SECONDLOOK_BUDGET_MS", "").strip())
         else None,
+        window=window_size(window) if (window := values.get("SECONDLOOK_WINDOW", "").strip()) else None,
         services=_services(values),
         access=read_access(values),
     )
@@ -129,6 +141,27 @@ def _source(text: str) -> CandidateSource:
         raise UsageError(
             f"SECONDLOOK_CANDIDATES_FROM is “{text}”; say {', '.join(CandidateSource)}."
         ) from error
+
+
+def window_size(text: str) -> int:
+    """How many tokens of a passage are read, `WHOLE` for all that fit. Raises `UsageError` for what says neither."""
+    if text.lower() == "whole":
+        return WHOLE
+    if not text.isdecimal() or int(text) < LEAST_WINDOW:
+        raise UsageError(
+            f"“{text}” is no size of a window: --window and SECONDLOOK_WINDOW take a number of tokens from "
+            f"{LEAST_WINDOW} on, or whole."
+        )
+    return int(text)
+
+
+def add_window_argument(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare how much of a passage is read."""
+    parser.add_argument(
+        "--window", type=window_size, default=settings.window, metavar="N|whole",
+        help="tokens of a passage that the reranker reads at most, the part that suits the question; whole: as many as "
+        "it has room for (default: as measured for the reranker)",
+    )  # fmt: skip
 
 
 def milliseconds(text: str) -> float:

@@ -1,5 +1,7 @@
 """Seconds for 100 candidates: ours, exact, against three others on the same weights and the same tokens.
 
+"Ours, as it is by default" reads the window of long passages that the model's card asks for, which is found anew.
+
     python -m tests.benchmarks.rerank_speed [--rounds 3] [--shapes short,mixed,long] [--models bundled,random]
 
 Two models: the bundled reranker, and one with the shape of ms-marco-MiniLM-L-6 and random weights made here. Random
@@ -45,6 +47,7 @@ from rerank.scorers import Scorer, open_scorer
 from rerank.scorers.engine import engine_of
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, TOKENIZER_FILE
 from rerank.training.model import load_base
+from rerank.windows import windowed
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 
@@ -193,6 +196,8 @@ def report(title: str, model: ResolvedModel, torch_folder: Path | None, options:
         for label, wanted in (("ours", "auto"), ("ours, int8 forced", "onnx-int8")):
             runs[label] = ours(open_scorer(model, wanted))
             print(f"{title}: {label}: {engine_of(model, wanted=wanted)}")
+        if model.spec.window is not None:
+            runs["ours, by default"] = by_default(open_scorer(model))
         runs |= others(model.folder, torch_folder, graph, work)
         scorer = open_scorer(model)
         for kind in options.shapes.split(","):
@@ -208,6 +213,11 @@ def report(title: str, model: ResolvedModel, torch_folder: Path | None, options:
 def ours(scorer: Scorer) -> Timed:
     """Every candidate, every token; nothing kept from one question to the next."""
     return lambda texts: scorer.score(QUESTION, texts)
+
+
+def by_default(scorer: Scorer) -> Timed:
+    """The same with windows; passages are cut anew each time, though a library's come again."""
+    return lambda texts: windowed(scorer).score(QUESTION, texts)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -270,8 +270,9 @@ def main() -> None:
     grounds: list[Ground] = []
     for make, folder in ((squad, options.squad), (medquad, options.medquad)):
         if folder is not None:
-            path = options.work / f"{make.__name__}-{options.others}.pickle"
-            grounds.append(kept_or_made(path, lambda: make(folder, 100, options.others, encoder)))  # type: ignore[arg-type]  # noqa: B023
+            count = max(100, options.queries)  # the same sample for every smaller run
+            path = options.work / f"{make.__name__}-{options.others}-{count}.pickle"
+            grounds.append(kept_or_made(path, lambda: make(folder, count, options.others, encoder)))  # type: ignore[arg-type]  # noqa: B023
     asked = [np.stack([encoder.encode_query(q.text) for q in g.queries]) for g in grounds]
     found = [
         [np.argsort(-(g.vectors @ v), kind="stable")[: options.candidates] for v in vectors]

@@ -13,7 +13,7 @@ from ingest.records import Chunk
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore
 from rerank.scorers.base import joined
-from rerank.windows import WindowedScorer, window_places
+from rerank.windows import WHOLE, WindowedScorer, window_places, windowed
 from retrieval.records import Candidate
 from tests.fakes import WordScorer, whitespace_tokenizer
 
@@ -164,3 +164,17 @@ def test_threads_share_one_scorer(tmp_path: Path) -> None:
 def test_a_window_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds nothing"):
         WindowedScorer(Listening(tmp_path), 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_the_model", "most"), [(None, 24, 24), (None, None, 73), (WHOLE, 24, 73), (40, 24, 40)]
+)
+def test_the_models_own_window_is_used_unless_another_is_asked_for(
+    tmp_path: Path, asked: int | None, of_the_model: int | None, most: int
+) -> None:
+    inner = Listening(tmp_path)
+    inner.model = replace(inner.model, spec=replace(inner.model.spec, window=of_the_model))
+    windowed(inner, asked).score("python", [TITLE + DULL * 3 + KILLS + DULL * 2])
+    (text,) = inner.read
+    read = len(whitespace_tokenizer().encode(text).ids)
+    assert most - 13 < read <= most  # whole sentences, of which the longest has twelve tokens

@@ -6,6 +6,7 @@ What makes int8 of the products is in `rerank.int8_graph`.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -107,26 +108,37 @@ def split_attention(model: onnx.ModelProto) -> onnx.ModelProto:
     model = copied(model)
     weights = constants(model)
     nodes: list[onnx.NodeProto] = []
-    for number, node in enumerate(model.graph.node):
-        if node.op_type != "Attention" or node.input[1] not in weights or len(node.input) < 4:
-            nodes.append(node)
-            continue
-        parts = []
-        for name, part in zip("qkv", np.split(weights[node.input[1]], 3, axis=1), strict=True):
-            parts.append(f"attention.{number}.{name}")
-            add_constant(model, f"{parts[-1]}.weight", part)
-            nodes.append(helper.make_node("MatMul", [node.input[0], f"{parts[-1]}.weight"], [parts[-1]]))
-        heads = next(attribute.i for attribute in node.attribute if attribute.name == "num_heads")
-        nodes.append(
-            helper.make_node(
-                "MultiHeadAttention",
-                [*parts, node.input[2], node.input[3]],
-                list(node.output),
-                domain=MICROSOFT,
-                num_heads=heads,
-            )
-        )
+    for node in model.graph.node:
+        nodes += attention_apart(model, node, weights) if is_attention(node, weights) else [node]
     return with_nodes(model, nodes)
+
+
+def is_attention(node: onnx.NodeProto, weights: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether ``node`` is a fused attention whose products can be taken out of it."""
+    return node.op_type == "Attention" and node.input[1] in weights and len(node.input) >= 4
+
+
+def attention_apart(
+    model: onnx.ModelProto, node: onnx.NodeProto, weights: Mapping[str, NDArray[Any]], query: str = ""
+) -> list[onnx.NodeProto]:
+    """Nodes for ``node`` with its products outside it; their weights become constants of ``model``.
+
+    The queries are made of ``query``, of which there may be fewer tokens, or else of what the keys are made of.
+    """
+    parts, nodes = [], []
+    sources = (query or node.input[0], node.input[0], node.input[0])
+    for name, source, part in zip("qkv", sources, np.split(weights[node.input[1]], 3, axis=1), strict=True):
+        parts.append(f"attention.{node.output[0]}.{name}")
+        add_constant(model, f"{parts[-1]}.weight", part)
+        nodes.append(helper.make_node("MatMul", [source, f"{parts[-1]}.weight"], [parts[-1]]))
+    heads = next(attribute.i for attribute in node.attribute if attribute.name == "num_heads")
+    inputs = [*parts, node.input[2], node.input[3]]
+    nodes.append(
+        helper.make_node(
+            "MultiHeadAttention", inputs, list(node.output), domain=MICROSOFT, num_heads=heads
+        )
+    )
+    return nodes
 
 
 def linears(model: onnx.ModelProto) -> list[Linear]:

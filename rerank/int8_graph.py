@@ -43,8 +43,11 @@ def input_ranges(model: onnx.ModelProto, batches: Iterable[Inputs]) -> dict[str,
     ranges: dict[str, NDArray[np.float32]] = {}
     for batch in batches:
         read = batch["attention_mask"].reshape(-1) > 0
-        for name, values in zip(names, session.run(names, dict(batch)), strict=True):
-            largest = np.abs(np.asarray(values).reshape(len(read), -1)[read]).max(axis=0)
+        for name, found in zip(names, session.run(names, dict(batch)), strict=True):
+            values = np.asarray(found)
+            tokens = values.reshape(-1, values.shape[-1])
+            # The first tokens alone (see `rerank.first_token`) are never padding.
+            largest = np.abs(tokens[read] if len(tokens) == len(read) else tokens).max(axis=0)
             ranges[name] = np.maximum(ranges.get(name, largest), largest)
     return ranges
 

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from ingest.errors import ModelError
 from ingest.graph_session import cores
 from ingest.models import ResolvedModel, sha256_of
+from rerank.first_token import first_token_only
 from rerank.fused_graph import Kind, fused, linears, split_attention
 from rerank.int8_graph import input_ranges, with_int8
 from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
@@ -66,7 +67,7 @@ class _Workshop:
 
     def fp32(self) -> tuple[Made, onnx.ModelProto]:
         """The fused graph. Raises `ModelError` where it does not keep the order."""
-        graph = fused(self._exported)
+        graph = first_token_only(fused(self._exported))
         made = self._compared(graph, "onnxruntime fp32")
         if made.agreement < MIN_FP32_TAU:
             raise ModelError(f"the graph's order differs from the model's (τ = {made.agreement:.3f})")

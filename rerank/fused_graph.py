@@ -134,9 +134,7 @@ def attention_apart(
     heads = next(attribute.i for attribute in node.attribute if attribute.name == "num_heads")
     inputs = [*parts, node.input[2], node.input[3]]
     nodes.append(
-        helper.make_node(
-            "MultiHeadAttention", inputs, list(node.output), domain=MICROSOFT, num_heads=heads
-        )
+        helper.make_node("MultiHeadAttention", inputs, list(node.output), domain=MICROSOFT, num_heads=heads)
     )
     return nodes
 

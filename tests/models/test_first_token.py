@@ -25,9 +25,7 @@ Inputs = dict[str, NDArray[np.int64]]
 
 @pytest.fixture(scope="module")
 def graph(tiny_cross_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
-    model = CrossEncoder(
-        str(tiny_cross_encoder), device="cpu", model_kwargs={"attn_implementation": "eager"}
-    )
+    model = CrossEncoder(str(tiny_cross_encoder), device="cpu", model_kwargs={"attn_implementation": "eager"})
     path = tmp_path_factory.mktemp("first") / "exported.onnx"
     export_fp32(model.eval(), path)
     return fused(path)

@@ -213,7 +213,7 @@ class _Run:
             self.after or self._order(),
             replace(first.timings, rerank=elapsed - waited),
             first.models,
-            (*first.notices, *noted, *self._notice(stopped, elapsed)),
+            (*first.notices, *noted, *self._notice(stopped, elapsed), *self._in_part()),
             tuple(self._scores.tokens.tolist()),
             frozenset(candidate.chunk.id for candidate, is_cut in cut if is_cut),
             stopped,
@@ -221,6 +221,17 @@ class _Run:
             self._scores.cached,
             first.source,
             self._plan.fusion,
+        )
+
+    def _in_part(self) -> tuple[str, ...]:
+        """How many passages were not read whole, as a sentence; nothing where none was."""
+        count = sum(window is not None for window in self._scores.windows)
+        if not count:
+            return ()
+        which = "1 passage is" if count == 1 else f"{count} passages are"
+        return (
+            f"{which} long, and the reranker read the part with most of the question’s words; --window whole, or "
+            "SECONDLOOK_WINDOW=whole, has it read as much as it has room for.",
         )
 
     def _notice(self, stopped: Stopped | None, elapsed: float) -> tuple[str, ...]:

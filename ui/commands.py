@@ -95,8 +95,10 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
     for row in rows:
         print(f"{row['use']}: {row['name']}")
         print(f"    from {row['source']} ({row['folder']}), {row['megabytes']} MB")
+        window = f", at most {row['window']} of a passage" if row["window"] else ""
         print(
             f"    revision {row['revision']}, licence {row['licence']}, {row['languages']}, {row['max_length']} tokens"
+            f"{window}"
         )
         print(f"    runs on {row['engine']}")
         if row.get("why"):
@@ -114,7 +116,8 @@ def _model_row(use: str, model: ResolvedModel, wanted: str) -> dict[str, Any]:
         "folder": spec.revision if is_service(model) else str(model.folder),
         "megabytes": round(model.size_bytes / 1e6, 1), "revision": spec.revision,
         "licence": spec.licence, "languages": spec.languages, "max_length": spec.max_length, "dim": spec.dim,
-        "query_prefix": spec.query_prefix, "passage_prefix": spec.passage_prefix, "tried": list(model.tried),
+        "window": spec.window, "query_prefix": spec.query_prefix, "passage_prefix": spec.passage_prefix,
+        "tried": list(model.tried),
     }  # fmt: skip
     return row | _engine(model, wanted)
 

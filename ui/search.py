@@ -142,13 +142,14 @@ def search_report(
     ``scored`` counts the candidates in the second order; where a time budget or stability ended it before the last,
     ``stopped`` says which. ``method`` is how scores are read: ``probability`` is filled by a fitted one and
     ``relative`` by one that compares passages of this list only; ``relevance`` is always the model's own. ``shown``
-    is how many places of the second order are given.
+    is how many places of the second order are given; ``read`` says whether the reranker was given the whole of a
+    passage, the window that suits the question, or its beginning.
     """
     reranker = result.models.reranker
     return {
         "query": result.query,
         "before": [_candidate_row(candidate) for candidate in result.before[:top_k]],
-        "after": [_hit_row(hit, reading) for hit in result.after[:shown]],
+        "after": [_hit_row(hit, reading) | {"read": _read(hit, result)} for hit in result.after[:shown]],
         "timings_ms": {
             "encode": round(result.timings.encode, 2),
             "retrieve": round(result.timings.retrieve, 2),
@@ -195,6 +196,14 @@ def _hit_row(hit: RankedHit, reading: Reading) -> dict[str, Any]:
         "cross_logit": hit.cross_logit, "probability": number if reading.method.fitted else None,
         "relative": number if reading.method.relative else None,
     }  # fmt: skip
+
+
+def _read(hit: RankedHit, result: SearchResult) -> str:
+    """How much of a passage the reranker was given."""
+    name = hit.candidate.chunk.id
+    if name in result.windows:
+        return "window"
+    return "beginning" if name in result.truncated else "whole"
 
 
 def _share(text: str) -> float:

@@ -167,6 +167,7 @@ def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
         (["search", "x", "--library", "{library}", "--encoder", "bge-base", "--offline"], 1, "cannot be had"),
         (["serve", "--port", "0"], 2, "--port"),
         (["search", "x", "--library", "{library}", "--budget-ms", "-1"], 2, "1 ms or more"),
+        (["search", "x", "--library", "{library}", "--window", "3"], 2, "“3” is no size of a window"),
     ],
 )
 def test_exit_status_and_sentences(
@@ -217,3 +218,27 @@ def _stored(uri: str) -> int:
             return db.execute("SELECT count(*) FROM vectors").fetchone()[0]
     except sqlite3.OperationalError:
         return 0
+
+
+def test_a_long_passage_is_read_in_part_unless_the_whole_is_asked_for(tmp_path: Path) -> None:
+    text = "Cranes dance in the marsh before they nest. " * 30 + "A heron stood on one leg all day."
+    (tmp_path / "cranes.txt").write_text(text)
+    (tmp_path / "geese.txt").write_text("Geese fly in a wedge.")
+    library = ["--library", tmp_path / "library"]
+    assert (
+        run(
+            "ingest", tmp_path / "cranes.txt", tmp_path / "geese.txt", *library, "--chunk-tokens", "250"
+        ).returncode
+        == 0
+    )
+    read, noted, logits = [], [], []
+    for window in ([], ["--window", "whole"], ["--window", "40"]):
+        done = run("search", "which heron stood on one leg?", *library, "--json", *window)
+        found = json.loads(done.stdout)
+        rows = {Path(row["document"]).name: row for row in found["after"]}
+        read.append((rows["cranes.txt"]["read"], rows["geese.txt"]["read"]))
+        logits.append(rows["cranes.txt"]["cross_logit"])
+        noted.append("1 passage is long" in done.stderr)
+    assert read == [("window", "whole"), ("whole", "whole"), ("window", "whole")]
+    assert noted == [True, False, True]
+    assert len(set(logits)) == 3

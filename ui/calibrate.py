@@ -98,6 +98,7 @@ def _calibrate(
     from rerank.calibration.calibrate import calibrate
     from rerank.calibration.collect import Unjudged, label_candidates
     from rerank.calibration.labels import halves
+    from rerank.calibration.records import LibraryState
 
     reranker = searcher.models.reranker
     if reranker is None:
@@ -117,14 +118,9 @@ def _calibrate(
         held_out, more = labelled(report)
         held_out, notices = _others(held_out, rows, report.split), (*notices, *more)
     found = calibrate(
-        rows,
-        reranker.spec,
-        library.manifest(),
-        _method(parsed),
-        parsed.precision,
-        held_out,
-        parsed.candidates_from,
-    )
+        rows, reranker.spec, LibraryState.of(library), _method(parsed), parsed.precision, held_out,
+        parsed.candidates_from, searcher.models.window,
+    )  # fmt: skip
     return found, notices
 
 

@@ -8,7 +8,7 @@ from ingest.library import Library
 from rerank.calibration.calibrate import OF_EACH, calibrate
 from rerank.calibration.collect import MIN_GRADE, label_passages
 from rerank.calibration.methods import Method
-from rerank.calibration.records import Calibration
+from rerank.calibration.records import Calibration, LibraryState
 from rerank.calibration.store import FILE, save
 from rerank.search import OnProgress, Searcher
 from retrieval.records import CandidateSource
@@ -91,7 +91,10 @@ def fit_labels(
         for question, given in Labels(library).judgements().items()
     }
     rows = label_passages(judged, searcher, candidates, min_grade, on_progress, source)
-    return calibrate(rows, reranker.spec, library.manifest(), method, precision, candidates_from=source)
+    return calibrate(
+        rows, reranker.spec, LibraryState.of(library), method, precision, candidates_from=source,
+        window=searcher.models.window,
+    )  # fmt: skip
 
 
 def offered(relevant: int, others: int, has_own_relevance: bool) -> list[Method]:

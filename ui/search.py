@@ -80,7 +80,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         )
     keep_scores = not parsed.no_cache
     searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
-    loaded = load_for(library.folder, searcher.models, library.manifest())
+    loaded = load_for(library, searcher.models)
     if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
         raise UsageError(loaded.notice)
     first = searcher.first_look(parsed.query, max(parsed.candidates, parsed.top_k), parsed.candidates_from)

@@ -15,6 +15,7 @@ from ingest.library import Library
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE, load, save
 from rerank.labels import verdict
 from tests.app.conftest import Screen
@@ -62,7 +63,10 @@ def calibration(screen: Screen, **changes: Any) -> None:
     ]
     spec = replace(WORD_SCORER, revision=changes.pop("revision", WORD_SCORER.revision))
     library = Library(screen.library)
-    save(library.folder / FILE, replace(calibrate(rows, spec, library.manifest(), Method.PLATT), **changes))
+    save(
+        library.folder / FILE,
+        replace(calibrate(rows, spec, LibraryState.of(library), Method.PLATT), **changes),
+    )
 
 
 def test_a_judgement_is_kept_and_shown_and_runs_no_model(filled: Screen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from ingest.label_records import Grade
 from ingest.labels import Labels
 from ingest.library import Library, Manifest
 from ingest.pipeline import ingest
+from ingest.resemblance import Sketch
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.collect import Unjudged, label_candidates, label_passages
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import FittedFor, LibraryState
 from rerank.calibration.store import FILE, load
 from rerank.labels.exchange import export_labels
 from rerank.search import Searcher
@@ -68,7 +71,7 @@ def test_it_learns_from_one_half_reports_on_the_other_and_writes_into_the_librar
     assert found["candidates_from"] == "both"
     assert "too few to rely on" in err
     kept = load(library / FILE)
-    assert kept.fitted_for.library == Library(library).manifest()
+    assert kept.fitted_for.library == LibraryState.of(Library(library))
     assert (kept.method, kept.candidates_from) == (Method.PLATT, CandidateSource.BOTH)
     assert json.loads(json.dumps(calibration_report(kept, library / FILE))) == found  # tuples are lists there
 
@@ -105,7 +108,7 @@ def test_people_get_figures_before_and_after_with_the_thresholds() -> None:
         Labelled(f"q{n // 20}", float(x), bool(random.random() < 1 / (1 + np.exp(3 - x))))
         for n, x in enumerate(random.normal(0, 3, 2000))
     ]
-    manifest = Manifest.of(WORD_ENCODER)
+    manifest = LibraryState(Manifest.of(WORD_ENCODER), Sketch(0, ()))
     found = calibrate(rows[:1000], WORD_SCORER, manifest, Method.PLATT, 0.8, rows[1000:])
     table = calibration_table(found, Path("library/calibration.json"))
     assert "learnt from 1000 labels of 50 queries" in table
@@ -164,6 +167,7 @@ def judged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Library:
     for topic in TOPICS:
         for hit in searcher.search(topic).after[:3]:
             labels.set(topic, hit.candidate.chunk.passage_hash, Grade(2 * (hit.rank == 1)))
+    searcher.models = replace(searcher.models, window=32)
     monkeypatch.setattr("ui.calibrate.open_searcher", lambda *_: searcher)
     monkeypatch.setattr("ui.evaluate.open_encoder", lambda *_, **__: WordEncoder())
     return desk.library
@@ -181,7 +185,10 @@ def test_without_a_dataset_it_learns_from_the_librarys_own_labels_as_the_page_do
     assert found["written"] == str(judged.folder / FILE)
     assert (found["labels"], found["relevant"], found["queries"]) == (18, 6, 6)
     by_command = load(judged.folder / FILE)
-    job = FitJob(judged, Searcher(Retriever(judged, WordEncoder()), WordScorer()), 100)
+    assert by_command.fitted_for == FittedFor.of(WORD_SCORER, LibraryState.of(judged), 32)
+    asked = Searcher(Retriever(judged, WordEncoder()), WordScorer())
+    asked.models = replace(asked.models, window=32)
+    job = FitJob(judged, asked, 100)
     job.wait(60)
     assert job.succeeded
     assert load(judged.folder / FILE) == by_command

@@ -11,6 +11,7 @@ import pytest
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE, save
 from rerank.score_store import ScoreStore
 from rerank.search import Searcher
@@ -45,7 +46,9 @@ def fit(desk: Desk, revision: str = WORD_SCORER.revision) -> None:
         for n in range(12)
         for logit in range(-1, 5)
     ]
-    found = calibrate(rows, replace(WORD_SCORER, revision=revision), desk.library.manifest(), Method.PLATT)
+    found = calibrate(
+        rows, replace(WORD_SCORER, revision=revision), LibraryState.of(desk.library), Method.PLATT
+    )
     save(desk.library.folder / FILE, found)
 
 

@@ -37,8 +37,17 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         "relative to this list",
     )  # fmt: skip
     parser.add_argument(
+        "--temperature", type=_temperature, metavar="T",
+        help="with --method softmax: a high one evens the shares of the list out, a low one gives the first passage "
+        "nearly all (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--threshold", type=_share, metavar="P",
         help="show only passages of the second order that are read as P (0 to 1) or more",
+    )  # fmt: skip
+    parser.add_argument(
+        "--show-anyway", action="store_true",
+        help="show the second order even where the fitted calibration says that nothing here answers the question",
     )  # fmt: skip
 
 
@@ -73,6 +82,8 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
             f"--threshold says nothing with --method {choice}, whose numbers compare passages of one list only. "
             "Leave one of them out."
         )
+    if parsed.temperature is not None and choice is not Choice.SOFTMAX:
+        raise UsageError("--temperature is of --method softmax alone. Add that, or leave it out.")
     settings, second = chosen_rerankers(parsed, settings)
     if parsed.threshold is not None and parsed.fuse is not None:
         raise UsageError(
@@ -89,15 +100,15 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     if second:
         models, encoder = settings.models_at_once, searcher.encoder
         other = other_answer(library, models, second, first, plan, keep_scores, encoder)
-    reading = read_result(result, choice, loaded.calibration)
+    reading = read_result(result, choice, loaded.calibration, parsed.temperature or 1.0)
     shown = _shown(result, reading, parsed.top_k, parsed.threshold)
-    notices = [
-        *result.notices,
-        loaded.notice,
-        reading.notice,
-        reading.answers_none,
-        _hidden(result, shown, parsed),
-    ]
+    hidden = _hidden(result, shown, parsed)
+    if reading.answers_none and not parsed.show_anyway:
+        shown, hidden = (
+            0,
+            f"Its {min(shown, len(result.after))} passages are not shown; --show-anyway shows them.",
+        )
+    notices = [*result.notices, loaded.notice, reading.notice, reading.answers_none, hidden]
     notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])
     if parsed.json:
         report = search_report(result, parsed.top_k, reading, shown, notices)
@@ -142,7 +153,8 @@ def search_report(
     ``scored`` counts the candidates in the second order; where a time budget or stability ended it before the last,
     ``stopped`` says which. ``method`` is how scores are read: ``probability`` is filled by a fitted one and
     ``relative`` by one that compares passages of this list only; ``relevance`` is always the model's own. ``shown``
-    is how many places of the second order are given.
+    is how many places of the second order are given; ``answers_none`` is the sentence where the fitted calibration
+    says that nothing answers, and ``after`` is then empty unless it was to be shown anyway.
     """
     reranker = result.models.reranker
     return {
@@ -162,6 +174,7 @@ def search_report(
         "scored": result.scored,
         "stopped": result.stopped,
         "method": str(reading.method),
+        "answers_none": reading.answers_none or None,
         "notices": notices,
     }
 
@@ -195,6 +208,16 @@ def _hit_row(hit: RankedHit, reading: Reading) -> dict[str, Any]:
         "cross_logit": hit.cross_logit, "probability": number if reading.method.fitted else None,
         "relative": number if reading.method.relative else None,
     }  # fmt: skip
+
+
+def _temperature(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a number") from error
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{number:g} is no temperature; give a number above 0")
+    return number
 
 
 def _share(text: str) -> float:

@@ -252,6 +252,17 @@ def test_relative_readings_have_no_bands_and_say_so(filled: Screen) -> None:
     assert not filled.app.exception
 
 
+def test_a_temperature_evens_the_shares_out(filled: Screen) -> None:
+    filled.open(q=QUESTION)
+    filled.app.selectbox(key="reading").set_value("softmax").run()
+    filled.settle()
+    were, sharp = order(filled), float(number(filled, 0)[1])
+    filled.app.number_input(key="temperature").set_value(20.0).run()
+    filled.settle()
+    assert float(number(filled, 0)[1]) < sharp
+    assert order(filled) == were
+
+
 def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen) -> None:
     calibration(filled)
     filled.open(q=QUESTION)

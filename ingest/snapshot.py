@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ingest import word_index
 from ingest.errors import LibraryDamagedError
 from ingest.records import Chunk
+from ingest.resemblance import Sketch, sketch
 from ingest.stored import StoredVectors, active_encoder, id_array
 from ingest.vectors import IndexFile
 
@@ -110,6 +111,10 @@ class Snapshot:
             (json.dumps(ids), self.generation.id),
         )
         return [row["text"] for row in rows]
+
+    def sketch(self) -> Sketch:
+        """What the passages of this generation are known by (see `ingest.resemblance`)."""
+        return sketch(self._db, self.generation.id)
 
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
         """Chunks by id; an id that is not in this generation is left out."""

@@ -48,10 +48,14 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Which models made an answer. ``reranker`` is ``None`` where none could be loaded."""
+    """Which models made an answer. ``reranker`` is ``None`` where none could be loaded.
+
+    ``window`` is how many tokens of a passage it reads at most, ``None`` for as many as it has room for.
+    """
 
     encoder: ResolvedModel
     reranker: ResolvedModel | None
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

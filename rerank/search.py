@@ -23,6 +23,7 @@ from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore
 from rerank.scorers import Scorer
 from rerank.turns import OnWait, Turns
+from rerank.windows import window_of
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 
@@ -54,7 +55,7 @@ class Searcher:
         self._second = CachedScorer(scorer, store) if scorer and store else scorer
         self._notices = notices
         self._turns = Turns()
-        self.models = Models(retriever.encoder.model, scorer.model if scorer else None)
+        self.models = Models(retriever.encoder.model, scorer.model if scorer else None, window_of(scorer))
         ranking = [model.spec for model in (self.models.encoder, self.models.reranker) if model is not None]
         self._languages = LanguageWarnings(retriever.library, ranking)
         self._spec = scorer.model.spec if scorer else None

@@ -93,6 +93,11 @@ class WindowedScorer:
         return self._inner.model
 
     @property
+    def tokens(self) -> int | None:
+        """How many tokens of a passage are read at most, ``None`` for as many as the model has room for."""
+        return self._tokens
+
+    @property
     def engine(self) -> str:
         """What runs it, with the size of the window, which changes the scores."""
         size = "as long as the model has room for" if self._tokens is None else f"of {self._tokens} tokens"
@@ -143,6 +148,11 @@ def windowed(scorer: Scorer, tokens: int | None = None) -> Scorer:
         return scorer
     wanted = scorer.model.spec.window if tokens is None else tokens
     return WindowedScorer(scorer, wanted or None)
+
+
+def window_of(scorer: Scorer | None) -> int | None:
+    """How many tokens of a passage ``scorer`` reads at most, ``None`` for as many as it has room for."""
+    return scorer.tokens if isinstance(scorer, WindowedScorer) else None
 
 
 class Cut:

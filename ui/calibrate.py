@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import ModelError, UsageError
+from ingest.labels import Labels
 from ingest.library import Library
 from rerank.opening import open_searcher
 from rerank.search import Searcher
@@ -22,6 +23,7 @@ from ui.settings import Settings
 
 if TYPE_CHECKING:
     from rerank.calibration.labels import Labelled
+    from rerank.calibration.methods import Method
     from rerank.calibration.quality import Quality
     from rerank.calibration.records import Calibration
     from rerank.calibration.thresholds import Threshold
@@ -31,22 +33,59 @@ if TYPE_CHECKING:
 def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
     """Calibrate, print the report to stdout and notices to stderr; the exit status."""
     from rerank.calibration.store import FILE, save
-    from rerank.evaluation.dataset import read_judged_set
 
     check_calibrate_arguments(parsed)
-    judged = read_judged_set(parsed.dataset, parsed.split)
-    report = read_judged_set(parsed.dataset, parsed.report_split) if parsed.report_split else None
-    library, encoder, left_out = filled_library(judged, parsed, settings)
-    searcher = open_searcher(library, settings.models, encoder)
-    found, notices = _calibrate(judged, report, library, searcher, parsed)
+    library, found, notices = (_from_labels if parsed.dataset is None else _from_dataset)(parsed, settings)
     path = None if parsed.dry_run else library.folder / FILE
     if path is not None:
         save(path, found)
-    for notice in (*left_out, *notices, *found.notices):
+    for notice in (*notices, *found.notices):
         sys.stderr.write(f"{notice}\n")
     text = json.dumps(calibration_report(found, path), ensure_ascii=False, indent=2) if parsed.json else None
     sys.stdout.write((text or calibration_table(found, path)) + "\n")
     return 0
+
+
+def _from_labels(
+    parsed: argparse.Namespace, settings: Settings
+) -> tuple[Library, Calibration, tuple[str, ...]]:
+    """From what was judged in the library itself, whose documents stay as they are."""
+    from rerank.calibration.labels import TooFewLabelsError
+    from ui.fitting import fit_labels, why_not_offered
+    from ui.judgements import counts
+
+    library = Library(parsed.dataset_library or settings.library)
+    if missing := why_not_offered(*counts(Labels(library).judgements())):
+        raise TooFewLabelsError(missing)
+    searcher = open_searcher(library, settings.models)
+    with query_bar() as show:
+        found = fit_labels(
+            library, searcher, parsed.candidates, _method(parsed), parsed.precision, parsed.candidates_from, show,
+            parsed.min_grade,
+        )  # fmt: skip
+    return library, found, ()
+
+
+def _from_dataset(
+    parsed: argparse.Namespace, settings: Settings
+) -> tuple[Library, Calibration, tuple[str, ...]]:
+    """From a judged set, on its own library or on one that has its documents."""
+    from rerank.evaluation.corpus import refuse_labels
+    from rerank.evaluation.dataset import read_judged_set
+
+    refuse_labels(parsed.dataset, parsed.dataset_library or settings.library)
+    judged = read_judged_set(parsed.dataset, parsed.split)
+    report = read_judged_set(parsed.dataset, parsed.report_split) if parsed.report_split else None
+    library, encoder, left_out = filled_library(judged, parsed, settings, into_others=False)
+    searcher = open_searcher(library, settings.models, encoder)
+    found, notices = _calibrate(judged, report, library, searcher, parsed)
+    return library, found, (*left_out, *notices)
+
+
+def _method(parsed: argparse.Namespace) -> Method | None:
+    from rerank.calibration.methods import Method
+
+    return None if parsed.method == "auto" else Method(parsed.method)
 
 
 def _calibrate(
@@ -59,7 +98,7 @@ def _calibrate(
     from rerank.calibration.calibrate import calibrate
     from rerank.calibration.collect import Unjudged, label_candidates
     from rerank.calibration.labels import halves
-    from rerank.calibration.methods import Method
+    from rerank.calibration.records import LibraryState
 
     reranker = searcher.models.reranker
     if reranker is None:
@@ -78,10 +117,10 @@ def _calibrate(
     else:
         held_out, more = labelled(report)
         held_out, notices = _others(held_out, rows, report.split), (*notices, *more)
-    method = None if parsed.method == "auto" else Method(parsed.method)
     found = calibrate(
-        rows, reranker.spec, library.manifest(), method, parsed.precision, held_out, parsed.candidates_from
-    )
+        rows, reranker.spec, LibraryState.of(library), _method(parsed), parsed.precision, held_out,
+        parsed.candidates_from, searcher.models.window,
+    )  # fmt: skip
     return found, notices
 
 

@@ -70,7 +70,7 @@ def reading_controls(library: Library, models: Models, judging: Judging) -> Chos
     """Draw the choice of a reading and the switch that hides what is low; what is chosen now."""
     # Asked first: a fit that ends after this is news the next time, and what it saved is there by then.
     fitted_now = judging.fit is not None and judging.fit.take_news()
-    loaded = load_for(library.folder, models, library.manifest())
+    loaded = load_for(library, models)
     options = [*([Choice.FITTED] if loaded.calibration else []), *CHOICES]
     if fitted_now:
         judging.fits += 1

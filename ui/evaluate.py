@@ -116,15 +116,20 @@ def _runs(parsed: argparse.Namespace) -> int:
 
 
 def filled_library(
-    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
+    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings, *, into_others: bool = True
 ) -> tuple[Library, Encoder, tuple[str, ...]]:
-    """The set's library with all its documents, the encoder that made it, and notices of what was left out."""
+    """The set's library with all its documents, the encoder that made it, and notices of what was left out.
+
+    ``into_others`` as in `fill_library`.
+    """
     from rerank.evaluation.corpus import choose_library, fill_library
 
     folder, model = choose_library(judged, parsed.dataset_library, settings.models)
     encoder = open_encoder(model, access=settings.services)
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
-        library, left_out = fill_library(judged, folder, encoder, bar.show, cancelled)
+        library, left_out = fill_library(
+            judged, folder, encoder, bar.show, cancelled, into_others=into_others
+        )
     return library, encoder, left_out
 
 

@@ -29,7 +29,8 @@ def evaluation_report(evaluation: Evaluation) -> dict[str, Any]:
 def comparison_report(comparison: Comparison) -> dict[str, Any]:
     """Several systems as JSON: what `evaluation_report` says of the first one's deepest list, and all of them.
 
-    ``p_holm`` is corrected for the number of systems (or pairs), and verdicts go by it. What is not known of
+    ``p_holm`` is corrected for the number of systems (or pairs), and verdicts go by it. ``per_query`` has a system's
+    figures by query id. What is not known of
     runs that others made is ``null``.
     """
     main = comparison.main
@@ -63,11 +64,17 @@ def _system(row: Row, models: Mapping[str, Models], *, on_front: bool) -> dict[s
         "combination": str(row.system.combination) if used else None,
         "weight": row.system.weight,
         "figures": row.means,
+        "per_query": _per_query(row),
         **_contrast(row.contrast),
         "latency_ms": _latency(latency) if latency else None,
         "front": on_front if latency else None,
         "models": _models(used) if used else None,
     }
+
+
+def _per_query(row: Row) -> dict[str, dict[str, float]]:
+    queries = next(iter(row.figures.values()), {})
+    return {query: {name: values[query] for name, values in row.figures.items()} for query in queries}
 
 
 def _contrast(found: Contrast | None) -> dict[str, Any]:

@@ -62,8 +62,8 @@ def verdict_sentence(evaluation: Evaluation) -> str:
 def comparison_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
     """Several systems for people: a line each, what they rest on, and pairs where they were asked for.
 
-    ``queries`` holds the texts by id, empty where they are not known. Queries that moved are listed where there
-    is only one system to move them.
+    ``queries`` holds the texts by id, empty where they are not known. Queries that moved are those of the main
+    comparison, which is named where there are others.
     """
     rows = (comparison.before, *comparison.rows)
     split = f", split {comparison.split}" if comparison.split else ""
@@ -73,8 +73,11 @@ def comparison_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
     if comparison.pairs:
         lines += ["", "Each with each other (nDCG@10, later less earlier)"]
         lines += _grid([_PAIR_HEAD, *map(_pair_cells, comparison.pairs)])
-    if len(comparison.rows) == 1:
-        lines += _movers(gains(comparison.before.figures, comparison.rows[0].figures), queries)
+    main = comparison.main
+    if main is not None:
+        depth = f" over {main.system.depth}" if main.system.depth else ""
+        of = f" of {main.system.title}{depth}" if len(comparison.rows) > 1 else ""
+        lines += _movers(gains(comparison.before.figures, main.figures), queries, of)
     return "\n".join(lines)
 
 
@@ -157,11 +160,14 @@ def _reading(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _movers(rows: Sequence[QueryGain], queries: Mapping[str, str]) -> list[str]:
-    """The queries whose nDCG@10 moved most, down and then up, the largest moves first; ``rows`` worst first."""
+def _movers(rows: Sequence[QueryGain], queries: Mapping[str, str], of: str = "") -> list[str]:
+    """The queries whose nDCG@10 moved most, down and then up, the largest moves first; ``rows`` worst first.
+
+    ``of`` says by what they moved, where that is not plain.
+    """
     falling = [row for row in rows if row.gain < 0]
     rising = [row for row in reversed(rows) if row.gain > 0]
-    return [*_listed("Worst losses", falling, queries), *_listed("Best gains", rising, queries)]
+    return [*_listed(f"Worst losses{of}", falling, queries), *_listed(f"Best gains{of}", rising, queries)]
 
 
 def _listed(title: str, rows: Sequence[QueryGain], queries: Mapping[str, str]) -> list[str]:

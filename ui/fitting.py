@@ -6,11 +6,11 @@ from ingest.errors import ModelError
 from ingest.labels import Labels
 from ingest.library import Library
 from rerank.calibration.calibrate import OF_EACH, calibrate
-from rerank.calibration.collect import label_passages
+from rerank.calibration.collect import MIN_GRADE, label_passages
 from rerank.calibration.methods import Method
-from rerank.calibration.records import Calibration
+from rerank.calibration.records import Calibration, LibraryState
 from rerank.calibration.store import FILE, save
-from rerank.search import Searcher
+from rerank.search import OnProgress, Searcher
 from retrieval.records import CandidateSource
 from ui.jobs import Job
 
@@ -60,21 +60,41 @@ class FitJob(Job[Calibration]):
         precision: float | None,
         source: CandidateSource,
     ) -> Calibration:
-        reranker = searcher.models.reranker
-        if reranker is None:
-            raise ModelError("There is no reranker whose scores could be calibrated.")
-        judged = {
-            question: {name: int(grade) for name, grade in given.items()}
-            for question, given in Labels(library).judgements().items()
-        }
-        rows = label_passages(judged, searcher, candidates, on_progress=self._hear, source=source)
-        found = calibrate(rows, reranker.spec, library.manifest(), method, precision, candidates_from=source)
+        found = fit_labels(library, searcher, candidates, method, precision, source, self._hear)
         save(library.folder / FILE, found)
         return found
 
     def _hear(self, done: int, total: int) -> None:
         self.stop_if_cancelled("The fit was stopped.")
         self.progress = (done, total)
+
+
+def fit_labels(
+    library: Library,
+    searcher: Searcher,
+    candidates: int,
+    method: Method | None = None,
+    precision: float | None = None,
+    source: CandidateSource = CandidateSource.VECTORS,
+    on_progress: OnProgress | None = None,
+    min_grade: int = MIN_GRADE,
+) -> Calibration:
+    """A calibration from the library's own labels, not saved: the same for the page and the command line.
+
+    Raises `ModelError` where there is no reranker, `TooFewLabelsError` where nothing can be learnt.
+    """
+    reranker = searcher.models.reranker
+    if reranker is None:
+        raise ModelError("There is no reranker whose scores could be calibrated. Name one with --reranker.")
+    judged = {
+        question: {name: int(grade) for name, grade in given.items()}
+        for question, given in Labels(library).judgements().items()
+    }
+    rows = label_passages(judged, searcher, candidates, min_grade, on_progress, source)
+    return calibrate(
+        rows, reranker.spec, LibraryState.of(library), method, precision, candidates_from=source,
+        window=searcher.models.window,
+    )  # fmt: skip
 
 
 def offered(relevant: int, others: int, has_own_relevance: bool) -> list[Method]:

@@ -83,7 +83,7 @@ class Beside:
         result = self.moment.so_far
         if result is None:
             return self
-        fitted = load_for(library.folder, result.models, library.manifest()).calibration
+        fitted = load_for(library, result.models).calibration
         wanted = Choice.AUTO if choice is Choice.FITTED else choice
         reading = read_result(result, wanted, fitted if choice is Choice.FITTED else None, temperature)
         return replace(self, reading=reading, cut=reading.cut if hide else None)

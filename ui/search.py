@@ -37,8 +37,17 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         "relative to this list",
     )  # fmt: skip
     parser.add_argument(
+        "--temperature", type=_temperature, metavar="T",
+        help="with --method softmax: a high one evens the shares of the list out, a low one gives the first passage "
+        "nearly all (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--threshold", type=_share, metavar="P",
         help="show only passages of the second order that are read as P (0 to 1) or more",
+    )  # fmt: skip
+    parser.add_argument(
+        "--show-anyway", action="store_true",
+        help="show the second order even where the fitted calibration says that nothing here answers the question",
     )  # fmt: skip
 
 
@@ -73,6 +82,8 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
             f"--threshold says nothing with --method {choice}, whose numbers compare passages of one list only. "
             "Leave one of them out."
         )
+    if parsed.temperature is not None and choice is not Choice.SOFTMAX:
+        raise UsageError("--temperature is of --method softmax alone. Add that, or leave it out.")
     settings, second = chosen_rerankers(parsed, settings)
     if parsed.threshold is not None and parsed.fuse is not None:
         raise UsageError(
@@ -80,7 +91,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         )
     keep_scores = not parsed.no_cache
     searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
-    loaded = load_for(library.folder, searcher.models, library.manifest())
+    loaded = load_for(library, searcher.models)
     if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
         raise UsageError(loaded.notice)
     first = searcher.first_look(parsed.query, max(parsed.candidates, parsed.top_k), parsed.candidates_from)
@@ -89,15 +100,15 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     if second:
         models, encoder = settings.models_at_once, searcher.encoder
         other = other_answer(library, models, second, first, plan, keep_scores, encoder)
-    reading = read_result(result, choice, loaded.calibration)
+    reading = read_result(result, choice, loaded.calibration, parsed.temperature or 1.0)
     shown = _shown(result, reading, parsed.top_k, parsed.threshold)
-    notices = [
-        *result.notices,
-        loaded.notice,
-        reading.notice,
-        reading.answers_none,
-        _hidden(result, shown, parsed),
-    ]
+    hidden = _hidden(result, shown, parsed)
+    if reading.answers_none and not parsed.show_anyway:
+        shown, hidden = (
+            0,
+            f"Its {min(shown, len(result.after))} passages are not shown; --show-anyway shows them.",
+        )
+    notices = [*result.notices, loaded.notice, reading.notice, reading.answers_none, hidden]
     notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])
     if parsed.json:
         report = search_report(result, parsed.top_k, reading, shown, notices)
@@ -143,7 +154,8 @@ def search_report(
     ``stopped`` says which. ``method`` is how scores are read: ``probability`` is filled by a fitted one and
     ``relative`` by one that compares passages of this list only; ``relevance`` is always the model's own. ``shown``
     is how many places of the second order are given; ``read`` says whether the reranker was given the whole of a
-    passage, the window that suits the question, or its beginning.
+    passage, the window that suits the question, or its beginning. ``answers_none`` is the sentence where the fitted
+    calibration says that nothing answers, and ``after`` is then empty unless it was to be shown anyway.
     """
     reranker = result.models.reranker
     return {
@@ -163,6 +175,7 @@ def search_report(
         "scored": result.scored,
         "stopped": result.stopped,
         "method": str(reading.method),
+        "answers_none": reading.answers_none or None,
         "notices": notices,
     }
 
@@ -204,6 +217,16 @@ def _read(hit: RankedHit, result: SearchResult) -> str:
     if name in result.windows:
         return "window"
     return "beginning" if name in result.truncated else "whole"
+
+
+def _temperature(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a number") from error
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{number:g} is no temperature; give a number above 0")
+    return number
 
 
 def _share(text: str) -> float:

@@ -23,7 +23,7 @@ def side_by_side(
 ) -> str:
     """Both orders as two columns of text, as wide as the terminal; of the second one ``shown`` places.
 
-    A second reranker's, B's, is a third column.
+    Where nothing answers and nothing is shown, that is said in its place. A second reranker's, B's, is a third column.
     """
     if not result.before:
         if result.source is CandidateSource.WORDS:
@@ -32,7 +32,10 @@ def side_by_side(
     columns = 2 if other is None else 3
     width = max(30 * columns, shutil.get_terminal_size((120, 40)).columns) // columns - 2
     numbers = {number: _number(number, reading) for number in reading.values}
-    texts = [_first(result, top_k, width), _second(result, shown, numbers, "A" if other else "", width)]
+    second = _second(result, shown, numbers, "A" if other else "", width)
+    if reading.answers_none and not shown:
+        second += textwrap.wrap(reading.answers_none, width)
+    texts = [_first(result, top_k, width), second]
     if other is not None:
         texts.append(_second(other.result, top_k, _own_numbers(other.after), "B", width))
     rows = [

@@ -18,7 +18,7 @@ from ingest.errors import LibraryError
 from ingest.findings import Finding, Part
 from ingest.library import Library
 from ingest.repair import Repair, repair
-from rerank.calibration.store import AGAIN, FILE, load
+from rerank.calibration.store import FILE, again, load
 from ui.settings import Settings
 from ui.words import count_of
 
@@ -111,7 +111,7 @@ def _examine(folder: Path) -> list[Finding]:
         try:
             load(folder / FILE)
         except LibraryError as error:
-            found.append(Finding(Part.CALIBRATION, f"{error} {AGAIN}"))
+            found.append(Finding(Part.CALIBRATION, f"{error} {again(folder)}"))
     return found
 
 

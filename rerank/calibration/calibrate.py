@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.library import Manifest
 from ingest.models import ModelSpec
 from rerank.calibration.answers import answer_errors, learn_answer_threshold
 from rerank.calibration.curves import fit
 from rerank.calibration.labels import Labelled, Labels, require_both_kinds, shortage
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Quality, brier, measure_quality
-from rerank.calibration.records import Calibration, Evidence, FittedFor, apply
+from rerank.calibration.records import Calibration, Evidence, FittedFor, LibraryState, apply
 from rerank.calibration.thresholds import (
     Sweep,
     Threshold,
@@ -41,25 +40,29 @@ ISOTONIC_LABELS = 1000
 def calibrate(
     rows: Sequence[Labelled],
     reranker: ModelSpec,
-    library: Manifest,
+    library: LibraryState,
     method: Method | None = None,
     precision: float | None = None,
     held_out: Sequence[Labelled] = (),
     candidates_from: CandidateSource = CandidateSource.VECTORS,
+    window: int | None = None,
 ) -> Calibration:
     """Fit a curve to ``rows`` and learn thresholds from them.
 
     ``method`` of ``None`` takes the one with the lowest Brier score in cross-validation by query. Figures are of
     ``held_out``, whose queries must not be among ``rows``; without it, of cross-validation (five folds of
     whole queries), and of nothing where there is one query only. ``candidates_from`` is what found what the labels
-    are of, to be remembered. Raises `TooFewLabelsError` where ``rows`` are
-    all of one kind, `UsageError` for a method that does not fit the reranker.
+    are of, and ``window`` how much of a passage was read (see `FittedFor`), both to be remembered. Raises
+    `TooFewLabelsError` where ``rows`` are all of one kind, `UsageError` for a method that does not fit the reranker.
     """
     labels = Labels.of(rows)
     require_both_kinds(labels)
     _check_apart(rows, held_out)
     method = method or choose_method(labels, reranker)
-    found = replace(_fitted(labels, method, reranker, library, precision), candidates_from=candidates_from)
+    found = replace(
+        _fitted(labels, method, reranker, FittedFor.of(reranker, library, window), precision),
+        candidates_from=candidates_from,
+    )
     if held_out:
         return _with_held_out(found, Labels.of(held_out), reranker)
     if labels.queries > 1:
@@ -99,7 +102,7 @@ def _folds(labels: Labels) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64
 
 
 def _fitted(
-    labels: Labels, method: Method, reranker: ModelSpec, library: Manifest, precision: float | None
+    labels: Labels, method: Method, reranker: ModelSpec, fitted_for: FittedFor, precision: float | None
 ) -> Calibration:
     """The curve and its thresholds, without evidence."""
     curve = fit(method, labels, reranker)
@@ -118,7 +121,7 @@ def _fitted(
         _not_reached(precision) if apart.clean and precision is not None and precise is None else "",
     ]
     return Calibration(
-        method, curve, FittedFor.of(reranker, library), datetime.now(UTC).date().isoformat(),
+        method, curve, fitted_for, datetime.now(UTC).date().isoformat(),
         len(labels), labels.positives, labels.queries, None, apart, best, precise, precision, answers_from,
         tuple(filter(None, notices)),
     )  # fmt: skip

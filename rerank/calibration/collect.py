@@ -43,7 +43,7 @@ def label_candidates(
     """
     if searcher.spec is None:
         raise ModelError("There is no reranker whose scores could be calibrated.")
-    scored = score_queries(judged.queries, library, searcher, candidates, candidates, on_progress, source)
+    scored = score_queries(judged.queries, library, searcher, candidates, on_progress, source)
     rows = []
     for query, found in scored.items():
         grades = judged.qrels[query]

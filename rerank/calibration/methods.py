@@ -67,7 +67,7 @@ def read(
         return list_softmax(logits, temperature)
     if method is Method.MIN_MAX:
         return min_max(logits)
-    raise UsageError(f"{method} is learnt from labels; fit it first with: secondlook calibrate DATASET")
+    raise UsageError(f"{method} is learnt from labels; fit it first with: secondlook calibrate")
 
 
 def list_softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -79,7 +79,7 @@ def read_result(
     if choice is Choice.FITTED and calibration is None:
         raise UsageError(
             "No calibration holds for this library and this reranker; fit one on the page, or with: secondlook "
-            "calibrate DATASET --library DIR"
+            "calibrate --library DIR"
         )
     if result.fusion is not None:
         return Reading(Method.SIGMOID if choice in (Choice.AUTO, Choice.FITTED) else Method(choice), {})

@@ -7,46 +7,100 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.library import Manifest
+from ingest.library import Library, Manifest
 from ingest.models import ModelSpec
+from ingest.resemblance import Sketch
 from rerank.calibration.curves import Curve
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Quality
 from rerank.calibration.thresholds import Separation, Threshold
 from retrieval.records import CandidateSource
 
+# A library that shares less than this of its passages with what was fitted to is another one.
+SAME_LIBRARY = 0.5
+# One that has changed by less than this is not worth a word.
+WORTH_SAYING = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryState:
+    """A library as a calibration sees it: how it was made, and what passages it holds."""
+
+    manifest: Manifest
+    passages: Sketch
+
+    @classmethod
+    def of(cls, library: Library) -> LibraryState:
+        """The library as it is now."""
+        manifest = library.manifest()
+        with library.snapshot() as snapshot:
+            return cls(manifest, snapshot.sketch())
+
 
 @dataclass(frozen=True, slots=True)
 class FittedFor:
-    """What a calibration holds for: the reranker with its share of the cosine, and how the library was made."""
+    """What a calibration holds for: all that gives a passage its logit, and the library that its labels are of.
+
+    ``bi_weight`` is the cosine's share in the logit, and ``window`` how many tokens of a passage are read at most
+    (``None``: as many as there is room for). What arithmetic computes it is left out: it is let in only where it
+    changes the logits less than labels can tell.
+    """
 
     reranker: str
     revision: str
     bi_weight: float
-    library: Manifest
+    window: int | None
+    library: LibraryState
 
     @classmethod
-    def of(cls, reranker: ModelSpec, library: Manifest) -> FittedFor:
+    def of(cls, reranker: ModelSpec, library: LibraryState, window: int | None) -> FittedFor:
         """The pair as it is now."""
-        return cls(reranker.name, reranker.revision, reranker.bi_weight, library)
+        return cls(reranker.name, reranker.revision, reranker.bi_weight, window, library)
 
     def why_not(self, now: FittedFor) -> str:
         """What has changed since, as a part of a sentence; empty where nothing has."""
-        then, new = self.library, now.library
-        if self.reranker != now.reranker:
-            return f"it was fitted for the reranker {self.reranker}, and {now.reranker} is used"
-        if self.revision != now.revision:
-            return f"{now.reranker} is now of revision {now.revision[:12]}, and was of {self.revision[:12]}"
-        if self.bi_weight != now.bi_weight:
-            return f"the cosine now counts {now.bi_weight:.3g} times in the logit, and did {self.bi_weight:.3g} times"
-        if then.identity != new.identity:
-            return f"the library is now of the encoder {new.identity}, and was of {then.identity}"
-        if then != new:
-            return (
-                f"the library's passages are now of {new.chunk_tokens} tokens, cut by version {new.chunker_version}, "
-                f"and were of {then.chunk_tokens}, by version {then.chunker_version}"
-            )
-        return ""
+        then, new = self.library.manifest, now.library.manifest
+        changes = (
+            (self.reranker != now.reranker,
+             f"it was fitted for the reranker {self.reranker}, and {now.reranker} is used"),
+            (self.revision != now.revision,
+             f"{now.reranker} is now of revision {now.revision[:12]}, and was of {self.revision[:12]}"),
+            (self.bi_weight != now.bi_weight,
+             f"the cosine now counts {now.bi_weight:.3g} times in the logit, and did {self.bi_weight:.3g} times"),
+            (self.window != now.window,
+             f"of a passage the reranker now reads {_read(now.window)}, and did {_read(self.window)}"),
+            (then.identity != new.identity,
+             f"the library is now of the encoder {new.identity}, and was of {then.identity}"),
+            (then != new,
+             f"the library's passages are now of {new.chunk_tokens} tokens, cut by version {new.chunker_version}, "
+             f"and were of {then.chunk_tokens}, by version {then.chunker_version}"),
+            (self.library.passages.shared(now.library.passages) < SAME_LIBRARY,
+             f"most of the library's passages are others: {self._growth(now)}"),
+        )  # fmt: skip
+        return next((why for changed, why in changes if changed), "")
+
+    def drift(self, now: FittedFor) -> str:
+        """A sentence on how the library has changed since, where that is worth saying; else empty."""
+        then, new = self.library.passages, now.library.passages
+        most = max(then.passages, new.passages, 1)
+        changed = max(1 - then.shared(new), abs(new.passages - then.passages) / most)
+        if changed < WORTH_SAYING:
+            return ""
+        return (
+            f"The library has changed since its calibration was fitted: {self._growth(now)}. Its probabilities and "
+            "thresholds may be off until it is fitted again."
+        )
+
+    def _growth(self, now: FittedFor) -> str:
+        then, new = self.library.passages, now.library.passages
+        return (
+            f"it had {then.passages:,} passages then and has {new.passages:,} now, and about {then.shared(new):.0%} of "
+            "all are in both"
+        )
+
+
+def _read(window: int | None) -> str:
+    return "as much as it has room for" if window is None else f"{window} tokens at most"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,24 +11,31 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import LibraryError
-from ingest.library import Manifest
+from ingest.library import Library, Manifest
+from ingest.resemblance import Sketch
 from rerank.calibration.curves import Curve, Logistic, Steps
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Bin, Quality
-from rerank.calibration.records import Calibration, Evidence, FittedFor
+from rerank.calibration.records import Calibration, Evidence, FittedFor, LibraryState
 from rerank.calibration.thresholds import Accuracy, Separation, Threshold
 from rerank.records import Models
 from retrieval.records import CandidateSource
 
 FILE = "calibration.json"
 # Raise it when the form of the file changes, so that an older one is fitted anew instead of misread.
-FORMAT = 1
-AGAIN = "Scores are shown uncalibrated; fit it again with: secondlook calibrate"
+FORMAT = 2
+BEFORE = (
+    "was fitted by an earlier version, which did not keep how much of a passage was read and what the library held, so "
+    "that nobody can tell whether it still holds. It is left as it is until another one is fitted."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The calibration to use, or ``None`` with a sentence saying why one that is there is not used."""
+    """The calibration to use, or ``None`` with a sentence saying why one that is there is not used.
+
+    One that is used may have a notice too: on what has changed since.
+    """
 
     calibration: Calibration | None
     notice: str = ""
@@ -58,6 +65,8 @@ def load(path: Path) -> Calibration:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["format"] != FORMAT:
+            if stored["format"] == 1:
+                raise LibraryError(f"The calibration {path} {BEFORE}")
             raise LibraryError(
                 f"The calibration {path} has the form {stored['format']}; this version reads {FORMAT}."
             )
@@ -68,22 +77,32 @@ def load(path: Path) -> Calibration:
         raise LibraryError(f"The calibration {path} is damaged ({type(error).__name__}: {error}).") from error
 
 
-def load_for(folder: Path, models: Models, library: Manifest) -> Loaded:
-    """The calibration of the library in ``folder``, if there is one and it holds for these models.
+def again(folder: Path) -> str:
+    """What to do about a calibration that cannot be used, as a sentence."""
+    return (
+        "Scores are shown uncalibrated; fit it again on the page, or with: secondlook calibrate --library "
+        f"{folder}"
+    )
 
-    Never raises for a file that is damaged or void: searching goes on without it, and the notice says why.
+
+def load_for(library: Library, models: Models) -> Loaded:
+    """The calibration of the library, if there is one and it holds for these models and for what the library holds.
+
+    Never raises for a file that is damaged or void: searching goes on without it, and the notice says why. One that
+    holds comes with a notice where the library has changed much since.
     """
-    path = folder / FILE
+    path = library.folder / FILE
     if models.reranker is None or not path.is_file():
         return Loaded(None)
     try:
         found = load(path)
     except LibraryError as error:
-        return Loaded(None, f"{error} {AGAIN}")
-    changed = found.fitted_for.why_not(FittedFor.of(models.reranker.spec, library))
+        return Loaded(None, f"{error} {again(library.folder)}")
+    now = FittedFor.of(models.reranker.spec, LibraryState.of(library), models.window)
+    changed = found.fitted_for.why_not(now)
     if changed:
-        return Loaded(None, f"The calibration of this library is void: {changed}. {AGAIN}")
-    return Loaded(found)
+        return Loaded(None, f"The calibration of this library is void: {changed}. {again(library.folder)}")
+    return Loaded(found, found.fitted_for.drift(now))
 
 
 def _calibration(stored: Mapping[str, Any]) -> Calibration:
@@ -91,9 +110,7 @@ def _calibration(stored: Mapping[str, Any]) -> Calibration:
     return Calibration(
         method=Method(stored["method"]),
         curve=_curve(stored["curve"]),
-        fitted_for=FittedFor(
-            **{**stored["fitted_for"], "library": Manifest(**stored["fitted_for"]["library"])}
-        ),
+        fitted_for=_fitted_for(stored["fitted_for"]),
         evidence=_evidence(stored["evidence"]),
         separation=Separation(**stored["separation"]),
         best=_threshold(stored["best"]),
@@ -103,6 +120,12 @@ def _calibration(stored: Mapping[str, Any]) -> Calibration:
         candidates_from=CandidateSource(stored.get("candidates_from", CandidateSource.VECTORS)),
         **{name: stored[name] for name in plain},
     )
+
+
+def _fitted_for(stored: Mapping[str, Any]) -> FittedFor:
+    made, held = stored["library"]["manifest"], stored["library"]["passages"]
+    passages = Sketch(held["passages"], tuple(held["smallest"]))
+    return FittedFor(**{**stored, "library": LibraryState(Manifest(**made), passages)})
 
 
 def _curve(stored: Mapping[str, Any]) -> Curve:

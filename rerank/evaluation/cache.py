@@ -28,8 +28,9 @@ from retrieval.records import CandidateSource
 log = logging.getLogger(__name__)
 
 FILE = "evaluation-cache.sqlite"
-# Raise it when what is kept is made or stored otherwise, so that older entries are not used.
-VERSION = "2"
+# Raise the one whose entries are made or stored otherwise, so that older ones are not used. First looks of version 2
+# listed as many passages as were reranked, whatever documents those were of.
+LOOKS, SCORES = "3", "2"
 # Several evaluations may share a library; each writes for a moment only.
 WAIT_S = 60.0
 
@@ -39,8 +40,8 @@ class KeptLook:
     """The first look at one query: a document id, a passage's digest and a cosine a candidate, best first.
 
     ``firsts`` is what each was ordered by, the cosines themselves where the look goes by vectors.
-    ``asked`` is how many candidates were wanted; a small library gives fewer. ``milliseconds`` is what
-    encoding and retrieving took.
+    The first ``asked`` candidates (all, in a small library) are without a gap; those after them are only the best
+    passages of further documents. ``milliseconds`` is what encoding and retrieving the former took.
     """
 
     documents: tuple[str, ...]
@@ -83,7 +84,6 @@ class EvaluationCache:
         kept = self._get(key)
         if kept is None:
             return None
-        kept = {"firsts": kept["cosines"], **kept}  # looks by vectors were once kept without
         rows = {name: tuple(kept[name]) for name in ("documents", "passages", "cosines", "firsts")}
         return KeptLook(**rows, milliseconds=float(kept["milliseconds"]), asked=int(kept["asked"]))
 
@@ -108,12 +108,12 @@ def look_prefix(generation: Generation, encoder: ResolvedModel, source: Candidat
     """What the keys of a library's first looks have in common; `digest` of it and the query's text is a key."""
     index = generation.index.sha256 if generation.index else ""
     kind = "look" if source is CandidateSource.VECTORS else f"look by {source}"
-    return digest(VERSION, kind, str(generation.id), index, fingerprint(encoder))
+    return digest(LOOKS, kind, str(generation.id), index, fingerprint(encoder))
 
 
 def score_prefix(scorer: Scorer) -> str:
     """What the keys of a reranker's scores have in common; `digest` of it and the query's text is a key."""
-    return digest(VERSION, "scores", fingerprint(scorer.model), engine_name(scorer))
+    return digest(SCORES, "scores", fingerprint(scorer.model), engine_name(scorer))
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
 from ingest.encoder import Encoder
-from ingest.errors import CancelledError, DamagedFileError
+from ingest.errors import CancelledError, DamagedFileError, UsageError
 from ingest.hub import Hub
 from ingest.intake import OnProgress
 from ingest.library import Library, Manifest
@@ -16,8 +17,9 @@ from ingest.models import ModelSpec, ResolvedModel
 from ingest.pipeline import ingest
 from ingest.records import FileStatus, IngestReport, digest
 from ingest.writer import writing
-from rerank.evaluation.dataset import document_id
+from rerank.evaluation.dataset import CORPUS, document_id
 from rerank.evaluation.records import JudgedSet
+from rerank.labels.exchange import passage_hash
 from rerank.opening import ModelChoice, encoder_for
 
 SHOWN = 3
@@ -32,11 +34,14 @@ def default_folder(judged: JudgedSet, encoder: ModelSpec) -> Path:
 def choose_library(judged: JudgedSet, wanted: Path | None, choice: ModelChoice) -> tuple[Path, ResolvedModel]:
     """The folder of the library (``wanted``, else the set's own) and the encoder for it.
 
-    Raises `ModelError`, and `EncoderMismatchError` where the one asked for did not make ``wanted``.
+    Raises `ModelError`, `EncoderMismatchError` where the one asked for did not make ``wanted``, and `UsageError`
+    where the set is an export of labels and ``wanted`` a library of something else (see `refuse_labels`).
     """
     hub = Hub(choice.allow_downloads)
     if wanted is not None:
         existing = Library(wanted) if Library.exists(wanted) else None
+        if existing is not None and not _is_the_sets(judged, existing):
+            refuse_labels(judged.folder, wanted)
         return wanted, encoder_for(existing, choice, hub)
     model = encoder_for(None, choice, hub)
     return default_folder(judged, model.spec), model
@@ -48,14 +53,18 @@ def fill_library(
     encoder: Encoder,
     on_progress: OnProgress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    *,
+    into_others: bool = True,
 ) -> tuple[Library, tuple[str, ...]]:
     """The library in ``folder`` with every document of the set, and notices about those it cannot hold.
 
     The set's own library also loses what the set no longer holds; any other one may hold more documents,
-    and keeps them. Raises `CancelledError`, and `DamagedFileError` where nothing can be indexed or no judged document
-    is found.
+    and keeps them. Without ``into_others`` one that does is taken as it is and gets none. Raises `CancelledError`,
+    and `DamagedFileError` or `UsageError` where nothing can be indexed or no judged document is found.
     """
     library = Library.create(folder, Manifest.of(encoder.model.spec))
+    if not into_others and not _is_the_sets(judged, library):
+        return library, _missing(judged, library)
     report = ingest(list(judged.corpus), library, encoder, on_progress=on_progress, cancelled=cancelled)
     if report.cancelled:
         raise CancelledError("Stopped. What was indexed is kept; run the same command again to go on.")
@@ -64,15 +73,74 @@ def fill_library(
     return library, _notices(judged, library, report)
 
 
-def _drop_leftovers(judged: JudgedSet, library: Library) -> None:
-    """Delete documents whose files left the set; entries that left a corpus.jsonl are ingest's own business."""
+def refuse_labels(dataset: Path, library: Path) -> None:
+    """Raise `UsageError` where ``dataset`` is an export of labels: its documents are passages of a library.
+
+    Taken into the library that they are of, each would stand there twice: judged, and beside itself not judged.
+    """
+    if _holds_passages(dataset / CORPUS):
+        raise UsageError(
+            f"{dataset} is an export of labels, whose documents are passages that a library holds already; in "
+            f"{library} they would stand twice. Leave it out to learn from the library's own labels: secondlook "
+            f"calibrate --library {library}. What those say of both orders: secondlook labels verdict --library "
+            f"{library}"
+        )
+
+
+def _holds_passages(corpus: Path) -> bool:
+    """Whether the first document's id is the hash of its own text, as only an export of labels has it."""
+    try:
+        with corpus.open(encoding="utf-8") as lines:
+            row = json.loads(lines.readline())
+        return bool(row["_id"] == passage_hash(str(row.get("title") or ""), str(row["text"])))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # whoever reads the set says what is wrong with it
+
+
+def _others(judged: JudgedSet, library: Library) -> list[str]:
+    """Ids of the library's documents that are none of the set's files, nor of their entries."""
     files = {source.name for source in judged.corpus}
-    gone = [
+    return [
         d.id for d in library.documents() if d.path not in files and d.path.partition("#")[0] not in files
     ]
+
+
+def _is_the_sets(judged: JudgedSet, library: Library) -> bool:
+    """Whether all that the library holds, if anything, is the set's."""
+    return not _others(judged, library)
+
+
+def _drop_leftovers(judged: JudgedSet, library: Library) -> None:
+    """Delete documents whose files left the set; entries that left a corpus.jsonl are ingest's own business."""
+    gone = _others(judged, library)
     if gone:
         with writing(library) as writer:
             writer.delete(gone)
+
+
+def _missing(judged: JudgedSet, library: Library) -> tuple[str, ...]:
+    """Which relevant documents a library that is taken as it is does not hold."""
+    relevant, lost = _relevant(judged, {document_id(document.path) for document in library.documents()})
+    if len(lost) == len(relevant):
+        raise UsageError(
+            f"The library {library.folder} holds none of the {len(relevant)} documents that {judged.name} calls "
+            f"relevant (“{lost[0]}”, say), and a calibration adds none to documents of other origin. Leave out "
+            "--library to calibrate the dataset's own library, or DATASET to learn from the library's own labels."
+        )
+    return (_lost(lost, relevant, "library"),) if lost else ()
+
+
+def _relevant(judged: JudgedSet, held: set[str]) -> tuple[set[str], list[str]]:
+    """The documents that the set calls relevant, and which of them are not ``held``, sorted."""
+    relevant = {name for grades in judged.qrels.values() for name, grade in grades.items() if grade > 0}
+    return relevant, sorted(relevant - held)
+
+
+def _lost(lost: list[str], relevant: set[str], where: str) -> str:
+    return (
+        f"{len(lost)} of {len(relevant)} relevant documents are not in the {where} and count as not found: "
+        f"{', '.join(lost[:SHOWN])}{', …' if len(lost) > SHOWN else ''}."
+    )
 
 
 def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple[str, ...]:
@@ -88,8 +156,7 @@ def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple
         raise DamagedFileError(
             f"No document of {judged.name} could be indexed: {' '.join(reasons[:SHOWN]) or 'it holds none.'}"
         )
-    relevant = {name for grades in judged.qrels.values() for name, grade in grades.items() if grade > 0}
-    lost = sorted(relevant - held)
+    relevant, lost = _relevant(judged, held)
     if relevant and len(lost) == len(relevant):
         raise DamagedFileError(
             f"None of the {len(relevant)} relevant documents of {judged.name}'s qrels/{judged.split}.tsv is in its "
@@ -97,8 +164,5 @@ def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple
             + "".join(f" {notice}" for notice in notices[:SHOWN])
         )
     if lost:
-        notices.append(
-            f"{len(lost)} of {len(relevant)} relevant documents are not in the corpus and count as not found: "
-            f"{', '.join(lost[:SHOWN])}{', …' if len(lost) > SHOWN else ''}."
-        )
+        notices.append(_lost(lost, relevant, "corpus"))
     return tuple(notices)

@@ -37,11 +37,6 @@ class Plan:
         """How many candidates are scored."""
         return max(self.depths)
 
-    @property
-    def listed(self) -> int:
-        """How many are retrieved: recall@100 needs a hundred, however few are reranked."""
-        return max(DEFAULT_CANDIDATES, self.deepest)
-
 
 def compare(
     judged: JudgedSet,
@@ -73,8 +68,7 @@ def compare(
         notices |= dict.fromkeys(said)
         for source in plan.sources:
             scored, *tuned = [
-                score_queries(part.queries, library, searcher, plan.deepest, plan.listed, report, source)
-                for part in parts
+                score_queries(part.queries, library, searcher, plan.deepest, report, source) for part in parts
             ]
             looks.setdefault(source, first_look_of(scored, source))
             share, on_share = _share(_called(name, source), plan, parts[1:], tuned)
@@ -86,7 +80,7 @@ def compare(
             raise ValueError("there is no reranker to compare with the first look")
         searcher = looker()
         for source in plan.sources:
-            scored = score_queries(judged.queries, library, searcher, 0, plan.listed, report, source)
+            scored = score_queries(judged.queries, library, searcher, 0, report, source)
             looks[source] = first_look_of(scored, source)
     first, *others = looks.values()
     found = compare_orders(judged.name, judged.qrels, first, [*others, *systems], pairs=plan.pairs)

@@ -28,7 +28,7 @@ def evaluate(
     reranker could be loaded, `UsageError` for a query that cannot be asked.
     """
     spec, notices = ready(judged, searcher)
-    scored = score_queries(judged.queries, library, searcher, candidates, candidates, on_progress)
+    scored = score_queries(judged.queries, library, searcher, candidates, on_progress)
     first = first_look_of(scored)
     (second,) = systems_of(spec.name, scored, [candidates], spec.bi_weight, None)
     before, after = measure(judged.qrels, first.orders), measure(judged.qrels, second.orders)

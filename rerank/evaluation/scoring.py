@@ -6,7 +6,7 @@ One scoring of the deepest list serves every depth, fusion and mix: those are ar
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,19 +20,22 @@ from rerank.evaluation.dataset import document_id
 from rerank.records import FirstLook
 from rerank.reranker import check_scores
 from rerank.scorers import Scorer
-from rerank.search import OnProgress, Searcher
-from retrieval.records import CandidateSource
+from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from retrieval.records import Candidate, CandidateSource
 
 # Enough to tell the passages of one query apart, in a cache that holds a hundred a query.
 DIGITS = 24
+# Documents that a first look lists, since recall@100 needs a hundred of them, however few passages are reranked.
+LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredQuery:
     """One query's candidates, best first, and one reranker's scores for the first d of them.
 
-    ``documents`` names the document of each of the n candidates; ``cosines`` is (n,) float32, and so is ``firsts``,
-    what the first look ordered by (``None``: the cosines).
+    Behind those that may be scored there are only the best passages of further documents. ``documents`` names the
+    document of each of the n candidates; ``cosines`` is (n,) float32, and so is ``firsts``, what the first look
+    ordered by (``None``: the cosines).
     ``logits`` (float32) and ``tokens`` are (d,), d ≤ n; ``look_ms`` is the first look's time and
     ``scoring_ms`` that of reading all of ``tokens``. ``failure`` is the sentence that says why there are
     no logits (d = 0), else empty.
@@ -67,15 +70,15 @@ def score_queries(
     library: Library,
     searcher: Searcher,
     depth: int,
-    listed: int,
     on_progress: OnProgress | None = None,
     source: CandidateSource = CandidateSource.VECTORS,
 ) -> dict[str, ScoredQuery]:
-    """``{query id: scored}`` for ``{query id: text}``: ``listed`` candidates retrieved, the first ``depth`` scored.
+    """``{query id: scored}`` for ``{query id: text}``: the first ``depth`` candidates of each scored.
 
-    ``searcher`` answers on ``library``; ``depth`` 0 asks no reranker. Raises `ModelError` where one is needed and there
-    is none, `UsageError` for a query that cannot be asked. A query whose scoring fails is told in
-    `ScoredQuery.failure` and tried again next time.
+    Listed are those, and as many more as give `LISTED` documents, or all there are: what stands before does not
+    depend on the depth. ``searcher`` answers on ``library``; ``depth`` 0 asks no reranker. Raises `ModelError` where
+    one is needed and there is none, `UsageError` for a query that cannot be asked. A query whose scoring
+    fails is told in `ScoredQuery.failure` and tried again next time.
     """
     if depth and searcher.scorer is None:
         raise ModelError("There is no reranker to score with.")
@@ -83,7 +86,7 @@ def score_queries(
     with EvaluationCache(library.folder) as cache:
         desk = _Desk(cache, searcher, library, source)
         for number, (query, text) in enumerate(queries.items(), start=1):
-            scored[query] = desk.score(text, depth, listed)
+            scored[query] = desk.score(text, depth)
             if on_progress is not None:
                 on_progress(number, len(queries))
     return scored
@@ -106,20 +109,23 @@ class _Desk:
         self._cache, self._searcher, self._source = cache, searcher, source
         self._look_prefix = look_prefix(library.generation(), searcher.models.encoder, source)
         self._score_prefix = score_prefix(searcher.scorer) if searcher.scorer is not None else ""
+        self._documents = min(LISTED, len({document_id(found.path) for found in library.documents()}))
 
-    def score(self, text: str, depth: int, listed: int) -> ScoredQuery:
+    def score(self, text: str, depth: int) -> ScoredQuery:
         """The candidates of one query, scored; see `score_queries`."""
         key = digest(self._score_prefix, text)
-        kept, look, failure = self._cache.scores(key), self._look(text, listed), ""
+        kept, look, failure = self._cache.scores(key), self._look(text, depth), ""
         wanted = look.passages[:depth]
         scorer = self._searcher.scorer
         if scorer is not None and not set(wanted) <= set(kept.passages):
             try:
-                kept = self._scored(scorer, text, wanted, kept, look.asked)
+                kept = self._scored(scorer, text, wanted, kept)
                 self._cache.put(key, kept)
             except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
                 failure = f"Not reranked: {error}. The first look's order stands."
         rows = [] if failure else [kept.passages[passage] for passage in wanted]
+        # A deeper look that was kept holds more passages of the same documents.
+        listed = max(depth, _reaching(look.documents, LISTED))
         return ScoredQuery(
             look.documents[:listed],
             np.array(look.cosines[:listed], dtype=np.float32),
@@ -131,22 +137,55 @@ class _Desk:
             np.array(look.firsts[:listed], dtype=np.float32),
         )
 
-    def _look(self, text: str, listed: int) -> KeptLook:
+    def _look(self, text: str, depth: int) -> KeptLook:
         key = digest(self._look_prefix, text)
         kept = self._cache.look(key)
-        if kept is None or kept.asked < listed:
-            kept = _kept(self._searcher.first_look(text, listed, self._source), listed)
+        if kept is None or kept.asked < depth:
+            kept = self._listed(text, depth)
             self._cache.put(key, kept)
         return kept
 
-    def _scored(
-        self, scorer: Scorer, text: str, wanted: tuple[str, ...], kept: KeptScores, asked: int
-    ) -> KeptScores:
+    def _listed(self, text: str, depth: int) -> KeptLook:
+        """The first ``depth`` candidates or more, then the best passages of documents until there are enough."""
+        found: list[Candidate] = []
+        seen, documents, asked, milliseconds = set[int](), set[str](), 0, 0.0
+        for first in self._looks(text):
+            gapless = len(found) < max(depth, 1)
+            for candidate in first.before:
+                new = document_id(candidate.chunk.path) not in documents
+                if candidate.chunk.id not in seen and (gapless or new):
+                    found.append(candidate)
+                    documents.add(document_id(candidate.chunk.path))
+                seen.add(candidate.chunk.id)
+            if gapless:
+                asked, milliseconds = len(found), first.timings.total
+            if len(found) >= depth and len(documents) >= self._documents:
+                break
+        return _kept(found, max(asked, depth), milliseconds)
+
+    def _looks(self, text: str) -> Iterator[FirstLook]:
+        """First looks at twice as many passages each time, until one has all there are.
+
+        Always by the same steps, so that passages come in the same order however many are wanted: ties, and fusions
+        of both sources, may else fall otherwise.
+        """
+        asked = DEFAULT_CANDIDATES
+        while True:
+            first = self._searcher.first_look(text, asked, self._source)
+            yield first
+            if len(first.before) < asked:
+                return
+            asked *= 2
+
+    def _scored(self, scorer: Scorer, text: str, wanted: tuple[str, ...], kept: KeptScores) -> KeptScores:
         """``kept`` with what is missing of ``wanted``; raises `RerankError` where all of them cannot order anything."""
-        # As many as the first time: a shorter list may hold other ones of passages with equal cosines.
-        found = self._searcher.first_look(text, asked, self._source).before
-        texts = {_name(candidate.chunk.passage): candidate.chunk.passage for candidate in found}
-        if not texts.keys() >= set(wanted):
+        texts: dict[str, str] = {}
+        for first in self._looks(text):
+            found = (candidate.chunk.passage for candidate in first.before)
+            texts |= {_name(passage): passage for passage in found}
+            if texts.keys() >= set(wanted):
+                break
+        else:
             raise RerankError("the library was written to while it was evaluated")
         missing = {name: texts[name] for name in wanted if name not in kept.passages}
         started = time.perf_counter()
@@ -158,15 +197,25 @@ class _Desk:
         return KeptScores(passages, kept.milliseconds + elapsed)
 
 
-def _kept(first: FirstLook, asked: int) -> KeptLook:
+def _kept(found: list[Candidate], asked: int, milliseconds: float) -> KeptLook:
     return KeptLook(
-        tuple(document_id(candidate.chunk.path) for candidate in first.before),
-        tuple(_name(candidate.chunk.passage) for candidate in first.before),
-        tuple(candidate.score for candidate in first.before),
-        tuple(candidate.ordered_by for candidate in first.before),
-        first.timings.total,
+        tuple(document_id(candidate.chunk.path) for candidate in found),
+        tuple(_name(candidate.chunk.passage) for candidate in found),
+        tuple(candidate.score for candidate in found),
+        tuple(candidate.ordered_by for candidate in found),
+        milliseconds,
         asked,
     )
+
+
+def _reaching(documents: tuple[str, ...], count: int) -> int:
+    """How many candidates it takes until ``count`` documents are listed; all where there are fewer."""
+    seen = set[str]()
+    for place, document in enumerate(documents, start=1):
+        seen.add(document)
+        if len(seen) == count:
+            return place
+    return len(documents)
 
 
 def _share(kept: KeptScores, rows: list[tuple[float, int]]) -> float:

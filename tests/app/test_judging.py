@@ -15,6 +15,7 @@ from ingest.library import Library
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE, load, save
 from rerank.labels import verdict
 from tests.app.conftest import Screen
@@ -62,7 +63,10 @@ def calibration(screen: Screen, **changes: Any) -> None:
     ]
     spec = replace(WORD_SCORER, revision=changes.pop("revision", WORD_SCORER.revision))
     library = Library(screen.library)
-    save(library.folder / FILE, replace(calibrate(rows, spec, library.manifest(), Method.PLATT), **changes))
+    save(
+        library.folder / FILE,
+        replace(calibrate(rows, spec, LibraryState.of(library), Method.PLATT), **changes),
+    )
 
 
 def test_a_judgement_is_kept_and_shown_and_runs_no_model(filled: Screen) -> None:
@@ -246,6 +250,17 @@ def test_relative_readings_have_no_bands_and_say_so(filled: Screen) -> None:
         assert order(filled) == were
         assert "No bands are drawn" in filled.texts()
     assert not filled.app.exception
+
+
+def test_a_temperature_evens_the_shares_out(filled: Screen) -> None:
+    filled.open(q=QUESTION)
+    filled.app.selectbox(key="reading").set_value("softmax").run()
+    filled.settle()
+    were, sharp = order(filled), float(number(filled, 0)[1])
+    filled.app.number_input(key="temperature").set_value(20.0).run()
+    filled.settle()
+    assert float(number(filled, 0)[1]) < sharp
+    assert order(filled) == were
 
 
 def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen) -> None:

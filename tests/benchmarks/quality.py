@@ -119,7 +119,7 @@ def main() -> int:
         library, _ = fill_library(judged, work / judged.name, encoder)
         choice = ModelChoice("bundled", options.reranker, allow_downloads=False)
         searcher = open_searcher(library, choice, encoder, keep_scores=False)
-        scored = score_queries(judged.queries, library, searcher, options.candidates, options.candidates)
+        scored = score_queries(judged.queries, library, searcher, options.candidates)
         report(judged, scored, searcher, options.fp32)
     return 0
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,20 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ingest.errors import LibraryError, UsageError
+from ingest.errors import UsageError
 from ingest.library import Manifest
-from ingest.models import ModelSource, ResolvedModel
+from ingest.resemblance import Sketch
 from rerank.calibration.calibrate import calibrate, choose_method, out_of_fold
 from rerank.calibration.curves import Logistic, Steps, fit, fit_isotonic, fit_platt, fit_temperature
 from rerank.calibration.labels import Labelled, Labels, TooFewLabelsError, halves, shortage
 from rerank.calibration.methods import FITTED, Method, list_softmax, min_max, read
-from rerank.calibration.records import apply, nothing_answers
-from rerank.calibration.store import FILE, load, load_for, save
-from rerank.records import Models
-from retrieval.records import CandidateSource
+from rerank.calibration.records import LibraryState, apply, nothing_answers
 from tests.fakes import WORD_ENCODER, WORD_SCORER
 
-MANIFEST = Manifest.of(WORD_ENCODER, 32)
+LIBRARY = LibraryState(Manifest.of(WORD_ENCODER, 32), Sketch(0, ()))
 NO_RELEVANCE = replace(WORD_SCORER, name="late", relevance_scale=None)
 
 
@@ -165,7 +160,7 @@ def test_records_that_would_turn_an_order_round_are_refused(make: object) -> Non
 
 def test_calibration_is_measured_on_other_queries_and_mends_a_bad_score() -> None:
     rows, others = halves(drawn(4000, 0.5, -2.5))
-    found = calibrate(rows, WORD_SCORER, MANIFEST, precision=0.7, held_out=others)
+    found = calibrate(rows, WORD_SCORER, LIBRARY, precision=0.7, held_out=others)
     assert found.evidence is not None
     assert found.evidence.before is not None
     assert found.evidence.after.ece < 0.03 < 0.2 < found.evidence.before.ece
@@ -181,13 +176,13 @@ def test_calibration_is_measured_on_other_queries_and_mends_a_bad_score() -> Non
     assert found.precise.held_out is not None
     assert found.precise.held_out.precision == pytest.approx(0.7, abs=0.1)
     with pytest.raises(ValueError, match="keep them apart"):
-        calibrate(rows, WORD_SCORER, MANIFEST, held_out=rows[:1])
+        calibrate(rows, WORD_SCORER, LIBRARY, held_out=rows[:1])
 
 
 def test_cross_validation_reads_a_query_by_a_curve_that_never_saw_it() -> None:
     # Isotonic on labels of its own queries is perfect here; on other queries it knows nothing.
     rows = [Labelled(f"q{n}", float(n + k / 10), k % 2 == n % 2) for n in range(10) for k in range(2)]
-    found = calibrate(rows, WORD_SCORER, MANIFEST, Method.ISOTONIC)
+    found = calibrate(rows, WORD_SCORER, LIBRARY, Method.ISOTONIC)
     assert found.evidence is not None
     assert found.evidence.source == "cross-validation by query, 5 folds"
     assert found.evidence.after.brier > 0.2
@@ -216,7 +211,7 @@ def test_auto_takes_what_the_labels_ask_for() -> None:
 
 def test_few_labels_are_fitted_and_said_to_be_few() -> None:
     rows = [Labelled("a", 3.0, True), Labelled("a", 1.0, False), Labelled("a", 2.0, True)]
-    found = calibrate(rows, WORD_SCORER, MANIFEST, Method.ISOTONIC)
+    found = calibrate(rows, WORD_SCORER, LIBRARY, Method.ISOTONIC)
     assert found.evidence is None, "one query cannot be held out of itself"
     assert found.best is not None
     assert (found.best.low, found.best.high) == (None, None)
@@ -227,13 +222,13 @@ def test_few_labels_are_fitted_and_said_to_be_few() -> None:
     assert shortage(ten, 4) == ""
     for kind in (True, False):
         with pytest.raises(TooFewLabelsError, match="Judge some passages that are"):
-            calibrate([Labelled("a", 1.0, kind)], WORD_SCORER, MANIFEST)
+            calibrate([Labelled("a", 1.0, kind)], WORD_SCORER, LIBRARY)
     with pytest.raises(TooFewLabelsError, match="no labels"):
-        calibrate([], WORD_SCORER, MANIFEST)
+        calibrate([], WORD_SCORER, LIBRARY)
 
 
 def test_late_interaction_gets_a_probability_only_by_fitting() -> None:
-    found = calibrate(drawn(2000, 0.8, -1.0), NO_RELEVANCE, MANIFEST, Method.PLATT)
+    found = calibrate(drawn(2000, 0.8, -1.0), NO_RELEVANCE, LIBRARY, Method.PLATT)
     assert found.evidence is not None
     assert found.evidence.before is None
     assert found.evidence.after.ece < 0.05
@@ -241,11 +236,11 @@ def test_late_interaction_gets_a_probability_only_by_fitting() -> None:
 
 
 def test_nothing_answers_only_where_the_best_is_below_a_threshold_that_means_something() -> None:
-    found = calibrate(drawn(2000, 1.5, -2.0), WORD_SCORER, MANIFEST, Method.PLATT)
+    found = calibrate(drawn(2000, 1.5, -2.0), WORD_SCORER, LIBRARY, Method.PLATT)
     assert nothing_answers(found, np.array([-9.0, -7.0])).startswith("Nothing here answers this: the best")
     assert nothing_answers(found, np.array([-9.0, 7.0])) == ""
     assert nothing_answers(found, np.array([])) == ""
-    noise = calibrate(drawn(2000, 0.0, 0.0), WORD_SCORER, MANIFEST, Method.PLATT)
+    noise = calibrate(drawn(2000, 0.0, 0.0), WORD_SCORER, LIBRARY, Method.PLATT)
     assert noise.threshold is None
     assert noise.answers_from is None
     assert nothing_answers(noise, np.array([-9.0])) == ""
@@ -263,94 +258,11 @@ def lists(prefix: str, answers: list[float], others: list[float]) -> list[Labell
 def test_what_it_does_to_unanswered_questions_is_measured_on_others() -> None:
     learnt = lists("a", [3.0, *[4.0] * 39], [-4.0] * 40)
     held_out = lists("b", [4.0, 4.0, 4.0, 1.0], [-4.0, -4.0, 5.0, -4.0])
-    found = calibrate(learnt, WORD_SCORER, MANIFEST, Method.PLATT, held_out=held_out)
+    found = calibrate(learnt, WORD_SCORER, LIBRARY, Method.PLATT, held_out=held_out)
     assert found.answers_from == apply(found, np.array([4.0]))[0], "one query in forty may fall below"
     assert found.evidence is not None
     assert (found.evidence.false_alarms, found.evidence.caught) == (0.25, 0.75)
-    assert calibrate(learnt[:18], WORD_SCORER, MANIFEST).answers_from is None, (
-        "nine queries show no threshold"
-    )
-
-
-@pytest.mark.parametrize("method", FITTED)
-def test_the_file_gives_back_what_was_saved(tmp_path: Path, method: Method) -> None:
-    rows, others = halves(drawn(600, 1.0, -1.0))
-    found = calibrate(rows, WORD_SCORER, MANIFEST, method, 0.6, others)
-    save(tmp_path / FILE, found)
-    assert load(tmp_path / FILE) == found
-    save(tmp_path / FILE, replace(found, labels=1))
-    assert load(tmp_path / FILE).labels == 1
-    assert [path.name for path in tmp_path.iterdir()] == [FILE], "something was left beside it"
-
-
-def test_a_calibration_without_evidence_is_kept_too(tmp_path: Path) -> None:
-    found = calibrate([Labelled("a", 1.0, True), Labelled("a", 1.0, False)], NO_RELEVANCE, MANIFEST)
-    assert not found.separation.clean
-    save(tmp_path / FILE, found)
-    assert load(tmp_path / FILE) == found
-    with pytest.raises(LibraryError, match="cannot be written"):
-        save(tmp_path / "nowhere" / FILE, found)
-
-
-def models(**changed: object) -> Models:
-    def resolved(spec: object) -> ResolvedModel:
-        return ResolvedModel(spec, ModelSource.FOLDER, Path("fake"))  # type: ignore[arg-type]
-
-    return Models(resolved(WORD_ENCODER), resolved(replace(WORD_SCORER, **changed)))  # type: ignore[arg-type]
-
-
-def test_a_calibration_is_void_once_its_pair_has_changed(tmp_path: Path) -> None:
-    assert load_for(tmp_path, models(), MANIFEST).calibration is None
-    assert load_for(tmp_path, models(), MANIFEST).notice == ""
-    found = calibrate(drawn(300, 1.0, 0.0), WORD_SCORER, MANIFEST, Method.PLATT)
-    save(tmp_path / FILE, found)
-    assert load_for(tmp_path, models(), MANIFEST).calibration == found
-    assert load_for(tmp_path, Models(models().encoder, None), MANIFEST).calibration is None
-    changes = [
-        (models(revision="2"), MANIFEST, "is now of revision 2, and was of 1"),
-        (models(name="other"), MANIFEST, "fitted for the reranker word-scorer, and other is used"),
-        (models(bi_weight=30.0), MANIFEST, "counts 30 times in the logit, and did 0 times"),
-        (models(), replace(MANIFEST, identity="another"), "of the encoder another, and was of"),
-        (models(), replace(MANIFEST, chunk_tokens=160), "of 160 tokens"),
-    ]
-    for now, manifest, words in changes:
-        loaded = load_for(tmp_path, now, manifest)
-        assert loaded.calibration is None
-        assert words in loaded.notice
-        assert "void" in loaded.notice
-        assert "secondlook calibrate" in loaded.notice
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('"scale": ', '"scale": -'),
-        ('"method": "platt"', '"method": "magic"'),
-        ('"format": 1', '"format": 9'),
-        ("{", ""),
-    ],
-)
-def test_a_damaged_file_costs_the_calibration_and_nothing_else(tmp_path: Path, old: str, new: str) -> None:
-    path = tmp_path / FILE
-    save(path, calibrate(drawn(300, 1.0, 0.0), WORD_SCORER, MANIFEST, Method.PLATT))
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
-    loaded = load_for(tmp_path, models(), MANIFEST)
-    assert loaded.calibration is None
-    assert FILE in loaded.notice
-    assert "uncalibrated" in loaded.notice
-
-
-def test_the_file_is_plain_json_with_its_identity_and_date(tmp_path: Path) -> None:
-    save(tmp_path / FILE, calibrate(drawn(300, 1.0, 0.0), WORD_SCORER, MANIFEST, Method.PLATT))
-    stored = json.loads((tmp_path / FILE).read_text())
-    assert stored["fitted_for"]["reranker"] == "word-scorer"
-    assert stored["fitted_for"]["library"]["encoder"] == "word-encoder"
-    assert len(stored["made"].split("-")) == 3
-    assert set(stored["curve"]) == {"scale", "shift", "temperature"}
-    assert stored.pop("candidates_from") == "vectors"
-    (tmp_path / FILE).write_text(json.dumps(stored))  # as it was before there were others
-    assert load(tmp_path / FILE).candidates_from is CandidateSource.VECTORS
+    assert calibrate(learnt[:18], WORD_SCORER, LIBRARY).answers_from is None, "nine queries show no threshold"
 
 
 def test_halves_keep_queries_whole_and_are_the_same_every_time() -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from ingest.errors import UsageError
 from ingest.library import Manifest
+from ingest.resemblance import Sketch
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
 from rerank.calibration.reading import Choice, Reading, read_result
-from rerank.calibration.records import Calibration
+from rerank.calibration.records import Calibration, LibraryState
 from rerank.records import SearchResult
 from retrieval.records import CandidateSource
 from tests.fakes import WORD_ENCODER, WORD_SCORER
@@ -31,7 +32,7 @@ def result() -> SearchResult:
 @pytest.fixture
 def calibration() -> Calibration:
     rows = [Labelled(f"q{n}", float(z), z > 0) for n in range(12) for z in range(-3, 4)]
-    return calibrate(rows, WORD_SCORER, Manifest.of(WORD_ENCODER), Method.PLATT)
+    return calibrate(rows, WORD_SCORER, LibraryState(Manifest.of(WORD_ENCODER), Sketch(0, ())), Method.PLATT)
 
 
 def falling(reading: Reading, result: SearchResult) -> bool:

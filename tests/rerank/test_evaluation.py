@@ -240,6 +240,6 @@ def test_a_run_with_white_space_in_an_id_is_refused(dataset: Path, tmp_path: Pat
     before, after = write_runs(tmp_path / "out.txt", found.runs)
     assert (before.name, after.name) == ("out.before.txt", "out.after.txt")
     first = after.read_text().splitlines()[0].split()
-    assert first == ["snake", "Q0", "snake1", "1", "4", "second-look"]
+    assert first == ["snake", "Q0", "snake1", "1", "44", "second-look"], "all are listed, four are reranked"
     with pytest.raises(UsageError, match="white space"):
         write_runs(tmp_path / "out.txt", {"two words": found.runs["snake"]})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,12 @@ import numpy as np
 import pytest
 
 from ingest.models import ModelSpec
+from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, pareto_front
 from rerank.evaluation.dataset import read_judged_set, read_tuning_set
 from rerank.evaluation.plan import Plan, compare
 from rerank.evaluation.records import Verdict
+from rerank.evaluation.run import evaluate
 from rerank.evaluation.scoring import ScoredQuery
 from rerank.evaluation.significance import holm
 from rerank.evaluation.systems import Combination, best_weight, systems_of
@@ -218,6 +222,63 @@ def test_first_looks_are_compared_alone_and_under_a_reranker(tmp_path: Path) -> 
     assert found.main.system.orders["q5"][:2] == (second, best)
     # Reversed among two, BM25 and the reranker cancel out, and ties keep the first look's order.
     assert found.rows[3].system.orders["q5"][:2] == (best, second)
+
+
+@pytest.fixture
+def far_behind(tmp_path: Path) -> Path:
+    """For one query, 130 passages of two long documents stand before the document that answers."""
+    long = {f"long{n}": "\n\n".join(f"{'snake ' * 120}{n} {m}" for m in range(65)) for n in range(2)}
+    corpus = {**long, "answer": "snake river", "none": "river bank"}
+    return write_set(tmp_path / "far", corpus, {"q": "snake"}, [("q", "answer", 1)])
+
+
+def test_the_first_looks_figures_are_the_same_however_deep_it_is_reranked(far_behind: Path) -> None:
+    judged, library, encoder = open_set(far_behind, far_behind.parent / "library")
+    scorer = Planted("same", as_before)
+    asked = searcher(library, encoder, scorer)
+    alone = [evaluate(judged, library, asked, depth) for depth in (1, 10, 100, 200, 1)]
+    tables = [
+        compare(judged, library, {"same": lambda: asked}, Plan((depth,))) for depth in (1, 10, 100, 200)
+    ]
+    figures = [found.mean_before for found in alone] + [found.before.means for found in tables]
+    assert figures == [figures[0]] * 9
+    assert figures[0]["recall@100"] == 1.0, "the third document comes after 130 passages"
+    assert {found.runs["q"].before for found in alone} == {("long0", "long1", "answer", "none")}
+    assert [depth for _, depth in scorer.calls] == [1, 9, 90, 32], "what is listed is not all scored"
+
+
+@pytest.mark.parametrize("source", list(CandidateSource))
+def test_a_hundred_documents_are_listed_for_every_first_look(tmp_path: Path, source: CandidateSource) -> None:
+    """Each of 120 documents has two passages that say the same, so that 100 passages are of 50."""
+    corpus = {f"d{n:03d}": "\n\n".join(["snake " * 100 + f"{'bird ' * n}"] * 2) for n in range(20)}
+    corpus |= {f"e{n:03d}": f"snake {'river ' * (n + 1)}" for n in range(100)}
+    folder = write_set(tmp_path / "set", corpus, {"q": "snake"}, [("q", "e099", 1)])
+    judged, library, encoder = open_set(folder, tmp_path / "library")
+    asked = searcher(library, encoder, Planted("same", as_before))
+    found = [
+        compare(judged, library, {"same": lambda: asked}, Plan((n,), sources=(source,))) for n in (5, 150)
+    ]
+    orders = [one.before.system.orders["q"] for one in found]
+    assert len(orders[0]) == 100
+    assert orders[1][:100] == orders[0]
+    assert found[0].before.means == found[1].before.means
+
+
+def test_first_looks_that_were_kept_otherwise_are_made_anew_and_scores_are_not(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("rerank.evaluation.cache.LOOKS", "2")
+        contest(dataset, Planted("good", knows))
+    with sqlite3.connect(dataset.parent / "library" / FILE) as db:
+        kept = {key: json.loads(entry) for key, entry in db.execute("SELECT key, entry FROM entries")}
+        for key, entry in kept.items():
+            if "documents" in entry:  # as they were: no more than were asked for
+                short = {n: row[:2] if isinstance(row, list) else row for n, row in entry.items()}
+                db.execute("UPDATE entries SET entry = ? WHERE key = ?", (json.dumps(short), key))
+    again = Planted("good", knows)
+    assert len(contest(dataset, again).before.system.orders["snake"]) == 44
+    assert again.calls == []
 
 
 def test_without_rerankers_somebody_has_to_look(dataset: Path) -> None:

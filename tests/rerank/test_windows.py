@@ -13,8 +13,11 @@ from ingest.records import Chunk
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore
 from rerank.scorers.base import joined
+from rerank.search import Searcher
 from rerank.windows import WHOLE, WindowedScorer, window_places, windowed
 from retrieval.records import Candidate
+from retrieval.retriever import Retriever
+from tests.conftest import Desk
 from tests.fakes import WordScorer, whitespace_tokenizer
 
 TITLE = "Snakes of the valley\n"
@@ -43,6 +46,13 @@ def read_of(folder: Path, query: str, passage: str, tokens: int | None = 24, max
     WindowedScorer(inner, tokens).score(query, [passage])
     (text,) = inner.read
     return text
+
+
+def test_a_search_says_how_much_is_read(desk: Desk, tmp_path: Path) -> None:
+    for tokens, said in ((24, 24), (WHOLE, None)):
+        scorer = windowed(Listening(tmp_path), tokens)
+        assert Searcher(Retriever(desk.library, desk.encoder), scorer).models.window == said
+    assert Searcher(Retriever(desk.library, desk.encoder), WordScorer()).models.window is None
 
 
 def test_the_part_with_the_querys_words_is_read_with_the_title_in_front(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ingest.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE, save
 from tests.fakes import VOCABULARY, WORD_SCORER, WordEncoder
 
@@ -124,7 +125,7 @@ class Hand:
         self.note("calibrating")
         self.version += 1
         rows = [Labelled(f"question {n % 4}", self.seed.gauss(n % 2, 1.0), n % 2 == 1) for n in range(8)]
-        found = calibrate(rows, WORD_SCORER, self.library.manifest(), Method.PLATT)
+        found = calibrate(rows, WORD_SCORER, LibraryState.of(self.library), Method.PLATT)
         self.note("saving", number=self.version)
         save(self.library.folder / FILE, replace(found, notices=(str(self.version),)))
         self.note("done")

@@ -34,6 +34,7 @@ from ingest.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE, save
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -133,7 +134,7 @@ def test_a_label_on_a_full_disk_is_refused_and_those_before_are_kept(disk: Disk,
 
 def fit(library: Library) -> None:
     rows = [Labelled(f"question {n % 2}", float(n), n % 3 == 0) for n in range(8)]
-    save(library.folder / FILE, calibrate(rows, WORD_SCORER, library.manifest(), Method.PLATT))
+    save(library.folder / FILE, calibrate(rows, WORD_SCORER, LibraryState.of(library), Method.PLATT))
 
 
 def test_an_export_and_a_calibration_on_a_full_disk_leave_those_before(disk: Disk, away: Desk) -> None:

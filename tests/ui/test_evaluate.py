@@ -163,6 +163,11 @@ def test_several_systems_are_compared_drawn_and_saved(folder: Path) -> None:
     ]  # fmt: skip
     assert len(systems) == 1 + 2 * 7
     assert systems["bundled", 4]["figures"] == found["after"]
+    for system in systems.values():
+        assert list(system["per_query"]) == list(QUERIES)
+        for name in MEASURES:
+            rows = [row[name] for row in system["per_query"].values()]
+            assert sum(rows) / len(rows) == pytest.approx(system["figures"][name])
     assert 0 < systems["bundled", 2]["latency_ms"]["p50"] < systems["bundled", 4]["latency_ms"]["p50"]
     assert systems["first look", 0]["front"]
     assert systems["first look", 0]["difference"] is None
@@ -198,6 +203,9 @@ def test_the_comparison_for_people_says_how_p_was_corrected(tmp_path: Path) -> N
     assert "undecided" in table[5]
     assert any("corrected by Holm's method for 2 systems" in line for line in table)
     alone = comparison_table(contest(tmp_path, Planted("reversed", reversed_order)), {"snake": "What?"})
+    losses = table[table.index("Worst losses of reversed over 3 (nDCG@10)") + 1 :]
+    assert next(line for line in losses if line.startswith("  -0.")).endswith(" snake")
+    assert "Best gains of reversed over 3 (nDCG@10): none" in losses
     assert "Worst losses (nDCG@10)" in alone
     assert "snake What?" in alone
     assert "Holm" not in alone

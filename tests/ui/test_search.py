@@ -6,11 +6,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE, save
 from rerank.score_store import ScoreStore
 from rerank.search import Searcher
@@ -38,15 +40,17 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
     return ask
 
 
-def fit(desk: Desk, revision: str = WORD_SCORER.revision) -> None:
+def fit(desk: Desk, revision: str = WORD_SCORER.revision, **changes: Any) -> None:
     """A Platt calibration from labels that are relevant from a logit of 3 on, all but two of them."""
     rows = [
         Labelled(f"q{n}", float(logit), (logit >= 3) != (n == 5 and logit in (2, 3)))
         for n in range(12)
         for logit in range(-1, 5)
     ]
-    found = calibrate(rows, replace(WORD_SCORER, revision=revision), desk.library.manifest(), Method.PLATT)
-    save(desk.library.folder / FILE, found)
+    found = calibrate(
+        rows, replace(WORD_SCORER, revision=revision), LibraryState.of(desk.library), Method.PLATT
+    )
+    save(desk.library.folder / FILE, replace(found, **changes))
 
 
 def test_a_fitted_calibration_gives_probabilities_and_keeps_the_order(
@@ -91,6 +95,60 @@ def test_relative_numbers_are_no_probabilities_and_have_no_threshold(
     assert "--threshold says nothing with --method softmax" in err
 
 
+def test_a_question_that_nothing_answers_gets_no_second_order_unless_asked(
+    desk: Desk, asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(desk)
+    _, answered, _ = asked(capsys)
+    assert (answered["answers_none"], len(answered["after"])) == (None, 6)
+    fit(desk, answers_from=1.0)
+    status, found, err = asked(capsys)
+    assert (status, found["after"], len(found["before"])) == (0, [], 6)
+    assert found["answers_none"].startswith("Nothing here answers this: the best passage is relevant")
+    assert found["answers_none"] in err
+    assert "Its 6 passages are not shown; --show-anyway shows them." in err
+    _, anyway, err = asked(capsys, "--show-anyway")
+    assert anyway["after"] == answered["after"]
+    assert anyway["answers_none"] == found["answers_none"]
+    assert "not shown" not in err
+    _, sigmoid, _ = asked(capsys, "--method", "sigmoid")
+    assert (sigmoid["answers_none"], len(sigmoid["after"])) == (None, 6), "only a fitted reading can say so"
+
+
+def test_people_are_told_in_the_second_column_that_nothing_answers(
+    desk: Desk, asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(desk, answers_from=1.0)
+    call = ["search", QUESTION, "--library", str(desk.library.folder)]
+    assert main(call) == 0
+    columns = [line.partition("│") for line in capsys.readouterr().out.splitlines()]
+    second = " ".join(" ".join(right for _, _, right in columns).split())
+    assert second.startswith(
+        "SECOND LOOK reranked Nothing here answers this: the best passage is relevant with"
+    )
+    assert "logit" not in second
+    assert main([*call, "--show-anyway"]) == 0
+    assert capsys.readouterr().out.count("logit") == 6
+
+
+def test_a_temperature_evens_the_shares_of_softmax_out(
+    asked: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shares(*options: str) -> list[float]:
+        _, found, _ = asked(capsys, "--method", "softmax", *options)
+        return [row["relative"] for row in found["after"]]
+
+    _, plain, _ = asked(capsys)
+    powers = np.exp([row["logit"] / 4 for row in plain["after"]])
+    assert shares("--temperature", "4") == pytest.approx(powers / powers.sum())
+    assert shares("--temperature", "1") == shares()
+    assert shares("--temperature", "4")[0] < shares()[0]
+    status, _, err = asked(capsys, "--temperature", "4")
+    assert (status, "--temperature is of --method softmax alone" in err) == (2, True)
+    with pytest.raises(SystemExit, match="2"):
+        asked(capsys, "--method", "softmax", "--temperature", "0")
+
+
 def test_words_find_the_candidates_and_a_fusion_makes_the_second_order(
     asked: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,7 +191,7 @@ def test_fitted_without_any_calibration_says_how_to_get_one(
 ) -> None:
     status, _, err = asked(capsys, "--method", "fitted")
     assert status == 2
-    assert "secondlook calibrate DATASET" in err
+    assert "secondlook calibrate --library DIR" in err
 
 
 def test_no_cache_runs_the_model_again_and_keeps_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

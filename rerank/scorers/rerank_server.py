@@ -19,7 +19,7 @@ from urllib3 import exceptions
 
 from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess
+from ingest.service_access import ServiceAccess, checked_key
 from ingest.services import (
     check_status,
     message_of,
@@ -80,7 +80,7 @@ class RerankServerScorer(ServiceScorer):
         address = urlsplit(self._model.spec.revision)
         self._shape = Shape.of(address.path)
         self._who, self._batch = f"the rerank server at {address.netloc}", self._shape.batch
-        self._key = access.key
+        self._key = checked_key(access.key, "SECONDLOOK_RERANK_KEY")
         self._pool = urllib3.PoolManager()
 
     def _rows(self, query: str, passages: list[str], seconds: float) -> Rows:
@@ -108,8 +108,8 @@ class RerankServerScorer(ServiceScorer):
             # urllib3 counts a refused connection among the timeouts, but it takes no time and may pass.
             refused = isinstance(error, exceptions.NewConnectionError)
             if isinstance(error, exceptions.TimeoutError) and not refused:
-                raise too_slow(self._who, self._patience) from error
-            raise unreachable(self._who, error) from error
+                raise too_slow(self._who, self._patience) from None
+            raise unreachable(self._who, error) from None
         return self._checked(response, raw)
 
     def _read(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:

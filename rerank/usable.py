@@ -11,7 +11,7 @@ from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER, served_model
 
 
 def usable_rerankers(hub: Hub, access: ServiceAccess) -> list[str]:
-    """Their full names: bundled ones, those in the hub's cache, Cohere's where there is a key, the server that is named.
+    """Their full names: bundled ones, those in the hub's cache, Cohere's where there is a key, the server.
 
     Takes a millisecond, as the page asks with every run: nothing is loaded, verified or asked of the network.
     """

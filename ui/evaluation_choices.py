@@ -120,8 +120,8 @@ def _rerankers(column: DeltaGenerator, settings: Settings) -> dict[str, str]:
     chosen = column.multiselect(
         "Rerankers", list(here), default=list(here)[:1], key="evaluate-rerankers", persist_state="session",
         placeholder="None: first looks alone",
-        help="Those that are on this machine, and services that are set up. maxsim is late interaction over the bundled "
-        "encoder’s token vectors. The verdict is on the first one.",
+        help="Those that are on this machine, and services that are set up. maxsim is late interaction over the "
+        "bundled encoder’s token vectors. The verdict is on the first one.",
     )  # fmt: skip
     return {label: here[label] for label in chosen}
 

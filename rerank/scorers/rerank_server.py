@@ -1,7 +1,8 @@
 """Rerankers behind a server, in the two shapes that servers speak.
 
-`/v1/rerank` (Jina, vLLM, LiteLLM, Cohere's own), or `/rerank` (Infinity, and vLLM and LiteLLM besides): ``documents`` in,
-``results`` with ``relevance_score`` out. `/rerank` of Text Embeddings Inference: ``texts`` in, a list with ``score`` out.
+`/v1/rerank` (Jina, vLLM, LiteLLM, Cohere's own), or `/rerank` (Infinity, and vLLM and LiteLLM besides): ``documents``
+in, ``results`` with ``relevance_score`` out. `/rerank` of Text Embeddings Inference: ``texts`` in, a list with
+``score`` out.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ from rerank.scorers.served import COHERE, COHERE_MODELS, served_model
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
 BUNDLED_RERANKER = "second-look-reranker"
 LATE_INTERACTION = "maxsim"
+# What transformers writes for a length that is not known begins far beyond this.
+ENDLESS = 10**6
 BUNDLED_FOLDER = Path(__file__).resolve().parents[1] / "data" / "models" / BUNDLED_RERANKER
 
 
@@ -150,7 +152,8 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
             f"The folder {folder} holds no config.json; name a folder that a cross-encoder was saved to."
         )
     architecture = _architecture(folder, config)
-    most = document_tokens(folder) if architecture == "colbert" else 512
+    room = places(config) or 512
+    most = document_tokens(folder) if architecture == "colbert" else _tokenizer_length(folder)
     activation = str((config.get("sentence_transformers") or {}).get("activation_fn", ""))
     return ModelSpec(
         name=str(folder),
@@ -158,10 +161,16 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
         architecture=architecture,
         revision=folder_revision(folder),
         licence="see the model's card",
-        max_length=min(places(config) or most, most),
+        max_length=min(room, most or room),
         languages="see the model's card",
         relevance_scale=1.0 if architecture == "monot5" or activation.endswith("Sigmoid") else None,
     )
+
+
+def _tokenizer_length(folder: Path) -> int | None:
+    """The length that the model was trained for, by its tokenizer; ``None`` where that says nothing, or “endless”."""
+    length = read_json(folder / "tokenizer_config.json").get("model_max_length")
+    return int(length) if isinstance(length, int | float) and 0 < length < ENDLESS else None
 
 
 def _architecture(folder: Path, config: Mapping[str, object]) -> str:

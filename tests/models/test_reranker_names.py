@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -112,6 +113,23 @@ def test_a_folder_is_recognised_by_its_configuration(
     folder = make(tmp_path / "model")  # type: ignore[operator]
     spec = resolve_reranker(str(folder), OFFLINE).spec
     assert (spec.architecture, spec.max_length) == (architecture, max_length)
+
+
+@pytest.mark.parametrize(
+    ("places", "said", "length"),
+    [(8194, 8192, 8192), (8194, None, 8192), (8194, 512, 512), (514, 10**30, 512)],
+)
+def test_a_folder_reads_as_much_as_its_model_and_tokenizer_can(
+    tmp_path: Path, places: int, said: int | None, length: int
+) -> None:
+    """bge-reranker-v2-m3 reads 8,192 tokens by name, and as a folder too."""
+    folder = make_xlm_roberta(tmp_path / "model")
+    for file, field, value in (
+        ("config.json", "max_position_embeddings", places), ("tokenizer_config.json", "model_max_length", said)
+    ):  # fmt: skip
+        content = json.loads((folder / file).read_text()) | {field: value}
+        (folder / file).write_text(json.dumps(content))
+    assert resolve_reranker(str(folder), OFFLINE).spec.max_length == length
 
 
 def test_what_stands_behind_a_service_has_no_files() -> None:

@@ -80,7 +80,7 @@ def make_electra(folder: Path) -> Path:
     return folder
 
 
-def make_xlm_roberta(folder: Path) -> Path:
+def make_xlm_roberta(folder: Path, places: int = 130) -> Path:
     """What bge-reranker is: an XLM-RoBERTa with one output, which has no token types and marks pairs in its own way."""
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaForSequenceClassification
 
@@ -95,7 +95,7 @@ def make_xlm_roberta(folder: Path) -> Path:
     torch.manual_seed(3)
     config = XLMRobertaConfig(
         vocab_size=1200, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, max_position_embeddings=130, type_vocab_size=1, num_labels=1, initializer_range=0.5,
+        intermediate_size=64, max_position_embeddings=places, type_vocab_size=1, num_labels=1, initializer_range=0.5,
     )  # fmt: skip
     XLMRobertaForSequenceClassification(config).save_pretrained(folder)
     return folder

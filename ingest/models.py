@@ -23,6 +23,7 @@ from ingest.known_encoders import (
     prefixes_of,
 )
 from ingest.model_records import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.pickled import not_loaded
 from ingest.served_encoders import served_encoder
 from ingest.service_access import ServiceAccess
 
@@ -95,7 +96,12 @@ def resolve_encoder(name: str | None, hub: Hub, access: ServiceAccess | None = N
 def resolve(
     spec: ModelSpec, hub: Hub, bundled: Callable[[tuple[str, ...]], ResolvedModel] | None = None
 ) -> ResolvedModel:
-    """Find the files of ``spec``: hub cache, then the hub, then ``bundled`` (given what was tried)."""
+    """Find the files of ``spec``: hub cache, then the hub, then ``bundled`` (given what was tried).
+
+    Raises `ModelNotFoundError` with how to convert it for one whose published weights are pickled.
+    """
+    if spec.pickled and hub.cached(spec.name, spec.revision) is None:
+        raise not_loaded(spec)
     try:
         folder, source, tried = find_in_hub(spec.name, spec.revision, hub)
     except ModelNotFoundError as error:

@@ -24,7 +24,7 @@ from ingest.errors import ModelError, ServiceError
 from ingest.known_encoders import BUNDLED_ENCODER
 from ingest.models import ENCODERS, ModelSource, ResolvedModel, bundled_encoder_folder
 from ingest.served_encoders import OPENAI, split_name
-from ingest.service_access import OPENAI_URL, ServiceAccess, leaves_machine, require_consent
+from ingest.service_access import OPENAI_URL, ServiceAccess, checked_key, leaves_machine, require_consent
 from ingest.services import (
     Patience,
     check_status,
@@ -75,7 +75,11 @@ class OpenAIEncoder:
         self.model: Final = model
         self._of_openai = service == OPENAI
         self._asked, self._dimensions = split_name(rest)
-        self._key = access.openai_key if self._of_openai else access.embed_key
+        self._key = (
+            checked_key(access.openai_key, "OPENAI_API_KEY")
+            if self._of_openai
+            else checked_key(access.embed_key, "SECONDLOOK_EMBED_KEY")
+        )
         self._for_passages, self._for_query = for_passages, for_query
         self._limits = OPENAI_LIMITS if self._of_openai else SERVER_LIMITS
         self._who = (
@@ -154,12 +158,13 @@ class OpenAIEncoder:
             ) as response:
                 kind = response.headers.get("Content-Type")
                 raw = read_answer(self._who, response.iter_bytes(), deadline, patience, LARGEST_ANSWER)
+        # Without the client's own error: its text is all that the service said, be it the key.
         except self._openai.APIStatusError as error:
-            raise self._fault(error) from error
-        except (self._openai.APITimeoutError, self._transport.TimeoutException) as error:
-            raise too_slow(self._who, patience) from error
+            raise self._fault(error) from None
+        except (self._openai.APITimeoutError, self._transport.TimeoutException):
+            raise too_slow(self._who, patience) from None
         except (self._openai.APIConnectionError, self._transport.TransportError) as error:
-            raise unreachable(self._who, error) from error
+            raise unreachable(self._who, error) from None
         answer = parsed(raw)
         if answer is None:
             raise not_json(self._who, kind)

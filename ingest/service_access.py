@@ -94,6 +94,19 @@ def require_consent(model: ResolvedModel, access: ServiceAccess) -> None:
     raise ConsentNeededError(f"{notice} Nothing was sent yet. Allow it with {how}.", notice, host)
 
 
+def checked_key(key: str, variable: str) -> str:
+    """``key`` as it is; ``variable`` is where people set it.
+
+    Raises `ModelError` for one that cannot stand in a request's header, as clients' own errors for that show the key.
+    """
+    if all("!" <= sign <= "~" for sign in key):
+        return key
+    raise ModelError(
+        f"{variable} holds a key with spaces, line ends or signs beyond ASCII, which no service takes. "
+        "Copy the key again."
+    )
+
+
 def checked_address(url: str, what: str, variable: str, key_variable: str, example: str) -> str:
     """The address of ``what``, a server, as scheme, host, port and path.
 

@@ -30,16 +30,16 @@ from rerank.scorers.served import COHERE, COHERE_MODELS, served_model
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
 BUNDLED_RERANKER = "second-look-reranker"
 LATE_INTERACTION = "maxsim"
+# What transformers writes for a length that is not known begins far beyond this.
+ENDLESS = 10**6
 BUNDLED_FOLDER = Path(__file__).resolve().parents[1] / "data" / "models" / BUNDLED_RERANKER
-# The whole branch instead of a commit, where no commit is known for certain; pinned as soon as one is.
-UNPINNED = "main"
 
 
-def _ms_marco(name: str, revision: str, parameters: float) -> ModelSpec:
+def _ms_marco(name: str, revision: str, parameters: float, pickled: bool = False) -> ModelSpec:
     """The sigmoid of the logit is shown as relevance: the family learnt the scores of binary cross-entropy's models."""
     return ModelSpec(
         f"cross-encoder/ms-marco-{name}", ModelKind.RERANKER, "cross-encoder", revision, "Apache-2.0", 512,
-        relevance_scale=1.0, parameters=parameters,
+        relevance_scale=1.0, parameters=parameters, pickled=pickled,
     )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def _bge(
 def _monot5(name: str, revision: str, parameters: float) -> ModelSpec:
     return ModelSpec(
         f"castorini/monot5-{name}", ModelKind.RERANKER, "monot5", revision, "Apache-2.0", 512,
-        relevance_scale=1.0, parameters=parameters,
+        relevance_scale=1.0, parameters=parameters, pickled=True,
     )  # fmt: skip
 
 
@@ -74,13 +74,13 @@ RERANKERS: Mapping[str, ModelSpec] = {
         _ms_marco("MiniLM-L-4-v2", "777b2f369bc1c2f850df8bd367ed1654bda4497b", 19.2),
         _ms_marco("MiniLM-L-6-v2", "c5ee24cb16019beea0893ab7796b1df96625c6b8", 22.7),
         _ms_marco("MiniLM-L-12-v2", "7b0235231ca2674cb8ca8f022859a6eba2b1c968", 33.4),
-        _ms_marco("electra-base", UNPINNED, 109),
+        _ms_marco("electra-base", "69c22886dd57c67783a8f48af5b86a35657df8f6", 109, pickled=True),
         _bge("base", "2cfc18c9415c912f9d8155881c133215df768a70", "MIT", 278, 512, "English and Chinese"),
         _bge("large", "55611d7bca2a7133960a6d3b71e083071bbfc312", "MIT", 560, 512, "English and Chinese"),
         _bge("v2-m3", "953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e", "Apache-2.0", 568, 8192, "over 100 languages"),
         _monot5("small-msmarco-10k", "77f8e3f7b1eb1afe353aa21a7c3a2fc8feca702e", 60.5),
         _monot5("base-msmarco-10k", "f15657ab3d2a5dd0b9a30c8c0b6a0a73c9cb5884", 223),
-        _monot5("base-msmarco", UNPINNED, 223),
+        _monot5("base-msmarco", "891f24ce967761cac53e544481e7aeaf3c1fad80", 223),
         _colbert("colbert-ir/colbertv2.0", "c1e84128e85ef755c096a95bdb06b47793b13acf", "MIT", 110),
         _colbert(
             "answerdotai/answerai-colbert-small-v1", "be1703c55532145a844da800eea4c9a692d7e267", "Apache-2.0", 33.4
@@ -152,7 +152,8 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
             f"The folder {folder} holds no config.json; name a folder that a cross-encoder was saved to."
         )
     architecture = _architecture(folder, config)
-    most = document_tokens(folder) if architecture == "colbert" else 512
+    room = places(config) or 512
+    most = document_tokens(folder) if architecture == "colbert" else _tokenizer_length(folder)
     activation = str((config.get("sentence_transformers") or {}).get("activation_fn", ""))
     return ModelSpec(
         name=str(folder),
@@ -160,10 +161,16 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
         architecture=architecture,
         revision=folder_revision(folder),
         licence="see the model's card",
-        max_length=min(places(config) or most, most),
+        max_length=min(room, most or room),
         languages="see the model's card",
         relevance_scale=1.0 if architecture == "monot5" or activation.endswith("Sigmoid") else None,
     )
+
+
+def _tokenizer_length(folder: Path) -> int | None:
+    """The length that the model was trained for, by its tokenizer; ``None`` where that says nothing, or “endless”."""
+    length = read_json(folder / "tokenizer_config.json").get("model_max_length")
+    return int(length) if isinstance(length, int | float) and 0 < length < ENDLESS else None
 
 
 def _architecture(folder: Path, config: Mapping[str, object]) -> str:

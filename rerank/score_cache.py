@@ -29,6 +29,7 @@ _NOT_COMPUTED_WITH = frozenset(
         "window",
         "licence",
         "languages",
+        "pickled",
         "parameters",
     }
 )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ingest.costs import billing
 from ingest.encoder import Encoder
-from ingest.errors import ModelError, RerankError, UsageError
+from ingest.errors import ModelError, RerankError, ServiceError, UsageError
 from ingest.models import ModelSpec
 from ingest.records import Chunk
 from ingest.service_access import is_service
@@ -154,7 +154,9 @@ class Searcher:
                         look, self._second, self._spec, plan, counter, on_partial, ticket
                     )
             except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
-                log.warning("reranking failed", exc_info=error)
+                # Of a service's fault the sentence is all: what it answered is nobody's to log.
+                trace = None if isinstance(error, ServiceError) else error
+                log.warning("reranking failed: %s", error, exc_info=trace)
                 result = _not_reranked(first, f"Not reranked: {error}. The first look's order stands.")
         return replace(result, notices=result.notices + cost_notices(bill))
 

@@ -6,7 +6,7 @@ from view to view. A widget that is bound to the address would only replace the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -51,13 +51,17 @@ def write_question(state: State) -> None:
     st.query_params.update(step)
 
 
-def follow_choice(state: State, key: str, options: Sequence[str]) -> None:
+def follow_choice(state: State, key: str, options: Sequence[str], aliases: Mapping[str, str] = {}) -> None:
     """Take a choice from the address where it changed there; the first of ``options`` stands for none, or a wrong one.
 
+    ``aliases`` are other names of options. One that is wrong leaves the address and is kept in the state, to be said.
     To be called before its widget is drawn, whose ``key`` is its name in the address.
     """
     asked = st.query_params.get(key, options[0])
     if asked not in options:
+        asked = aliases.get(asked, asked)
+    if asked not in options:
+        state.not_found[key] = asked
         asked = options[0]
         st.query_params.pop(key, None)
     if key not in st.session_state or asked != state.choices.get(key, options[0]):
@@ -68,6 +72,7 @@ def write_choice(state: State, key: str, usual: str) -> None:
     """Write a choice that was made just now; the usual one leaves the address short."""
     chosen: str = st.session_state[key]
     state.choices[key] = chosen
+    state.not_found.pop(key, None)
     if chosen == usual:
         st.query_params.pop(key, None)
     else:

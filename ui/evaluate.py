@@ -84,6 +84,7 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
         parsed.fusion,
         parsed.pairs,
         parsed.candidates_from or (CandidateSource.VECTORS,),
+        parsed.fuse_rerankers,
     )
     alone = parsed.rerankers == [NO_RERANKER]
     names = {} if alone else _by_label(parsed.rerankers or [settings.reranker], settings)

@@ -57,6 +57,10 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
         help="compare fusions of both looks too: weighted (the weight chosen on up to 200 queries of the train "
         "split, where that is another one, else even) and reciprocal rank",
     )  # fmt: skip
+    parser.add_argument(
+        "--fuse-rerankers", action="store_true",
+        help="compare fusions of all rerankers and the first look too: by even weights and by reciprocal rank",
+    )  # fmt: skip
     add_window_argument(parser, settings)
     parser.add_argument(
         "--pairs", action="store_true", help="test the systems of the deepest list against each other too"
@@ -101,6 +105,10 @@ def check_evaluate_arguments(parsed: argparse.Namespace) -> None:
             raise UsageError(
                 "Without rerankers there are no depths or fusions to compare: leave out --depths and --fusion."
             )
+    if parsed.fuse_rerankers and len(set(parsed.rerankers or ())) < 2:
+        raise UsageError(
+            "--fuse-rerankers needs two or more rerankers to fuse: name them with --rerankers A,B."
+        )
     if parsed.plot is not None and parsed.plot.suffix.lower() != ".svg":
         raise UsageError(f"The picture is an SVG; name it so: {parsed.plot.with_suffix('.svg')}")
 

@@ -12,15 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 from ingest.hub import Hub
 from rerank.evaluation.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.evaluation.plan import Plan
-from rerank.models import (
-    BUNDLED_FOLDER,
-    BUNDLED_RERANKER,
-    DEFAULT_RERANKER,
-    LATE_INTERACTION,
-    RERANKER_ALIASES,
-    RERANKERS,
-)
+from rerank.models import DEFAULT_RERANKER
 from rerank.search import DEFAULT_CANDIDATES
+from rerank.usable import full_name, usable_rerankers
 from retrieval.records import CandidateSource
 from ui.mixing import SOURCES
 from ui.settings import Settings
@@ -126,8 +120,8 @@ def _rerankers(column: DeltaGenerator, settings: Settings) -> dict[str, str]:
     chosen = column.multiselect(
         "Rerankers", list(here), default=list(here)[:1], key="evaluate-rerankers", persist_state="session",
         placeholder="None: first looks alone",
-        help="Those that are on this machine. maxsim is late interaction over the bundled encoder’s token vectors; the "
-        "others are cross-encoders. The verdict is on the first one.",
+        help="Those that are on this machine, and services that are set up. maxsim is late interaction over the "
+        "bundled encoder’s token vectors. The verdict is on the first one.",
     )  # fmt: skip
     return {label: here[label] for label in chosen}
 
@@ -143,15 +137,13 @@ def _depths(column: DeltaGenerator, *, possible: bool) -> tuple[int, ...]:
 
 
 def rerankers_here(settings: Settings) -> dict[str, str]:
-    """The rerankers that need no download, ``{label: name or folder}``: the configured one first, else the default."""
-    standard = RERANKERS[DEFAULT_RERANKER]
-    found = [settings.reranker] if settings.reranker else []
-    if Hub(allow_downloads=False).cached(standard.name, standard.revision) is not None:
-        found.append(DEFAULT_RERANKER)
-    if (BUNDLED_FOLDER / "secondlook.json").is_file():
-        found.append(BUNDLED_RERANKER)
-    names = [RERANKER_ALIASES.get(name, name) for name in (*found, LATE_INTERACTION)]
+    """The rerankers that can be used as things are, ``{label: name or folder}``: the configured one first, else the
+    default, where it is on this machine.
+    """
+    usable = usable_rerankers(Hub(allow_downloads=False), settings.services)
+    first = [full_name(settings.reranker, settings.services)] if settings.reranker else []
+    standard = [DEFAULT_RERANKER] if DEFAULT_RERANKER in usable else []
     labels: dict[str, str] = {}
-    for name in names:
+    for name in (*first, *standard, *usable):
         labels.setdefault(Path(name).name, name)
     return labels

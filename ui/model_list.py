@@ -9,6 +9,7 @@ from typing import Any
 
 from ingest.hub import Hub
 from ingest.models import BUNDLED_ENCODER, ENCODERS, ModelSpec, resolve_encoder
+from ingest.pickled import CONVERT
 from ingest.served_encoders import OPENAI, OPENAI_DIMENSIONS
 from ingest.service_access import ServiceAccess
 from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKERS, resolve_reranker
@@ -49,10 +50,13 @@ def _local(hub: Hub) -> list[dict[str, Any]]:
 
 
 def _published(hub: Hub) -> list[dict[str, Any]]:
-    return [
-        _row(name, spec, HERE if hub.cached(name, spec.revision) else AWAY)
-        for name, spec in RERANKERS.items()
-    ]
+    return [_row(name, spec, _published_place(spec, hub)) for name, spec in RERANKERS.items()]
+
+
+def _published_place(spec: ModelSpec, hub: Hub) -> str:
+    if hub.cached(spec.name, spec.revision):
+        return HERE
+    return CONVERT if spec.pickled else AWAY
 
 
 def _served(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, LATE_INTERACTION
-from rerank.scorers import named_rerankers
+from ingest.hub import Hub
+from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES
+from rerank.usable import full_name, usable_rerankers
 from ui import address
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
 from ui.state import BUDGET_KEY, CANDIDATES_KEY, OTHER_KEY, RERANKER_KEY, RESULTS_KEY, State
 
 AUTOMATIC = "automatic"
 NO_OTHER = "none"
+LONGEST_NAME = 80
 
 
 def settings_panel(settings: Settings, state: State) -> None:
@@ -29,11 +31,12 @@ def settings_panel(settings: Settings, state: State) -> None:
     )  # fmt: skip
     known = rerankers(settings)
     _reranker(
-        "Reranker", RERANKER_KEY, known, state,
+        "Reranker", RERANKER_KEY, known, known, state,
         "Automatic takes the configured cross-encoder where this machine has it, else the bundled one.",
     )  # fmt: skip
+    others = [NO_OTHER, *(name for name in known if name != st.session_state[RERANKER_KEY])]
     _reranker(
-        "Compare with", OTHER_KEY, [NO_OTHER, *(r for r in known if r != st.session_state[RERANKER_KEY])], state,
+        "Compare with", OTHER_KEY, others, known, state,
         "A second reranker that orders the same passages: the page then shows the first look, A and B.",
     )  # fmt: skip
     st.number_input(
@@ -44,19 +47,33 @@ def settings_panel(settings: Settings, state: State) -> None:
     )  # fmt: skip
 
 
-def _reranker(label: str, key: str, options: Sequence[str], state: State, words: str) -> None:
-    """A choice of a reranker that is in the address too; the first option is the usual one."""
-    address.follow_choice(state, key, options)
+def _reranker(
+    label: str, key: str, options: Sequence[str], known: Sequence[str], state: State, words: str
+) -> None:
+    """A choice of a reranker that is in the address too; the first option is the usual one.
+
+    A name in the address that is none of those ``known`` here is said: a link may come from another machine.
+    """
+    address.follow_choice(state, key, options, RERANKER_ALIASES)
     st.selectbox(
         label, options, key=key, format_func=_reranker_words, help=words,
         on_change=address.write_choice, args=(state, key, options[0]),
     )  # fmt: skip
+    asked = state.not_found.get(key)
+    if asked is not None and asked not in known:
+        name = asked if len(asked) <= LONGEST_NAME else f"{asked[:LONGEST_NAME]}…"
+        st.text(
+            f"The link asks for the reranker “{name}”, which is not on this machine "
+            "and no service that is set up. secondlook models lists what is known, and how to get it."
+        )
 
 
 def rerankers(settings: Settings) -> list[str]:
-    """The rerankers that the page offers, the usual one first."""
-    bundled = [BUNDLED_RERANKER] if (BUNDLED_FOLDER / "secondlook.json").is_file() else []
-    return [settings.reranker or AUTOMATIC, *bundled, LATE_INTERACTION, *named_rerankers()]
+    """The rerankers that the page offers, the usual one first: all that can be used here as things are."""
+    usual = settings.reranker or AUTOMATIC
+    same = full_name(usual, settings.services)
+    usable = usable_rerankers(Hub(allow_downloads=False), settings.services)
+    return [usual, *(name for name in usable if name != same)]
 
 
 def _reranker_words(name: str) -> str:

@@ -60,7 +60,8 @@ class State:
     """What a session remembers from one run of the script to the next.
 
     ``url`` is the question, and ``view`` the view, that the address held when it was last looked at, and
-    ``choices`` those of settings, by their keys. ``other`` is the search of a second reranker beside ``search``.
+    ``choices`` those of settings, by their keys; ``not_found`` are names in it that nothing here goes by. ``other`` is
+    the search of a second reranker beside ``search``.
     ``deleting`` names what waits for a confirmation: a document's id, or `ALL_SAMPLES`. ``said`` is a sentence
     about the last deletion, ``problem`` one about what could not be done. ``upload_problem`` says why files that
     were dropped were not taken. ``dataset`` is the one that was uploaded to evaluate on, and ``dataset_problem``
@@ -71,6 +72,7 @@ class State:
     url: str = ""
     view: View = View.SEARCH
     choices: dict[str, str] = field(default_factory=dict)
+    not_found: dict[str, str] = field(default_factory=dict)
     ask: Ask | None = None
     search: SearchJob | None = None
     other: OtherSearch | None = None

@@ -11,6 +11,7 @@ from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.run import failures, ready
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
+from rerank.evaluation.together import systems_together
 from rerank.fusion import EQUAL_WEIGHT
 from rerank.records import Models
 from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
@@ -24,13 +25,15 @@ class Plan:
     """What to compare: every depth of every reranker, their fusions with the first look, each with each other.
 
     ``depths`` are numbers of candidates, each at least 1. ``sources`` are first looks, at least one: the others are
-    held against the first one, and rerankers are given the candidates of each.
+    held against the first one, and rerankers are given the candidates of each. ``together`` adds fusions of all
+    rerankers with the first look, where there are two or more.
     """
 
     depths: tuple[int, ...] = (DEFAULT_CANDIDATES,)
     fusion: bool = False
     pairs: bool = False
     sources: tuple[CandidateSource, ...] = (CandidateSource.VECTORS,)
+    together: bool = False
 
     @property
     def deepest(self) -> int:
@@ -60,6 +63,7 @@ def compare(
     report = _reporter(runs * sum(len(part.queries) for part in parts), on_progress)
     looks: dict[CandidateSource, System] = {}
     systems: list[System] = []
+    all_scored: dict[CandidateSource, dict[str, Scored]] = {source: {} for source in plan.sources}
     models: dict[str, Models] = {}
     notices: dict[str, None] = dict.fromkeys(judged.notices)
     for name, open_searcher in rerankers.items():
@@ -71,10 +75,14 @@ def compare(
                 score_queries(part.queries, library, searcher, plan.deepest, report, source) for part in parts
             ]
             looks.setdefault(source, first_look_of(scored, source))
+            all_scored[source][name] = scored
             share, on_share = _share(_called(name, source), plan, parts[1:], tuned)
             systems += systems_of(name, scored, plan.depths, spec.bi_weight, share, source)
             notices |= dict.fromkeys((*failures(scored), *on_share))
         models[name] = searcher.models
+    if plan.together and len(rerankers) > 1:
+        for source, scored_by in all_scored.items():
+            systems += systems_together(scored_by, plan.depths, source)
     if not rerankers:
         if looker is None:
             raise ValueError("there is no reranker to compare with the first look")

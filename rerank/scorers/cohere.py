@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from typing import Any
 
 from ingest.costs import charge
 from ingest.errors import ModelError, ServiceError
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess
-from ingest.services import check_status, message_of, not_json, too_slow, unreachable
+from ingest.service_access import ServiceAccess, checked_key
+from ingest.services import Patience, check_status, message_of, not_json, read_answer, too_slow, unreachable
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
+
+LARGEST_ANSWER = 8 * 2**20
 
 
 def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
@@ -33,29 +36,32 @@ class CohereScorer(ServiceScorer):
                 f"The reranker {self._model.name} needs a key of Cohere. Put it into the environment as "
                 "COHERE_API_KEY, or, for the page, into Streamlit's secrets under that name."
             )
-        self._key = access.cohere_key
+        self._key = checked_key(access.cohere_key, "COHERE_API_KEY")
         self._transport = import_module("httpx")
         self._client = client.ClientV2(
             api_key=self._key, base_url=self._model.spec.revision,
             # A redirect would carry passages elsewhere.
-            httpx_client=self._transport.Client(follow_redirects=False),
+            httpx_client=self._transport.Client(
+                follow_redirects=False, transport=_bounded_transport(self._who, self._patience)
+            ),
         )  # fmt: skip
         self._errors = (import_module("cohere.core.api_error").ApiError,)
 
     def _rows(self, query: str, passages: list[str], seconds: float) -> Rows:
         # The client's own retries know no limit of time for all of them together.
-        options = {"timeout_in_seconds": max(1, int(seconds)), "max_retries": 0}
+        options = {"timeout_in_seconds": max(seconds, 0.001), "max_retries": 0}
         try:
             answer = self._client.rerank(
                 model=self._asked, query=query, documents=passages, top_n=len(passages),
                 request_options=options,
             )  # fmt: skip
-        except self._transport.TimeoutException as error:
-            raise too_slow(self._who, self._patience) from error
+        # Without the client's own error: its text is all that the service said, be it the key.
+        except self._transport.TimeoutException:
+            raise too_slow(self._who, self._patience) from None
         except self._transport.TransportError as error:
-            raise unreachable(self._who, error) from error
+            raise unreachable(self._who, error) from None
         except self._errors as error:
-            raise self._fault(error) from error
+            raise self._fault(error) from None
         billed = getattr(getattr(answer, "meta", None), "billed_units", None)
         charge(self._model.name, "search unit", float(getattr(billed, "search_units", None) or 0))
         results = getattr(answer, "results", None)
@@ -73,6 +79,31 @@ class CohereScorer(ServiceScorer):
             return fault
         # The client raises on what is no JSON, though the status is 200.
         return not_json(self._who, headers.get("content-type"))
+
+
+def _bounded_transport(who: str, patience: Patience) -> Any:
+    """What the client sends requests with: whole answers only, within the time and the size that is allowed.
+
+    httpx's own limit is one for each read, so that an answer of a byte a second would be waited for forever.
+    """
+    httpx: Any = import_module("httpx")
+
+    class Bounded(httpx.HTTPTransport):  # type: ignore[misc]
+        def handle_request(self, request: Any) -> Any:
+            deadline = time.monotonic() + request.extensions["timeout"]["read"]
+            answer = super().handle_request(request)
+            try:
+                raw = read_answer(who, answer.iter_bytes(), deadline, patience, LARGEST_ANSWER)
+            finally:
+                answer.close()
+            # It is unpacked already.
+            packed = {"content-encoding", "content-length", "transfer-encoding"}
+            headers = [(name, value) for name, value in answer.headers.items() if name not in packed]
+            return httpx.Response(
+                answer.status_code, headers=headers, content=raw, extensions=answer.extensions
+            )
+
+    return Bounded()
 
 
 def _client_module() -> Any:

@@ -26,7 +26,7 @@ import platformdirs
 from ingest.errors import ModelError, UsageError
 from ingest.models import ResolvedModel, read_json, sha256_of
 from rerank.scorers.base import Scorer
-from rerank.scorers.engine_record import Engine
+from rerank.scorers.engine_record import Engine, failure_of, note_failure
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, OnnxCrossEncoderScorer
 from rerank.scorers.tuning import Threads, machine_key
 
@@ -77,7 +77,7 @@ def open_cross_encoder(
     if scorer is not None:
         return scorer
     reference = _reference(model)
-    if not wait and is_pending(model, cache, wanted):
+    if _failed(folder) or (not wait and is_pending(model, cache, wanted)):
         return reference
     return _make(model, reference, folder, wanted) or reference
 
@@ -128,7 +128,14 @@ def engine_of(model: ResolvedModel, cache: Path | None = None, wanted: str = "au
 
 def is_pending(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> bool:
     """Whether the model runs as it is because nobody has waited for its engine to be chosen yet."""
-    return wanted == "auto" and is_ours(model) and engine_of(model, cache, wanted) is None
+    if wanted != "auto" or not is_ours(model) or engine_of(model, cache, wanted) is not None:
+        return False
+    return not _failed(graph_folder(model, cache, wanted))
+
+
+def _failed(folder: Path) -> bool:
+    """Whether the graph for ``folder`` was tried lately on this machine, by whichever process, and there is none."""
+    return failure_of(folder, machine_key(), time()) is not None
 
 
 def is_due(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> bool:
@@ -205,6 +212,8 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
     except Exception as error:  # noqa: BLE001 - whatever the model is made of, what is there can still run it
         log.warning("the reranker %s stays on %s: no faster graph of it keeps its order (%s)",
                     model.name, "its own file" if is_ours(model) else "torch", error)  # fmt: skip
+        if not isinstance(error, OSError):  # a full disk says nothing of the model
+            note_failure(folder, machine_key(), str(error), time())
         return None
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.errors import ModelDamagedError
 from ingest.models import read_json
 from rerank.scorers.tuning import Threads
 
 ENGINE_FILE = "engine.json"
+# What follows the name of a graph's folder in that of a note that there is none, and how long (seconds) it holds:
+# what failed for want of memory may do later.
+FAILED, FAILED_FOR = ".failed.json", 86_400
 # Seconds until a choice that was made on a busy machine is made again, when somebody searches then.
 AGAIN_AFTER = 600
 
@@ -60,3 +66,32 @@ class Engine:
             return cls(**{**noted, "threads": Threads(**noted["threads"])})
         except (KeyError, TypeError):
             return None
+
+
+def note_failure(folder: Path, machine: Mapping[str, str], why: str, now: float) -> None:
+    """Note that no graph could be made for ``folder`` on this ``machine``, so that other processes do not try too."""
+    noted = {"machine": machine, "why": why, "at": now}
+    with suppress(OSError):  # where nothing can be written, each process finds out for itself
+        _failure_file(folder).write_text(json.dumps(noted, indent=1), encoding="utf-8")
+
+
+def failure_of(folder: Path, machine: Mapping[str, str], now: float) -> str | None:
+    """Why no graph could be made for ``folder`` on this ``machine``; ``None`` where none was tried lately."""
+    noted = _note(_failure_file(folder))
+    try:
+        age = now - float(noted["at"])
+        return str(noted["why"]) if noted["machine"] == machine and 0 <= age < FAILED_FOR else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _failure_file(folder: Path) -> Path:
+    return folder.with_name(folder.name + FAILED)
+
+
+def _note(path: Path) -> dict[str, Any]:
+    """What a note says; nothing where it is damaged, as it can be made again."""
+    try:
+        return dict(read_json(path))
+    except ModelDamagedError:
+        return {}

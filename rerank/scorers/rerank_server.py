@@ -1,7 +1,8 @@
 """Rerankers behind a server, in the two shapes that servers speak.
 
-`/v1/rerank` (Jina, vLLM, Infinity, LiteLLM, Cohere's own): ``documents`` in, ``results`` with ``relevance_score`` out.
-`/rerank` of Text Embeddings Inference: ``texts`` in, a list with ``score`` out.
+`/v1/rerank` (Jina, vLLM, LiteLLM, Cohere's own), or `/rerank` (Infinity, and vLLM and LiteLLM besides): ``documents``
+in, ``results`` with ``relevance_score`` out. `/rerank` of Text Embeddings Inference: ``texts`` in, a list with
+``score`` out.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from urllib3 import exceptions
 
 from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess
+from ingest.service_access import ServiceAccess, checked_key
 from ingest.services import (
     check_status,
     message_of,
     not_json,
     parsed,
     read_answer,
+    slices,
     too_slow,
     unreachable,
 )
@@ -35,21 +37,32 @@ from rerank.scorers.services import Rows, ServiceScorer
 LARGEST_ANSWER = 8 * 2**20
 
 
+# What a server answers whose route or shape is another one.
+ELSEWHERE = frozenset({404, 405, 422})
+# Cut off an address, these leave where the server's other rerank route may be.
+_ROUTE = re.compile(r"(/v\d+)?/rerank$")
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a server is asked: ``batch`` passages at most a request, and whether it is TEI's shape."""
+    """How a server is asked: where, ``batch`` passages at most a request, and whether it is TEI's shape."""
 
+    address: str
     batch: int
     is_tei: bool
 
     @classmethod
-    def of(cls, path: str) -> Shape:
-        """The shape behind a path: TEI's where it is plain ``/rerank``, the other one where a version stands before it.
+    def of(cls, address: str) -> tuple[Shape, ...]:
+        """The shapes that may be behind an address, the likely one first.
 
-        TEI takes 32 passages unless it was started with another ``--max-client-batch-size``.
+        Plain ``/rerank`` is TEI's, or that of a server that takes ``documents`` there (vLLM and LiteLLM do besides
+        ``/v1/rerank``, Infinity has no other). TEI takes 32 passages unless it was started with another
+        ``--max-client-batch-size``.
         """
-        is_tei = not re.search(r"/v\d+/rerank$", path)
-        return cls(32 if is_tei else 100, is_tei)
+        if re.search(r"/v\d+/rerank$", address):
+            plain = _ROUTE.sub("/rerank", address)
+            return cls(address, 100, False), cls(plain, 100, False), cls(plain, 32, True)
+        return cls(address, 32, True), cls(address, 100, False)
 
     def request(self, model: str, query: str, passages: Sequence[str]) -> dict[str, Any]:
         """The body that asks for a score of each passage."""
@@ -73,22 +86,48 @@ def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
     return RerankServerScorer(model, options.access)
 
 
+class WrongRouteError(ServiceError):
+    """A refusal after which another route or shape of the same server is worth a try."""
+
+
 class RerankServerScorer(ServiceScorer):
     """Scores passages by asking the server whose address is the model's ``revision``."""
 
     def _prepare(self, access: ServiceAccess) -> None:
-        address = urlsplit(self._model.spec.revision)
-        self._shape = Shape.of(address.path)
-        self._who, self._batch = f"the rerank server at {address.netloc}", self._shape.batch
-        self._key = access.key
+        address = self._model.spec.revision
+        self._shapes = Shape.of(address)
+        self._who, self._batch = f"the rerank server at {urlsplit(address).netloc}", self._shapes[0].batch
+        self._key = checked_key(access.key, "SECONDLOOK_RERANK_KEY")
         self._pool = urllib3.PoolManager()
 
     def _rows(self, query: str, passages: list[str], seconds: float) -> Rows:
-        body = self._shape.request(self._asked, query, passages)
-        return self._shape.rows(self._who, self._ask(json.dumps(body, ensure_ascii=False).encode(), seconds))
+        """As `ServiceScorer`'s; where the route or the shape is another one, that is found out, once."""
+        deadline = time.monotonic() + seconds
+        refused: ServiceError | None = None
+        shapes = self._shapes
+        for shape in shapes:
+            try:
+                rows = self._rows_of(shape, query, passages, deadline)
+            except WrongRouteError as error:
+                refused = refused or error  # the first one speaks of the address as it was given
+                continue
+            if shape is not shapes[0]:
+                self._shapes, self._batch = (shape,), shape.batch
+            return rows
+        raise refused or ServiceError(f"{self._who} has no rerank route")
 
-    def _ask(self, payload: bytes, seconds: float) -> object:
-        """The server's answer to one attempt, parsed."""
+    def _rows_of(self, shape: Shape, query: str, passages: list[str], deadline: float) -> Rows:
+        """The rows of all ``passages``, in as many requests as the shape needs: another's batches may be larger."""
+        found: list[tuple[object, object]] = []
+        for rows in slices(len(passages), shape.batch):
+            body = shape.request(self._asked, query, passages[rows])
+            payload = json.dumps(body, ensure_ascii=False).encode()
+            answer = shape.rows(self._who, self._ask(shape.address, payload, deadline))
+            found += [(index + rows.start if type(index) is int else index, score) for index, score in answer]
+        return found
+
+    def _ask(self, address: str, payload: bytes, deadline: float) -> object:
+        """The server's answer to one request, parsed."""
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -96,11 +135,11 @@ class RerankServerScorer(ServiceScorer):
         }
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        deadline = time.monotonic() + seconds
+        seconds = deadline - time.monotonic()
         try:
             # retries=False: neither repeated nor redirected here. A redirect would carry passages elsewhere.
             response = self._pool.request(
-                "POST", self._model.spec.revision, body=payload, headers=headers,
+                "POST", address, body=payload, headers=headers,
                 timeout=urllib3.Timeout(max(seconds, 0.001)), retries=False, preload_content=False,
             )  # fmt: skip
             raw = self._read(response, deadline)
@@ -108,8 +147,8 @@ class RerankServerScorer(ServiceScorer):
             # urllib3 counts a refused connection among the timeouts, but it takes no time and may pass.
             refused = isinstance(error, exceptions.NewConnectionError)
             if isinstance(error, exceptions.TimeoutError) and not refused:
-                raise too_slow(self._who, self._patience) from error
-            raise unreachable(self._who, error) from error
+                raise too_slow(self._who, self._patience) from None
+            raise unreachable(self._who, error) from None
         return self._checked(response, raw)
 
     def _read(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
@@ -126,7 +165,12 @@ class RerankServerScorer(ServiceScorer):
     def _checked(self, response: urllib3.BaseHTTPResponse, raw: bytes) -> object:
         answer = parsed(raw)
         said = message_of(answer, (self._key,))
-        check_status(self._who, response.status, said, response.headers.get("Retry-After"))
+        try:
+            check_status(self._who, response.status, said, response.headers.get("Retry-After"))
+        except ServiceError as fault:
+            if response.status in ELSEWHERE:
+                raise WrongRouteError(str(fault)) from None
+            raise
         if answer is None:
             raise not_json(self._who, response.headers.get("Content-Type"))
         return answer

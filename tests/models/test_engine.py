@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import onnx
 import pytest
 import torch
 
-from ingest.errors import UsageError
+from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
 from ingest.models import ResolvedModel
 from rerank.fused_graph import linears, split_attention
@@ -31,8 +32,9 @@ from rerank.scorers.engine import (
     is_pending,
     open_cross_encoder,
 )
-from rerank.scorers.engine_record import AGAIN_AFTER, Engine
+from rerank.scorers.engine_record import AGAIN_AFTER, FAILED_FOR, Engine
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer
+from tests.models.tiny_models import make_electra, make_xlm_roberta
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,75 @@ def test_where_no_graph_keeps_the_order_torch_does_the_work(
     monkeypatch.setattr(engine_choice, "MIN_FP32_TAU", 1.1)
     assert isinstance(open_cross_encoder(model, tmp_path), CrossEncoderScorer)
     assert "stays on torch" in caplog.text
-    assert list(tmp_path.iterdir()) == [], "litter"
+    assert [path.name for path in tmp_path.iterdir()] == [
+        graph_folder(model, tmp_path).name + ".failed.json"
+    ], "litter"
+
+
+def test_a_failed_try_is_not_made_again_by_the_next_process_until_it_is_old(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def fail(*_: object) -> None:
+        tries.append("tried")
+        raise ModelError("no graph")
+
+    monkeypatch.setattr(engine_choice, "choose", fail)
+    for _ in range(2):  # nothing is kept in memory, so that a call is as good as a process
+        assert isinstance(open_cross_encoder(model, tmp_path), CrossEncoderScorer)
+    assert len(tries) == 1
+    assert isinstance(open_cross_encoder(model, tmp_path, "onnx-fp32"), CrossEncoderScorer)
+    assert len(tries) == 2, "another engine is another try"
+    (note,) = tmp_path.glob(f"{graph_folder(model, tmp_path).name}*")
+    note.write_text("{")
+    open_cross_encoder(model, tmp_path)
+    assert len(tries) == 3, "a damaged note is none"
+    monkeypatch.setattr(engine, "time", lambda: time.time() + FAILED_FOR)
+    open_cross_encoder(model, tmp_path)
+    assert len(tries) == 4
+    monkeypatch.setattr(engine, "machine_key", lambda: {"cpu": "another"})
+    open_cross_encoder(model, tmp_path)
+    assert len(tries) == 5
+
+
+def test_a_full_disk_is_not_noted_as_the_models_fault(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(engine_choice, "choose", fail)
+    assert isinstance(open_cross_encoder(model, tmp_path), CrossEncoderScorer)
+    assert not list(tmp_path.iterdir())
+
+
+def test_our_own_model_is_not_pending_for_ever_where_no_engine_can_be_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ModelError("no graph")
+
+    monkeypatch.setattr(engine_choice, "choose", fail)
+    bundled = resolve_reranker("bundled", Hub(allow_downloads=False))
+    assert is_pending(bundled, tmp_path)
+    assert type(open_cross_encoder(bundled, tmp_path)) is OnnxCrossEncoderScorer
+    assert not is_pending(bundled, tmp_path)
+
+
+@pytest.mark.parametrize("make", [make_xlm_roberta, make_electra])
+def test_bge_and_electra_get_an_engine_with_torchs_order(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    model = resolve_reranker(str(make(tmp_path / "model")), Hub(allow_downloads=False))
+    exact = calibration_logits(CrossEncoderScorer(model))
+    scorer = open_cross_encoder(model, tmp_path / "graphs", "onnx-fp32")
+    assert isinstance(scorer, GraphScorer), "it stayed on torch"
+    assert agreement(exact, calibration_logits(scorer)) == pytest.approx(1.0)
+    assert isinstance(open_cross_encoder(model, tmp_path / "graphs"), GraphScorer)
+    chosen = engine_of(model, tmp_path / "graphs")
+    assert chosen is not None
+    assert chosen.agreement >= engine_choice.MIN_INT8_TAU
 
 
 def test_what_a_killed_process_left_unfinished_is_removed_once_it_is_old(

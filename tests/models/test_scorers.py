@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +15,26 @@ from ingest.hub import Hub
 from ingest.models import ModelSource, ResolvedModel, resolve_encoder
 from rerank.models import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers import open_scorer
+from rerank.scorers.cross_encoder import CrossEncoderScorer
+from rerank.scorers.engine import GraphScorer
 from rerank.scorers.late_interaction import late_interaction_of
 from tests.models.passages import PASSAGES, QUERY
+from tests.models.tiny_models import make_cross_encoder, make_electra, make_xlm_roberta
 
 OFFLINE = Hub(allow_downloads=False)
 
 
-def test_the_cross_encoder_gives_the_models_own_logits(tiny_cross_encoder: Path) -> None:
+@pytest.mark.parametrize("make", [make_cross_encoder, make_xlm_roberta, make_electra])
+@pytest.mark.parametrize("engine", ["torch", "onnx-fp32"])
+def test_the_cross_encoder_gives_the_models_own_logits(
+    make: Callable[[Path], Path], engine: str, tmp_path: Path
+) -> None:
     """Against a slow reference: transformers alone, one pair at a time."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(tiny_cross_encoder)
-    model = AutoModelForSequenceClassification.from_pretrained(tiny_cross_encoder).eval()
+    folder = make(tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     expected = []
     passages = [
         passage for passage in PASSAGES if passage
@@ -34,9 +43,29 @@ def test_the_cross_encoder_gives_the_models_own_logits(tiny_cross_encoder: Path)
         pair = tokenizer(QUERY, passage, truncation=True, max_length=128, return_tensors="pt")
         with torch.no_grad():
             expected.append(float(model(**pair).logits[0, 0]))
-    scores = open_scorer(resolve_reranker(str(tiny_cross_encoder), OFFLINE)).score(QUERY, passages)
+    scorer = open_scorer(resolve_reranker(str(folder), OFFLINE), engine)
+    assert isinstance(scorer, GraphScorer) == (engine != "torch")
+    scores = scorer.score(QUERY, passages)
     assert scores.logits == pytest.approx(np.array(expected), abs=1e-4)
-    assert scores.truncated.tolist() == [False, False, True, False, False, False]
+    assert scores.truncated.tolist()[:3] == [False, False, True]
+
+
+def test_a_batch_of_long_pairs_has_no_more_tokens_than_one_of_usual_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_xlm_roberta(tmp_path / "model", places=8194)
+    model = resolve_reranker(str(folder), OFFLINE)
+    assert model.spec.max_length == 8192
+    scorer = CrossEncoderScorer(model, "cpu")
+    sizes: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        scorer, "_predict",
+        lambda pairs: sizes.append((len(pairs), max(len(text) for _, text in pairs))) or np.zeros(len(pairs)),
+    )  # fmt: skip
+    heard: list[int] = []
+    scorer.score("snake", ["snake " * 9000] * 3 + ["snake " * 1000] * 20 + ["snake"] * 40, heard.append)
+    assert [count for count, _ in sizes] == [1, 1, 1, 8, 8, 8, 16, 16, 4]
+    assert sum(heard) == 63
 
 
 def test_late_interaction_is_maxsim_by_the_definition() -> None:

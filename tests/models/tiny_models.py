@@ -65,7 +65,22 @@ def make_monot5(folder: Path) -> Path:
     return folder
 
 
-def make_xlm_roberta(folder: Path) -> Path:
+def make_electra(folder: Path) -> Path:
+    """What ms-marco-electra-base is: ELECTRA, with embeddings narrower than its layers and a head of two layers."""
+    from transformers import ElectraConfig, ElectraForSequenceClassification
+
+    folder.mkdir(parents=True)
+    copy_bert_tokenizer(folder)
+    torch.manual_seed(13)
+    config = ElectraConfig(
+        vocab_size=30522, embedding_size=16, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=128, num_labels=1, initializer_range=0.5,
+    )  # fmt: skip
+    ElectraForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def make_xlm_roberta(folder: Path, places: int = 130) -> Path:
     """What bge-reranker is: an XLM-RoBERTa with one output, which has no token types and marks pairs in its own way."""
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaForSequenceClassification
 
@@ -79,8 +94,8 @@ def make_xlm_roberta(folder: Path) -> Path:
     ).save_pretrained(folder)  # fmt: skip
     torch.manual_seed(3)
     config = XLMRobertaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, max_position_embeddings=130, type_vocab_size=1, num_labels=1, initializer_range=0.5,
+        vocab_size=1200, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=places, type_vocab_size=1, num_labels=1, initializer_range=0.5,
     )  # fmt: skip
     XLMRobertaForSequenceClassification(config).save_pretrained(folder)
     return folder

@@ -14,8 +14,9 @@ from ingest.hub import Hub
 from ingest.services import Patience
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
-from tests.rerank.rerank_stub import Fault, RerankStub, rerank_stub, sleep, status, stub_score
+from tests.rerank.rerank_stub import Fault, RerankStub, rerank_stub, sleep, status, stub_score, trickle
 
+LARGEST_ANSWER = 8 * 2**20
 KEY = "co-secret-0123456789"
 QUERY = "which snake has venom?"
 PASSAGES = ["A boa has no venom.", "Python code", "the venom of a snake", "snake", "川の土手"]
@@ -68,11 +69,13 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(404, {"message": "no model"}), r"no such route or model.*404 \(no model\)"),
         (status(200, "<html>Sign in</html>"), "not JSON"),
         (status(200, {"id": "1"}), "without scores"),
-        (sleep(3), r"did not answer within 1 s"),
+        (sleep(3), r"did not answer within 0\.7 s"),
+        (trickle(3), r"did not answer within 0\.7 s"),
+        (status(200, {"results": "x" * LARGEST_ANSWER}), "an answer of more than 8 MB"),
     ],
 )
 def test_refusals_and_broken_answers_are_sentences(stub: RerankStub, fault: Fault, sentence: str) -> None:
-    scorer = opened(stub, seconds=1)
+    scorer = opened(stub, seconds=0.7)
     stub.faults = [fault]
     started = time.monotonic()
     with pytest.raises(ServiceError, match=sentence):

@@ -22,6 +22,7 @@ from rerank.evaluation.run import evaluate
 from rerank.evaluation.scoring import ScoredQuery
 from rerank.evaluation.significance import holm
 from rerank.evaluation.systems import Combination, best_weight, systems_of
+from rerank.evaluation.together import systems_together
 from retrieval.records import CandidateSource
 from tests.rerank.evaluation_parts import (
     Planted,
@@ -137,6 +138,46 @@ def test_systems_mix_fuse_and_stand_alone() -> None:
         "ours + reciprocal rank": "acb",  # 1/61 + 1/63, 2/62, and the same as a's
     }
     assert [s.combination for s in systems_of("x", query, (3,), 0.0, 0.5)].count(Combination.ALONE) == 0
+
+
+def test_several_rerankers_and_the_first_look_are_fused_as_one() -> None:
+    one = {"q": scored([0, 1, 4], [0.9, 0.8, 0.1, 0.05], [1, 1, 1])}
+    other = {"q": scored([9, 1, 8], [0.9, 0.8, 0.1, 0.05], [1, 1, 1])}
+    systems = systems_together({"one": one, "other": other}, (2, 3))
+    found = {(system.title, system.depth): "".join(system.orders["q"]) for system in systems}
+    assert found == {
+        # z of the first look .80, .54, -1.34, of one -.98, -.39, 1.37, of the other .84, -1.40, .56
+        ("one and other + weighted", 3): "acbd",
+        ("one and other + weighted", 2): "abcd",  # two for a, one for b
+        # a is 1st, 3rd, 1st; b 2nd, 2nd, 3rd; c 3rd, 1st, 2nd
+        ("one and other + reciprocal rank", 3): "acbd",
+        ("one and other + reciprocal rank", 2): "abcd",
+    }
+    assert systems[1].milliseconds["q"] == 10.0 + 600.0 + 600.0
+
+
+def test_a_reranker_that_failed_at_a_query_takes_no_part_in_its_fusion() -> None:
+    cosines = [0.9, 0.8, 0.1]
+    failed, good = scored([], cosines, []), scored([0, 1, 4], cosines, [1, 1, 1])
+    systems = systems_together({"failed": {"q": failed}, "good": {"q": good}}, (3,))
+    alone = systems_of("good", {"q": good}, (3,), 0.0, 0.5)
+    assert [system.orders for system in systems] == [system.orders for system in alone[1:]]
+    (nothing, _) = systems_together({"a": {"q": failed}, "b": {"q": failed}}, (3,))
+    assert nothing.orders["q"] == tuple("abc")
+    with pytest.raises(ValueError, match="same candidates"):
+        systems_together({"a": {"q": good}, "b": {"q": replace(good, documents=("x", "y", "z"))}}, (3,))
+
+
+def test_rerankers_are_fused_in_a_comparison_where_that_is_asked_for(dataset: Path) -> None:
+    planted = [Planted("good", knows), Planted("same", as_before)]
+    plain = contest(dataset, *planted)
+    found = contest(dataset, *planted, together=True)
+    titles = [row.system.title for row in found.rows]
+    assert titles == ["good", "same", "good and same + weighted", "good and same + reciprocal rank"]
+    assert [row.means for row in found.rows[:2]] == [row.means for row in plain.rows]
+    assert found.rows[2].means["nDCG@10"] > found.before.means["nDCG@10"]
+    assert found.main == found.rows[0]
+    assert len(contest(dataset, planted[0], together=True).rows) == 1, "one reranker is no company"
 
 
 def test_the_weight_is_the_one_that_is_best_and_even_where_nothing_tells() -> None:

@@ -18,6 +18,8 @@ from rerank.score_cache import fingerprint
 from rerank.scorers.rerank_server import RerankServerScorer
 from rerank.scorers.served import rerank_address
 from tests.rerank.rerank_stub import (
+    TEI_BATCH,
+    Answering,
     Fault,
     RerankStub,
     hang_up,
@@ -145,9 +147,73 @@ def test_refusals_and_answers_of_another_kind_are_sentences(
     stub: RerankStub, fault: Fault, sentence: str
 ) -> None:
     stub.faults = [fault]
+    # Of 404 and 422 the other route and shape are tried, once; what they say is not what is told.
+    elsewhere = (
+        [status(404, {"detail": "another"})] * 2 if sentence.startswith(("no such", "refused.*422")) else []
+    )
+    stub.faults += elsewhere
     with pytest.raises(ServiceError, match=sentence):
         scorer(stub).score(QUERY, PASSAGES)
-    assert len(stub.requests) == 1, "what will not pass was tried again"
+    assert len(stub.requests) == 1 + len(elsewhere), "what will not pass was tried again"
+
+
+def server_of(**kinds: bool) -> Answering:
+    """A server with these routes: path (``_`` for ``/``) → whether it takes TEI's shape; all else is refused."""
+    routes = {name.replace("_", "/"): is_tei for name, is_tei in kinds.items()}
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if path not in routes:
+            return 404, {"detail": "Not Found"}
+        texts = body.get("texts" if routes[path] else "documents")
+        if texts is None:
+            return 422, {"detail": [{"msg": "Field required"}]}
+        if routes[path] and len(texts) > TEI_BATCH:
+            return 413, {"error": "batch size"}
+        name = "score" if routes[path] else "relevance_score"
+        rows = [{"index": n, name: stub_score(body["query"], text)} for n, text in enumerate(texts)]
+        return 200, rows if routes[path] else {"results": rows[::-1]}
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("server", "path", "found"),
+    [
+        (server_of(_rerank=False), "", "/rerank"),  # Infinity
+        (server_of(_rerank=False), "/rerank", "/rerank"),
+        (server_of(_rerank=True), "", "/rerank"),  # TEI
+        (server_of(_rerank=True), "/rerank", "/rerank"),
+        (server_of(_rerank=False, _v1_rerank=False), "", "/v1/rerank"),  # vLLM, LiteLLM
+        (server_of(_rerank=False, _v1_rerank=False), "/rerank", "/rerank"),
+        (server_of(_proxy_rerank=False), "/proxy", "/proxy/rerank"),
+    ],
+    ids=[
+        "Infinity",
+        "Infinity's route",
+        "TEI",
+        "TEI's route",
+        "vLLM",
+        "vLLM's plain route",
+        "behind a proxy",
+    ],
+)
+def test_the_route_and_the_shape_are_found_by_asking_and_remembered(
+    server: Answering, path: str, found: str
+) -> None:
+    passages = [f"{PASSAGES[n % 5]} {n}" for n in range(150)]
+    with rerank_stub(answer=server) as stub:
+        asked = scorer(stub, path)
+        scores = asked.score(QUERY, passages)
+        assert scores.logits.tolist() == pytest.approx([stub_score(QUERY, passage) for passage in passages])
+        tries = len(stub.requests)
+        asked.score(QUERY, passages[:3])
+        assert [request["path"] for request in stub.requests[tries:]] == [found], "it was not remembered"
+
+
+def test_a_refusal_for_another_reason_is_not_asked_elsewhere() -> None:
+    with rerank_stub(KEY, server_of(_rerank=True)) as stub, pytest.raises(ServiceError, match="401"):
+        scorer(stub, key="wrong").score(QUERY, PASSAGES)
+    assert len(stub.requests) == 1
 
 
 def change(row: int, **changes: Any) -> Any:

@@ -6,17 +6,32 @@ Local ones run real code on small models; services are asked over HTTP, from a s
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ingest.hub import Hub
+from ingest.library import Library, Manifest
+from ingest.pipeline import Source, ingest
+from ingest.records import digest
 from ingest.service_access import is_service
+from ingest.token_store import TokenStore
 from rerank import scorers
 from rerank.models import resolve_reranker
+from rerank.score_cache import CachedScorer
+from rerank.score_store import ScoreStore
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
+from rerank.scorers.base import engine_name
+from rerank.scorers.engine import GraphScorer, open_cross_encoder
+from rerank.scorers.late_interaction import LateInteractionScorer
+from rerank.scorers.maxsim import vectors_identity
+from rerank.token_vectors import store_token_vectors
+from rerank.windows import WindowedScorer, windowed
+from tests.fakes import WORD_ENCODER, WordEncoder
 from tests.models.passages import PASSAGES, QUERY
 from tests.models.tiny_models import (
     make_colbert,
@@ -25,6 +40,7 @@ from tests.models.tiny_models import (
     make_monot5,
     make_xlm_roberta,
 )
+from tests.rerank.evaluation_parts import write_set
 from tests.rerank.rerank_stub import rerank_stub
 
 OFFLINE = Hub(allow_downloads=False)
@@ -38,9 +54,56 @@ FOLDERS = {
 ROUTES = {"server": "/v1/rerank", "server of TEI": "/rerank", "cohere": ""}
 
 
-@pytest.fixture(scope="module", params=[*FOLDERS, "maxsim", "bundled", *ROUTES])
+def graph(folder: Path, engine: str) -> Scorer:
+    model = resolve_reranker(str(make_cross_encoder(folder / "model")), OFFLINE)
+    scorer = open_cross_encoder(model, folder / "graphs", engine)
+    assert isinstance(scorer, GraphScorer)
+    return scorer
+
+
+def in_windows(folder: Path) -> Scorer:
+    return windowed(
+        open_scorer(resolve_reranker(str(make_cross_encoder(folder / "model")), OFFLINE), "torch"), 24
+    )
+
+
+def kept(folder: Path) -> Scorer:
+    model = resolve_reranker(str(make_cross_encoder(folder / "model")), OFFLINE)
+    return CachedScorer(open_scorer(model, "torch"), ScoreStore(folder / "scores.sqlite"))
+
+
+def from_token_vectors(folder: Path) -> Scorer:
+    """Late interaction with the vectors of this file's passages stored, as far as they are short enough to be."""
+    texts = {str(n): passage for n, passage in enumerate(PASSAGES) if passage}
+    corpus = write_set(folder / "set", texts, {}, []) / "corpus.jsonl"
+    library = Library.create(folder / "library", Manifest.of(WORD_ENCODER, 512))
+    ingest([Source.of_path(corpus)], library, WordEncoder())
+    assert store_token_vectors(library, "maxsim", OFFLINE).passages >= 4
+    store, model = TokenStore(library), resolve_reranker("maxsim", OFFLINE)
+    assert digest(PASSAGES[0]) in store.stored(vectors_identity(model), [digest(PASSAGES[0])])
+    return open_scorer(model, token_store=store)
+
+
+AROUND: dict[str, Callable[[Path], Scorer]] = {
+    "graph in fp32": partial(graph, engine="onnx-fp32"),
+    "graph in int8": partial(graph, engine="onnx-int8"),
+    "in windows": in_windows,
+    "kept scores": kept,
+    "stored token vectors": from_token_vectors,
+}
+
+
+def tolerance(scorer: Scorer, logits: np.ndarray) -> float:
+    """int8 quantises activations by batch, so that the last digits depend on what else is in it."""
+    is_int8 = "onnx" in scorer.model.spec.architecture or "int8" in engine_name(scorer)
+    return 0.05 * float(np.ptp(logits)) if is_int8 and not isinstance(scorer, LateInteractionScorer) else 1e-4
+
+
+@pytest.fixture(scope="module", params=[*FOLDERS, *AROUND, "maxsim", "bundled", *ROUTES])
 def scorer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
-    if request.param in FOLDERS:
+    if request.param in AROUND:
+        yield AROUND[request.param](tmp_path_factory.mktemp("around"))
+    elif request.param in FOLDERS:
         folder = FOLDERS[request.param](tmp_path_factory.mktemp("models") / request.param)
         yield open_scorer(resolve_reranker(str(folder), OFFLINE), wait=False)
     elif request.param in ROUTES:
@@ -80,24 +143,25 @@ def test_one_finite_float32_a_passage_and_tokens_counted(scorer: Scorer) -> None
     assert len(set(scores.logits.tolist())) > 3
     assert (scores.tokens <= scorer.model.spec.max_length).all()
     assert not scores.truncated[:3].any()
+    assert [span for span in scores.windows[:3] if span] == []
     assert is_service(scorer.model) or scores.tokens[0] > scores.tokens[1]
 
 
 def test_a_very_long_passage_is_scored_and_its_cut_is_told(scorer: Scorer) -> None:
     scores = scorer.score(QUERY, ["word " * 20_000])
     assert np.isfinite(scores.logits).all()
-    assert scores.truncated.tolist() == [not is_service(scorer.model)]  # what a service read is not known
+    # What a service read is not known; what was cut to a window is told by the window.
+    assert scores.truncated.tolist() == [not is_service(scorer.model) and not scores.windows]
+    assert bool(scores.windows) == isinstance(scorer, WindowedScorer)
 
 
 def test_scores_belong_to_their_passages_alone_together_and_in_any_order(scorer: Scorer) -> None:
     together = scorer.score(QUERY, PASSAGES).logits
-    # int8 quantises activations by batch, so the last digits depend on what else is in it.
-    is_int8 = "onnx" in scorer.model.spec.architecture
-    tolerance = 0.05 * float(np.ptp(together)) if is_int8 else 1e-4
+    near = tolerance(scorer, together)
     alone = np.array([scorer.score(QUERY, [passage]).logits[0] for passage in PASSAGES])
-    assert together == pytest.approx(alone, abs=tolerance)
+    assert together == pytest.approx(alone, abs=near)
     turned = scorer.score(QUERY, PASSAGES[::-1]).logits[::-1]
-    assert together == pytest.approx(turned, abs=tolerance)
+    assert together == pytest.approx(turned, abs=near)
 
 
 def test_no_passage_gives_no_score_and_asks_nobody(scorer: Scorer) -> None:
@@ -114,8 +178,8 @@ def test_two_hundred_passages_each_get_their_own_score(scorer: Scorer) -> None:
     found = scorer.score(QUERY, passages, heard.append).logits
     assert sum(heard) == 200
     expected = dict(zip(some, scorer.score(QUERY, some).logits, strict=True))
-    tolerance = 0.05 * float(np.ptp(found)) if "onnx" in scorer.model.spec.architecture else 1e-4
-    assert found == pytest.approx(np.array([expected[passage] for passage in passages]), abs=tolerance)
+    near = tolerance(scorer, found)
+    assert found == pytest.approx(np.array([expected[passage] for passage in passages]), abs=near)
 
 
 def test_threads_share_one_model_without_mixing_answers(scorer: Scorer) -> None:

@@ -1,0 +1,41 @@
+"""Checkpoints whose published weights are pickled: why they are not loaded as they are, and how to convert them once.
+
+A pickle can run a program when it is loaded. Second Look therefore reads safetensors and ONNX only, and leaves the
+conversion to a command that a person types, with the name and the commit in sight.
+"""
+
+from __future__ import annotations
+
+from ingest.errors import ModelNotFoundError
+from ingest.model_records import ModelSpec
+
+# What transformers loads an architecture with, and what its tokenizer needs to be read from its published form.
+_CLASSES = {"monot5": "AutoModelForSeq2SeqLM"}
+_TOKENIZERS = {"monot5": "pip install sentencepiece protobuf && "}
+CONVERT = "pickled on the hub: convert it once"
+
+
+def conversion(name: str, revision: str, architecture: str) -> str:
+    """The command that writes a folder of safetensors, named as the model, into the working folder.
+
+    transformers unpickles with ``torch.load(weights_only=True)``, which makes tensors and nothing else.
+    """
+    model = _CLASSES.get(architecture, "AutoModelForSequenceClassification")
+    folder = name.rpartition("/")[2]
+    program = (
+        f"from transformers import AutoTokenizer, {model}; "
+        f"[kind.from_pretrained('{name}', revision='{revision}').save_pretrained('{folder}') "
+        f"for kind in (AutoTokenizer, {model})]"
+    )
+    return f'{_TOKENIZERS.get(architecture, "")}python -c "{program}"'
+
+
+def not_loaded(spec: ModelSpec) -> ModelNotFoundError:
+    """That the published files of ``spec`` cannot be loaded as they are, and what to do."""
+    why = f"{spec.name}: its published weights are pickled"
+    return ModelNotFoundError(
+        f"The model {spec.name} cannot be loaded as it is published: its weights are pickled, and a pickle can run a "
+        f"program. Convert it once, in a folder of your own: {conversion(spec.name, spec.revision, spec.architecture)}"
+        f" and then name the folder: ./{spec.name.rpartition('/')[2]}",
+        (why,),
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from retrieval.records import CandidateSource
 FILE = "calibration.json"
 # Raise it when the form of the file changes, so that an older one is fitted anew instead of misread.
 FORMAT = 1
+# The SHA-256 of the file's text in which these noughts stand in its place. Files from before there was one have none.
+SEAL, UNSEALED = "sha256", "0" * 64
 AGAIN = "Scores are shown uncalibrated; fit it again with: secondlook calibrate"
 
 
@@ -37,13 +40,16 @@ class Loaded:
 def save(path: Path, calibration: Calibration) -> None:
     """Write the calibration to ``path``, in place of what was there. Raises `LibraryError` where it cannot be."""
     text = json.dumps(
-        {"format": FORMAT, **asdict(calibration)}, ensure_ascii=False, indent=1, allow_nan=False
+        {"format": FORMAT, SEAL: UNSEALED, **asdict(calibration)},
+        ensure_ascii=False,
+        indent=1,
+        allow_nan=False,
     )
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".calibration-") as folder:
             temporary = Path(folder) / path.name
-            with temporary.open("w", encoding="utf-8") as handle:
-                handle.write(text + "\n")
+            with temporary.open("w", encoding="utf-8", newline="\n") as handle:
+                handle.write(text.replace(UNSEALED, _digest(text + "\n"), 1) + "\n")
                 handle.flush()
                 os.fsync(handle.fileno())
             os.replace(temporary, path)
@@ -56,15 +62,17 @@ def save(path: Path, calibration: Calibration) -> None:
 def load(path: Path) -> Calibration:
     """The calibration in ``path``. Raises `LibraryError` where it cannot be read, or was made by another version."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode()
+        stored = json.loads(text)
         if stored["format"] != FORMAT:
             raise LibraryError(
                 f"The calibration {path} has the form {stored['format']}; this version reads {FORMAT}."
             )
+        _verify(text, stored)
         return _calibration(stored)
     except OSError as error:
         raise LibraryError(f"The calibration {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LibraryError(f"The calibration {path} is damaged ({type(error).__name__}: {error}).") from error
 
 
@@ -84,6 +92,19 @@ def load_for(folder: Path, models: Models, library: Manifest) -> Loaded:
     if changed:
         return Loaded(None, f"The calibration of this library is void: {changed}. {AGAIN}")
     return Loaded(found)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _verify(text: str, stored: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` unless the checksum agrees, or there is none and no field that could have been its name."""
+    unknown = stored.keys() - {field.name for field in fields(Calibration)} - {"format", SEAL}
+    if unknown:
+        raise ValueError(f"it has a field {min(unknown)}")
+    if SEAL in stored and _digest(text.replace(str(stored[SEAL]), UNSEALED, 1)) != stored[SEAL]:
+        raise ValueError("its checksum does not agree")
 
 
 def _calibration(stored: Mapping[str, Any]) -> Calibration:

@@ -349,6 +349,7 @@ def test_the_file_is_plain_json_with_its_identity_and_date(tmp_path: Path) -> No
     assert len(stored["made"].split("-")) == 3
     assert set(stored["curve"]) == {"scale", "shift", "temperature"}
     assert stored.pop("candidates_from") == "vectors"
+    assert len(stored.pop("sha256")) == 64
     (tmp_path / FILE).write_text(json.dumps(stored))  # as it was before there were others
     assert load(tmp_path / FILE).candidates_from is CandidateSource.VECTORS
 

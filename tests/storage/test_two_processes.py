@@ -8,6 +8,9 @@ import textwrap
 import threading
 from pathlib import Path
 
+import pytest
+
+from ingest.doctor import examine
 from retrieval.retriever import Retrieved, Retriever
 from tests.conftest import Desk
 
@@ -96,3 +99,77 @@ def wrong_with(found: Retrieved) -> list[object]:
     halves = [f"half of pair {number} was found" for number in set(pairs) if pairs.count(number) != 2]
     lost = [] if len(found.candidates) - len(pairs) == 3 else ["a document was lost"]
     return [*found.notices, *halves, *lost]
+
+
+# Takes the writer's lock, says so, holds it until it is told to let go, and adds a file meanwhile.
+HOLDER = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from ingest.intake import Intake, Source
+    from ingest.library import Library
+    from ingest.readers import Limits
+    from ingest.writer import writing
+    from tests.fakes import WordEncoder
+
+    with writing(Library(Path(sys.argv[1]))) as writer:
+        print("held", flush=True)
+        sys.stdin.readline()
+        intake = Intake(writer, WordEncoder(), 1, lambda progress: None, lambda: False, Limits())
+        intake.add(1, Source.of_path(Path(sys.argv[2])))
+        intake.publish()
+    """
+)
+# Begins to write to the library, and says what became of it.
+SECOND = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from ingest import writer
+    from ingest.errors import SecondLookError
+    from ingest.library import Library
+    from ingest.pipeline import Source, ingest
+    from tests.fakes import WordEncoder
+
+    library, wait = Library(Path(sys.argv[1])), float(sys.argv[3])
+    wait_no_longer = writer.writing.__wrapped__
+    wait_no_longer.__defaults__ = (wait, *wait_no_longer.__defaults__[1:])
+    print("begins", flush=True)
+    try:
+        print(ingest([Source.of_path(Path(sys.argv[2]))], library, WordEncoder()).files[0].status, flush=True)
+    except SecondLookError as error:
+        print(error, flush=True)
+    """
+)
+
+
+def test_a_second_writer_waits_for_the_first_and_then_succeeds(desk: Desk) -> None:
+    first, second = desk.write("first.txt", "the first crane"), desk.write("second.txt", "the second crane")
+    holder = process(HOLDER, desk.library.folder, first)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    waiting = process(SECOND, desk.library.folder, second, 120)
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "begins\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.5)
+    assert desk.texts() == [], "it wrote beside the first"
+    _, complaint = holder.communicate("let go\n", timeout=120)
+    assert holder.returncode == 0, complaint
+    assert waiting.communicate(timeout=120)[0] == "indexed\n"
+    assert sorted(desk.texts()) == ["the first crane", "the second crane"]
+    assert examine(desk.library.folder) == []
+
+
+def test_a_second_writer_is_refused_in_a_sentence_where_the_first_takes_long(desk: Desk) -> None:
+    first, second = desk.write("first.txt", "the first crane"), desk.write("second.txt", "the second crane")
+    holder = process(HOLDER, desk.library.folder, first)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    said, complaint = process(SECOND, desk.library.folder, second, 0.2).communicate(timeout=120)
+    assert "Another process is writing to the library" in said, complaint
+    assert "nothing was changed" in said
+    _, complaint = holder.communicate("let go\n", timeout=120)
+    assert holder.returncode == 0, complaint
+    assert desk.texts() == ["the first crane"]
+    assert examine(desk.library.folder) == []

@@ -16,10 +16,11 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make install  set up $(VENV) from the lock, every file verified by its hash"
 	@echo "make run      open the page on http://localhost:$(PORT) (PORT=, LIBRARY=)"
-	@echo "make test     run every test"
+	@echo "make test     run every test but the long ones"
 	@echo "make bench    measure speed and quality, print the tables"
 	@echo "make fuzz     feed readers, chunker and questions what nobody should (MINUTES=60)"
-	@echo "make soak     many tabs at once, thousands of searches (TABS=20 SECONDS=300 SEARCHES=10000)"
+	@echo "make soak     the long tests: 300 kills, large files, many tabs, thousands of searches"
+	@echo "              (TABS=20 SECONDS=300 SEARCHES=10000; make test-slow: without tabs and searches)"
 	@echo "make lint     ruff and mypy"
 	@echo "make lock     write requirements.lock anew (UPGRADE=1: with the latest versions)"
 	@echo "make clean    remove the environment and caches (never a library)"
@@ -72,7 +73,7 @@ fuzz: install
 	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES)
 
 soak: install browser
-	SOAK_TABS=$(TABS) SOAK_SECONDS=$(SECONDS) SOAK_SEARCHES=$(SEARCHES) $(VENV)/bin/python -m pytest -m soak -s
+	SOAK_TABS=$(TABS) SOAK_SECONDS=$(SECONDS) SOAK_SEARCHES=$(SEARCHES) $(VENV)/bin/python -m pytest -m "slow or soak" -s
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -2,8 +2,8 @@
 
 What SQLite holds is checked by SQLite itself (its pages, its keys), and by what was stored beside it: a document's
 hash, its passages' places and hashes, the length of a vector. The FAISS file has a checksum, and the same ids and,
-where it is exact, the same vectors as SQLite. What has neither checksum nor double goes unnoticed: a document's path,
-a page number, a grade. See docs/reliability.md.
+where it is exact, the same vectors as SQLite; rows of token vectors have a checksum each. What has neither checksum
+nor double goes unnoticed: a document's path, a page number, a grade. See docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ingest.inspection import View, reading
 from ingest.library import DATABASE, LOCK, VECTORS, read_manifest, transaction
 from ingest.schema import FORMAT
 from ingest.snapshot import Snapshot
+from ingest.token_check import token_vectors
 from ingest.wal import lost_commits
 
 
@@ -92,6 +93,7 @@ def _contents(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
         yield from found
         yield from contents.index(view)
         yield from contents.labels(view)
+        yield from token_vectors(folder)
         if not _somebody_writes(folder):  # what is being written looks like what was left behind
             yield from contents.litter(view)
     if not found:  # words are held against passages and vectors, which have to be whole first

@@ -15,6 +15,7 @@ class Part(StrEnum):
     INDEX = "index"
     WORDS = "words"
     LABELS = "labels"
+    LATE_INTERACTION = "token vectors"
     CALIBRATION = "calibration"
     LITTER = "litter"
 

@@ -26,6 +26,7 @@ from ingest.model_records import ModelKind, ModelSource, ModelSpec, ResolvedMode
 from ingest.pickled import not_loaded
 from ingest.served_encoders import served_encoder
 from ingest.service_access import ServiceAccess
+from ingest.weights import modules_of, require_safetensors
 
 __all__ = [  # what a model is belongs to this door, wherever it is written
     "BUNDLED_ENCODER", "DEFAULT_ENCODER", "ENCODERS", "ENCODER_ALIASES", "ModelKind", "ModelSource", "ModelSpec",
@@ -119,12 +120,14 @@ def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelS
     tried: list[str] = []
     folder = hub.cached(name, revision)
     if folder is not None:
+        require_safetensors(folder)
         return folder, ModelSource.CACHE, ()
     tried.append(f"{name}: not in the hub's cache on this machine")
     reason = hub.why_not_now()
     if reason is None:
         folder, reason = hub.download(name, revision)
         if folder is not None:
+            require_safetensors(folder)
             return folder, ModelSource.HUB, tuple(tried)
     tried.append(f"{name}: {reason}")
     raise ModelNotFoundError(
@@ -150,7 +153,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def folder_revision(folder: Path) -> str:
-    """Revision of a model that is only a folder: SHA-256 over its weights, 16 digits."""
+    """Revision of a model that is only a folder: SHA-256 over its weights, 16 digits. None of them may be pickled."""
+    require_safetensors(folder)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelNotFoundError(
@@ -200,7 +204,7 @@ def places(config: Mapping[str, Any]) -> int | None:
 def _width(folder: Path, config: Mapping[str, Any]) -> int | None:
     """Numbers in a vector: what the last dense layer gives, else what is pooled, else what the transformer gives."""
     width = config.get("hidden_size") or config.get("d_model") or config.get("dim")
-    for module in _modules(folder):
+    for module in modules_of(folder):
         settings = read_json(folder / str(module.get("path", "")) / "config.json")
         kind = str(module.get("type", "")).rpartition(".")[2]
         if kind == "Dense":
@@ -221,15 +225,3 @@ def _pooled(settings: Mapping[str, Any], width: int | None) -> int | None:
     )
     ways = 1 if isinstance(named, str) else max(len(named), 1)
     return each and int(each) * ways
-
-
-def _modules(folder: Path) -> list[dict[str, Any]]:
-    """What a sentence-transformers model is made of, in order; nothing where the folder does not say."""
-    path = folder / "modules.json"
-    if not path.is_file():
-        return []
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelDamagedError(f"{path} is not valid JSON ({error}). Fetch the model again.") from error
-    return [module for module in loaded if isinstance(module, dict)] if isinstance(loaded, list) else []

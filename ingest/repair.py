@@ -25,6 +25,7 @@ from ingest.records import Document
 from ingest.rows import document_of, report_of
 from ingest.salvage import salvage
 from ingest.snapshot import Snapshot
+from ingest.token_check import mend_token_vectors
 from ingest.vectors import open_index
 from ingest.verification import chunk_fault, document_fault, mended_text, vector_fault
 from ingest.writer import writing
@@ -70,6 +71,8 @@ def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
         if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
             writer.publish()
             done.append("The index was built again from the stored vectors.")
+        if Part.LATE_INTERACTION in parts:
+            done.append(mend_token_vectors(library.folder))
     return done
 
 

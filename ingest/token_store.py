@@ -142,7 +142,7 @@ class TokenStore:
                     "AND passage_hash IN (SELECT value FROM json_each(?))",
                     (identity, json.dumps(list(hashes))),
                 ).fetchall()
-                found = {name: data for name, checksum, data in rows if _checksum(name, data) == checksum}
+                found = {name: data for name, checksum, data in rows if is_whole(name, checksum, data)}
                 damaged = [(name,) for name, _, _ in rows if name not in found]
                 if damaged:
                     log.warning("%d rows of %s are damaged and are computed anew", len(damaged), self.path)
@@ -222,6 +222,11 @@ def forget_gone(library: Library) -> None:
         TokenStore(library).forget_gone()
     except LibraryDamagedError as error:
         log.warning("%s", error)
+
+
+def is_whole(name: object, checksum: object, data: object) -> bool:
+    """Whether a row is what was stored: a damaged one may hold anything in any column."""
+    return isinstance(name, str) and isinstance(data, bytes) and _checksum(name, data) == checksum
 
 
 def _checksum(name: str, data: bytes) -> int:

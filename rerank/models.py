@@ -22,6 +22,7 @@ from ingest.models import (
     resolve_encoder,
 )
 from ingest.service_access import ServiceAccess
+from ingest.weights import require_safetensors
 from rerank.scorers import resolve_named
 from rerank.scorers.colbert_recipe import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.late_interaction import late_interaction_of
@@ -143,6 +144,7 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
     A sentence-transformers cross-encoder whose configuration names the sigmoid as its activation was
     trained to give relevance by it; others' scores are shown as they are.
     """
+    require_safetensors(folder)
     ours = read_json(folder / "secondlook.json")
     if ours:
         return _our_spec(folder, ours)

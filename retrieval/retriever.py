@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,10 +19,14 @@ from ingest.errors import LibraryBusyError, LibraryDamagedError, StorageError
 from ingest.library import VECTORS, Library
 from ingest.records import Chunk
 from ingest.snapshot import Snapshot
-from ingest.vectors import open_index, search
+from ingest.vectors import IndexFile, open_index, search
 from ingest.writer import writing
 from retrieval.fusion import reciprocal_ranks
 from retrieval.records import Candidate, CandidateSource
+
+# How often a search begins anew because a writer was quicker to sweep its index away than it was to open it. After that
+# it makes the index in memory, so that no writer, however busy, holds a search up for good.
+PINS = 5
 
 NO_WORDS = "No word of the question stands in the library; stop words such as “the” and “what” do not count."
 
@@ -38,9 +43,16 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class _Pinned:
+    """A generation's index, open; ``notices`` say what was wrong with its file, and go with it."""
+
     generation: int
     index: faiss.Index | None
     dead: NDArray[np.int64]
+    notices: tuple[str, ...] = ()
+
+
+class _SupersededError(Exception):
+    """The pinned generation's index was swept away by a writer that had published the next one: no damage."""
 
 
 class Retriever:
@@ -54,7 +66,6 @@ class Retriever:
         self._dim = library.manifest().dim
         self._lock = threading.Lock()
         self._pinned: _Pinned | None = None
-        self._notices: tuple[str, ...] = ()
 
     @property
     def library(self) -> Library:
@@ -80,8 +91,7 @@ class Retriever:
         started = time.perf_counter()
         vector = self._encoder.encode_query(query)
         encoded = time.perf_counter()
-        with self._library.snapshot() as snapshot:
-            pinned = self._pin(snapshot)
+        with self._pinned_snapshot() as (snapshot, pinned):
             nearest, worded = dict[int, float](), dict[int, float]()
             if source is not CandidateSource.WORDS:
                 nearest = self._nearest(snapshot, pinned, vector, candidates)
@@ -96,7 +106,7 @@ class Retriever:
             for rank, (n, by) in enumerate(order, start=1)
         )
         finished = time.perf_counter()
-        notices = self._notices
+        notices = pinned.notices
         if source is not CandidateSource.VECTORS and not worded and pinned.index is not None:
             notices = (*notices, NO_WORDS)
         return Retrieved(found, (encoded - started) * 1e3, (finished - encoded) * 1e3, notices)
@@ -129,28 +139,50 @@ class Retriever:
             )
         return chunks
 
-    def _pin(self, snapshot: Snapshot) -> _Pinned:
-        """The index of the snapshot's generation, opened once a generation."""
+    @contextmanager
+    def _pinned_snapshot(self) -> Iterator[tuple[Snapshot, _Pinned]]:
+        """A view of the active generation with its index open; taken anew where a writer removes the file meanwhile."""
+        for tries_left in reversed(range(PINS)):
+            with self._library.snapshot() as snapshot:
+                try:
+                    pinned = self._pin(snapshot, may_fail=tries_left > 0)
+                except _SupersededError:
+                    continue
+                yield snapshot, pinned
+                return
+
+    def _pin(self, snapshot: Snapshot, may_fail: bool) -> _Pinned:
+        """The index of the snapshot's generation, opened once a generation. Raises `_SupersededError` if it may."""
         with self._lock:
             generation = snapshot.generation
             if self._pinned is None or self._pinned.generation != generation.id:
-                index = None
-                if generation.index is not None:
-                    try:
-                        index = open_index(self._library.folder / VECTORS, generation.index, self._dim)
-                    except LibraryDamagedError as error:
-                        index = self._rebuilt(snapshot, error)
-                self._pinned = _Pinned(generation.id, index, snapshot.tombstones())
+                self._pinned = self._opened(snapshot, may_fail)
             return self._pinned
 
-    def _rebuilt(self, snapshot: Snapshot, error: LibraryDamagedError) -> faiss.Index:
+    def _opened(self, snapshot: Snapshot, may_fail: bool) -> _Pinned:
+        generation, index, notices = snapshot.generation, None, tuple[str, ...]()
+        if generation.index is not None:
+            try:
+                index = open_index(self._library.folder / VECTORS, generation.index, self._dim)
+            except LibraryDamagedError as error:
+                # A file is swept away only after its successor is active, so that asking now tells the two apart.
+                if self._library.generation().index == generation.index:
+                    index = self._rebuilt(snapshot, generation.index)
+                    notices = (f"{error} It was built again from the library's own vectors.",)
+                elif may_fail:
+                    raise _SupersededError from error
+                else:
+                    index = indexes.build(snapshot.vectors(self._dim)).index
+        return _Pinned(generation.id, index, snapshot.tombstones(), notices)
+
+    def _rebuilt(self, snapshot: Snapshot, damaged: IndexFile) -> faiss.Index:
         """An index made from the vectors in SQLite: the file is mended, or, while another process writes, in memory."""
-        self._notices = (f"{error} It was built again from the library's own vectors.",)
         try:
             with writing(self._library, wait=0.0) as writer:
-                published = writer.publish()
+                # Another reader may have mended it while this one came to the lock: then there is nothing to publish.
+                published = writer.publish() if self._library.generation().index == damaged else None
                 mended = self._library.generation().index
-            # The new generation is this one's successor, and so holds the same passages, unless a writer came between.
+            # What was published is the snapshot's successor, and holds the same passages, unless a writer came between.
             if mended is not None and published == snapshot.generation.id + 1:
                 return open_index(self._library.folder / VECTORS, mended, self._dim)
         except (LibraryBusyError, LibraryDamagedError, StorageError):

@@ -21,13 +21,16 @@ from ingest.labels import Labels
 from ingest.readers.source import format_size
 from rerank.evaluation.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
 from rerank.labels.exchange import export_labels
+from ui.uploads import short_name
 
 # As a DOCX may unpack to (`ingest.readers.Limits`): BEIR's sets up to a few hundred thousand documents.
 MAX_UNPACKED = 500_000_000
 MAX_MEMBERS = 10_000  # an archive of more names is no dataset, and listing them costs memory
 BLOCK = 1 << 20
 
-_TABLE_NAME = re.compile(r"[\w.-]{1,80}")
+FOLDER = "dataset"
+# What a file of an archive may be called here: at most 240 bytes, of the 255 that a name can have.
+TABLE_NAME = re.compile(r"[\w.-]{1,60}")
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,16 @@ def labels_dataset(labels: Labels) -> Dataset:
 def uploaded_dataset(upload: IO[bytes], name: str) -> Dataset:
     """The judged set in an uploaded zip of a BEIR folder, unpacked into a private folder of ours.
 
-    Only corpus.jsonl, queries.jsonl and the tables of qrels/ are taken out, under names that we make: no path of
-    the archive is ever used as one. Raises a `ReadError` or `UsageError` whose sentence speaks of ``name``.
+    Only corpus.jsonl, queries.jsonl and the tables of qrels/ are taken out; neither ``name`` nor a path of the archive
+    is ever used as a path. Raises a `ReadError` or `UsageError` whose sentence speaks of ``name``.
     """
-    plain = PurePosixPath(name.replace("\\", "/")).name
+    plain = short_name(name) or "The file"
+    called = re.sub(r"[^\w.-]+", "-", PurePosixPath(plain).stem).strip(".-") or FOLDER
     with _private_folder() as root:
-        folder = root / (re.sub(r"[^\w.-]+", "-", PurePosixPath(plain).stem).strip(".-") or "dataset")
+        folder = root / FOLDER
         try:
             _unpack(upload, plain, folder)
-            return _kept(root, Dataset(folder.name, folder, *_counted(folder), root / "library"))
+            return _kept(root, Dataset(called, folder, *_counted(folder), root / "library"))
         except SecondLookError as error:
             raise type(error)(as_uploaded(str(error), folder, plain)) from error
 
@@ -175,7 +179,7 @@ def _wanted(archive: zipfile.ZipFile, name: str) -> dict[zipfile.ZipInfo, str]:
     tables = {
         member: f"{QRELS}/{path.name}"
         for path, member in by_path.items()
-        if path.parent == base / QRELS and path.suffix in SUFFIXES and _TABLE_NAME.fullmatch(path.name)
+        if path.parent == base / QRELS and path.suffix in SUFFIXES and TABLE_NAME.fullmatch(path.name)
     }
     return {by_path[base / CORPUS]: CORPUS, by_path[base / QUERIES]: QUERIES, **tables}
 

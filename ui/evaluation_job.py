@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ingest.encoder import Encoder
@@ -114,7 +114,7 @@ class EvaluationJob(Job[None]):
 
     def _run(self) -> None:
         task = self.task
-        judged = read_judged_set(task.dataset.folder, task.split)
+        judged = replace(read_judged_set(task.dataset.folder, task.split), called=task.dataset.name)
         folder = task.dataset.library or default_folder(judged, self._encoder.model.spec)
         library, left_out = fill_library(
             judged, folder, self._encoder, self._indexing, self._cancelled.is_set

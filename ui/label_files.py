@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from ingest.errors import DamagedFileError
+from ingest.errors import DamagedFileError, SecondLookError
 from ingest.label_records import Label, MergeReport
 from ingest.labels import Labels
 from rerank.labels.exchange import CORPUS, QUERIES, TREC, export_labels, query_id
 from rerank.labels.intake import read_labels
+from ui.evaluation_dataset import TABLE_NAME, as_uploaded
+from ui.uploads import short_name
 
+UPLOADED = "uploaded"
 # Unpacked; a million labels with their passages take less.
 MOST_BYTES = 512 * 1024 * 1024
 
@@ -45,14 +48,17 @@ def take_in(name: str, data: bytes, labels: Labels) -> MergeReport:
     `DamagedFileError` or `UsageError` with what is wrong.
     """
     known = {query_id(label.query): label.query for label in labels.all()}
+    plain = short_name(name) or "The file"
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / (PurePosixPath(name.replace("\\", "/")).name or "labels")
-        if zipfile.is_zipfile(io.BytesIO(data)):
-            path = Path(folder) / "labels"
-            _unpack(name, data, path)
-        else:
-            path.write_bytes(data)
-        return labels.merge(read_labels(path, known, datetime.now(UTC)))
+        path = Path(folder).resolve() / UPLOADED  # the client's name is only ever said, never a path
+        try:
+            if zipfile.is_zipfile(io.BytesIO(data)):
+                _unpack(plain, data, path)
+            else:
+                path.write_bytes(data)
+            return labels.merge(read_labels(path, known, datetime.now(UTC)))
+        except SecondLookError as error:
+            raise type(error)(as_uploaded(str(error), path, plain)) from error
 
 
 def _unpack(name: str, data: bytes, folder: Path) -> None:
@@ -64,8 +70,8 @@ def _unpack(name: str, data: bytes, folder: Path) -> None:
                 raise DamagedFileError(
                     f"{name} unpacks to more than {MOST_BYTES // 2**20} MB; import it in parts."
                 )
-            for entry in entries:
-                place = _place(entry)
+            for number, entry in enumerate(sorted(entries, key=lambda entry: entry.filename)):
+                place = _place(entry, number)
                 if place is not None:
                     (folder / place).parent.mkdir(parents=True, exist_ok=True)
                     (folder / place).write_bytes(archive.read(entry))
@@ -76,13 +82,16 @@ def _unpack(name: str, data: bytes, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
 
 
-def _place(entry: zipfile.ZipInfo) -> Path | None:
-    """Where a file of the zip belongs, by its last parts; ``None`` for what is none of ours, links too."""
+def _place(entry: zipfile.ZipInfo, number: int) -> Path | None:
+    """Where a file of the zip belongs, by its last parts; ``None`` for what is none of ours, links too.
+
+    Tables keep their names where those are plain, because a line is found by them; others get one of ours.
+    """
     parts = PurePosixPath(entry.filename).parts
     if not parts or stat.S_ISLNK(entry.external_attr >> 16):
         return None
     if parts[-1] in (QUERIES, CORPUS, TREC):
         return Path(parts[-1])
     if len(parts) > 1 and parts[-2] == "qrels" and parts[-1].endswith(".tsv"):
-        return Path("qrels") / parts[-1]
+        return Path("qrels") / (parts[-1] if TABLE_NAME.fullmatch(parts[-1]) else f"table-{number}.tsv")
     return None

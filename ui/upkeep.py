@@ -63,11 +63,11 @@ def add_import_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_doctor(parsed: argparse.Namespace, settings: Settings) -> int:
     """Examine a library, and repair it if asked; 0 where it is whole in the end."""
-    found = _examine(settings.library)
+    found = examined(settings.library)
     mended = repair(settings.library) if parsed.repair and found else Repair(())
     left = found
     if parsed.repair and found:
-        left = _examine(mended.saved_to or settings.library)
+        left = examined(mended.saved_to or settings.library)
     if parsed.json:
         _print_json(doctor_report(settings.library, found, mended, left))
     else:
@@ -104,7 +104,7 @@ def _tell(library: Path, found: list[Finding], mended: Repair, left: list[Findin
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _examine(folder: Path) -> list[Finding]:
+def examined(folder: Path) -> list[Finding]:
     """What `ingest` finds, and whether the calibration, which belongs to a later stage, can be read."""
     found = examine(folder)
     if (folder / FILE).is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -28,6 +29,8 @@ BEFORE = (
     "was fitted by an earlier version, which did not keep how much of a passage was read and what the library held, so "
     "that nobody can tell whether it still holds. It is left as it is until another one is fitted."
 )
+# The SHA-256 of the file's text in which these noughts stand in its place.
+SEAL, UNSEALED = "sha256", "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,16 @@ class Loaded:
 def save(path: Path, calibration: Calibration) -> None:
     """Write the calibration to ``path``, in place of what was there. Raises `LibraryError` where it cannot be."""
     text = json.dumps(
-        {"format": FORMAT, **asdict(calibration)}, ensure_ascii=False, indent=1, allow_nan=False
+        {"format": FORMAT, SEAL: UNSEALED, **asdict(calibration)},
+        ensure_ascii=False,
+        indent=1,
+        allow_nan=False,
     )
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".calibration-") as folder:
             temporary = Path(folder) / path.name
-            with temporary.open("w", encoding="utf-8") as handle:
-                handle.write(text + "\n")
+            with temporary.open("w", encoding="utf-8", newline="\n") as handle:
+                handle.write(text.replace(UNSEALED, _digest(text + "\n"), 1) + "\n")
                 handle.flush()
                 os.fsync(handle.fileno())
             os.replace(temporary, path)
@@ -63,17 +69,19 @@ def save(path: Path, calibration: Calibration) -> None:
 def load(path: Path) -> Calibration:
     """The calibration in ``path``. Raises `LibraryError` where it cannot be read, or was made by another version."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode()
+        stored = json.loads(text)
         if stored["format"] != FORMAT:
             if stored["format"] == 1:
                 raise LibraryError(f"The calibration {path} {BEFORE}")
             raise LibraryError(
                 f"The calibration {path} has the form {stored['format']}; this version reads {FORMAT}."
             )
+        _verify(text, stored)
         return _calibration(stored)
     except OSError as error:
         raise LibraryError(f"The calibration {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LibraryError(f"The calibration {path} is damaged ({type(error).__name__}: {error}).") from error
 
 
@@ -105,6 +113,17 @@ def load_for(library: Library, models: Models) -> Loaded:
     return Loaded(found, found.fitted_for.drift(now))
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _verify(text: str, stored: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` unless the checksum agrees."""
+    seal = str(stored.get(SEAL, UNSEALED))
+    if _digest(text.replace(seal, UNSEALED, 1)) != seal:
+        raise ValueError("its checksum does not agree")
+
+
 def _calibration(stored: Mapping[str, Any]) -> Calibration:
     plain = ("made", "labels", "relevant", "queries", "wanted_precision", "answers_from")
     return Calibration(
@@ -116,8 +135,7 @@ def _calibration(stored: Mapping[str, Any]) -> Calibration:
         best=_threshold(stored["best"]),
         precise=_threshold(stored["precise"]),
         notices=tuple(stored["notices"]),
-        # A file from before this was kept: candidates were the nearest vectors then.
-        candidates_from=CandidateSource(stored.get("candidates_from", CandidateSource.VECTORS)),
+        candidates_from=CandidateSource(stored["candidates_from"]),
         **{name: stored[name] for name in plain},
     )
 

@@ -27,7 +27,7 @@ SHOWN = 3
 
 def default_folder(judged: JudgedSet, encoder: ModelSpec) -> Path:
     """Where a judged set's own library lies: in the user's cache folder, one for each path and encoder."""
-    name = f"{judged.name}-{digest(str(judged.folder), encoder.identity)[:12]}"
+    name = f"{judged.folder.name}-{digest(str(judged.folder), encoder.identity)[:12]}"
     return Path(platformdirs.user_cache_dir("second-look")) / "evaluation" / name
 
 

@@ -33,7 +33,8 @@ class JudgedSet:
     """Queries with their judgements, and the files that they are asked of.
 
     ``queries`` is ``{query id: text}`` and holds exactly the queries of ``qrels``, which is ``{query id:
-    {document id: grade}}``; grades below 1 say “judged, and not relevant”. ``notices`` are sentences.
+    {document id: grade}}``; grades below 1 say “judged, and not relevant”. ``notices`` are sentences; ``called`` is
+    what people call the set where its folder has a name of ours.
     """
 
     folder: Path
@@ -42,11 +43,12 @@ class JudgedSet:
     qrels: Mapping[str, Mapping[str, int]]
     corpus: tuple[Source, ...]
     notices: tuple[str, ...] = ()
+    called: str = ""
 
     @property
     def name(self) -> str:
-        """What people call the set: its folder's name."""
-        return self.folder.name
+        """What people call the set: its folder's name, if it goes by no other."""
+        return self.called or self.folder.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,19 @@ from sentence_transformers import CrossEncoder
 from torch import Tensor, nn
 
 from ingest.errors import UsageError
+from rerank.training.checkpoint import (
+    below,
+    flat_optimiser,
+    load_optimiser,
+    read_checkpoint,
+    under,
+    write_checkpoint,
+)
 from rerank.training.evaluate import Case, Measured, measure
 from rerank.training.model import has_fast_bfloat16, prepare, score_pairs
 from rerank.training.sampling import Group, Sampler
 
+STATE, BEST, OLD_STATE = "state.safetensors", "best.safetensors", "state.pt"
 HEAD_RATE_FACTOR = 10.0  # the head's new layers start from nothing, the transformer from a good place
 
 
@@ -80,8 +89,13 @@ class Trainer:
         self.pairs = 0
         self._loss: float | None = None
         self.history: list[dict[str, Any]] = []
-        if (folder / "state.pt").is_file():
+        if (folder / STATE).is_file():
             self._resume()
+        elif (folder / OLD_STATE).is_file():
+            raise UsageError(
+                f"The run in {folder} was begun by an earlier version, which kept it as a pickle; such files are not "
+                "read, for safety. Give another --output."
+            )
 
     @property
     def training_queries(self) -> int:
@@ -157,9 +171,7 @@ class Trainer:
         row = {"step": self.step, "loss": self._loss, **asdict(measured)}
         self.history.append(row)
         if before is None or row["mixed"]["mean"] > before["mixed"]["mean"]:
-            _replace(
-                self._folder / "best.pt", {name: tensor.clone() for name, tensor in self._average.items()}
-            )
+            write_checkpoint(self._folder / BEST, self._average, {"step": self.step})
         self._load(live)
         (self._folder / "history.json").write_text(json.dumps(self.history, indent=1), encoding="utf-8")
         report(Progress(self.step, self._schedule.steps, self._loss, 0.0, 0.0, measured))
@@ -175,7 +187,7 @@ class Trainer:
 
     def take_best(self) -> None:
         """Put the best averaged weights into the model."""
-        self._load(torch.load(self._folder / "best.pt", weights_only=True))
+        self._load(read_checkpoint(self._folder / BEST)[0])
 
     def _load(self, weights: dict[str, Tensor]) -> None:
         with torch.no_grad():
@@ -184,32 +196,32 @@ class Trainer:
 
     def save(self) -> None:
         """Write the state of the run; a write that is cut short leaves the one before."""
-        _replace(
-            self._folder / "state.pt",
-            {
-                "step": self.step,
-                "pairs": self.pairs,
-                "loss": self._loss,
-                "queries": len(self._sampler),
-                "weights": {name: p.detach() for name, p in self._parameters},
-                "average": self._average,
-                "optimiser": self._optimiser.state_dict(),
-                "history": self.history,
-            },
-        )
+        moments, groups = flat_optimiser(self._optimiser)
+        weights: dict[str, Tensor] = dict(self._parameters)
+        tensors = under("weights", weights) | under("average", self._average) | under("optimiser", moments)
+        facts = {
+            "step": self.step,
+            "pairs": self.pairs,
+            "loss": self._loss,
+            "queries": len(self._sampler),
+            "groups": groups,
+            "history": self.history,
+        }
+        write_checkpoint(self._folder / STATE, tensors, facts)
 
     def _resume(self) -> None:
-        state = torch.load(self._folder / "state.pt", weights_only=True, map_location=self._model.device)
-        if state["queries"] != len(self._sampler):
+        """Chance is no part of the state: a step's pairs depend on the seed and its number, and nothing drops out."""
+        tensors, facts = read_checkpoint(self._folder / STATE)
+        if facts["queries"] != len(self._sampler):
             raise UsageError(
-                f"The run in {self._folder} was started on {state['queries']} training queries, and these are "
+                f"The run in {self._folder} was started on {facts['queries']} training queries, and these are "
                 f"{len(self._sampler)}. Give the data and the seed of that run, or another --output."
             )
-        self._load(state["weights"])
-        self._average = state["average"]
-        self._optimiser.load_state_dict(state["optimiser"])
-        self.step, self.pairs, self.history = state["step"], state["pairs"], state["history"]
-        self._loss = state["loss"]
+        self._load(below("weights", tensors))
+        self._average = {name: t.to(self._model.device) for name, t in below("average", tensors).items()}
+        load_optimiser(self._optimiser, below("optimiser", tensors), facts["groups"])
+        self.step, self.pairs, self.history = facts["step"], facts["pairs"], facts["history"]
+        self._loss = facts["loss"]
 
 
 def _rate_groups(parameters: Sequence[tuple[str, nn.Parameter]], rate: float) -> list[dict[str, Any]]:
@@ -217,10 +229,3 @@ def _rate_groups(parameters: Sequence[tuple[str, nn.Parameter]], rate: float) ->
     body = [p for name, p in parameters if name.startswith("0.")]
     head = [p for name, p in parameters if not name.startswith("0.")]
     return [{"params": body, "lr": rate}, {"params": head, "lr": HEAD_RATE_FACTOR * rate}]
-
-
-def _replace(path: Path, value: Any) -> None:
-    """``torch.save`` to ``path`` in one move."""
-    partial = path.with_suffix(".part")
-    torch.save(value, partial)
-    partial.replace(path)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from ingest.errors import ModelNotFoundError, UsageError
+from ingest.weights import require_safetensors
 from rerank.training.head import SegmentCosineHead
 
 MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -26,14 +27,16 @@ def load_base(folder: Path, max_length: int, device: str = "cpu", interaction: f
     A folder of ours is taken up again, any other cross-encoder keeps its own head, and a bi-encoder (or
     a bare transformer) gets a ``SegmentCosineHead`` that starts where the bi-encoder is, MaxSim in it weighted
     by ``interaction``.
-    Raises ``ModelNotFoundError`` where there is no model in ``folder``, and ``UsageError`` where it is of a
-    kind that does not tell query and passage apart by segment (BERT, MiniLM, ELECTRA do; RoBERTa does not).
+    Raises ``ModelNotFoundError`` where there is no model in ``folder`` or its weights are pickled, and
+    ``UsageError`` where it is of a kind that does not tell query and passage apart by segment (BERT, MiniLM,
+    ELECTRA do; RoBERTa does not).
     """
     config = folder / "config.json"
     if not config.is_file():
         raise ModelNotFoundError(
             f"{folder} holds no model (config.json is missing); name another base model."
         )
+    require_safetensors(folder)
     if json.loads(config.read_text(encoding="utf-8")).get("type_vocab_size", 0) < 2:
         raise UsageError(
             f"The model in {folder} has no segment ids, which tell query and passage apart; "

@@ -29,7 +29,8 @@ def test_nothing_is_written_under_a_name_of_the_archive(tmp_path: Path) -> None:
     dataset = uploaded_dataset(io.BytesIO(packed(beir_files() | sly)), "../../up.zip")
     root = dataset.folder.parent
     kept = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    assert kept == ["up/corpus.jsonl", "up/qrels/test.tsv", "up/queries.jsonl"]
+    assert kept == ["dataset/corpus.jsonl", "dataset/qrels/test.tsv", "dataset/queries.jsonl"]
+    assert dataset.name == "up"
     assert dataset.questions == {"test": 11}
     assert root.stat().st_mode & 0o077 == 0
 

@@ -50,18 +50,6 @@ def test_too_many_files_or_bytes_at_once_are_refused_and_not_kept(
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "a\x00b", "..", "", "n" * 300]
-)
-def test_a_name_never_becomes_a_path(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (source,), clean_up = keep([Dropped(name, b"text")])
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["upload-0"]
-    assert source.path.name == "upload-0"
-    clean_up()
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
     ("report", "line"),
     [
         (

@@ -19,12 +19,14 @@ fewer" is the whole text of the first candidates only, as many as cost no more t
 from __future__ import annotations
 
 import argparse
-import pickle
+import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +71,9 @@ class Read:
     logits: NDArray[np.float32]
     tokens: int
     seconds: float
+
+
+Made = TypeVar("Made", Ground, Read)
 
 
 def held_out(folder: Path, name: str, others: int) -> tuple[LabelledSet, list[Query], set[str]]:
@@ -178,14 +183,27 @@ def measured(score: Callable[[str, Sequence[str]], Scores], query: str, passages
     return Read(scores.logits, int(scores.tokens.sum()), time.perf_counter() - started)
 
 
-def kept_or_made(path: Path, make: Callable[[], object]) -> object:
-    """What ``make`` gave before, so that a run that was stopped goes on where it was."""
+def kept_or_made(path: Path, make: Callable[[], Made], load: Callable[[Any, dict[str, Any]], Made]) -> Made:
+    """What ``make`` gave before, so that a run that was stopped goes on where it was: arrays, and JSON of the rest."""
     if path.is_file():
-        return pickle.loads(path.read_bytes())
+        with np.load(path, allow_pickle=False) as kept:
+            return load(kept, json.loads(str(kept["facts"])))
     made = make()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(made))
+    facts = {name: value for name, value in asdict(made).items() if not isinstance(value, np.ndarray)}
+    arrays = {name: value for name, value in asdict(made).items() if isinstance(value, np.ndarray)}
+    with path.open("wb") as handle:
+        np.savez(handle, facts=np.array(json.dumps(facts)), **arrays)
     return made
+
+
+def ground_of(arrays: Any, facts: dict[str, Any]) -> Ground:
+    queries = [Query(**query) for query in facts.pop("queries")]
+    return Ground(vectors=arrays["vectors"], queries=queries, **facts)
+
+
+def read_of(arrays: Any, facts: dict[str, Any]) -> Read:
+    return Read(logits=arrays["logits"], **facts)
 
 
 def gain(ground: Ground, query: Query, rows: Sequence[int]) -> float:
@@ -271,8 +289,10 @@ def main() -> None:
     for make, folder in ((squad, options.squad), (medquad, options.medquad)):
         if folder is not None:
             count = max(100, options.queries)  # the same sample for every smaller run
-            path = options.work / f"{make.__name__}-{options.others}-{count}.pickle"
-            grounds.append(kept_or_made(path, lambda: make(folder, count, options.others, encoder)))  # type: ignore[arg-type]  # noqa: B023
+            path = options.work / f"{make.__name__}-{options.others}-{count}.npz"
+            grounds.append(
+                kept_or_made(path, partial(make, folder, count, options.others, encoder), ground_of)
+            )
     asked = [np.stack([encoder.encode_query(q.text) for q in g.queries]) for g in grounds]
     found = [
         [np.argsort(-(g.vectors @ v), kind="stable")[: options.candidates] for v in vectors]
@@ -290,9 +310,9 @@ def main() -> None:
                 path = (
                     options.work
                     / ground.name
-                    / f"{options.others}-{options.candidates}-{number}-{name.replace(' ', '-')}.pickle"
+                    / f"{options.others}-{options.candidates}-{number}-{name.replace(' ', '-')}.npz"
                 )
-                kept[name].append(kept_or_made(path, lambda: measured(score, query, passages)))  # type: ignore[arg-type]  # noqa: B023
+                kept[name].append(kept_or_made(path, partial(measured, score, query, passages), read_of))
         if time.perf_counter() - started > options.seconds:
             break
     for ground, rows, vectors, kept in zip(grounds, found, asked, read, strict=True):

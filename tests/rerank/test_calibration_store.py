@@ -23,7 +23,6 @@ from rerank.calibration.methods import FITTED, Method
 from rerank.calibration.records import FittedFor, LibraryState
 from rerank.calibration.store import FILE, Loaded, load, load_for, save
 from rerank.records import Models
-from retrieval.records import CandidateSource
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WORD_SCORER
 from tests.rerank.test_calibration import LIBRARY, NO_RELEVANCE, drawn
@@ -184,6 +183,8 @@ def test_the_file_is_plain_json_with_its_identity_and_date(tmp_path: Path) -> No
     assert stored["fitted_for"]["library"]["manifest"]["encoder"] == "word-encoder"
     assert len(stored["made"].split("-")) == 3
     assert set(stored["curve"]) == {"scale", "shift", "temperature"}
-    assert stored.pop("candidates_from") == "vectors"
-    (tmp_path / FILE).write_text(json.dumps(stored))  # as it was before there were others
-    assert load(tmp_path / FILE).candidates_from is CandidateSource.VECTORS
+    assert stored["candidates_from"] == "vectors"
+    assert len(stored.pop("sha256")) == 64
+    (tmp_path / FILE).write_text(json.dumps(stored))
+    with pytest.raises(LibraryError, match="checksum"):
+        load(tmp_path / FILE)

@@ -13,15 +13,16 @@ import pytest
 import torch
 from sentence_transformers import CrossEncoder
 
-from ingest.errors import UsageError
+from ingest.errors import ModelDamagedError, UsageError
 from ingest.hub import Hub
 from rerank.models import reranker_spec_of_folder, resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.training.beir import read_labelled_set
+from rerank.training.checkpoint import below, read_checkpoint
 from rerank.training.command import add_train_arguments, run_train
 from rerank.training.evaluate import Case, case_ndcg, measure, paired_randomisation
 from rerank.training.gate import fit_relevance, judge
-from rerank.training.loop import Progress, Schedule, Trainer
+from rerank.training.loop import STATE, Progress, Schedule, Trainer
 from rerank.training.model import load_base, score_pairs
 from rerank.training.preparation import Plan, Prepared, prepare_data
 from rerank.training.sampling import Mixture, Sampler
@@ -57,12 +58,15 @@ def train(base: Path, prepared: Prepared, folder: Path, stop_after: int = STEPS,
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = torch.load(folder / "state.pt", weights_only=True)["weights"]
-    return found
+    return below("weights", read_checkpoint(folder / STATE)[0])
+
+
+def moments(folder: Path) -> dict[str, torch.Tensor]:
+    return below("optimiser", read_checkpoint(folder / STATE)[0])
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_run_that_was_stopped_ends_where_the_unbroken_one_does(
@@ -74,6 +78,8 @@ def test_a_run_that_was_stopped_ends_where_the_unbroken_one_does(
     resumed = train(base, prepared, tmp_path / "broken")
     assert resumed.step == whole.step == STEPS
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+    assert {name.split("/")[1] for name in moments(tmp_path / "whole")} == {"step", "exp_avg", "exp_avg_sq"}
+    assert same(moments(tmp_path / "whole"), moments(tmp_path / "broken"))
     assert resumed.history == whole.history
     assert resumed.pairs == whole.pairs
 
@@ -109,6 +115,20 @@ def test_another_run_s_checkpoint_is_refused(base: Path, prepared: Prepared, tmp
     fewer = Sampler([prepared.sources[0].__class__(*_shortened(prepared))], Mixture(groups=2), 0)
     with pytest.raises(UsageError, match="was started on"):
         Trainer(load_base(base, 64), fewer, prepared.validation, Schedule(STEPS), tmp_path)
+
+
+def test_a_damaged_checkpoint_and_a_pickled_one_of_before_are_refused(
+    base: Path, prepared: Prepared, tmp_path: Path
+) -> None:
+    train(base, prepared, tmp_path / "run", stop_after=1)
+    state = tmp_path / "run" / STATE
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(ModelDamagedError, match="cannot be read"):
+        train(base, prepared, tmp_path / "run")
+    state.unlink()
+    (tmp_path / "run" / "state.pt").write_bytes(b"\x80\x04")
+    with pytest.raises(UsageError, match="as a pickle"):
+        train(base, prepared, tmp_path / "run")
 
 
 def _shortened(prepared: Prepared) -> tuple[Any, ...]:

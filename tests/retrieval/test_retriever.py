@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from math import sqrt
+from typing import Any
 
 import pytest
 
+from ingest.vectors import open_index
 from ingest.writer import writing
-from retrieval.retriever import Retriever
+from retrieval.retriever import PINS, Retriever
 from tests.conftest import Desk
 
 
@@ -87,3 +89,35 @@ def test_eight_threads_search_while_documents_come_and_go(filled: Desk) -> None:
     assert problems == []
     assert len(counts) > 8
     assert len(retriever.retrieve("bank", 50).candidates) == 3 + 2 * 3
+
+
+@pytest.mark.parametrize("times", [1, 2, PINS + 3])
+def test_an_index_that_a_writer_swept_away_is_no_damage(
+    filled: Desk, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """However often a writer is quicker: it is searched, nothing is said, and the reader publishes nothing."""
+    searcher, before = Retriever(filled.library, filled.encoder), filled.library.generation().id
+    left = list(range(times))
+
+    def too_late(*asked: Any) -> Any:
+        if left:
+            filled.add(filled.write(f"crane {left.pop()}.txt", f"crane {len(left)}"))
+        return open_index(*asked)
+
+    monkeypatch.setattr("retrieval.retriever.open_index", too_late)
+    found = searcher.retrieve("snake", 100)
+    assert found.candidates[0].chunk.text == "snake snake venom"
+    made = min(times, PINS)
+    assert filled.library.generation().id == before + made
+    # What is made in memory at the last try is of the generation that was pinned, before the writer's last one.
+    assert len(found.candidates) == 3 + (made if times < PINS else made - 1)
+    assert found.notices == ()
+
+
+def test_a_notice_of_damage_goes_with_its_generation(filled: Desk) -> None:
+    searcher, generation = Retriever(filled.library, filled.encoder), filled.library.generation()
+    assert generation.index is not None
+    (filled.library.folder / "vectors" / generation.index.name).unlink()
+    assert "built again" in searcher.retrieve("snake", 3).notices[0]
+    assert searcher.retrieve("snake", 3).notices == ()
+    assert filled.library.generation().id == generation.id + 1

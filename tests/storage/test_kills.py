@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from ingest.library import Library, Manifest
 from ingest.pipeline import rebuild
 from ingest.repair import repair
 from rerank.calibration.store import FILE, load
+from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import VOCABULARY, WORD_ENCODER, WordEncoder
@@ -161,15 +163,40 @@ def _check_labels(library: Library, known: Known) -> None:
 
 
 def ranked(library: Library) -> list[list[tuple[Any, ...]]]:
-    """What searches find, ties in an order of their own: chunk ids differ between two libraries."""
+    """What searches find, by vectors and by words, ties in an order of their own: ids differ between libraries."""
     searcher = Retriever(library, WordEncoder())
     return [
         sorted(
-            (-c.score, c.chunk.path, c.chunk.start, c.chunk.text)
-            for c in searcher.retrieve(word, 10_000).candidates
+            (
+                -round(c.score, 5),
+                Path(c.chunk.path).name,
+                c.chunk.start,
+                c.chunk.text,
+                round(c.bm25 or 0.0, 5),
+            )
+            for c in searcher.retrieve(word, 10_000, source).candidates
         )
         for word in VOCABULARY
+        for source in (CandidateSource.VECTORS, CandidateSource.WORDS)
     ]
+
+
+def clean_library(folder: Path, known: Known, chunk_tokens: int) -> Library:
+    """A library of the same documents, made without a kill."""
+    library = Library.create(folder / "library", Manifest.of(WORD_ENCODER, chunk_tokens))
+    desk = Desk(folder / "files", library, WordEncoder())
+    desk.add(
+        *(desk.write(f"{number}.txt", text_of(number, version)) for number, version in known.files.items())
+    )
+    return library
+
+
+def check_searches(library: Library, known: Known, folder: Path) -> None:
+    """As it stands, nothing rebuilt: searches find what they find in a library that was built cleanly."""
+    try:
+        assert ranked(library) == ranked(clean_library(folder, known, library.manifest().chunk_tokens))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(
@@ -201,19 +228,13 @@ def test_random_kills_lose_double_and_revive_nothing(
         did += Counter(line["what"] for line in lines)
         struck[lines[-1]["what"] if lines else "opening"] += 1
         check(Library(desk.library.folder), known)
+        check_searches(Library(desk.library.folder), known, tmp_path / f"clean-{life}")
         known.on_disk = {int(path.stem): version_in(path.read_text()) for path in desk.folder.glob("*.txt")}
     print(f"{kills} kills; noted before them: {dict(did)}; the last note of those killed: {dict(struck)}")
     actions = {"adding", "deleting", "rebuilding", "labelling", "calibrating"}
     assert set(did) == actions | {"reported", "saving", "done"}
     rebuild(desk.library, desk.encoder, 32)
-    fresh = Library.create(tmp_path / "fresh", Manifest.of(WORD_ENCODER, 32))
-    clean = Desk(tmp_path / "clean", fresh, desk.encoder)
-    paths = []
-    for number, version in known.files.items():
-        (desk.folder / f"{number}.txt").write_text(text_of(number, version))
-        paths.append(desk.folder / f"{number}.txt")
-    clean.add(*paths)
-    assert ranked(desk.library) == ranked(fresh)
+    check_searches(desk.library, known, tmp_path / "clean")
     left = examine(desk.library.folder)
     assert all(".calibration-" in finding.sentence for finding in left), "the last writer left litter"
     repair(desk.library.folder)

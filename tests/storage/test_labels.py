@@ -195,22 +195,22 @@ def test_merging_keeps_the_later_judgement_and_is_whole_or_not_at_all(labels: La
 def test_a_library_of_format_1_is_migrated_with_nothing_lost(tmp_path: Path, desk: Desk) -> None:
     desk.add(desk.write("crane.txt", "The crane is a bird."), desk.write("long.txt", LONG))
     path = desk.library.folder / "library.sqlite"
-    _back_to_format_1(path)
-    before = _dump(path)
+    back_to_format_1(path)
+    before = dump(path)
     opened = Library(desk.library.folder)
     with opened.connection() as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == FORMAT
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    after = _dump(path)
+    after = dump(path)
     assert {table: after[table] for table in before} == before
     assert before["chunks"], "there was nothing to lose"
     Labels(opened).set("cranes", hashes(desk, "crane")[0], Grade.RELEVANT)
     assert Labels(opened).all()[0].passage is not None
 
 
-def _back_to_format_1(path: Path) -> None:
+def back_to_format_1(path: Path) -> None:
     """The very file that format 1 made: its script run as it was, and its rows."""
-    rows = _dump(path)
+    rows = dump(path)
     for file in path.parent.glob("library.sqlite*"):
         file.unlink()
     with sqlite3.connect(path) as db:
@@ -224,7 +224,7 @@ def _back_to_format_1(path: Path) -> None:
     db.close()
 
 
-def _dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
     with sqlite3.connect(path) as db:
         names = [
             row[0]
@@ -346,7 +346,7 @@ def _check(labels: Labels, passage: str, count: int) -> None:
 
 
 def test_a_new_library_has_the_same_tables_as_a_migrated_one(tmp_path: Path, desk: Desk) -> None:
-    _back_to_format_1(desk.library.folder / "library.sqlite")
+    back_to_format_1(desk.library.folder / "library.sqlite")
     Library(desk.library.folder)
     Library.create(tmp_path / "new", Manifest.of(WORD_ENCODER, 32))
     schemas = []

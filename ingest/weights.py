@@ -1,0 +1,76 @@
+"""Which files of a model's folder its loaders would take weights from, and that none of them is a pickle.
+
+A loader that finds no safetensors where it looks opens ``pytorch_model.bin`` instead, in each module's folder by
+itself; so each is looked at by itself, before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ingest.errors import ModelDamagedError, ModelNotFoundError
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
+# What training leaves beside the weights; no loader of a model opens them.
+LEFT_BY_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")
+
+
+def require_safetensors(folder: Path) -> None:
+    """Raise `ModelNotFoundError`, which names the file, if weights of any module in ``folder`` would be unpickled."""
+    for place in _places(folder):
+        pickled = next((path for path in sorted(place.iterdir()) if _holds_pickled_weights(path)), None)
+        if pickled is not None:
+            why = (
+                f"The model in {folder} has weights in {pickled.relative_to(folder)} without safetensors in their "
+                "place; pickled weights are not loaded, for safety. Save it with safe serialization instead."
+            )
+            raise ModelNotFoundError(why, [why])
+
+
+def modules_of(folder: Path) -> list[dict[str, Any]]:
+    """What a sentence-transformers model is made of, in order; nothing where the folder does not say."""
+    path = folder / "modules.json"
+    if not path.is_file():
+        return []
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelDamagedError(f"{path} is not valid JSON ({error}). Fetch the model again.") from error
+    return [module for module in loaded if isinstance(module, dict)] if isinstance(loaded, list) else []
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Where weights are looked for: the model's own folder, its modules', and those of modules within modules."""
+    yield folder
+    for module in modules_of(folder):
+        path = Path(str(module.get("path", "")))
+        if path.is_absolute() or ".." in path.parts:
+            raise ModelDamagedError(
+                f"{folder / 'modules.json'} names a module outside of its folder ({path}). Fetch the model again."
+            )
+        if path.parts and (folder / path).is_dir():
+            yield folder / path
+            yield from (inner for inner in (folder / path).rglob("*") if inner.is_dir())
+
+
+def _holds_pickled_weights(path: Path) -> bool:
+    """Whether a loader would unpickle this file: an index of shards that are no safetensors, or what stands alone."""
+    if path.name == INDEX:
+        return not _only_safetensors(path)
+    if path.suffix.lower() not in PICKLED or path.name.startswith(LEFT_BY_TRAINING):
+        return False
+    if path.name == "adapter_model.bin":
+        return not path.with_suffix(".safetensors").is_file()
+    return not (path.with_name(WEIGHTS).is_file() or path.with_name(INDEX).is_file())
+
+
+def _only_safetensors(index: Path) -> bool:
+    try:
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return all(str(shard).endswith(".safetensors") for shard in shards)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelDamagedError(f"{index} cannot be read ({error!r}). Fetch the model again.") from error

@@ -1,0 +1,181 @@
+"""Every file in a library's folder, flipped, cut and removed: noticed, or of no consequence, and it is said which."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import SecondLookError
+from ingest.findings import Part
+from ingest.label_records import Grade
+from ingest.labels import Labels
+from ingest.library import DATABASE, LOCK, Library, Manifest
+from ingest.repair import repair
+from ingest.token_store import FILE as TOKENS
+from ingest.token_store import TokenStore, Wish
+from rerank.calibration.calibrate import calibrate
+from rerank.calibration.labels import Labelled
+from rerank.calibration.methods import Method
+from rerank.calibration.store import FILE as CALIBRATION
+from rerank.calibration.store import load, save
+from retrieval.retriever import Retriever
+from tests.conftest import Desk
+from tests.fakes import VOCABULARY, WORD_ENCODER, WORD_SCORER, WordEncoder
+from ui.upkeep import examined
+
+FLIPS = 40  # places in each file; in the calibration, every byte
+INDEX = "vectors/000001.faiss"
+# What goes unnoticed by design, and why.
+HARMLESS = {
+    (LOCK, "flip"): "it is empty",
+    (LOCK, "cut"): "it is empty",
+    (LOCK, "removed"): "the next writer makes it",
+    (
+        CALIBRATION,
+        "removed",
+    ): "there is none then: scores are shown uncalibrated, and the next one is fitted anew",
+    (TOKENS, "removed"): "derived: nothing is wanted then, and searches compute what they need",
+    (TOKENS, "flip"): "room that no row takes: rows and wishes are the same",
+    (
+        DATABASE,
+        "flip",
+    ): "room that no row takes, or what has no checksum (a path, a date, a grade): texts are the same",
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library with every file that one can have, none of them open."""
+    root = tmp_path_factory.mktemp("whole")
+    library = Library.create(root / "library", Manifest.of(WORD_ENCODER, 32))
+    desk = Desk(root / "files", library, WordEncoder())
+    desk.add(
+        *(desk.write(f"{n}.txt", f"crane number {n} by the {word}") for n, word in enumerate(VOCABULARY))
+    )
+    with library.connection() as db:
+        hashes = [row[0] for row in db.execute("SELECT passage_hash FROM chunks ORDER BY id")]
+    Labels(library).set("which crane?", hashes[0], Grade.RELEVANT)
+    rows = [Labelled(f"question {n % 8}", float(n % 7) - 3, n % 3 == 0) for n in range(80)]
+    save(library.folder / CALIBRATION, calibrate(rows, WORD_SCORER, library.manifest(), Method.PLATT))
+    store = TokenStore(library)
+    store.want(Wish("maxsim", "identity"))
+    store.put("identity", {name: name.encode() * 40 for name in hashes})
+    assert examined(library.folder) == []
+    library.documents()  # the last one who may write folds the log into the file
+    return library.folder
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def damages(name: str, raw: bytes) -> Iterator[tuple[str, bytes | None]]:
+    seed = random.Random(name)
+    if name == CALIBRATION:
+        places = list(range(len(raw)))
+    else:
+        places = sorted(seed.sample(range(len(raw)), min(FLIPS, len(raw))))
+    for at in places:
+        yield "flip", raw[:at] + bytes([raw[at] ^ (1 << seed.randrange(8))]) + raw[at + 1 :]
+    yield "cut", raw[: len(raw) // 2]
+    yield "cut", raw[:-1]
+    yield "removed", None
+
+
+def held(folder: Path) -> object:
+    """What searches and rerankers would read: passages and cosines, labels' questions, rows of token vectors."""
+    library = Library(folder)
+    found = Retriever(library, WordEncoder()).retrieve("crane river", 100).candidates
+    passages = [(c.chunk.title, c.chunk.text, round(c.score, 6)) for c in found]
+    store = TokenStore(library)
+    with library.connection() as db:
+        hashes = [row[0] for row in db.execute("SELECT passage_hash FROM chunks ORDER BY id")]
+    return passages, sorted(Labels(library).judgements()), store.wishes(), store.stored("identity", hashes)
+
+
+def noticed(folder: Path, name: str, kind: str = "") -> bool:
+    """What `secondlook doctor` says; of a calibration's many flips only the part of it that reads this file."""
+    try:
+        if (name, kind) == (CALIBRATION, "flip"):
+            load(folder / CALIBRATION)
+            return False
+        found = examined(folder)
+    except SecondLookError:
+        return True
+    return any(Path(name).name in finding.sentence or finding.part is not Part.LITTER for finding in found)
+
+
+def test_the_list_is_of_every_file(whole: Path) -> None:
+    assert files(whole) == sorted([CALIBRATION, DATABASE, TOKENS, INDEX, LOCK])
+
+
+@pytest.mark.parametrize("name", [CALIBRATION, DATABASE, TOKENS, INDEX, LOCK])
+def test_each_file_flipped_cut_and_removed(whole: Path, tmp_path: Path, name: str) -> None:
+    raw, before = (whole / name).read_bytes(), held(whole)
+    folder = tmp_path / "library"
+    counted = {"noticed": 0, "harmless": 0}
+    for kind, damaged in damages(name, raw):
+        if (name, kind) != (CALIBRATION, "flip") or not folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(whole, folder)
+        (folder / name).unlink(missing_ok=True)
+        if damaged is not None:
+            (folder / name).write_bytes(damaged)
+        if damaged == raw:
+            continue  # an empty file cannot be cut
+        if noticed(folder, name, kind):
+            counted["noticed"] += 1
+            continue
+        assert (name, kind) in HARMLESS, f"{name} {kind}: nobody noticed"
+        if kind == "flip":
+            assert held(folder) == before, f"{name}: a flip changed what is read, and nobody noticed"
+        counted["harmless"] += 1
+    assert counted["noticed"] or name == LOCK
+    print(name, counted)
+
+
+@pytest.mark.parametrize("name", [CALIBRATION, TOKENS, INDEX])
+def test_what_is_derived_is_whole_after_the_repair(whole: Path, tmp_path: Path, name: str) -> None:
+    raw = (whole / name).read_bytes()
+    for round_, (_, damaged) in enumerate(damages(name, raw)):
+        if round_ % (400 if name == CALIBRATION else 6) and damaged is not None:
+            continue
+        folder = tmp_path / f"library-{round_}"
+        shutil.copytree(whole, folder)
+        (folder / name).write_bytes(damaged) if damaged is not None else (folder / name).unlink()
+        if not noticed(folder, name):
+            continue
+        repair(folder)
+        left = examined(folder)
+        assert [finding.part for finding in left] == ([Part.CALIBRATION] if name == CALIBRATION else [])
+        assert len(Retriever(Library(folder), WordEncoder()).retrieve("crane", 100).candidates) == len(
+            VOCABULARY
+        )
+
+
+def test_a_damaged_row_of_token_vectors_goes_and_the_others_stay(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    shutil.copytree(whole, folder)
+    with sqlite3.connect(folder / TOKENS) as db:
+        db.execute("UPDATE token_vectors SET data = x'00' WHERE rowid = 3")
+    db.close()
+    (finding,) = examined(folder)
+    assert finding.part is Part.LATE_INTERACTION
+    assert "1 rows differ" in finding.sentence
+    assert "1 damaged rows" in " ".join(repair(folder).done)
+    assert examined(folder) == []
+    assert TokenStore(Library(folder)).size("identity")[0] == len(VOCABULARY) - 1
+
+
+def test_a_calibration_without_a_checksum_is_read(whole: Path, tmp_path: Path) -> None:
+    """Files from before there was one."""
+    stored = json.loads((whole / CALIBRATION).read_text())
+    del stored["sha256"]
+    (tmp_path / CALIBRATION).write_text(json.dumps(stored, indent=1))
+    assert load(tmp_path / CALIBRATION) == load(whole / CALIBRATION)

@@ -81,14 +81,11 @@ def report(judged: JudgedSet, int8: Mapping[str, ScoredQuery], searcher: Searche
         list(measure(judged.qrels, orders_by(found, depth, combine))[VERDICT_MEASURE].values())
         for found in (whole, int8)
     )
-    taus = [
-        float(
-            kendalltau(
-                combine(whole[q].logits, found.cosines), combine(found.logits, found.cosines)
-            ).statistic
-        )
-        for q, found in int8.items()
-    ]
+    taus = []
+    for name, found in int8.items():
+        cosines = found.cosines[: len(found.logits)]  # behind them stand documents that are only listed
+        rows = (combine(whole[name].logits, cosines), combine(found.logits, cosines))
+        taus.append(float(kendalltau(*rows).statistic))
     moved = difference(before, after)
     print(
         f"{judged.name}, split {judged.split}, {len(taus)} queries, {engine_name(searcher.scorer)}\n"

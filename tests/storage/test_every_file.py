@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import sqlite3
@@ -22,6 +21,7 @@ from ingest.token_store import TokenStore, Wish
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
+from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE as CALIBRATION
 from rerank.calibration.store import load, save
 from retrieval.retriever import Retriever
@@ -62,7 +62,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hashes = [row[0] for row in db.execute("SELECT passage_hash FROM chunks ORDER BY id")]
     Labels(library).set("which crane?", hashes[0], Grade.RELEVANT)
     rows = [Labelled(f"question {n % 8}", float(n % 7) - 3, n % 3 == 0) for n in range(80)]
-    save(library.folder / CALIBRATION, calibrate(rows, WORD_SCORER, library.manifest(), Method.PLATT))
+    save(library.folder / CALIBRATION, calibrate(rows, WORD_SCORER, LibraryState.of(library), Method.PLATT))
     store = TokenStore(library)
     store.want(Wish("maxsim", "identity"))
     store.put("identity", {name: name.encode() * 40 for name in hashes})
@@ -171,11 +171,3 @@ def test_a_damaged_row_of_token_vectors_goes_and_the_others_stay(whole: Path, tm
     assert "1 damaged rows" in " ".join(repair(folder).done)
     assert examined(folder) == []
     assert TokenStore(Library(folder)).size("identity")[0] == len(VOCABULARY) - 1
-
-
-def test_a_calibration_without_a_checksum_is_read(whole: Path, tmp_path: Path) -> None:
-    """Files from before there was one."""
-    stored = json.loads((whole / CALIBRATION).read_text())
-    del stored["sha256"]
-    (tmp_path / CALIBRATION).write_text(json.dumps(stored, indent=1))
-    assert load(tmp_path / CALIBRATION) == load(whole / CALIBRATION)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rerank.calibration.reading import Reading
+from rerank.calibration.records import Calibration
 from rerank.calibration.thresholds import Band, Bands, Threshold
 from ui.payload import Divider
 from ui.words import three_digits
@@ -55,6 +56,24 @@ def _learnt(threshold: Threshold) -> Divider:
     )  # fmt: skip
     return Divider(
         kind="threshold", text="Below the learnt threshold", detail=three_digits(threshold.value) + interval
+    )
+
+
+def answers_words(found: Calibration) -> str:
+    """When “nothing here answers this” is said, and how often that was wrong; or why it is not said."""
+    evidence, threshold = found.evidence, found.answers_from
+    if threshold is None or evidence is None or evidence.false_alarms is None:
+        return (
+            "“Nothing here answers this” is never said: the labels do not show from where on, or how often it would be "
+            "wrong."
+        )
+    caught = "" if evidence.caught is None else (
+        f", and rightly of {evidence.caught:.0%} once their relevant passages were taken away"
+    )  # fmt: skip
+    return (
+        f"“Nothing here answers this” is said where the best passage is below {three_digits(threshold)}. By "
+        f"{evidence.source} it was said wrongly of {evidence.false_alarms:.0%} of the questions that have a relevant "
+        f"passage{caught}, among judged passages alone."
     )
 
 

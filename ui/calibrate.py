@@ -216,9 +216,9 @@ def _answers(found: Calibration) -> list[str]:
     return [
         "",
         f"“Nothing here answers this” is said where the best candidate is below {found.answers_from:.3f}:",
-        f"to {evidence.false_alarms:.0%} of the held-out queries that have a relevant candidate, "
-        f"and to {evidence.caught:.0%} of all",
-        "once their relevant candidates are taken away.",
+        f"to {evidence.false_alarms:.0%} of queries with a relevant candidate, wrongly, and to "
+        f"{evidence.caught:.0%} of all once their relevant",
+        f"candidates are taken away ({evidence.source}).",
     ]
 
 

@@ -16,7 +16,7 @@ from rerank.calibration.store import Loaded, load_for
 from rerank.calibration.thresholds import Threshold
 from rerank.records import Models, SearchResult
 from rerank.search import Searcher
-from ui.bands import threshold_text
+from ui.bands import answers_words, threshold_text
 from ui.components import problem, quiet
 from ui.fitting import FitJob, offered, why_not_offered
 from ui.judgements import counts
@@ -211,7 +211,7 @@ def _fitted(found: Calibration) -> None:
     if found.precise is not None and found.wanted_precision is not None:
         name = f"Threshold for a precision of {found.wanted_precision:g}"
         lines.append(f"{_threshold(name, found.precise)} The list is cut at this one.")
-    quiet([*lines, *found.notices], "fitted")
+    quiet([*lines, answers_words(found), *found.notices], "fitted")
     if found.evidence is None:
         quiet(
             ["One question cannot be held out of itself, so that how well this does is not known."],

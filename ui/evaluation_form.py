@@ -94,8 +94,9 @@ def _labels(library: Library | None) -> _Offer | None:
         return None
     quiet(
         [
-            f"{count_of(judged, 'question')} that you judged, asked of the judged passages alone: a passage that "
-            "nobody judged takes no part.",
+            f"{count_of(judged, 'question')} that you judged, asked of the judged passages alone. A passage that "
+            "you never judged takes no part; one that you judged for another question does, and counts as not relevant "
+            "to this one.",
             *(f"So far, without asking again: {verdict.sentence}" for verdict in running_verdicts(labels)),
         ],
         "origin",

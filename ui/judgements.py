@@ -95,7 +95,8 @@ def _worth(
 ) -> dict[int, str]:
     if result is None or reading is None:
         return {}
-    threshold = reading.threshold.value if reading.threshold else DEFAULT_THRESHOLD
+    # What the list is cut by on the screen; where the numbers have no cut, none is in doubt.
+    threshold = DEFAULT_THRESHOLD if reading.cut is None else reading.cut
     suggestions = suggest(reading.applied(result), grades, len(result.after), threshold)
     visible = [s for s in suggestions if min(s.hit.rank, s.hit.candidate.rank) <= top_k]
     return {s.hit.candidate.chunk.id: s.reason.value for s in visible[:MOST_SUGGESTED]}

@@ -30,10 +30,18 @@ def answer_errors(
     """
     if threshold is None:
         return None, None
-    lists = list(_lists(probabilities, labels))
-    alarms = [row.max() < threshold for row, relevant in lists if relevant.any()]
-    caught = [row[~relevant].max() < threshold for row, relevant in lists if not relevant.all()]
-    return _share(alarms), _share(caught)
+    alarms, caught = told_nothing(probabilities, labels, threshold)
+    return share(alarms), share(caught)
+
+
+def told_nothing(
+    probabilities: NDArray[np.float64], labels: Labels, threshold: float
+) -> tuple[list[bool], list[bool]]:
+    """Whether each query with a relevant candidate is told that nothing answers, and each once those are taken away."""
+    lists = _lists(probabilities, labels)
+    alarms = [bool(row.max() < threshold) for row, relevant in lists if relevant.any()]
+    caught = [bool(row[~relevant].max() < threshold) for row, relevant in lists if not relevant.all()]
+    return alarms, caught
 
 
 def _lists(
@@ -44,5 +52,6 @@ def _lists(
     return [(probabilities[mask], labels.relevant[mask]) for mask in masks]
 
 
-def _share(told: list[np.bool_]) -> float | None:
+def share(told: list[bool]) -> float | None:
+    """The share that was told so, ``None`` of none."""
     return float(np.mean(told)) if told else None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.models import ModelSpec
-from rerank.calibration.answers import answer_errors, learn_answer_threshold
+from rerank.calibration.answers import answer_errors, learn_answer_threshold, share, told_nothing
 from rerank.calibration.curves import fit
 from rerank.calibration.labels import Labelled, Labels, require_both_kinds, shortage
 from rerank.calibration.methods import Method
@@ -51,7 +51,8 @@ def calibrate(
 
     ``method`` of ``None`` takes the one with the lowest Brier score in cross-validation by query. Figures are of
     ``held_out``, whose queries must not be among ``rows``; without it, of cross-validation (five folds of
-    whole queries), and of nothing where there is one query only. ``candidates_from`` is what found what the labels
+    whole queries), and of nothing where there is one query only. “Nothing answers” is said only where it was measured
+    how often that is wrong. ``candidates_from`` is what found what the labels
     are of, and ``window`` how much of a passage was read (see `FittedFor`), both to be remembered. Raises
     `TooFewLabelsError` where ``rows`` are all of one kind, `UsageError` for a method that does not fit the reranker.
     """
@@ -64,9 +65,11 @@ def calibrate(
         candidates_from=candidates_from,
     )
     if held_out:
-        return _with_held_out(found, Labels.of(held_out), reranker)
-    if labels.queries > 1:
-        return replace(found, evidence=_cross_validated(labels, method, reranker))
+        found = _with_held_out(found, Labels.of(held_out), reranker)
+    elif labels.queries > 1:
+        found = replace(found, evidence=_cross_validated(labels, method, reranker, found.answers_from))
+    if found.evidence is None or found.evidence.false_alarms is None:
+        return replace(found, answers_from=None)  # nobody knows how often it would be wrong
     return found
 
 
@@ -147,12 +150,38 @@ def _with_held_out(found: Calibration, labels: Labels, reranker: ModelSpec) -> C
     return replace(found, evidence=evidence, best=measured(found.best), precise=measured(found.precise))
 
 
-def _cross_validated(labels: Labels, method: Method, reranker: ModelSpec) -> Evidence:
-    """Figures of the labels themselves, each read by a curve that was fitted without its query."""
+def _cross_validated(
+    labels: Labels, method: Method, reranker: ModelSpec, answers_from: float | None
+) -> Evidence:
+    """Figures of the labels themselves, each read by a curve that was fitted without its query.
+
+    How often “nothing answers” is wrong is measured where the labels gave a threshold for it, ``answers_from``: with
+    one that was learnt without the query, too.
+    """
+    alarms, caught = (None, None) if answers_from is None else _answers_out_of_fold(labels, method, reranker)
     return Evidence(
         f"cross-validation by query, {min(FOLDS, labels.queries)} folds",
         _own_quality(labels, reranker),
         measure_quality(out_of_fold(labels, method, reranker), labels.relevant, labels.queries),
+        alarms,
+        caught,
+    )
+
+
+def _answers_out_of_fold(
+    labels: Labels, method: Method, reranker: ModelSpec
+) -> tuple[float | None, float | None]:
+    """`answer_errors` of each fold by the curve and the threshold of the others, over all queries together."""
+    told = []
+    for train, test in _folds(labels):
+        known, others = labels.where(train), labels.where(test)
+        curve = fit(method, known, reranker)
+        threshold = learn_answer_threshold(curve.probabilities(known.logits), known)
+        if threshold is None:
+            return None, None
+        told.append(told_nothing(curve.probabilities(others.logits), others, threshold))
+    return share([one for alarms, _ in told for one in alarms]), share(
+        [one for _, caught in told for one in caught]
     )
 
 

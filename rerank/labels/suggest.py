@@ -8,10 +8,11 @@ from enum import StrEnum
 from itertools import chain, zip_longest
 from math import log2
 
+from rerank.calibration.thresholds import Bands
 from rerank.records import RankedHit, SearchResult
 
-# The middle of [0, 1]; whoever has learnt a threshold gives that one.
-DEFAULT_THRESHOLD = 0.5
+# Where bands begin to say “possibly”; whoever has learnt a threshold gives that one.
+DEFAULT_THRESHOLD = Bands().possibly
 # Farther from the threshold than this, a score is not in doubt.
 NEAR = 0.15
 

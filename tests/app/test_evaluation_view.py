@@ -272,6 +272,7 @@ def test_labels_are_evaluated_on_the_passages_that_were_judged(view: Screen) -> 
     begin(view)
     assert view.errors() == "This cannot be evaluated."
     assert "No passage is judged relevant or partly yet" in view.texts()
+    assert "one that you judged for another question does, and counts as not relevant" in view.texts()
     for chunk in chunks:
         grade = Grade.RELEVANT if chunk.title == "python" else Grade.NOT
         Labels(library).set(QUESTION, chunk.passage_hash, grade)
@@ -281,3 +282,22 @@ def test_labels_are_evaluated_on_the_passages_that_were_judged(view: Screen) -> 
     assert "labels, split labels: 1 judged question, 4 documents." in view.texts()
     assert "Undecided: chance alone could make such a difference with 1 question." in view.texts()
     assert "1 question cannot speak for others; judge more." in view.texts()
+
+
+def test_a_passage_that_was_judged_for_another_question_takes_part_as_not_relevant(view: Screen) -> None:
+    library = Library(view.library)
+    with library.snapshot() as snapshot:
+        ids = [row[0] for row in snapshot._db.execute("SELECT id FROM chunks")]
+        by_title = {chunk.title: chunk for chunk in snapshot.chunks(ids).values()}
+    first, second, *_ = by_title
+    Labels(library).set("river", by_title[first].passage_hash, Grade.RELEVANT)
+    Labels(library).set("snake", by_title[second].passage_hash, Grade.RELEVANT)
+    view.app.run()
+    choose(view, "evaluate-origin", "Your labels")
+    begin(view)
+    evaluation(view)
+    assert "labels, split labels: 2 judged questions, 2 documents." in view.texts()
+    assert view.state.evaluation is not None
+    outcome = view.state.evaluation.outcome
+    assert outcome is not None
+    assert {len(order) for order in outcome.comparison.before.system.orders.values()} == {2}

@@ -6,17 +6,19 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from rerank.evaluation.comparison import Comparison, compare_orders
+from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.systems import System
 from retrieval.records import CandidateSource
 from ui.evaluation_export import report_json, table_csv
 from ui.evaluation_html import table_html
 from ui.evaluation_job import Moment, Pace
 from ui.evaluation_report import comparison_report
-from ui.evaluation_words import evidence, progress_words, verdict_words
+from ui.evaluation_words import evidence, movers, progress_words, verdict_words
 from ui.frontier import frontier_svg
 
 QUERIES = [f"q{number}" for number in range(12)]
@@ -72,6 +74,24 @@ def test_the_verdict_is_on_the_first_reranker_and_the_highest_is_named_beside_it
 def test_first_looks_alone_are_not_called_reranking(before: str, after: str, said: str) -> None:
     words = system("words (BM25)", after, 0, CandidateSource.WORDS)
     assert verdict_words(compared(before, words)) == said
+
+
+def test_questions_that_moved_are_in_order_the_largest_moves_first() -> None:
+    def order(place: int) -> tuple[str, ...]:
+        return (*(f"poor{n}" for n in range(place - 1)), "good")
+
+    before = dict(zip(QUERIES, (1, 1, 1, 1, 3, 4, 2, 2, 2, 2, 2, 2), strict=True))
+    after = dict(zip(QUERIES, (3, 9, 2, 1, 1, 1, 1, 2, 2, 2, 2, 2), strict=True))
+    first, second = (
+        System(name, {q: order(place) for q, place in places.items()}, dict.fromkeys(QUERIES, 1.0), depth)
+        for name, places, depth in (("first look", before, 0), ("a", after, 100))
+    )
+    comparison = compare_orders("set", QRELS, first, [second], pairs=False)
+    judged = JudgedSet(Path("set"), "test", {query: f"{query}?" for query in QUERIES}, QRELS, ())
+    fell, rose = movers(judged, comparison, comparison.rows[0])
+    assert [mover.query for mover in fell] == ["q1", "q0", "q2"], "to places 9, 3 and 2"
+    assert [mover.query for mover in rose] == ["q5", "q4", "q6"], "from places 4, 3 and 2"
+    assert fell[0].places == "first relevant at\u00a01\u00a0→\u00a09"
 
 
 def test_names_are_escaped_in_the_table_and_harmless_in_a_spreadsheet() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ from ui import calibration_panel, fitting, judgements, running
 from ui.bands import threshold_text
 
 QUESTION = "which snake kills without venom"
+CHART = "vega_lite_chart"
 OTHER = "does a snake kill without any venom"
 
 
@@ -58,7 +60,7 @@ def calibration(screen: Screen, **changes: Any) -> None:
     """A Platt curve from labels that are relevant from a logit of 3 on, with some noise, saved in the library."""
     rows = [
         Labelled(f"q{n}", float(logit), (logit >= 3) != (n == 5 and logit in (2, 3)))
-        for n in range(12)
+        for n in range(changes.pop("questions", 12))
         for logit in range(-1, 5)
     ]
     spec = replace(WORD_SCORER, revision=changes.pop("revision", WORD_SCORER.revision))
@@ -175,6 +177,48 @@ def test_fitting_moves_the_bands_and_keeps_the_order(filled: Screen) -> None:
     assert "are too few to rely on" in filled.texts()
     assert "Figures on 10 labels" in filled.texts()
     assert (filled.library / FILE).is_file()
+
+
+def test_the_panel_says_how_often_nothing_answers_is_wrong(filled: Screen) -> None:
+    calibration(filled)
+    filled.app.session_state["calibration-panel"] = True
+    filled.open(q=QUESTION)
+    assert "“Nothing here answers this” is never said: the labels do not show from where on" in filled.texts()
+    calibration(filled, questions=20)
+    filled.app.run()
+    assert "“Nothing here answers this” is said where the best passage is below 0." in filled.texts()
+    assert (
+        "By cross-validation by query, 5 folds it was said wrongly of 0% of the questions that"
+        in filled.texts()
+    )
+    assert "and rightly of 100% once their relevant passages were taken away" in filled.texts()
+
+
+def test_labels_that_scores_do_not_tell_apart_are_said_to_be_so(filled: Screen) -> None:
+    filled.app.session_state["calibration-panel"] = True
+    for question in (QUESTION, OTHER):
+        filled.open(q=question)
+        filled.judge(*((f"p{n:02d}", 2 if n % 5 == 0 else 0) for n in range(5)))  # the lowest scores
+    filled.press("Fit")
+    assert not filled.errors()
+    assert (
+        "No clean separation: relevant passages do not score reliably higher than others." in filled.texts()
+    )
+    assert "Learnt threshold" not in filled.texts()
+    assert load(filled.library / FILE).threshold is None
+
+
+def test_the_score_picture_is_drawn_when_it_is_opened(filled: Screen) -> None:
+    calibration(filled)
+    filled.open(q=QUESTION)
+    assert filled.app.get(CHART) == []
+    filled.app.session_state["score-picture"] = True
+    filled.app.run()
+    assert not filled.app.exception
+    before, after = (json.loads(chart.proto.spec) for chart in filled.app.get(CHART))
+    assert before["mark"]["type"] == "bar"
+    assert "All 12 scored passages: above as the model gives the scores" in filled.texts()
+    assert after["layer"]
 
 
 def test_a_fit_that_ends_while_the_page_is_drawn_is_taken_up(

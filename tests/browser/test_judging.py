@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from ingest.intake import Source
+from ingest.label_records import Grade
 from ingest.labels import Labels
 from ingest.library import Library, Manifest
 from ingest.pipeline import ingest
+from rerank.labels.judging import judge
+from rerank.search import Searcher
+from retrieval.retriever import Retriever
 from tests.browser.conftest import ROOT, wait_until_answered, wait_until_idle
-from tests.fakes import WORD_ENCODER, WordEncoder
+from tests.fakes import WORD_ENCODER, WordEncoder, WordScorer
 
 pytestmark = pytest.mark.browser
 
@@ -22,6 +26,11 @@ PATIENCE = (
 )
 FIRST, SECOND = "which snake kills without venom", "when does a river flood the bank"
 RELEVANT, NOT = "Relevant", "Not"
+# Asked and judged before: with ten questions there is a verdict, and with eight there is none.
+EARLIER = (
+    "without venom which", "kills without which", "when does a river", "the bank of a river", "flood the bank when",
+    "when does the snake kill", "which river does flood", "without which does a river flood",
+)  # fmt: skip
 
 
 WATCH_STATE = """node => {
@@ -50,6 +59,23 @@ def library(tmp_path: Path) -> Library:
     ingest([Source.of_path(path) for path in sorted(tmp_path.glob("*.txt"))], made, WordEncoder())
     (tmp_path / "go").touch()
     return made
+
+
+@pytest.fixture
+def judged_before(library: Library) -> Library:
+    """Eight questions, each with a relevant passage that reranking put before one that is not."""
+    searcher, labels = Searcher(Retriever(library, WordEncoder()), WordScorer()), Labels(library)
+    for question in EARLIER:
+        result = searcher.search(question)
+        risen, passed = next(
+            (one, other)
+            for one in result.after
+            for other in result.after
+            if one.rank < other.rank and one.candidate.rank > other.candidate.rank
+        )
+        judge(labels, result, risen.candidate.chunk.passage_hash, Grade.RELEVANT)
+        judge(labels, result, passed.candidate.chunk.passage_hash, Grade.NOT)
+    return library
 
 
 @pytest.fixture
@@ -156,6 +182,31 @@ def test_judge_ten_passages_fit_and_reload(
     lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert len(lines) == 10
     assert len({line.split()[0] for line in lines}) == 2
+
+
+def test_ten_judgements_tip_the_verdict_and_it_outlives_a_reload(
+    judged_before: Library, address: str, open_page: Callable[..., Any]
+) -> None:
+    before = kept(judged_before)
+    page = open_page(f"{address}/?q={FIRST.replace(' ', '+')}")
+    wait_until_answered(page, FIRST)
+    assert "Not enough labels yet: nDCG@10" in verdict(page)
+    assert "over 8 questions" in verdict(page)
+    for number, question in enumerate((FIRST, SECOND), start=1):
+        if number == 2:
+            ask(page, question)
+        for place, word in enumerate([RELEVANT, RELEVANT, RELEVANT, NOT, NOT]):
+            second(page, place).get_by_role("button", name=word, exact=True).click()
+        wait_until_kept(page, judged_before, before + 5 * number)
+        page.get_by_text(f"5 judged here, {before + 5 * number} labels in all.").wait_for(timeout=PATIENCE)
+        if number == 1:
+            assert "Not enough labels yet" in verdict(page), "nine questions are too few"
+    after = verdict(page)
+    assert "Reranking helps here: nDCG@10" in after
+    assert "over 10 questions" in after
+    page.reload()
+    wait_until_answered(page, SECOND)
+    assert verdict(page) == after
 
 
 def test_a_click_neither_scrolls_nor_searches_and_zero_takes_it_back(

@@ -265,6 +265,21 @@ def test_what_it_does_to_unanswered_questions_is_measured_on_others() -> None:
     assert calibrate(learnt[:18], WORD_SCORER, LIBRARY).answers_from is None, "nine queries show no threshold"
 
 
+def test_without_held_out_labels_it_is_measured_on_questions_left_out_in_turn() -> None:
+    # In one of forty questions the relevant passage scores low; in four, another one scores as high as it.
+    answers = [1.0 if n == 5 else 4.0 for n in range(40)]
+    others = [4.0 if n % 10 == 3 else -4.0 for n in range(40)]
+    found = calibrate(lists("a", answers, others), WORD_SCORER, LIBRARY, Method.PLATT)
+    assert found.answers_from is not None
+    assert found.evidence is not None
+    assert found.evidence.source == "cross-validation by query, 5 folds"
+    assert (found.evidence.false_alarms, found.evidence.caught) == (0.025, 0.9)
+    by_query = lists("a", answers, others)
+    few = calibrate(by_query[:24], WORD_SCORER, LIBRARY, Method.PLATT)
+    assert few.separation.clean
+    assert few.answers_from is None, "twelve questions show a threshold, and nine of them do not"
+
+
 def test_halves_keep_queries_whole_and_are_the_same_every_time() -> None:
     rows = drawn(100, 1.0, 0.0, queries=7)
     one, other = halves(rows)

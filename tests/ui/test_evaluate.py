@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -119,6 +120,18 @@ def test_the_table_lists_five_losses_worst_first_and_says_that_it_hurts(tmp_path
     losses = table[table.index("Worst losses (nDCG@10)") + 1 :]
     assert len([line for line in losses if line.startswith("  -0.")]) == 5
     assert "Best gains (nDCG@10): none" in losses
+
+
+def test_losses_are_listed_from_the_worst_and_gains_from_the_largest(tmp_path: Path) -> None:
+    found = judge(tmp_path, Planted("reversed", reversed_order))
+    names = ("snake", "venom", "python", "code", "bank", "river", "money", "flood")
+    moves = dict(zip(names, (0.1, -0.3, 0.4, -0.1, 0.2, -0.4, -0.2, 0.0), strict=True))
+    before = {measure: dict.fromkeys(names, 0.5) for measure in MEASURES}
+    after = {measure: {name: 0.5 + move for name, move in moves.items()} for measure in MEASURES}
+    lines = evaluation_table(replace(found, before=before, after=after)).splitlines()
+    losses, gains = lines.index("Worst losses (nDCG@10)"), lines.index("Best gains (nDCG@10)")
+    assert [line.split()[-1] for line in lines[losses + 1 : gains - 1]] == ["river", "venom", "money", "code"]
+    assert [line.split()[-1] for line in lines[gains + 1 :]] == ["python", "bank", "snake"]
 
 
 def test_an_identical_order_is_said_to_be_one(tmp_path: Path) -> None:

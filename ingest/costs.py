@@ -9,6 +9,7 @@ A bill is of the thread that opened it, so that searches side by side are not ch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -52,8 +53,8 @@ class Bill:
 
 def dollars(model: str, unit: str, amount: float) -> float | None:
     """What ``amount`` units cost in US dollars; ``None`` where the price is not known."""
-    # Shorter vectors cost the same: the price goes by what is read.
-    price = DOLLARS_A_MILLION.get((model.partition("@")[0], unit))
+    # Shorter vectors cost the same: the price goes by what is read. Who else answers by the name has prices of its own.
+    price = DOLLARS_A_MILLION.get((re.sub(r"@\d+", "", model), unit))
     return None if price is None else price * amount / 1e6
 
 

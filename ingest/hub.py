@@ -46,9 +46,9 @@ class Hub:
             folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
         except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError):
             return None
-        complete = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
-        has_words = (folder / "tokenizer.json").is_file() or (folder / "tokenizer_config.json").is_file()
-        return folder if complete and has_words else None
+        needed = ("config.json", "tokenizer.json")  # passages are counted and cut by the latter
+        complete = all((folder / file).is_file() for file in needed) and any(folder.glob("*.safetensors"))
+        return folder if complete else None
 
     def why_not_now(self) -> str | None:
         """Why nothing can be downloaded at present, as a clause; ``None`` where it can. At most 4 s, once."""
@@ -81,7 +81,9 @@ class Hub:
             )
         folder = self.cached(name, revision)
         if folder is None:
-            return None, "the hub has no safetensors weights of it (pickled ones are not loaded)"
+            return None, (
+                "the hub has no safetensors weights or no tokenizer.json of it (pickled weights are not loaded)"
+            )
         return folder, ""
 
     def _remembered(self) -> str | None:

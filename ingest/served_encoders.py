@@ -2,7 +2,7 @@
 
 ``openai:MODEL`` is OpenAI's, ``server:MODEL`` that of a server that speaks the same protocol (vLLM, Infinity, Text
 Embeddings Inference, Ollama). ``@N`` behind either asks for vectors of N numbers, which only some models can shorten;
-it is a part of the name, so that a library remembers it.
+it is a part of the name, so that a library remembers it. OpenAI's known models need no ``openai:``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def served_encoder(name: str, access: ServiceAccess) -> ResolvedModel | None:
     """
     if not is_served_name(name):
         return None
+    if _is_openais(name):
+        name = f"{OPENAI}:{name}"
     service, _, rest = name.partition(":")
     model, dimensions = split_name(rest)
     if service == OPENAI:
@@ -43,7 +45,12 @@ def served_encoder(name: str, access: ServiceAccess) -> ResolvedModel | None:
 
 def is_served_name(name: str) -> bool:
     """Whether an encoder of that name is behind a service."""
-    return name.partition(":")[0] in (OPENAI, SERVER)
+    return name.partition(":")[0] in (OPENAI, SERVER) or _is_openais(name)
+
+
+def _is_openais(name: str) -> bool:
+    """Whether it is one of OpenAI's models that are known well enough to be typed without ``openai:``."""
+    return name.partition("@")[0] in OPENAI_DIMENSIONS
 
 
 def split_name(rest: str) -> tuple[str, int | None]:

@@ -87,8 +87,9 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     models = action(
         "models", commands.models, "say which models are used, from where, and what else was tried"
     )
+    models.add_argument("action", nargs="?", choices=["prefetch"], help="fetch models into the hub's cache")
     models.add_argument(
-        "action", nargs="?", choices=["prefetch"], help="fetch the default pair into the hub's cache"
+        "names", nargs="*", metavar="NAME", help="encoders and rerankers to fetch (default: the default pair)"
     )
     _add_models(models, settings)
     models.add_argument("--json", action="store_true", help="print JSON")

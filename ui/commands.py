@@ -15,12 +15,21 @@ from ingest.command import ProgressBar, cancel_on_interrupt
 from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import DEFAULT_ENCODER, ENCODERS, ResolvedModel, resolve, resolve_encoder
+from ingest.models import (
+    BUNDLED_ENCODER,
+    DEFAULT_ENCODER,
+    ENCODER_ALIASES,
+    ENCODERS,
+    ResolvedModel,
+    resolve,
+    resolve_encoder,
+)
 from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, rebuild, walk
+from ingest.served_encoders import SERVER, is_served_name
 from ingest.service_access import is_service, privacy_notice
 from ingest.writer import writing
-from rerank.models import DEFAULT_RERANKER, RERANKERS, resolve_reranker
+from rerank.models import DEFAULT_RERANKER, resolve_reranker
 from rerank.opening import encoder_for
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
 from ui.access import is_loopback
@@ -77,10 +86,10 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def models(parsed: argparse.Namespace, settings: Settings) -> int:
-    """`secondlook models [prefetch]`: the pair that answers, and why that one."""
+    """`secondlook models [prefetch [NAME…]]`: the pair that answers, and why that one."""
     hub = Hub(settings.allow_downloads)
     if parsed.action == "prefetch":
-        return prefetch(hub)
+        return prefetch(hub, parsed.names)
     rows = []
     for kind, find, name in (
         ("encoder", partial(resolve_encoder, access=settings.services), settings.encoder),
@@ -152,19 +161,34 @@ def _pending(model: ResolvedModel, wanted: str) -> str:
     return "what the first search finds fastest here (it measures for half a minute, once)"
 
 
-def prefetch(hub: Hub) -> int:
-    """Fetch the default pair into the hub's cache, so that a machine works without a network later."""
+def prefetch(hub: Hub, names: Sequence[str] = ()) -> int:
+    """Fetch models into the hub's cache, the default pair where none is named, for a time without a network."""
     hub.forget()
     failed = 0
-    for spec in (ENCODERS[DEFAULT_ENCODER], RERANKERS[DEFAULT_RERANKER]):
+    for name in names or (DEFAULT_ENCODER, DEFAULT_RERANKER):
         try:
-            model = resolve(spec, hub)
+            model = _found(name, hub)
         except ModelError as error:
             print(error, file=sys.stderr)
             failed = 1
         else:
-            print(f"{spec.name}: {model.source}, {model.folder}", file=sys.stderr)
+            where = (
+                "nothing to fetch, it is a service"
+                if is_service(model)
+                else f"{model.source}, {model.folder}"
+            )
+            print(f"{model.name}: {where}", file=sys.stderr)
     return failed
+
+
+def _found(name: str, hub: Hub) -> ResolvedModel:
+    """The model of that name, whichever of the two kinds it is. Raises `ModelError`."""
+    full = ENCODER_ALIASES.get(name, name)
+    if full in ENCODERS and full != BUNDLED_ENCODER:
+        return resolve(ENCODERS[full], hub)
+    if is_served_name(name) and not name.startswith(SERVER):
+        return resolve_encoder(name, hub)
+    return resolve_reranker(name, hub)
 
 
 def serve(parsed: argparse.Namespace, settings: Settings) -> int:

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3 import exceptions
 
+from ingest.costs import charge
 from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess, checked_key
+from ingest.service_access import ServiceAccess, checked_key, leaves_machine
 from ingest.services import (
     check_status,
     message_of,
@@ -35,6 +36,10 @@ from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
 
 LARGEST_ANSWER = 8 * 2**20
+# No question costs as much; what says so counts otherwise.
+MOST_UNITS = 10**9
+# Where answers say what was counted, and in which unit: Jina's, and those in Cohere's form.
+COUNTED = ((("usage", "total_tokens"), "token"), (("meta", "billed_units", "search_units"), "search unit"))
 
 
 # What a server answers whose route or shape is another one.
@@ -122,9 +127,22 @@ class RerankServerScorer(ServiceScorer):
         for rows in slices(len(passages), shape.batch):
             body = shape.request(self._asked, query, passages[rows])
             payload = json.dumps(body, ensure_ascii=False).encode()
-            answer = shape.rows(self._who, self._ask(shape.address, payload, deadline))
-            found += [(index + rows.start if type(index) is int else index, score) for index, score in answer]
+            answer = self._ask(shape.address, payload, deadline)
+            scored = shape.rows(self._who, answer)
+            found += [(index + rows.start if type(index) is int else index, score) for index, score in scored]
+            self._charge(answer)
         return found
+
+    def _charge(self, answer: object) -> None:
+        """Note what the service says it counted, Jina's tokens say; a server on this machine bills nobody."""
+        if not isinstance(answer, dict) or not leaves_machine(self._model):
+            return
+        for names, unit in COUNTED:
+            found: object = answer
+            for name in names:
+                found = found.get(name) if isinstance(found, dict) else None
+            if isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < MOST_UNITS:
+                charge(self._model.name, unit, found)
 
     def _ask(self, address: str, payload: bytes, deadline: float) -> object:
         """The server's answer to one request, parsed."""

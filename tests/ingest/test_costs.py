@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ingest.costs import Bill, billing, charge
+from ingest.costs import Bill, billing, charge, dollars
 
 
 def test_a_bill_holds_what_was_charged_inside_it_on_its_own_thread() -> None:
@@ -40,3 +40,9 @@ def test_a_bill_says_what_it_costs_where_the_price_is_known(model: str, tokens: 
         charge(model, "token", tokens)
     assert sentence in str(bill)
     assert bill.rows()[0]["amount"] == tokens
+
+
+def test_who_else_answers_by_openais_name_has_no_price() -> None:
+    assert dollars("openai:text-embedding-3-small@12", "token", 1e6) == 0.02
+    assert dollars("openai:text-embedding-3-small@12 elsewhere", "token", 1e6) is None
+    assert dollars("openai:text-embedding-3-small elsewhere", "token", 1e6) is None

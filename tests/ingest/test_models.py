@@ -112,6 +112,26 @@ def test_the_hubs_cache_comes_before_the_network_and_must_be_complete(
     assert model.spec.query_prefix.startswith("Represent this sentence")
 
 
+def test_a_cached_model_without_its_tokenizer_is_not_complete(hub: Hub, tmp_path: Path) -> None:
+    files = {"config.json": "{}", "tokenizer_config.json": "{}", "model.safetensors": "weights"}
+    put_in_cache(tmp_path / "cache", "a/model", "1" * 40, files)
+    assert hub.cached("a/model", "1" * 40) is None, "every scorer counts tokens by tokenizer.json"
+    (tmp_path / "cache/models--a--model/snapshots" / ("1" * 40) / "tokenizer.json").write_text("{}")
+    assert hub.cached("a/model", "1" * 40) is not None
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "dim"),
+    [
+        ("text-embedding-3-small", "openai:text-embedding-3-small", 1536),
+        ("text-embedding-3-large@256", "openai:text-embedding-3-large@256", 256),
+    ],
+)
+def test_openais_models_need_no_prefix(hub: Hub, typed: str, name: str, dim: int) -> None:
+    model = resolve_encoder(typed, hub)
+    assert (model.name, model.source, model.spec.dim) == (name, ModelSource.SERVICE, dim)
+
+
 def test_prefixes_of_any_encoder_come_from_its_prompts_and_e5_is_known(tmp_path: Path) -> None:
     def folder(name: str, **prompts: str) -> Path:
         path = tmp_path / name

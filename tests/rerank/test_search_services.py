@@ -11,6 +11,7 @@ from rerank.scorers import ServiceAccess
 from rerank.search import Searcher
 from tests.conftest import Desk
 from tests.rerank.rerank_stub import RerankStub, rerank_stub, status
+from ui.cli import main
 
 KEY = "sk-secret"
 
@@ -40,6 +41,40 @@ def test_the_notice_comes_with_the_first_look_and_one_request_asks_for_all(
     assert len(stub.requests) == 1, "every request is billed"
     assert len(result.after) == 60
     assert "venom" in result.after[0].candidate.chunk.text
+
+
+def test_what_a_server_elsewhere_counted_is_said_with_the_answer(
+    searcher: Searcher, stub: RerankStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.rewrite = lambda answer: answer | {"usage": {"total_tokens": 1234}, "meta": None}
+    assert not any("counted" in notice for notice in searcher.search("snake venom", 20).notices), (
+        "it is free here"
+    )
+    monkeypatch.setattr("ingest.service_access.LOCAL", frozenset())  # as if the stub were on another machine
+    assert "Services counted 1,234 tokens of server:bge." in searcher.search("snake venom", 20).notices
+    stub.rewrite = lambda answer: answer | {"usage": {"total_tokens": "many"}, "meta": []}
+    assert searcher.search("snake venom", 20).reranked, "a count that is none spoils nothing"
+
+
+def test_what_cohere_counted_is_said_with_the_answer_and_on_the_command_line(
+    desk: Desk, stub: RerankStub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cohere", reason='pip install "second-look[cohere]"')
+    desk.add(*(desk.write(f"{n}.txt", f"snake {n}") for n in range(150)))
+    monkeypatch.setenv("COHERE_API_KEY", KEY)
+    monkeypatch.setenv("CO_API_URL", stub.url)
+    monkeypatch.setattr(
+        "ui.search.open_searcher",
+        lambda library, choice, *_: open_searcher(library, choice, desk.encoder, keep_scores=False),
+    )
+    asked = ("search", "snake", "--library", str(desk.library.folder), "--reranker", "cohere")
+    assert main([*asked, "--candidates", "150"]) == 0
+    said = "Services counted 2 search units of cohere:rerank-v3.5."
+    out, err = capsys.readouterr()
+    assert said in err
+    assert KEY not in out + err
+    assert main([*asked, "--candidates", "100", "--json"]) == 0
+    assert "Services counted 1 search unit of cohere:rerank-v3.5." in capsys.readouterr().err
 
 
 def test_a_service_that_refuses_leaves_the_first_order_and_says_why(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ingest.hub import Hub
+from ingest.models import DEFAULT_ENCODER, ENCODERS
 from ingest.service_access import ServiceAccess
-from rerank.models import RERANKERS
-from ui.cli import build_parser
+from rerank.models import DEFAULT_RERANKER, RERANKERS
+from ui.cli import build_parser, main
 from ui.model_list import known_encoders, known_rerankers, model_table
 from ui.settings import Settings, from_environment
 
@@ -85,3 +88,27 @@ def test_encoders_are_listed_too() -> None:
     assert "its key is set" in line
     assert "SECONDLOOK_EMBED_URL is not set" in table
     assert "secret" not in table
+
+
+def test_prefetch_takes_names_of_both_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def download(hub: Hub, name: str, revision: str | None) -> tuple[Path | None, str]:
+        asked.append(f"{name}@{revision}")
+        return (tmp_path, "") if "large" not in name else (None, "the download failed (a test)")
+
+    monkeypatch.setattr("ingest.hub._ask", lambda endpoint: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(Hub, "download", download)
+    monkeypatch.setattr(Hub, "cached", lambda hub, name, revision: None)
+    names = ["bge-reranker-base", "e5-base-v2", "bundled", "cohere", "text-embedding-3-small"]
+    assert main(["models", "prefetch", *names]) == 0
+    wanted = [RERANKERS["BAAI/bge-reranker-base"], ENCODERS["intfloat/e5-base-v2"]]
+    assert asked == [f"{spec.name}@{spec.revision}" for spec in wanted]
+    assert capsys.readouterr().err.count("nothing to fetch, it is a service") == 2
+    assert main(["models", "prefetch", "bge-reranker-large", "bge-reranker-base"]) == 1
+    assert asked[-1].startswith("BAAI/bge-reranker-base"), "one that fails does not stop the others"
+    assert main(["models", "prefetch"]) == 0
+    assert [name.partition("@")[0] for name in asked[-2:]] == [DEFAULT_ENCODER, DEFAULT_RERANKER]

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from playwright.sync_api import TimeoutError as NeverHappenedError
 from playwright.sync_api import expect
 
 from tests.browser import hostile
@@ -43,9 +44,12 @@ class Watched:
 
 @pytest.fixture
 def watched(serve: Callable[..., str], open_page: Callable[..., Any], tmp_path: Path) -> Iterator[Watched]:
-    """The page on an empty library, with the bundled models; at the end every request must have come here."""
+    """The page on an empty library, with the bundled models; at the end every request must have come here.
+
+    It is started as people start it, so that what keeps it at home is the product's own setting.
+    """
     settings = {"LIBRARY": str(tmp_path / "library"), "ENCODER": "", "RERANKER": "", "DOWNLOADS": "0"}
-    address = serve(ROOT / "app.py", env={f"SECONDLOOK_{name}": value for name, value in settings.items()})
+    address = serve(None, env={f"SECONDLOOK_{name}": value for name, value in settings.items()})
     page = open_page(address)
     watched = Watched(page)
     page.on("request", lambda request: watched.asked.append(request.url))
@@ -61,19 +65,39 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
+def test_whatever_a_name_might_be_made_into_is_noticed(
+    serve: Callable[..., str], open_page: Callable[..., Any]
+) -> None:
+    """The check itself: on a page that takes each directive for Markdown, it finds each."""
+    page = open_page(serve(ROOT / "tests" / "browser" / "markup_demo.py"))
+    for number, name in enumerate(hostile.DIRECTIVES):
+        page.goto(f"{page.url.partition('?')[0]}?n={number}")
+        wait_until_idle(page, PATIENCE)
+        page.get_by_text(f"directive {number}.").wait_for()
+        try:  # what makes emojis and formulas is fetched when it is first wanted
+            page.wait_for_function(f"mark => ({hostile.INSPECT})(mark).made.length", arg=hostile.MARK)
+        except NeverHappenedError:
+            pytest.fail(f"{name} was made, and nobody noticed")
+    page.goto(f"{page.url.partition('?')[0]}?n={len(hostile.DIRECTIVES)}")
+    wait_until_idle(page, PATIENCE)
+    assert not page.evaluate(hostile.INSPECT, hostile.MARK)["made"], "it finds what nobody made"
+
+
 def test_documents_questions_and_names_stay_text(watched: Watched, tmp_path: Path) -> None:
     page, name = watched.page, plain(hostile.NAME)
     see(page, "There is no library yet")
     watched.look()
     expect(page.get_by_label("Your question")).to_have_value(QUESTION)  # filled a moment after it is drawn
     watched.upload(*hostile.uploads())
-    see(page, "5 documents,")
+    see(page, f"{5 + len(hostile.NAMES)} documents,")
     page.locator("[data-testid='stSidebar'] .st-key-clear-ingest, .st-key-clear-ingest").first.wait_for()
     shown = watched.look()
     for suffix in (".md: indexed", " page.html: indexed", " rows.jsonl: indexed", " table.csv: indexed"):
         assert f"✓ {name}{suffix}" in shown
     assert f"{name}.png" in shown  # refused, with the reason
     assert f"{name} empty.txt" in shown
+    for called in hostile.NAMES:
+        assert f"✓ {called}.txt: indexed" in shown
     assert not list(tmp_path.parent.rglob(f"*{hostile.MARK}*")), "an uploaded name became a path"
 
     comparison_of(page, QUESTION)
@@ -96,7 +120,7 @@ def test_documents_questions_and_names_stay_text(watched: Watched, tmp_path: Pat
     row.get_by_role("button", name="Delete", exact=True).click()
     watched.look()
     page.get_by_role("button", name="Yes, delete").click()
-    see(page, "4 documents,")
+    see(page, f"{4 + len(hostile.NAMES)} documents,")
     assert "Deleted: " in watched.look()
 
 

@@ -33,7 +33,7 @@ from rerank.scorers.tuning import Threads, machine_key
 log = logging.getLogger(__name__)
 
 # Raise it when graphs are made otherwise, so that older ones are not used.
-GRAPH_VERSION = 5
+GRAPH_VERSION = 6
 ENGINES = ("auto", "torch", "onnx-fp32", "onnx-int8")
 OURS = "onnx-cross-encoder"
 # Graphs are made in a folder of this name, which is gone when they are done. One as old as this (seconds) is nobody's.

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.browser.conftest import ROOT
 from ui import gate, serving
-from ui.settings import from_environment
+from ui.settings import KEYS, from_environment
 
 KEY = "key-0d9f5b21c4-never-to-be-seen"
 STREAMLIT = ["-m", "streamlit", "run", "app.py", "--server.port=0"]
@@ -95,15 +96,22 @@ def test_a_key_is_in_no_output_no_log_and_no_error(tmp_path: Path) -> None:
         "print(repr(from_environment()), file=sys.stderr)\n"
         "sys.exit(main(sys.argv[1:]))"
     )
-    keys = dict.fromkeys(("SECONDLOOK_RERANK_KEY", "COHERE_API_KEY", "OPENAI_API_KEY"), KEY)
+    assert "SECONDLOOK_EMBED_KEY" in KEYS
+    keys = dict.fromkeys(KEYS, KEY)
     nobody = {"SECONDLOOK_RERANK_URL": "http://127.0.0.1:9/rerank", "SECONDLOOK_RERANK_MODEL": "m"}
     for arguments in (
         ["search", "how does the heron fish?", "--json", "--reranker", "server"],
         ["models", "--json"],
         ["search", "how does the heron fish?", "--encoder", "openai:no-such-model@8"],
+        ["export", str(tmp_path / "library.zip")],
     ):
         done = run(["-c", told, *arguments], tmp_path, **keys, **nobody)
         assert KEY not in done.stdout + done.stderr, arguments
         if arguments[-1] == "server":
             assert json.loads(done.stdout)["notices"], "the service was not asked"
             assert done.stdout
+    with zipfile.ZipFile(tmp_path / "library.zip") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    assert any(b"heron" in data for data in members.values()), "the export is empty"
+    kept = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert [name for name, data in (members | kept).items() if KEY.encode() in data] == []

@@ -23,7 +23,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -270,6 +270,12 @@ def main() -> None:
     parser.add_argument("--medquad", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="what is found is kept here")
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument(
+        "--skip",
+        type=int,
+        default=0,
+        help="report on none of the first so many queries: a size was chosen on those",
+    )
     parser.add_argument("--candidates", type=int, default=30)
     parser.add_argument("--others", type=int, default=400, help="documents beside those held out, about")
     parser.add_argument("--tokens", type=int, nargs="+", default=[128, 64])
@@ -315,8 +321,11 @@ def main() -> None:
                 kept[name].append(kept_or_made(path, partial(measured, score, query, passages), read_of))
         if time.perf_counter() - started > options.seconds:
             break
+    skip = options.skip
     for ground, rows, vectors, kept in zip(grounds, found, asked, read, strict=True):
-        report(ground, kept, rows, vectors, scorer.model.spec.bi_weight, options.tokens)
+        left = replace(ground, queries=ground.queries[skip:])
+        shown = {name: all_read[skip:] for name, all_read in kept.items()}
+        report(left, shown, rows[skip:], vectors[skip:], scorer.model.spec.bi_weight, options.tokens)
 
 
 if __name__ == "__main__":

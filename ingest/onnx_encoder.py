@@ -1,7 +1,8 @@
 """The bi-encoder on ONNX Runtime: the same vectors without waiting seconds for torch to be imported.
 
-The graph is made once a model revision, from the very model that sentence-transformers loads, checked against
-it, and kept in the user's cache folder. Whatever goes wrong there only means that torch is used.
+The graph is made once a model revision (`ingest.encoder_graph`), checked against the very model that
+sentence-transformers loads, and kept in the user's cache folder. Whatever goes wrong there only means that torch is
+used.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import platformdirs
@@ -21,22 +23,19 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
+from ingest.encoder_graph import CALIBRATION, make_graph
 from ingest.graph_session import GraphSession, batched, padded
 from ingest.models import ResolvedModel, sha256_of
 from ingest.service_access import ServiceAccess, is_service
-
-if TYPE_CHECKING:
-    import torch
-    from sentence_transformers import SentenceTransformer
 
 log = logging.getLogger(__name__)
 
 # Raise it when the graph is made otherwise, so that older files are not used.
 GRAPH_VERSION = 1
-OPSET = 17
+# The prefix that is swept up where a process was killed while it made a graph (`rerank.scorers.engine`).
+UNFINISHED = ".making-"
 # The graph is used only if none of its numbers differs from torch's by more; cosines then agree to 1e-4 at least.
 MAX_DIFFERENCE = 1e-4
-CALIBRATION = ("a", "Which snake kills without venom?", "The bank by the river floods in spring. " * 12)
 
 
 def open_encoder(
@@ -114,9 +113,8 @@ class OnnxEncoder:
                 path = self._graph_path()
                 self._session = _open(path)
                 if self._session is None:
-                    encoder = SentenceTransformerEncoder(self.model)
-                    self._session = _make(encoder, path)
-                    self._torch = encoder if self._session is None else None
+                    self._session = _make(self.model, path)
+                    self._torch = SentenceTransformerEncoder(self.model) if self._session is None else None
             return self._session
 
     def _graph_path(self) -> Path:
@@ -142,69 +140,28 @@ def _open(path: Path) -> GraphSession | None:
         return None
 
 
-def _make(encoder: SentenceTransformerEncoder, path: Path) -> GraphSession | None:
+def _make(model: ResolvedModel, path: Path) -> GraphSession | None:
     """Export, check against torch, and publish atomically; ``None`` (and a warning) where any of it fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _export(encoder.loaded(), temporary)
-        session = GraphSession(temporary)
-        _check(session, encoder)
-        path.with_suffix(".sha256").write_text(sha256_of(temporary), encoding="ascii")
-        os.replace(temporary, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=UNFINISHED) as work:
+            graph = Path(work) / path.name
+            vectors = make_graph(model, graph)
+            session = GraphSession(graph)
+            _check(session, model, vectors)
+            path.with_suffix(".sha256").write_text(sha256_of(graph), encoding="ascii")
+            os.replace(graph, path)
         return session
     except Exception as error:  # noqa: BLE001 - whatever the model is made of, torch can still run it
-        log.warning("the encoder %s stays on torch: no ONNX graph of it (%s)", encoder.model.name, error)
-        with suppress(OSError):  # the folder may be what failed
-            temporary.unlink()
+        log.warning("the encoder %s stays on torch: no ONNX graph of it (%s)", model.name, error)
         return None
 
 
-def _check(session: GraphSession, encoder: SentenceTransformerEncoder) -> None:
-    tokenizer = counting_tokenizer(encoder.model)
-    tokenizer.enable_truncation(encoder.model.spec.max_length)
+def _check(session: GraphSession, model: ResolvedModel, expected: NDArray[np.float32]) -> None:
+    tokenizer = counting_tokenizer(model)
+    tokenizer.enable_truncation(model.spec.max_length)
     encodings = [(encoding.ids, encoding.type_ids) for encoding in tokenizer.encode_batch(list(CALIBRATION))]
-    ours = unit_rows(session.run("vectors", padded(encodings)), encoder.model)
-    difference = float(np.abs(ours - encoder.encode_texts(list(CALIBRATION), None)).max())
+    ours = unit_rows(session.run("vectors", padded(encodings)), model)
+    difference = float(np.abs(ours - expected).max())
     if not difference <= MAX_DIFFERENCE:
         raise ValueError(f"its vectors differ from torch's by {difference:.2g}")
-
-
-def _export(encoder: SentenceTransformer, path: Path) -> None:
-    import warnings
-
-    import torch
-
-    names = [name for name in encoder.tokenizer.model_input_names if name != "special_tokens_mask"]
-    example = encoder.tokenizer(list(CALIBRATION[:2]), padding=True, return_tensors="pt")
-    axes = {0: "batch", 1: "length"}
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter(
-            "ignore"
-        )  # tracing warns of every Python branch; the check above is what counts
-        torch.onnx.export(
-            _vectors_of(encoder, names),
-            tuple(example[name] for name in names),
-            str(path),
-            input_names=names,
-            output_names=["vectors"],
-            dynamic_axes={**dict.fromkeys(names, axes), "vectors": {0: "batch"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-
-
-def _vectors_of(encoder: SentenceTransformer, names: Sequence[str]) -> torch.nn.Module:
-    """The whole encoder, pooling included, as a module from tensors to vectors."""
-    import torch
-
-    class Vectors(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = encoder.to("cpu").eval()
-
-        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-            vectors: torch.Tensor = self.encoder(dict(zip(names, inputs, strict=True)))["sentence_embedding"]
-            return vectors
-
-    return Vectors()

@@ -8,6 +8,7 @@ from ingest.encoder import Encoder
 from ingest.errors import EncoderMismatchError, ModelError
 from ingest.hub import Hub
 from ingest.library import Library
+from ingest.memory import give_back
 from ingest.models import ResolvedModel, resolve_encoder
 from ingest.onnx_encoder import open_encoder
 from ingest.token_store import TokenStore
@@ -82,6 +83,7 @@ def open_searcher(
         tokens = TokenStore(library)
         scorer = open_scorer(model, choice.engine, choice.wait_for_engine, choice.access, tokens)
         scorer = windowed(scorer, choice.window)
+        give_back()  # making a graph, or loading one, leaves more behind than it needs
     except ModelError as error:
         if choice.reranker is not None:
             raise

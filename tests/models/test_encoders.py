@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -55,7 +56,10 @@ def test_every_engine_gives_the_vectors_of_sentence_transformers(
     assert onnx.engine == "onnxruntime"
 
 
-def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_torch_is_never_imported_here_whether_the_graph_is_there_or_not(
+    model: ResolvedModel, cache: Path, tmp_path: Path, there: bool
+) -> None:
     OnnxEncoder(model, cache).encode_query("make the graph")
     program = (
         "import sys; from pathlib import Path; from ingest.hub import Hub; from ingest.models import resolve_encoder;"
@@ -63,10 +67,31 @@ def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, c
         "e = OnnxEncoder(resolve_encoder('bundled', Hub(allow_downloads=False)), Path(sys.argv[1]));"
         "print(e.encode_query('which snake').shape, e.engine, 'torch' in sys.modules)"
     )
+    folder = cache if there else tmp_path
     done = subprocess.run(
-        [sys.executable, "-c", program, str(cache)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "(384,) onnxruntime False"
+    assert {path.suffix for path in folder.iterdir()} == {".onnx", ".sha256"}
+
+
+def test_a_graph_that_its_process_cannot_make_is_said_with_what_the_process_said(
+    model: ResolvedModel, tmp_path: Path
+) -> None:
+    shutil.copytree(model.folder, tmp_path / "model", symlinks=False)
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"no weights")
+    program = (
+        "import sys; from pathlib import Path; from ingest.models import ModelSource, ResolvedModel;"
+        "from ingest.hub import Hub; from ingest.models import resolve_encoder;"
+        "from ingest.encoder_graph import make_graph;"
+        "spec = resolve_encoder('bundled', Hub(allow_downloads=False)).spec;"
+        "make_graph(ResolvedModel(spec, ModelSource.FOLDER, Path(sys.argv[1])), Path(sys.argv[1], 'a.onnx'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "model")], capture_output=True, text=True, check=False
+    )
+    assert "ModelError: the process that makes it ended with: " in done.stderr
+    assert "cannot be loaded" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel
+from ingest.weights import LOAD_ERRORS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -121,7 +122,7 @@ class SentenceTransformerEncoder:
             folder = str(self.model.folder)
             try:
                 self._loaded = SentenceTransformer(folder, device=self._device, local_files_only=True)
-            except (OSError, ValueError, KeyError, RuntimeError) as error:
+            except LOAD_ERRORS as error:
                 raise ModelError(
                     f"The encoder {self.model.name} in {folder} cannot be loaded: {error}"
                 ) from error

@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from ingest.errors import ModelDamagedError, ModelNotFoundError
+
+# What transformers and sentence-transformers raise for a folder that they cannot load a model from.
+LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})

@@ -24,6 +24,7 @@ from ingest.errors import ModelError
 from ingest.graph_session import batched
 from ingest.models import ResolvedModel
 from ingest.token_store import TokenStore
+from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.colbert_recipe import Recipe, projection_files
 from rerank.scorers.maxsim import LateInteraction, PassageTokens
@@ -60,7 +61,7 @@ class ColbertScorer(LateInteraction):
             self._transformer: Any = AutoModel.from_pretrained(
                 str(model.folder), local_files_only=True, use_safetensors=True, dtype=torch.float32
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except LOAD_ERRORS as error:
             raise ModelError(
                 f"The reranker {model.name} in {model.folder} cannot be loaded: {error}"
             ) from error

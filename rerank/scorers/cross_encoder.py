@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel
+from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
 # Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding. A GPU
@@ -50,7 +51,7 @@ class CrossEncoderScorer:
             self._cross_encoder = CrossEncoder(
                 str(model.folder), device=device, max_length=model.spec.max_length, local_files_only=True
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except LOAD_ERRORS as error:
             raise ModelError(
                 f"The reranker {model.name} in {model.folder} cannot be loaded: {error}"
             ) from error

@@ -16,6 +16,7 @@ from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ModelKind, ResolvedModel
 from ingest.token_store import TokenStore
+from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.maxsim import LateInteraction, PassageTokens
 
@@ -52,7 +53,7 @@ class LateInteractionScorer(LateInteraction):
         super().__init__(model, store)
         try:
             self._encoder = SentenceTransformer(str(model.folder), device=device, local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except LOAD_ERRORS as error:
             raise ModelError(
                 f"The encoder {model.name} in {model.folder} cannot be loaded: {error}"
             ) from error

@@ -19,6 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.errors import ModelError
 from ingest.graph_session import batched
 from ingest.models import ResolvedModel
+from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
 # The prompt that the published models were trained with, before the query, the document and the answer.
@@ -57,7 +58,7 @@ class MonoT5Scorer:
             self._t5: Any = AutoModelForSeq2SeqLM.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
             )
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        except (*LOAD_ERRORS, ImportError) as error:
             raise ModelError(f"The reranker {model.name} in {folder} cannot be loaded: {error}") from error
         self._t5.to(self._device).eval()
         self._answers = [self._token(YES), self._token(NO)]

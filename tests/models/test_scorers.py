@@ -19,7 +19,13 @@ from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.engine import GraphScorer
 from rerank.scorers.late_interaction import late_interaction_of
 from tests.models.passages import PASSAGES, QUERY
-from tests.models.tiny_models import make_cross_encoder, make_electra, make_xlm_roberta
+from tests.models.tiny_models import (
+    make_colbert,
+    make_cross_encoder,
+    make_electra,
+    make_monot5,
+    make_xlm_roberta,
+)
 
 OFFLINE = Hub(allow_downloads=False)
 
@@ -85,6 +91,15 @@ def test_late_interaction_is_maxsim_by_the_definition() -> None:
 def test_a_model_with_the_wrong_head_is_refused_by_name(two_label_model: Path) -> None:
     with pytest.raises(ModelError, match=r"gives 2 numbers a pair"):
         open_scorer(resolve_reranker(str(two_label_model), OFFLINE))
+
+
+@pytest.mark.parametrize("make", [make_cross_encoder, make_monot5, make_colbert])
+def test_weights_that_are_cut_off_are_refused_by_name(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    folder = make(tmp_path / "model")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"cannot be (loaded|read)"):
+        open_scorer(resolve_reranker(str(folder), OFFLINE)).score(QUERY, PASSAGES)
 
 
 def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:

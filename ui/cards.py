@@ -32,6 +32,13 @@ LOGIT_HELP = (
     "The reranker's raw score, without bounds: higher is better, and it compares passages of one search only."
 )
 MIX_HELP = "The reranker's score combined with the cosine: what the second look orders by with this model."
+SEVERAL_HELP = (
+    "The first look and all rerankers as one number, of places or of scores: what the second look orders by."
+)
+OWN_HELP = (
+    "What this reranker gives the passage by itself, and its place by that among the passages that are fused."
+)
+SEVERAL_UNREAD = "The passage is long, and not every reranker read all of it."
 FUSED_HELP = "The places or scores of both looks as one number: what the second look orders by, as you chose."
 READ_AS = {Method.SOFTMAX: "share of this list", Method.MIN_MAX: "relative to this list"}
 UNSEEN_END = "The passage is too long for the reranker, which did not see its end."
@@ -133,12 +140,16 @@ def _second_card(
 
 def _unread(chunk: Chunk, result: SearchResult) -> str:
     """What of the passage the reranker did not see, as a sentence; nothing where it saw all."""
+    if result.parts and chunk.id in {*result.windows, *result.truncated}:
+        return SEVERAL_UNREAD
     if chunk.id in result.windows:
         return READ_IN_PART
     return UNSEEN_END if chunk.id in result.truncated else ""
 
 
 def _second_scores(hit: RankedHit, reading: Reading | None, *, fused: bool) -> list[Score]:
+    if hit.cross_logit is None:
+        return _own_scores(hit)
     # A late-interaction score is no logit.
     label = "score" if hit.relevance is None and not fused else "logit"
     scores = [Score(label=label, value=three_digits(hit.cross_logit), help=LOGIT_HELP)]
@@ -152,3 +163,12 @@ def _second_scores(hit: RankedHit, reading: Reading | None, *, fused: bool) -> l
         name, help_text = ("fused score", FUSED_HELP) if fused else ("mixed score", MIX_HELP)
         scores.append(Score(label=name, value=three_digits(hit.logit), help=help_text))
     return scores
+
+
+def _own_scores(hit: RankedHit) -> list[Score]:
+    """The fused score, and what each reranker gave."""
+    own = [
+        Score(label=own.reranker, value=f"{three_digits(own.logit)} (place {own.rank})", help=OWN_HELP)
+        for own in hit.own
+    ]
+    return [Score(label="fused score", value=three_digits(hit.logit), help=SEVERAL_HELP), *own]

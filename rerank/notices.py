@@ -70,12 +70,12 @@ def fused_notice(first: FirstLook, parts: Sequence[Part], fusion: Fusion) -> str
     looked = f"the first look (by {FIRST_LOOKS[first.source]})"
     if fusion.shares is None:
         *most, last = [looked, *(part.name for part in there)]
-        what = f"reciprocal rank fusion of the places in {', '.join(most)} and {last}"
+        what = f"{', '.join(most)} and {last}, by reciprocal rank"
     else:
         rest = 1 - sum(part.share or 0.0 for part in there)
         shares = [f"{part.share or 0.0:.0%} {part.name}" for part in there]
-        what = f"weighted fusion of the standardised scores, {', '.join(shares)} and {rest:.0%} {looked}"
-    return f"The second order is one of several: {what}. A fused score is not read as relevance."
+        what = f"{', '.join(shares)} and {rest:.0%} {looked}, by standardised scores"
+    return f"The second order is a fusion: {what}. A fused score is not read as relevance."
 
 
 def cost_notices(bill: Bill) -> tuple[str, ...]:

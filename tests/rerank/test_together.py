@@ -93,7 +93,7 @@ def test_every_hit_says_what_it_was_fused_from(long: Desk) -> None:
         assert logits == sorted(logits, reverse=True)
     assert [hit.rank for hit in result.after] == list(range(1, 41))
     (mix, at_once) = result.notices
-    assert "reciprocal rank fusion of the places in the first look (by vectors), one and two." in mix
+    assert "a fusion: the first look (by vectors), one and two, by reciprocal rank." in mix
     assert at_once == AT_ONCE
 
 

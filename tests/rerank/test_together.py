@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from rerank.fusion import Fusion
 from rerank.notices import model_notices
 from rerank.records import SearchResult, Stopped
 from rerank.score_store import ScoreStore
+from rerank.scorers.base import OnBatch, Scores
 from rerank.search import Searcher
 from rerank.together import AT_ONCE, fuse, fused_second_look, second_looks
 from retrieval.records import CandidateSource
@@ -191,3 +195,34 @@ def test_nothing_found_is_nothing_fused(desk: Desk) -> None:
     both = searchers(desk, WordScorer(), WordScorer(replace(WORD_SCORER, name="other")))
     result = fused_second_look(both, both["other"].first_look("snake"), RRF)
     assert (result.before, result.after, result.notices) == ((), (), ())
+
+
+class Halting(WordScorer):
+    """Waits until its neighbour was stopped, as Ctrl-C would; then it wants to go on with its next batch."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        super().__init__()
+        self._stopped, self.went_on = stopped, False
+
+    def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
+        assert on_batch is not None
+        self._stopped.wait(10)
+        time.sleep(0.2)  # until the caller has heard of it
+        on_batch(1)
+        self.went_on = True
+        return super().score(query, passages)
+
+
+def test_when_the_caller_is_stopped_so_are_all(long: Desk) -> None:
+    stopped = threading.Event()
+
+    def interrupt(query: str, passages: object) -> list[float]:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    halting = Halting(stopped)
+    both = searchers(long, Planted("one", interrupt), halting)
+    first = both["one"].first_look("snake venom", 40)
+    with pytest.raises(KeyboardInterrupt):
+        fused_second_look(both, first, RRF)
+    assert not halting.went_on

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rerank.fusion import Fusion
+from rerank.notices import shipped_mix
 from rerank.records import Part
 from rerank.together import fuse
 from ui.jobs import SearchMoment
@@ -24,8 +25,11 @@ def fused_moment(one: SearchMoment, title: str, other: SearchMoment, fusion: Fus
     if any(not (part.reranked or end) for part, end in zip(parts, ended, strict=True)):
         parts = [Part(name, None) for name in titles]  # one alone would be another order
     order = fuse(one.first, parts, fusion)
+    mix = shipped_mix(one.first.models)  # of A's own order, which is not shown
+    said = tuple(notice for notice in one.first.notices if notice != mix)
     return replace(
         one,
+        first=replace(one.first, notices=(*order.notices[:1], *said) if order.reranked else said),
         partial=order,
         result=order if all(ended) else None,
         marks={**other.marks, **one.marks},

@@ -13,6 +13,7 @@ from ingest.labels import Labels
 from ingest.library import Library
 from rerank.fusion import Fusion
 from rerank.labels.judging import pair_of
+from rerank.notices import shipped_mix
 from rerank.search import Searcher
 from rerank.together import fused_second_look
 from retrieval.retriever import Retriever
@@ -132,6 +133,23 @@ def test_an_order_so_far_is_of_what_both_have_scored(screen: Screen, other: Cont
     found = fused_moment(one, "contrary", moving, Fusion.of_several("rrf"))
     assert (found.result, found.finished, found.progress) == (None, False, (2, 4))
     assert {hit.candidate.rank for hit in found.so_far.after} == {1, 2}
+    assert found.first.notices[0].startswith("The second order is a fusion: ")
+
+
+def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
+    screen: Screen, other: Contrary
+) -> None:
+    settle(screen.open(q=QUESTION, compare="maxsim"))
+    one, two = screen.state.search.now(), screen.state.other.job.now()
+    models = one.first.models
+    spec = replace(models.reranker.spec, bi_weight=20.0, bi_encoder=models.encoder.name)
+    models = replace(models, reranker=replace(models.reranker, spec=spec))
+    mix = shipped_mix(models)
+    first = replace(one.first, models=models, notices=("Said.", mix))
+    waiting = replace(two, result=None, partial=None, finished=False)
+    found = fused_moment(replace(one, first=first), "contrary", waiting, Fusion.of_several("rrf"))
+    assert "is a mix" in mix
+    assert found.first.notices == ("Said.",)
 
 
 def test_a_judgement_notes_the_places_of_each_reranker_by_itself(screen: Screen, other: Contrary) -> None:

@@ -1,4 +1,4 @@
-"""Scores of the first look and of the second made into one: pure functions over the same n passages.
+"""Scores of the first look and of one second look or several made into one: pure functions over the same n passages.
 
 Every array has shape (n,), higher is better, and row i is the same passage in each. What comes out is a score
 too: `places` makes an order of it.
@@ -8,62 +8,131 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.errors import UsageError
+from ingest.errors import RerankError, UsageError
 from retrieval.fusion import RRF_K, reciprocal_ranks
 
 EQUAL_WEIGHT = 0.5
+ROUNDING = 1e-9  # 0.1 + 0.2 + 0.7 is a little more than 1
 
 Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """A second order made of both looks: by reciprocal rank, or weighted with the reranker's share ``weight``.
+    """A second order made of the first look and one reranker or several: by reciprocal rank, or weighted.
 
-    Raises `UsageError` for a weight outside [0, 1].
+    ``shares`` are the rerankers' in a weighted fusion, in their order, the first look having what is left of 1; empty
+    where all have the same, the first look too; ``None`` by reciprocal rank. Raises `UsageError` for shares that are
+    not in [0, 1], or more than 1 together.
     """
 
-    weight: float | None = None
+    shares: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.weight is not None and not 0 <= self.weight <= 1:
+        for share in self.shares or ():
+            if not 0 <= share <= 1:
+                raise UsageError(
+                    f"The reranker's share in a weighted fusion is from 0 to 1; {share:g} was given."
+                )
+        if (whole := fsum(self.shares or ())) > 1 + ROUNDING:
             raise UsageError(
-                f"The reranker's share in a weighted fusion is from 0 to 1; {self.weight:g} was given."
+                f"The rerankers' shares in a weighted fusion are 1 together at most; {whole:g} was given."
             )
 
     @classmethod
     def of(cls, text: str) -> Fusion:
-        """The fusion that “rrf”, “weighted” (even shares) or “weighted:0.3” names. Raises `UsageError` for others."""
-        kind, colon, share = text.strip().lower().partition(":")
-        if kind == "weighted" or (kind == "rrf" and not colon):
-            try:
-                return cls(float(share) if colon else EQUAL_WEIGHT) if kind == "weighted" else cls()
-            except ValueError:
-                pass  # said below, together with what is no fusion at all
-        raise UsageError(
-            f"“{text}” is no fusion: take rrf, weighted, or weighted:W with W, from 0 to 1, the reranker's share."
-        )
+        """The fusion with one reranker that “rrf”, “weighted” (even shares) or “weighted:0.3” names.
+
+        Raises `UsageError` for others.
+        """
+        found = cls._read(text)
+        if found is None or len(found.shares or ()) > 1:
+            raise UsageError(
+                f"“{text}” is no fusion: take rrf, weighted, or weighted:W with W, from 0 to 1, the reranker's share."
+            )
+        return cls((EQUAL_WEIGHT,)) if found.shares == () else found
+
+    @classmethod
+    def of_several(cls, text: str) -> Fusion:
+        """The fusion with several rerankers that “rrf”, “weighted” (even shares) or “weighted:0.5,0.3” names.
+
+        Raises `UsageError` for others.
+        """
+        found = cls._read(text)
+        if found is None:
+            raise UsageError(
+                f"“{text}” is no fusion of rerankers: take rrf, weighted, or weighted:W,W with each reranker's share, "
+                "from 0 to 1, in the order in which they are named; the first look has the rest."
+            )
+        return found
+
+    @classmethod
+    def _read(cls, text: str) -> Fusion | None:
+        kind, colon, shares = text.strip().lower().partition(":")
+        if kind == "rrf" and not colon:
+            return cls()
+        try:
+            return cls(tuple(map(float, shares.split(","))) if colon else ()) if kind == "weighted" else None
+        except ValueError:
+            return None
 
     def __str__(self) -> str:
-        """What it is called in settings: what `of` reads."""
-        return "rrf" if self.weight is None else f"weighted:{self.weight:g}"
+        """What it is called in settings: what `of` and `of_several` read."""
+        if self.shares is None:
+            return "rrf"
+        return ":".join(filter(None, ["weighted", ",".join(f"{share:g}" for share in self.shares)]))
 
     @property
     def title(self) -> str:
         """What it is called in prose."""
-        if self.weight is None:
+        if self.shares is None:
             return "reciprocal rank fusion"
-        return f"weighted fusion, {self.weight:.0%} of it the reranker"
+        if not self.shares:
+            return "weighted fusion, even shares"
+        shares = " and ".join(f"{share:.0%}" for share in self.shares)
+        return f"weighted fusion, {shares} of it the reranker{'s' if len(self.shares) > 1 else ''}"
 
-    def fused(self, first: Array, logits: Array) -> NDArray[np.float64]:
-        """Both looks' scores of the same passages as one, shape (n,); ``logits`` are the reranker's own."""
-        return (
-            reciprocal_rank((first, logits)) if self.weight is None else weighted(first, logits, self.weight)
-        )
+    def fits(self, rerankers: int) -> None:
+        """Raise `UsageError` where there is not a share for each of so many rerankers."""
+        if self.shares and len(self.shares) != rerankers:
+            raise UsageError(
+                f"{self} holds {len(self.shares)} of the rerankers' shares, and {rerankers} are fused: give one for "
+                "each, in the order in which they are named; the first look has the rest."
+            )
+
+    def weights(self, there: Sequence[bool]) -> tuple[float, ...] | None:
+        """What the first look, and each reranker that is ``there``, counts; 1 together. ``None`` by reciprocal rank.
+
+        Those that are there keep their proportions where others are not. Raises `RerankError` where none of those has
+        any share, `UsageError` for another number of rerankers than of shares.
+        """
+        self.fits(len(there))
+        if self.shares is None:
+            return None
+        given = self.shares or (1.0,) * len(there)
+        first = max(1 - fsum(given), 0.0) if self.shares else 1.0
+        kept = [share for share, is_there in zip(given, there, strict=True) if is_there]
+        if fsum(kept) == 0 and not all(there):
+            raise RerankError("none of the rerankers that are left has a share in the fusion")
+        whole = first + fsum(kept)
+        return tuple(weight / whole for weight in (first, *kept))
+
+    def fused(self, first: Array, *logits: Array | None) -> NDArray[np.float64]:
+        """The first look's and the rerankers' scores of the same passages as one, shape (n,).
+
+        ``logits`` are the rerankers' own, ``None`` of one that failed: then the others are fused. Raises as `weights`
+        does, and `ValueError` without any.
+        """
+        weights = self.weights([found is not None for found in logits])
+        scores = (first, *(found for found in logits if found is not None))
+        if len(scores) < 2:
+            raise ValueError("fusion needs the scores of one reranker at least")
+        return reciprocal_rank(scores) if weights is None else weighted_sum(scores, weights)
 
 
 def places(scores: Array) -> NDArray[np.intp]:
@@ -92,13 +161,24 @@ def standardised(scores: Array) -> NDArray[np.float64]:
 def weighted(first: Array, second: Array, weight: float = EQUAL_WEIGHT) -> NDArray[np.float64]:
     """(1 − ``weight``) · first + ``weight`` · second, each standardised over these n passages.
 
-    A linear combination after Fox and Shaw, "Combination of Multiple Searches" (TREC-2, 1994). Raises
-    `ValueError` for a weight outside [0, 1] or arrays of different length.
+    Raises `ValueError` for a weight outside [0, 1] or arrays of different length.
     """
     if not 0 <= weight <= 1:
         raise ValueError(f"the weight of the second score is {weight}; it must be from 0 to 1")
-    _check_lengths((first, second))
-    return (1 - weight) * standardised(first) + weight * standardised(second)
+    return weighted_sum((first, second), (1 - weight, weight))
+
+
+def weighted_sum(scores: Sequence[Array], weights: Sequence[float]) -> NDArray[np.float64]:
+    """Σ weight · score, each score standardised over these n passages.
+
+    A linear combination after Fox and Shaw, "Combination of Multiple Searches" (TREC-2, 1994), whose CombSUM it is for
+    even weights. Raises `ValueError` for arrays of different length, or another number of weights.
+    """
+    _check_lengths(scores)
+    total = np.zeros(len(scores[0]), dtype=np.float64)
+    for found, weight in zip(scores, weights, strict=True):
+        total += weight * standardised(found)
+    return total
 
 
 def reciprocal_rank(scores: Sequence[Array], k: int = RRF_K) -> NDArray[np.float64]:

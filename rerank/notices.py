@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ingest.costs import Bill
 from ingest.models import ModelSource, ResolvedModel
 from ingest.service_access import privacy_notice
 from rerank.fusion import Fusion
-from rerank.records import FirstLook
+from rerank.records import FirstLook, Models, Part
 from retrieval.records import CandidateSource
 
 # What the first look goes by, in prose.
@@ -27,8 +28,8 @@ def model_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str,
             "The second look is late interaction (MaxSim) over the bundled encoder's token vectors, for which that "
             "encoder was not trained: measure before you rely on it (docs/measured.md)."
         )
-    if reranker.spec.bi_weight and reranker.spec.bi_encoder == encoder.name:
-        notices.append(_mix_notice(encoder, reranker))
+    if mix := shipped_mix(Models(encoder, reranker)):
+        notices.append(mix)
     if reranker.source is ModelSource.BUNDLED and reranker.spec.architecture == "onnx-cross-encoder":
         notices.append(
             "The bundled reranker is a small stand-in: it improves questions like those that it was trained on, and on "
@@ -38,7 +39,11 @@ def model_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str,
     return tuple(notices)
 
 
-def _mix_notice(encoder: ResolvedModel, reranker: ResolvedModel) -> str:
+def shipped_mix(models: Models) -> str:
+    """The sentence on the mix that the reranker is shipped with for this encoder; empty where it is with none."""
+    encoder, reranker = models.encoder, models.reranker
+    if reranker is None or not reranker.spec.bi_weight or reranker.spec.bi_encoder != encoder.name:
+        return ""
     return (
         f"The order of {reranker.name} is a mix: its own logit plus {reranker.spec.bi_weight:.3g} times the "
         f"cosine of {encoder.name}."
@@ -50,13 +55,27 @@ def with_mix_notice(first: FirstLook, fusion: Fusion | None) -> FirstLook:
     reranker = first.models.reranker
     if fusion is None or reranker is None:
         return first
-    shipped = _mix_notice(first.models.encoder, reranker)
+    shipped = shipped_mix(first.models)
     others = tuple(notice for notice in first.notices if notice != shipped)
     mix = (
         f"The second order is a mix: {fusion.title}, of the first look (by {FIRST_LOOKS[first.source]}) and the logit "
         f"of {reranker.name}. A fused score is not read as relevance."
     )
     return replace(first, notices=(mix, *others))
+
+
+def fused_notice(first: FirstLook, parts: Sequence[Part], fusion: Fusion) -> str:
+    """What the order of several rerankers is made of, each with its share; of parts that have an order."""
+    there = [part for part in parts if part.reranked]
+    looked = f"the first look (by {FIRST_LOOKS[first.source]})"
+    if fusion.shares is None:
+        *most, last = [looked, *(part.name for part in there)]
+        what = f"{', '.join(most)} and {last}, by reciprocal rank"
+    else:
+        rest = 1 - sum(part.share or 0.0 for part in there)
+        shares = [f"{part.share or 0.0:.0%} {part.name}" for part in there]
+        what = f"{', '.join(shares)} and {rest:.0%} {looked}, by standardised scores"
+    return f"The second order is a fusion: {what}. A fused score is not read as relevance."
 
 
 def cost_notices(bill: Bill) -> tuple[str, ...]:

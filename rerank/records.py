@@ -1,4 +1,4 @@
-"""The records that the query path makes: RankedHit, Timings, Models, FirstLook, Stopped, SearchResult."""
+"""The records that the query path makes: RankedHit, Timings, Models, FirstLook, Stopped, SearchResult, Part."""
 
 from __future__ import annotations
 
@@ -12,19 +12,34 @@ from retrieval.records import Candidate, CandidateSource
 
 
 @dataclass(frozen=True, slots=True)
+class OwnScore:
+    """What one of several rerankers that are fused gave a passage: its ``logit``, and the ``rank`` by that alone.
+
+    Ranks are from 1, among the passages of the fused order.
+    """
+
+    reranker: str
+    logit: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class RankedHit:
     """A candidate with its place after reranking.
 
     ``logit`` is the number that the order goes by: the reranker's fp32 logit, a mix of it with the cosine, or a fused
     score. ``relevance`` is in [0, 1] where that can honestly be read so, and ``None`` where it cannot (late
-    interaction, fusion). ``cross_logit`` is the reranker's own score, the same as ``logit`` where nothing is mixed in.
+    interaction, fusion). ``cross_logit`` is the reranker's own score, the same as ``logit`` where nothing is mixed in;
+    where several rerankers are fused it is ``None``, and ``own`` has the score of each, in the order of the parts that
+    have one.
     """
 
     candidate: Candidate
     rank: int
     logit: float
     relevance: float | None
-    cross_logit: float
+    cross_logit: float | None
+    own: tuple[OwnScore, ...] = ()
 
     @property
     def movement(self) -> int:
@@ -93,7 +108,9 @@ class SearchResult:
     reranker did not see the end. ``windows`` holds those of which it read a part only, chosen by the query: chunk id →
     characters ``[start, end)`` of the chunk's text. ``cached`` of the scores were known from an earlier search.
     ``source`` is what the first look went by. ``fusion`` makes ``after`` a mix of both looks; ``None`` leaves the
-    order to the reranker.
+    order to the reranker. ``parts`` are the rerankers that it mixes where it is of several (see `rerank.together`):
+    ``models`` are then the first one's, ``tokens`` are not known, and ``windows`` and ``truncated`` hold what any of
+    them did not read whole.
     """
 
     query: str
@@ -109,6 +126,7 @@ class SearchResult:
     cached: int = 0
     source: CandidateSource = CandidateSource.VECTORS
     fusion: Fusion | None = None
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         ranked = {hit.candidate.chunk.id for hit in self.after}
@@ -154,6 +172,35 @@ class SearchResult:
         if read and candidates <= len(self.tokens):
             return a_passage * len(self.tokens) * sum(self.tokens[:candidates]) / read
         return a_passage * candidates
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several rerankers whose scores are fused: its name in a word or two, and what it made of the first look.
+
+    ``failure`` is a sentence that says why there is no ``result``. ``share`` is what it counts in a weighted fusion of
+    those that have an order; ``None`` by reciprocal rank, and of one that has none.
+    """
+
+    name: str
+    result: SearchResult | None
+    failure: str = ""
+    share: float | None = None
+
+    @property
+    def reranked(self) -> bool:
+        """Whether it has an order to fuse."""
+        return self.result is not None and self.result.reranked
+
+    @property
+    def why_not(self) -> str:
+        """Why it has none, as a sentence; empty where it has one."""
+        if self.result is None or self.result.reranked:
+            return self.failure
+        # The rest of its notices is about its models, and true whether or not they had an order to give.
+        return " ".join(
+            notice for notice in self.result.notices if notice.startswith(("Not reranked", "No reranker"))
+        )
 
 
 def by_chunk_id(hits: Sequence[RankedHit]) -> dict[int, RankedHit]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ingest.records import Chunk
 from rerank.calibration.methods import Method
 from rerank.calibration.reading import Reading
+from rerank.fusion import Fusion
 from rerank.records import RankedHit, SearchResult
 from retrieval.records import Candidate, CandidateSource
 from ui.bands import dividers
@@ -32,6 +33,13 @@ LOGIT_HELP = (
     "The reranker's raw score, without bounds: higher is better, and it compares passages of one search only."
 )
 MIX_HELP = "The reranker's score combined with the cosine: what the second look orders by with this model."
+SEVERAL_HELP = (
+    "The first look and all rerankers as one number, of places or of scores: what the second look orders by."
+)
+OWN_HELP = (
+    "What this reranker gives the passage by itself, and its place by that among the passages that are fused."
+)
+SEVERAL_UNREAD = "The passage is long, and not every reranker read all of it."
 FUSED_HELP = "The places or scores of both looks as one number: what the second look orders by, as you chose."
 READ_AS = {Method.SOFTMAX: "share of this list", Method.MIN_MAX: "relative to this list"}
 UNSEEN_END = "The passage is too long for the reranker, which did not see its end."
@@ -124,7 +132,7 @@ def _second_card(
         badge=movement_badge(hit.movement),
         spoken=movement_spoken(hit.movement, came_from),
         origin=f"from place {came_from}" if came_from > top_k else "",
-        scores=_second_scores(hit, reading, fused=result is not None and result.fusion is not None),
+        scores=_second_scores(hit, reading, result.fusion if result is not None else None),
         notice=_unread(hit.candidate.chunk, result) if result else "",
         pending=False,
         above=[],
@@ -133,14 +141,18 @@ def _second_card(
 
 def _unread(chunk: Chunk, result: SearchResult) -> str:
     """What of the passage the reranker did not see, as a sentence; nothing where it saw all."""
+    if result.parts and chunk.id in {*result.windows, *result.truncated}:
+        return SEVERAL_UNREAD
     if chunk.id in result.windows:
         return READ_IN_PART
     return UNSEEN_END if chunk.id in result.truncated else ""
 
 
-def _second_scores(hit: RankedHit, reading: Reading | None, *, fused: bool) -> list[Score]:
+def _second_scores(hit: RankedHit, reading: Reading | None, fusion: Fusion | None) -> list[Score]:
+    if hit.cross_logit is None:
+        return _own_scores(hit, fusion)
     # A late-interaction score is no logit.
-    label = "score" if hit.relevance is None and not fused else "logit"
+    label = "score" if hit.relevance is None and fusion is None else "logit"
     scores = [Score(label=label, value=three_digits(hit.cross_logit), help=LOGIT_HELP)]
     read = None if reading is None else reading.values.get(hit.candidate.chunk.id)
     if reading is not None and read is not None and reading.method is not Method.SIGMOID:
@@ -149,6 +161,21 @@ def _second_scores(hit: RankedHit, reading: Reading | None, *, fused: bool) -> l
     elif hit.relevance is not None:
         scores.insert(0, Score(label="relevance", value=relevance_text(hit.relevance), help=RELEVANCE_HELP))
     if hit.cross_logit != hit.logit:
-        name, help_text = ("fused score", FUSED_HELP) if fused else ("mixed score", MIX_HELP)
-        scores.append(Score(label=name, value=three_digits(hit.logit), help=help_text))
+        name, help_text = ("fused score", FUSED_HELP) if fusion is not None else ("mixed score", MIX_HELP)
+        scores.append(Score(label=name, value=_mix_text(hit, fusion), help=help_text))
     return scores
+
+
+def _own_scores(hit: RankedHit, fusion: Fusion | None) -> list[Score]:
+    """The fused score, and what each reranker gave."""
+    own = [
+        Score(label=own.reranker, value=f"{three_digits(own.logit)} (place {own.rank})", help=OWN_HELP)
+        for own in hit.own
+    ]
+    return [Score(label="fused score", value=_mix_text(hit, fusion), help=SEVERAL_HELP), *own]
+
+
+def _mix_text(hit: RankedHit, fusion: Fusion | None) -> str:
+    """What the order goes by; sums of reciprocal ranks differ in the fourth decimal."""
+    by_rank = fusion is not None and fusion.shares is None
+    return f"{hit.logit:.4f}" if by_rank else three_digits(hit.logit)

@@ -174,7 +174,8 @@ def _add_models(parser: argparse.ArgumentParser, settings: Settings, *, two: boo
     if two:
         parser.add_argument(
             "--reranker", action="append", dest="rerankers", metavar="RERANKER",
-            help="name or folder of the reranker; given twice, both order the same passages, side by side",
+            help="name or folder of the reranker; given twice, both order the same passages, side by side; with "
+            "--fuse-rerankers, two or more are fused to one order",
         )  # fmt: skip
     else:
         parser.add_argument(

@@ -7,13 +7,14 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ingest.records import Chunk
 from rerank.agreement import agreement
 from rerank.calibration.reading import Reading
 from rerank.labels.exchange import query_id
-from rerank.records import RankedHit, SearchResult, by_chunk_id
+from rerank.records import Part, RankedHit, SearchResult, by_chunk_id
 from retrieval.records import Candidate
 from ui.words import location
 
@@ -25,7 +26,9 @@ CSV_COLUMNS = (
     "before_rank", "after_rank", "movement", "cosine", "logit", "cross_logit", "relevance", "probability",
     "title", "path", "page", "page_end", "heading", "start", "end", "text",
 )  # fmt: skip
-# What a second reranker, B, adds: at the end, so that the others stay where they are.
+# What a second reranker, B, adds: at the end, so that the others stay where they are. So do rerankers that are fused,
+# each with its name before these.
+OWN_COLUMNS = ("logit", "rank")
 OTHER_COLUMNS = ("b_rank", "b_movement", "b_logit", "b_cross_logit", "b_relevance")
 
 
@@ -53,18 +56,22 @@ def to_csv(result: SearchResult, reading: Reading | None = None, other: SearchRe
     ``probability`` is filled where ``reading`` is a fitted one. Numbers keep their full precision and sign; what
     was not scored has empty cells. Text that a spreadsheet would run as a formula is made harmless by an
     apostrophe before it, as spreadsheets themselves do; all other text is unchanged. ``other`` is the answer of a
-    second reranker on the same candidates, and adds `OTHER_COLUMNS`. Write it as UTF-8 with a byte order mark for
-    Excel.
+    second reranker on the same candidates, and adds `OTHER_COLUMNS`; rerankers that are fused add two columns each, the
+    logit and the place by it. Write it as UTF-8 with a byte order mark for Excel.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS if other is None else (*CSV_COLUMNS, *OTHER_COLUMNS))
+    named = [part.name for part in result.parts if part.reranked]
+    own = [harmless(f"{name} {column}") for name in named for column in OWN_COLUMNS]
+    writer.writerow((*CSV_COLUMNS, *(OTHER_COLUMNS if other is not None else ()), *own))
     hits, fitted = by_chunk_id(result.after), probabilities(reading)
     there = by_chunk_id(other.after) if other is not None else {}
     for candidate in result.reordered:
         name = candidate.chunk.id
         beside = _numbers(there.get(name)) if other is not None else ()
-        writer.writerow([*_row(candidate, hits.get(name), fitted.get(name)), *beside])
+        hit = hits.get(name)
+        fused = [number for own in hit.own for number in (own.logit, own.rank)] if hit is not None else []
+        writer.writerow([*_row(candidate, hit, fitted.get(name)), *beside, *fused])
     return out.getvalue()
 
 
@@ -139,7 +146,8 @@ def to_json(result: SearchResult, reading: Reading | None = None, other: SearchR
     """Both orders whole, with timings (milliseconds), models and notices, as indented JSON.
 
     ``method`` is how the page reads the scores, and ``probability`` a number where that is a fitted calibration.
-    ``other`` is there where a second reranker ordered the same candidates.
+    ``other`` is there where a second reranker ordered the same candidates, and ``rerankers`` where several are fused:
+    with their shares, times and failures, and of every passage what each gave it.
     """
     fitted = probabilities(reading)
     models = result.models
@@ -156,7 +164,8 @@ def to_json(result: SearchResult, reading: Reading | None = None, other: SearchR
         },
         "models": {
             "encoder": models.encoder.name,
-            "reranker": models.reranker.name if models.reranker else None,
+            "reranker": " and ".join(part.name for part in result.parts)
+            or (models.reranker.name if models.reranker else None),
         },
         "candidates": len(result.before),
         "candidates_from": str(result.source),
@@ -167,6 +176,8 @@ def to_json(result: SearchResult, reading: Reading | None = None, other: SearchR
     }
     if other is not None:
         record["other"] = _other(result, other)
+    if result.parts:
+        record["rerankers"] = [_part(part) for part in result.parts]
     return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
 
 
@@ -182,6 +193,21 @@ def _other(result: SearchResult, other: SearchResult) -> dict[str, Any]:
         "stopped": other.stopped,
         "notices": list(other.notices),
         "kendall_tau": found.tau if found is not None else None,
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    """One of the rerankers that are fused."""
+    result = part.result
+    reranker = result.models.reranker if result is not None else None
+    return {
+        "reranker": part.name,
+        "model": reranker.name if reranker is not None else None,
+        "share": part.share,
+        "timings_ms": {"rerank": result.timings.rerank if result is not None else None},
+        "scored": result.scored if result is not None else 0,
+        "stopped": result.stopped if result is not None else None,
+        "failure": part.why_not or None,
     }
 
 
@@ -215,5 +241,6 @@ def _after(hit: RankedHit, probability: float | None) -> dict[str, Any]:
         "cross_logit": hit.cross_logit,
         "relevance": hit.relevance,
         "probability": probability,
+        **({"rerankers": [asdict(own) for own in hit.own]} if hit.own else {}),
         "text": hit.candidate.chunk.text,
     }

@@ -88,7 +88,10 @@ def timing_bar(result: SearchResult | FirstLook, other: SearchResult | None = No
     rows: list[tuple[str, float, SearchResult | None]] = [
         ("encode", timings.encode, None), ("retrieve", timings.retrieve, None),
     ]  # fmt: skip
-    if isinstance(result, SearchResult):
+    if isinstance(result, SearchResult) and result.parts:
+        there = [(part.name, part.result) for part in result.parts if part.result is not None]
+        rows += [(f"rerank by {name}", found.timings.rerank, found) for name, found in there]
+    elif isinstance(result, SearchResult):
         rows.append(("rerank" if other is None else "rerank A", timings.rerank, result))
     if other is not None:
         rows.append(("rerank B", other.timings.rerank, other))

@@ -1,4 +1,4 @@
-"""The side bar's choice of what the first look goes by, and of what its order adds to the second."""
+"""The side bar's choice of what the first look goes by, and of what makes the second order."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import streamlit as st
 
 from rerank.fusion import Fusion
 from retrieval.records import CandidateSource
+from ui import address
 from ui.settings import Settings
-from ui.state import FUSION_KEY, SOURCE_KEY
+from ui.state import FUSION_KEY, NO_OTHER, OTHER_KEY, SOURCE_KEY, TOGETHER_KEY, State
 
 SOURCES = {source: source.in_words[0].upper() + source.in_words[1:] for source in CandidateSource}
 ALONE = "alone"
@@ -16,6 +17,26 @@ FUSIONS = {
     "rrf": "Both looks, by reciprocal rank",
     "weighted:0.5": "Both looks, even weights",
 }
+SIDE_BY_SIDE = "side-by-side"
+TOGETHER = {
+    SIDE_BY_SIDE: "Side by side, A and B",
+    "rrf": "Fused, by reciprocal rank",
+    "weighted": "Fused, even weights",
+}
+
+
+def together_choice(settings: Settings, state: State) -> None:
+    """Whether two rerankers stand side by side or are fused to one order; neither way runs a model again."""
+    configured = str(settings.together or SIDE_BY_SIDE)
+    options = list(dict.fromkeys([configured, *TOGETHER]))
+    address.follow_choice(state, TOGETHER_KEY, options)
+    st.selectbox(
+        "Two rerankers", options, key=TOGETHER_KEY,
+        format_func=lambda name: TOGETHER.get(name) or f"Fused, {name}",
+        help="Side by side, each has a column of its own. Fused, the first look and both make one second order: of "
+        "their places, or of their standardised scores. Changing it runs no model.",
+        on_change=address.write_choice, args=(state, TOGETHER_KEY, configured),
+    )  # fmt: skip
 
 
 def mixing_panel(settings: Settings) -> None:
@@ -30,7 +51,7 @@ def mixing_panel(settings: Settings) -> None:
     options = list(dict.fromkeys([*FUSIONS, configured]))
     st.selectbox(
         "Second order", options, options.index(configured), key=FUSION_KEY,
-        format_func=lambda name: FUSIONS.get(name) or Fusion.of(name).title,
+        format_func=lambda name: FUSIONS.get(name) or Fusion.of(name).title, disabled=chosen_together() is not None,
         help="Who makes it: the reranker alone, or a mix of both looks. A mixed score is not read as relevance.",
     )  # fmt: skip
 
@@ -41,6 +62,21 @@ def chosen_source() -> CandidateSource:
 
 
 def chosen_fusion() -> Fusion | None:
-    """How both looks make the second order; ``None`` leaves it to the reranker."""
+    """How both looks make the second order; ``None`` leaves it to the reranker, or to all that are fused."""
+    if chosen_together() is not None:
+        return None
     chosen: str = st.session_state[FUSION_KEY]
     return None if chosen == ALONE else Fusion.of(chosen)
+
+
+def chosen_together() -> Fusion | None:
+    """How two rerankers and the first look make one second order; ``None`` where they stand side by side, or one is.
+
+    Raises `UsageError` where the settings have shares for another number of rerankers.
+    """
+    chosen: str = st.session_state.get(TOGETHER_KEY, SIDE_BY_SIDE)
+    if chosen == SIDE_BY_SIDE or st.session_state[OTHER_KEY] == NO_OTHER:
+        return None
+    fusion = Fusion.of_several(chosen)
+    fusion.fits(2)
+    return fusion

@@ -17,13 +17,14 @@ from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from ui import address, components, empty, resources, results, samples, services, sidebar, visitors
 from ui.ingest_job import IngestJob
 from ui.jobs import SearchJob
-from ui.mixing import chosen_fusion, chosen_source, mixing_panel
+from ui.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
 from ui.other_reranker import kept_or_started
 from ui.settings import MAX_RESULTS, Settings
-from ui.settings_panel import AUTOMATIC, NO_OTHER, settings_panel
+from ui.settings_panel import AUTOMATIC, settings_panel
 from ui.state import (
     BUDGET_KEY,
     CANDIDATES_KEY,
+    NO_OTHER,
     OTHER_KEY,
     QUESTION_KEY,
     RERANKER_KEY,
@@ -205,6 +206,7 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
             st.session_state[RESULTS_KEY],
             partial(_ask, state),
             state.other,
+            chosen_together(),
         )
     )
 

@@ -10,6 +10,7 @@ import streamlit as st
 from ingest.labels import Labels
 from ingest.library import Library
 from rerank.calibration.reading import Reading
+from rerank.fusion import Fusion
 from rerank.records import SearchResult
 from rerank.search import Searcher
 from ui.calibration_panel import (
@@ -21,6 +22,7 @@ from ui.calibration_panel import (
 from ui.comparison import comparison
 from ui.components import problem, quiet, timings
 from ui.export import as_context, to_csv, to_json, to_trec, zipped
+from ui.fused_rerankers import fused_moment
 from ui.jobs import SearchJob, SearchMoment
 from ui.judged_questions import Ask, judged_questions
 from ui.judgements import Shown, shown
@@ -42,7 +44,8 @@ COUNTS = (10, 50, 100, 200)
 class Answer:
     """What the answer is drawn from: a search, the library and models it ran on, and what was judged so far.
 
-    ``other`` is the search of a second reranker, B, where two are compared; ``ask`` asks another question.
+    ``other`` is the search of a second reranker, B, where two are chosen, and ``together`` fuses both to one order;
+    ``ask`` asks another question.
     """
 
     job: SearchJob
@@ -52,6 +55,7 @@ class Answer:
     top_k: int
     ask: Ask
     other: OtherSearch | None = None
+    together: Fusion | None = None
 
     @property
     def jobs(self) -> tuple[SearchJob, ...]:
@@ -96,11 +100,16 @@ def _answer(given: Answer, was_working: bool) -> None:
     labels = Labels(given.library)
     note_places(given.jobs, labels, judging)
     beside = Beside.now(given.other) if given.other is not None else None
+    # Places are noted of each reranker by itself, whatever is drawn: a verdict is on one.
+    alone, second = job.result, beside.moment.result if beside is not None else None
+    if beside is not None and given.together is not None:
+        job, beside = fused_moment(job, beside.title, beside.moment, given.together), None
     _lesson(job, top_k, beside)
     # The lists come first on the screen, and are drawn last: they show what the controls below them say.
     above, lists = st.container(key="above-lists"), st.container(key="lists")
     chosen = reading = None
-    if given.searcher.models.reranker is not None and (job.result is None or job.result.reranked):
+    readable = given.searcher.models.reranker is not None and (given.other is None or given.together is None)
+    if readable and (job.result is None or job.result.reranked):
         chosen = reading_controls(given.library, given.searcher.models, judging)
         reading = chosen.read(job.so_far) if job.so_far is not None else None
     if reading is not None:
@@ -118,8 +127,7 @@ def _answer(given: Answer, was_working: bool) -> None:
             ),
             key="comparison",
             on_judged=partial(
-                take_judgements, labels=labels, result=job.result, judging=judging,
-                other=beside.moment.result if beside else None,
+                take_judgements, labels=labels, result=alone, judging=judging, other=second
             ),
         )  # fmt: skip
     if job.result is not None:
@@ -143,7 +151,7 @@ def _lesson(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
         if beside is not None:
             quiet(beside.lesson(job, top_k), "agreement")
         # Two rerankers at once take longer than each alone: nothing can be said of what others would cost.
-        prices = costs(result, COUNTS) if result and beside is None else ()
+        prices = costs(result, COUNTS) if result and beside is None and not result.parts else ()
         timings(timing_bar(result or job.first, other), prices)
         quiet([*(result or job.first).notices, *(beside.notices(job) if beside else ())], "notices")
         if job.failure:

@@ -19,6 +19,7 @@ from rerank.records import RankedHit, SearchResult
 from retrieval.records import Candidate, CandidateSource
 from ui.search_other import OtherAnswer, chosen_rerankers, other_answer
 from ui.search_text import side_by_side
+from ui.search_together import chosen_fusions, fused_answer, own_rows, part_rows
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,47 +60,51 @@ def add_mixing_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
         help="what the first look goes by: the encoder's vectors, the words themselves (BM25), or both, fused by "
         f"reciprocal rank; words find names, numbers and codes that vectors miss (default {settings.candidates_from})",
     )  # fmt: skip
-    parser.add_argument(
-        "--fuse", type=Fusion.of, default=settings.fusion, metavar="rrf|weighted[:W]",
+    mixes = parser.add_mutually_exclusive_group()
+    mixes.add_argument(
+        "--fuse", type=Fusion.of, metavar="rrf|weighted[:W]",
         help="make the second order a mix of both looks: by reciprocal rank, or weighted with W, from 0 to 1, the "
-        "reranker's share (default: the reranker alone)",
+        f"reranker's share (default: {settings.fusion or 'the reranker alone'})",
+    )  # fmt: skip
+    mixes.add_argument(
+        "--fuse-rerankers", type=Fusion.of_several, metavar="rrf|weighted[:W,W]",
+        help="make one second order of the first look and of every --reranker, two or more: by reciprocal rank, or "
+        "weighted, all the same or with a share W for each reranker as they are named, the first look having the rest "
+        f"of 1 (default: {settings.together or 'two stand side by side'})",
     )  # fmt: skip
 
 
 def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     """Search, print both orders to stdout and notices to stderr; the exit status."""
     from rerank.calibration.reading import Choice, read_result
-    from rerank.calibration.store import load_for
+    from rerank.calibration.store import Loaded, load_for
 
     rule = None
     if parsed.stop_when_stable is not None:
         # Ten places at least: what the rule loses was measured on the first ten.
         rule = StableRule(parsed.stop_when_stable, max(parsed.top_k, STABLE_TOP))
-    plan = SecondLookPlan(parsed.budget_ms, rule, parsed.fuse)
+    fusion, together = chosen_fusions(parsed, settings)
+    plan = SecondLookPlan(parsed.budget_ms, rule, fusion)
     choice, library = Choice(parsed.method), Library(settings.library)
-    if parsed.threshold is not None and choice in (Choice.SOFTMAX, Choice.MIN_MAX):
-        raise UsageError(
-            f"--threshold says nothing with --method {choice}, whose numbers compare passages of one list only. "
-            "Leave one of them out."
-        )
-    if parsed.temperature is not None and choice is not Choice.SOFTMAX:
-        raise UsageError("--temperature is of --method softmax alone. Add that, or leave it out.")
-    settings, second = chosen_rerankers(parsed, settings)
-    if parsed.threshold is not None and parsed.fuse is not None:
-        raise UsageError(
-            "--threshold needs relevance, which a fused score is not. Leave out --fuse or --threshold."
-        )
-    keep_scores = not parsed.no_cache
-    searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
-    loaded = load_for(library, searcher.models)
-    if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
-        raise UsageError(loaded.notice)
-    first = searcher.first_look(parsed.query, max(parsed.candidates, parsed.top_k), parsed.candidates_from)
-    result = searcher.second_look(first, plan=plan)
+    _check(parsed, fusion, together)
     other = None
-    if second:
-        models, encoder = settings.models_at_once, searcher.encoder
-        other = other_answer(library, models, second, first, plan, keep_scores, encoder)
+    if together is not None:
+        result = fused_answer(library, settings.models_at_once, parsed, together, plan)
+        loaded = Loaded(None)  # a calibration is of one reranker
+    else:
+        settings, second = chosen_rerankers(parsed, settings)
+        keep_scores = not parsed.no_cache
+        searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
+        loaded = load_for(library, searcher.models)
+        if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
+            raise UsageError(loaded.notice)
+        first = searcher.first_look(
+            parsed.query, max(parsed.candidates, parsed.top_k), parsed.candidates_from
+        )
+        result = searcher.second_look(first, plan=plan)
+        if second:
+            models, encoder = settings.models_at_once, searcher.encoder
+            other = other_answer(library, models, second, first, plan, keep_scores, encoder)
     reading = read_result(result, choice, loaded.calibration, parsed.temperature or 1.0)
     shown = _shown(result, reading, parsed.top_k, parsed.threshold)
     hidden = _hidden(result, shown, parsed)
@@ -120,6 +125,26 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     for notice in notices:
         sys.stderr.write(f"{notice}\n")
     return 0
+
+
+def _check(parsed: argparse.Namespace, fusion: Fusion | None, together: Fusion | None) -> None:
+    """Raise `UsageError` for ways to read scores that do not go together, before any model is loaded."""
+    if parsed.threshold is not None and parsed.method in ("softmax", "min-max"):
+        raise UsageError(
+            f"--threshold says nothing with --method {parsed.method}, whose numbers compare passages of one list only. "
+            "Leave one of them out."
+        )
+    if parsed.temperature is not None and parsed.method != "softmax":
+        raise UsageError("--temperature is of --method softmax alone. Add that, or leave it out.")
+    if parsed.threshold is not None and (fusion or together) is not None:
+        which = "--fuse" if together is None else "--fuse-rerankers"
+        raise UsageError(
+            f"--threshold needs relevance, which a fused score is not. Leave out {which} or --threshold."
+        )
+    if parsed.method == "fitted" and together is not None:
+        raise UsageError(
+            "A calibration is fitted to one reranker. Leave out --method fitted or --fuse-rerankers."
+        )
 
 
 def _shown(result: SearchResult, reading: Reading, top_k: int, threshold: float | None) -> int:
@@ -150,6 +175,8 @@ def search_report(
     ``score`` is the bi-encoder's cosine in both lists, ``logit`` the number that the second order goes by.
     ``candidates_from`` is what the first order goes by, ``vector_rank`` and ``word_rank`` a passage's places by either
     and ``bm25`` its score by words, null where that did not find it; ``fusion`` is there where ``logit`` is a mix.
+    ``rerankers`` are those that are fused, with their shares (null by reciprocal rank), times and failures, and a
+    passage's ``rerankers`` what each of them gave it, ``cross_logit`` being null; where one orders they are empty.
     ``scored`` counts the candidates in the second order; where a time budget or stability ended it before the last,
     ``stopped`` says which. ``method`` is how scores are read: ``probability`` is filled by a fitted one and
     ``relative`` by one that compares passages of this list only; ``relevance`` is always the model's own. ``shown``
@@ -158,6 +185,7 @@ def search_report(
     calibration says that nothing answers, and ``after`` is then empty unless it was to be shown anyway.
     """
     reranker = result.models.reranker
+    name = " and ".join(part.name for part in result.parts) or (reranker.name if reranker else None)
     return {
         "query": result.query,
         "before": [_candidate_row(candidate) for candidate in result.before[:top_k]],
@@ -168,10 +196,11 @@ def search_report(
             "rerank": round(result.timings.rerank, 2),
             "total": round(result.timings.total, 2),
         },
-        "models": {"encoder": result.models.encoder.name, "reranker": reranker.name if reranker else None},
+        "models": {"encoder": result.models.encoder.name, "reranker": name},
         "candidates": len(result.before),
         "candidates_from": str(result.source),
         "fusion": str(result.fusion) if result.fusion else None,
+        "rerankers": part_rows(result),
         "scored": result.scored,
         "stopped": result.stopped,
         "method": str(reading.method),
@@ -207,7 +236,7 @@ def _hit_row(hit: RankedHit, reading: Reading) -> dict[str, Any]:
     return row | {
         "rank": hit.rank, "before_rank": hit.candidate.rank, "logit": hit.logit, "relevance": hit.relevance,
         "cross_logit": hit.cross_logit, "probability": number if reading.method.fitted else None,
-        "relative": number if reading.method.relative else None,
+        "relative": number if reading.method.relative else None, "rerankers": own_rows(hit),
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,10 +71,19 @@ def chosen_rerankers(parsed: argparse.Namespace, settings: Settings) -> tuple[Se
     """
     names: list[str] = parsed.rerankers or []
     if len(names) > 2:
-        raise UsageError(f"{len(names)} rerankers were named; two are the most that are compared at once.")
-    if len(set(names)) < len(names):
-        raise UsageError(f"{names[0]} was named twice; name another reranker to compare it with.")
+        raise UsageError(
+            f"{len(names)} rerankers were named; two are the most that are compared at once. --fuse-rerankers rrf "
+            "fuses them all to one order."
+        )
+    check_named_once(names)
     return replace(settings, reranker=names[0]) if names else settings, names[1] if names[1:] else None
+
+
+def check_named_once(names: Sequence[str]) -> None:
+    """Raise `UsageError` for a reranker that was named twice."""
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{name} was named twice; name another reranker to compare it with.")
 
 
 def other_answer(

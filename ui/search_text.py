@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,8 @@ def side_by_side(
 
 def _heading(result: SearchResult | None, letter: str) -> str:
     """The heading of a second look; rerankers are named where there are two."""
+    if result is not None and result.parts and result.reranked:
+        return f"SECOND LOOK  {' and '.join(part.name for part in result.parts if part.reranked)}, fused"
     state = "reranked" if result is not None and result.reranked else "not reranked"
     if not letter:
         return f"SECOND LOOK  {state}"
@@ -68,7 +70,7 @@ def _first(result: SearchResult, top_k: int, width: int) -> list[str]:
     lines = [f"FIRST LOOK  {BY[result.source]}", ""]
     for candidate in result.before[:top_k]:
         score = f"cosine {candidate.score:.3f}  {found_by(candidate, result.source)}".rstrip()
-        lines += _lines(f"{candidate.rank:>3}", score, candidate, width)
+        lines += _lines(f"{candidate.rank:>3}", [score], candidate, width)
     return lines
 
 
@@ -80,11 +82,18 @@ def _second(
     if result is None:
         return lines
     for hit in result.after[:shown]:
-        fused = f"fused {hit.logit:.3g}  " if result.fusion else ""
-        logit = hit.cross_logit if fused else hit.logit
-        score = f"{fused}logit {logit:.2f}{numbers.get(hit.candidate.chunk.id, '')}"
-        lines += _lines(f"{hit.rank:>3} {_movement(hit):<5}", score, hit.candidate, width)
+        scores = _scores(hit, result.fusion is not None, numbers.get(hit.candidate.chunk.id, ""))
+        lines += _lines(f"{hit.rank:>3} {_movement(hit):<5}", scores, hit.candidate, width)
     return lines
+
+
+def _scores(hit: RankedHit, fused: bool, number: str) -> list[str]:
+    """What a passage was given, a line for each reranker; ``number`` is what a single logit is read as."""
+    mix = f"fused {hit.logit:.3g}"
+    if hit.cross_logit is None:
+        own = (f"{own.reranker}: logit {own.logit:.2f}, place {own.rank}" for own in hit.own)
+        return [mix, *own]
+    return [f"{mix}  logit {hit.cross_logit:.2f}" if fused else f"logit {hit.logit:.2f}{number}"]
 
 
 def _own_numbers(result: SearchResult | None) -> dict[int, str]:
@@ -102,14 +111,14 @@ def _scored(result: SearchResult) -> str:
     return f"{result.scored} of {total} scored" if result.reranked and not result.complete else total
 
 
-def _lines(place: str, score: str, candidate: Candidate, width: int) -> list[str]:
+def _lines(place: str, scores: Sequence[str], candidate: Candidate, width: int) -> list[str]:
     chunk = candidate.chunk
     where = f", p. {chunk.page}" if chunk.page else ""
     head = textwrap.shorten(f"{chunk.title}{where}", max(width - len(place) - 1, 10), placeholder="…")
     text = textwrap.shorten(chunk.text, 2 * (width - 4), placeholder=" …")
     return [
         f"{place} {head}",
-        f"    {score}",
+        *(f"    {_shortened(score, width - 4)}" for score in scores),
         *textwrap.wrap(text, width - 4, initial_indent="    ", subsequent_indent="    "),
         "",
     ]

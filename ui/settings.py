@@ -39,8 +39,9 @@ class Settings:
     ``encoder`` and ``reranker`` are names, aliases or folders; ``None`` is the default pair. ``budget_ms`` is the
     time that a second look may take, ``None`` as long as it needs. ``window`` is how many tokens of a passage the
     reranker reads at most, `WHOLE` as many as it has room for, ``None`` as its specification says. ``fusion`` makes
-    the second order a mix of both looks. ``services`` holds addresses of rerankers outside this process, and the
-    keys to them.
+    the second order a mix of both looks, and ``together`` one order of the first look and several rerankers, where
+    several are chosen; ``None`` leaves those side by side. ``services`` holds addresses of rerankers outside this
+    process, and the keys to them.
     """
 
     library: Path = DEFAULT_LIBRARY
@@ -52,6 +53,7 @@ class Settings:
     budget_ms: float | None = None
     candidates_from: CandidateSource = CandidateSource.VECTORS
     fusion: Fusion | None = None
+    together: Fusion | None = None
     engine: str = "auto"
     window: int | None = None
     services: ServiceAccess = field(default_factory=ServiceAccess)
@@ -79,9 +81,9 @@ def from_environment(
     environment: Mapping[str, str] | None = None, secrets: Mapping[str, object] | None = None
 ) -> Settings:
     """Settings from ``SECONDLOOK_LIBRARY``, ``_ENCODER``, ``_RERANKER``, ``_DOWNLOADS``, ``_CANDIDATES_FROM``,
-    ``_FUSE``, ``_BUDGET_MS``, ``_WINDOW`` and ``_ENGINE``, and access to services from ``SECONDLOOK_RERANK_URL``,
-    ``_MODEL`` and ``_KEY``, ``SECONDLOOK_EMBED_URL`` and ``_KEY``, ``COHERE_API_KEY`` (or ``CO_API_KEY``),
-    ``CO_API_URL``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, and ``SECONDLOOK_ALLOW_SERVICES``.
+    ``_FUSE``, ``_FUSE_RERANKERS``, ``_BUDGET_MS``, ``_WINDOW`` and ``_ENGINE``, and access to services from
+    ``SECONDLOOK_RERANK_URL``, ``_MODEL`` and ``_KEY``, ``SECONDLOOK_EMBED_URL`` and ``_KEY``, ``COHERE_API_KEY`` (or
+    ``CO_API_KEY``), ``CO_API_URL``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, and ``SECONDLOOK_ALLOW_SERVICES``.
 
     ``secrets`` is asked for keys that the environment does not have. Raises `UsageError` for a value that cannot be
     read.
@@ -101,6 +103,9 @@ def from_environment(
         engine=values.get("SECONDLOOK_ENGINE", "").strip().lower() or "auto",
         candidates_from=_source(values.get("SECONDLOOK_CANDIDATES_FROM", "").strip().lower()),
         fusion=Fusion.of(fuse) if (fuse := values.get("SECONDLOOK_FUSE", "").strip()) else None,
+        together=Fusion.of_several(several)
+        if (several := values.get("SECONDLOOK_FUSE_RERANKERS", "").strip())
+        else None,
         budget_ms=milliseconds(budget)
         if (budget := values.get("SECONDLOOK_BUDGET_MS", "").strip())
         else None,

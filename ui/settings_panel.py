@@ -10,11 +10,11 @@ from ingest.hub import Hub
 from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES
 from rerank.usable import full_name, usable_rerankers
 from ui import address
+from ui.mixing import together_choice
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
-from ui.state import BUDGET_KEY, CANDIDATES_KEY, OTHER_KEY, RERANKER_KEY, RESULTS_KEY, State
+from ui.state import BUDGET_KEY, CANDIDATES_KEY, NO_OTHER, OTHER_KEY, RERANKER_KEY, RESULTS_KEY, State
 
 AUTOMATIC = "automatic"
-NO_OTHER = "none"
 LONGEST_NAME = 80
 
 
@@ -39,6 +39,8 @@ def settings_panel(settings: Settings, state: State) -> None:
         "Compare with", OTHER_KEY, others, known, state,
         "A second reranker that orders the same passages: the page then shows the first look, A and B.",
     )  # fmt: skip
+    if st.session_state[OTHER_KEY] != NO_OTHER:
+        together_choice(settings, state)
     st.number_input(
         "Time for the second look (ms)", min_value=1.0, value=settings.budget_ms, step=100.0, format="%.0f",
         placeholder="as long as it needs", key=BUDGET_KEY,

@@ -80,7 +80,9 @@ def comparison_payload(
 
 
 def _kind(result: SearchResult | None) -> str:
-    """What kind of model the second look is; a cross-encoder, as long as nobody says otherwise."""
+    """What kind of model the second look is; a cross-encoder, as long as nobody says otherwise. Or what is fused."""
+    if result is not None and result.parts:
+        return f"{' and '.join(part.name for part in result.parts if not part.why_not) or 'nothing'}, fused"
     reranker = result.models.reranker if result else None
     kind = reranker.spec.architecture if reranker else "cross-encoder"
     return "cross-encoder" if kind.endswith("cross-encoder") else kind.replace("-", " ")

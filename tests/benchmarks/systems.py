@@ -104,6 +104,10 @@ def rows(servers: Mapping[str, str]) -> Iterator[Row]:
         search("--reranker bundled --fuse rrf"), search("--reranker bundled --fuse weighted:0.3"),
     ))  # fmt: skip
     yield Row("two rerankers side by side", (search("--reranker bundled --reranker ./tiny-xlm-r"),))
+    yield Row("rerankers fused to one order", (
+        search("--reranker bundled --reranker maxsim --fuse-rerankers rrf"),
+        search("--reranker bundled --reranker maxsim --reranker ./tiny-xlm-r --fuse-rerankers weighted:0.3,0.3,0.1"),
+    ))  # fmt: skip
     yield Row(
         "first looks, rerankers and fusions side by side, on judged questions",
         ("evaluate sample --offline --candidates-from vectors,words,both --rerankers none",

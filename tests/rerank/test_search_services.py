@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from rerank.fusion import Fusion
 from rerank.opening import ModelChoice, open_searcher
 from rerank.scorers import ServiceAccess
 from rerank.search import Searcher
+from rerank.together import fused_second_look
+from retrieval.retriever import Retriever
 from tests.conftest import Desk
+from tests.fakes import WordScorer
 from tests.rerank.rerank_stub import RerankStub, rerank_stub, status
 from ui.cli import main
 
@@ -85,3 +89,24 @@ def test_a_service_that_refuses_leaves_the_first_order_and_says_why(
     assert not result.reranked
     assert any("asks for payment: status 402 (no credit)" in notice for notice in result.notices)
     assert KEY not in repr(result)
+
+
+def test_a_service_in_a_fusion_is_asked_once_and_says_what_it_is_sent_and_counted(
+    desk: Desk, searcher: Searcher, stub: RerankStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.service_access.LOCAL", frozenset())  # as if the stub were on another machine
+    stub.rewrite = lambda answer: answer | {"usage": {"total_tokens": 1234}, "meta": None}
+    both = {"here": Searcher(Retriever(desk.library, desk.encoder), WordScorer()), "there": searcher}
+    first = both["here"].first_look("snake venom", 60)
+    result = fused_second_look(both, first, Fusion())
+    assert len(stub.requests) == 1
+    assert [own.reranker for own in result.after[0].own] == ["here", "there"]
+    (sent,) = [notice for notice in result.notices if "sent there" in notice]
+    assert sent.startswith("there: ")
+    assert "there: Services counted 1,234 tokens of server:bge." in result.notices
+    stub.faults = [status(402, {"message": "no credit"})]
+    left = fused_second_look(both, first, Fusion())
+    assert [own.reranker for own in left.after[0].own] == ["here"]
+    (why,) = [notice for notice in left.notices if notice.startswith("there is not in the fused order.")]
+    assert "status 402 (no credit)" in why
+    assert KEY not in repr(left)

@@ -34,8 +34,8 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     desk.add(*(desk.write(f"{n}.txt", f"{' '.join(words[:n])} text {n}") for n in range(4)))
 
     def open_searcher(_: object, choice: ModelChoice, *__: object) -> Searcher:
-        if choice.reranker == "missing":
-            raise ModelError("The model missing cannot be had.")
+        if (choice.reranker or "").startswith("missing"):
+            raise ModelError(f"The model {choice.reranker} cannot be had.")
         scorer = Contrary() if choice.reranker == "contrary" else WordScorer()
         model = scorer.model
         scorer.model = replace(model, spec=replace(model.spec, name=choice.reranker or model.name))
@@ -43,6 +43,7 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
     monkeypatch.setattr("ui.search.open_searcher", open_searcher)
     monkeypatch.setattr("ui.search_other.open_searcher", open_searcher)
+    monkeypatch.setattr("ui.search_together.open_searcher", open_searcher)
 
     def ask(*options: str) -> tuple[int, str, str]:
         status = main(["search", QUESTION, "--library", str(desk.library.folder), *options])
@@ -100,3 +101,99 @@ def test_a_call_that_cannot_be_meant_is_refused(asked: Any, names: tuple[str, ..
     status, out, err = asked(*(part for name in names for part in ("--reranker", name)))
     assert (status, out) == (2, "")
     assert words in err
+
+
+TWO = ("--reranker", "usual", "--reranker", "contrary")
+
+
+def test_fused_json_holds_one_order_and_what_each_reranker_gave(asked: Any) -> None:
+    status, out, err = asked("--json", *TWO, "--fuse-rerankers", "weighted:0.2,0.7")
+    found = json.loads(out)
+    assert status == 0
+    assert "other" not in found
+    assert (found["fusion"], found["models"]["reranker"]) == ("weighted:0.2,0.7", "usual and contrary")
+    assert [(row["reranker"], row["share"], row["scored"], row["failure"]) for row in found["rerankers"]] == [
+        ("usual", pytest.approx(0.2), 4, None), ("contrary", pytest.approx(0.7), 4, None),
+    ]  # fmt: skip
+    documents = [row["document"] for row in found["after"]]
+    contrary = json.loads(asked("--json", "--reranker", "contrary")[1])["after"]
+    assert documents == [row["document"] for row in contrary], "the one with most of the say"
+    for row in found["after"]:
+        assert (row["relevance"], row["cross_logit"]) == (None, None)
+        assert row["rerankers"][0]["logit"] == -row["rerankers"][1]["logit"]
+        assert row["rerankers"][0]["rank"] + row["rerankers"][1]["rank"] == 5
+    assert "20% usual, 70% contrary and 10% the first look (by vectors)" in err
+
+
+def test_fused_text_is_one_column_with_a_line_for_each_reranker(asked: Any) -> None:
+    _, out, err = asked(*TWO, "--fuse-rerankers", "rrf")
+    first = out.splitlines()[0]
+    assert [part.strip() for part in first.split("│")] == [
+        "FIRST LOOK  bi-encoder",
+        "SECOND LOOK  usual and contrary, fused",
+    ]
+    assert out.count("usual: logit") == out.count("contrary: logit") == 4
+    assert "A fused score is not read as relevance." in err
+
+
+def test_three_rerankers_are_fused_as_well(asked: Any) -> None:
+    status, out, _ = asked("--json", *TWO, "--reranker", "third", "--fuse-rerankers", "rrf")
+    assert status == 0
+    assert [len(row["rerankers"]) for row in json.loads(out)["after"]] == [3] * 4
+
+
+@pytest.mark.parametrize("missing", ["first", "second"])
+def test_a_reranker_that_cannot_be_had_is_left_out_of_the_fusion(asked: Any, missing: str) -> None:
+    names = ("missing", "usual") if missing == "first" else ("usual", "missing")
+    options = (part for name in names for part in ("--reranker", name))
+    status, out, err = asked("--json", *options, "--fuse-rerankers", "rrf")
+    found = json.loads(out)
+    assert status == 0
+    assert [row["reranker"] for row in found["after"][0]["rerankers"]] == ["usual"]
+    assert {row["reranker"]: row["failure"] for row in found["rerankers"]} == {
+        "usual": None, "missing": "The model missing cannot be had.",
+    }  # fmt: skip
+    assert "missing is not in the fused order. The model missing cannot be had." in err
+
+
+def test_where_no_reranker_can_be_had_the_search_fails(asked: Any) -> None:
+    status, out, err = asked("--reranker", "missing", "--reranker", "missing-too", "--fuse-rerankers", "rrf")
+    assert (status, out) == (1, "")
+    assert err == "The model missing cannot be had.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--reranker", "usual", "--fuse-rerankers", "rrf"), "two or more rerankers to fuse"),
+        (("--fuse-rerankers", "rrf"), "two or more rerankers to fuse"),
+        ((*TWO, "--reranker", "usual", "--fuse-rerankers", "rrf"), "usual was named twice"),
+        ((*TWO, "--fuse-rerankers", "weighted:0.3"), "holds 1 of the rerankers' shares, and 2 are fused"),
+        ((*TWO, "--fuse-rerankers", "rrf", "--threshold", "0.5"), "Leave out --fuse-rerankers or --thresh"),
+        ((*TWO, "--fuse-rerankers", "rrf", "--method", "fitted"), "fitted to one reranker"),
+        ((*TWO, "--reranker", "third"), "--fuse-rerankers rrf fuses them all"),
+    ],
+)
+def test_a_fusion_that_cannot_be_meant_is_refused(asked: Any, options: tuple[str, ...], words: str) -> None:
+    status, out, err = asked(*options)
+    assert (status, out) == (2, "")
+    assert words in err
+
+
+def test_both_fusions_at_once_are_refused(asked: Any) -> None:
+    with pytest.raises(SystemExit):
+        asked(*TWO, "--fuse-rerankers", "rrf", "--fuse", "rrf")
+
+
+def test_the_settings_say_how_several_are_fused_and_the_command_line_has_the_last_word(
+    asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_FUSE_RERANKERS", "rrf")
+    monkeypatch.setenv("SECONDLOOK_FUSE", "weighted:0.3")
+    several, one, aside = (
+        json.loads(asked("--json", *options)[1])
+        for options in (TWO, ("--reranker", "usual"), (*TWO, "--fuse", "rrf"))
+    )
+    assert (several["fusion"], len(several["rerankers"])) == ("rrf", 2)
+    assert (one["fusion"], one["rerankers"]) == ("weighted:0.3", [])
+    assert (aside["fusion"], aside["rerankers"], aside["other"]["reranker"]) == ("rrf", [], "contrary")

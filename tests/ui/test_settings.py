@@ -21,6 +21,7 @@ def test_the_environment_is_read_into_one_frozen_record() -> None:
             "SECONDLOOK_WINDOW": " Whole ",
             "SECONDLOOK_CANDIDATES_FROM": " Both ",
             "SECONDLOOK_FUSE": "weighted:0.3",
+            "SECONDLOOK_FUSE_RERANKERS": " Weighted:0.5,0.3 ",
         }
     )
     assert settings.library == Path("/x/y")
@@ -34,7 +35,9 @@ def test_the_environment_is_read_into_one_frozen_record() -> None:
     assert settings.models_at_once.window == WHOLE
     assert from_environment({"SECONDLOOK_WINDOW": "96"}).models.window == 96
     assert (settings.candidates_from, str(settings.fusion)) == ("both", "weighted:0.3")
+    assert str(settings.together) == "weighted:0.5,0.3"
     defaults = from_environment({})
+    assert defaults.together is None
     assert (defaults.library, defaults.candidates, defaults.results) == (DEFAULT_LIBRARY, 100, 10)
     assert defaults.models.allow_downloads
     assert defaults.budget_ms is None
@@ -49,6 +52,8 @@ def test_a_value_that_cannot_be_read_is_said() -> None:
         from_environment({"SECONDLOOK_CANDIDATES_FROM": "letters"})
     with pytest.raises(UsageError, match="“soon” is no time for the second look"):
         from_environment({"SECONDLOOK_BUDGET_MS": "soon"})
+    with pytest.raises(UsageError, match="“mean” is no fusion of rerankers"):
+        from_environment({"SECONDLOOK_FUSE_RERANKERS": "mean"})
     for size in ("15", "-3", "much"):
         with pytest.raises(UsageError, match=f"“{size}” is no size of a window"):
             from_environment({"SECONDLOOK_WINDOW": size})

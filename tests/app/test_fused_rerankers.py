@@ -1,0 +1,178 @@
+"""Two rerankers on the page as one order: what is said of it, and that changing the view runs no model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from ingest.labels import Labels
+from ingest.library import Library
+from rerank.fusion import Fusion
+from rerank.labels.judging import pair_of
+from rerank.notices import shipped_mix
+from rerank.search import Searcher
+from rerank.together import fused_second_look
+from retrieval.retriever import Retriever
+from tests.app.conftest import Screen
+from tests.app.test_two_rerankers import QUESTION, Contrary, other, settle
+from ui.export import to_csv, to_json
+from ui.fused_rerankers import fused_moment
+
+__all__ = ["other"]  # a fixture
+
+FUSED = {"q": QUESTION, "compare": "maxsim", "together": "weighted"}
+
+
+def order(screen: Screen) -> list[str]:
+    return screen.columns()[1]
+
+
+def test_an_address_with_two_fused_rerankers_shows_one_order_and_what_it_is_of(
+    screen: Screen, other: Contrary
+) -> None:
+    settle(screen.open(**FUSED))
+    data = screen.payload()
+    assert (data["state"], data["other"]) == ("done", None)
+    assert data["after"]["heading"] == "Second look — word-scorer and contrary, fused"
+    library = Library(screen.library)
+    both = {
+        name: Searcher(Retriever(library, screen.encoder), scorer)
+        for name, scorer in (("word-scorer", screen.scorer), ("contrary", other))
+    }
+    wanted = fused_second_look(both, both["contrary"].first_look(QUESTION), Fusion.of_several("weighted"))
+    assert order(screen) == [hit.candidate.chunk.title for hit in wanted.after]
+    (first, *_) = data["after"]["cards"]
+    assert [score["label"] for score in first["scores"]] == ["fused score", "word-scorer", "contrary"]
+    assert "(place " in first["scores"][1]["value"]
+    said = screen.texts()
+    assert (
+        "a fusion: 33% word-scorer, 33% contrary and 33% the first look (by vectors), by standardised" in said
+    )
+    assert "A fused score is not read as relevance." in said
+    assert "relevance" not in {score["label"] for score in first["scores"]}
+    assert not [box for box in screen.app.selectbox if box.label == "Scores are read"]
+    assert screen.app.selectbox(key="second-order").disabled
+
+
+def test_changing_from_side_by_side_to_fused_and_back_runs_no_model(screen: Screen, other: Contrary) -> None:
+    settle(screen.open(q=QUESTION, compare="maxsim"))
+    calls = len(screen.scorer.calls), len(other.calls)
+    screen.app.selectbox(key="together").set_value("rrf").run()
+    data = screen.payload()
+    assert data["other"] is None
+    assert len(data["after"]["cards"][0]["scores"][0]["value"]) == len("0.0489")
+    assert screen.app.query_params["together"] == "rrf"
+    screen.app.selectbox(key="together").set_value("side-by-side").run()
+    assert screen.payload()["other"]["state"] == "done"
+    assert "together" not in screen.app.query_params
+    assert (len(screen.scorer.calls), len(other.calls)) == calls
+
+
+def test_the_choice_is_there_only_where_two_are_chosen(screen: Screen, other: Contrary) -> None:
+    screen.open(q=QUESTION)
+    assert "Two rerankers" not in [box.label for box in screen.app.selectbox]
+    screen.app.selectbox(key="compare").set_value("maxsim").run()
+    assert screen.app.selectbox(key="together").value == "side-by-side"
+
+
+def test_the_settings_choose_first(screen: Screen, other: Contrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECONDLOOK_FUSE_RERANKERS", "weighted:0.1,0.8")
+    settle(screen.open(q=QUESTION, compare="maxsim"))
+    assert screen.app.selectbox(key="together").value == "weighted:0.1,0.8"
+    assert "10% word-scorer, 80% contrary and 10% the first look" in screen.texts()
+
+
+def test_shares_for_another_number_of_rerankers_are_refused_in_a_sentence(
+    screen: Screen, other: Contrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_FUSE_RERANKERS", "weighted:0.1,0.2,0.3")
+    screen.open(q=QUESTION, compare="maxsim")
+    assert "holds 3 of the rerankers' shares, and 2 are fused" in screen.texts()
+
+
+@pytest.mark.parametrize("whose", ["A", "B"])
+def test_one_that_fails_is_left_out_and_said_so(screen: Screen, other: Contrary, whose: str) -> None:
+    broken, left = (screen.scorer, "contrary") if whose == "A" else (other, "word-scorer")
+    broken.broken = True
+    settle(screen.open(**FUSED))
+    data = screen.payload()
+    assert data["state"] == "done"
+    assert data["after"]["heading"] == f"Second look — {left}, fused"
+    assert "is not in the fused order. Not reranked: the scores are not numbers." in screen.texts()
+    assert [score["label"] for score in data["after"]["cards"][0]["scores"]] == ["fused score", left]
+
+
+def test_where_both_fail_there_is_no_second_look(screen: Screen, other: Contrary) -> None:
+    screen.scorer.broken = other.broken = True
+    settle(screen.open(**FUSED))
+    assert screen.payload()["state"] == "failed"
+    assert screen.texts().count("is not in the fused order. Not reranked: the scores are not numbers.") == 2
+
+
+def test_while_one_is_slow_there_is_no_order_of_the_other_alone(screen: Screen, other: Contrary) -> None:
+    other.gate.clear()
+    screen.open(**FUSED)
+    assert other.waiting.wait(10)
+    screen.app.run()
+    data = screen.payload()
+    assert data["state"] == "scoring"
+    assert all(card["pending"] for card in data["after"]["cards"])
+    other.gate.set()
+    assert settle(screen).payload()["state"] == "done"
+
+
+def test_an_order_so_far_is_of_what_both_have_scored(screen: Screen, other: Contrary) -> None:
+    settle(screen.open(q=QUESTION, compare="maxsim"))
+    one, two = screen.state.search.now(), screen.state.other.job.now()
+    partial = replace(two.result, after=tuple(hit for hit in two.result.after if hit.candidate.rank <= 2))
+    moving = replace(two, result=None, partial=partial, finished=False, progress=(2, 4))
+    found = fused_moment(one, "contrary", moving, Fusion.of_several("rrf"))
+    assert (found.result, found.finished, found.progress) == (None, False, (2, 4))
+    assert {hit.candidate.rank for hit in found.so_far.after} == {1, 2}
+    assert found.first.notices[0].startswith("The second order is a fusion: ")
+
+
+def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
+    screen: Screen, other: Contrary
+) -> None:
+    settle(screen.open(q=QUESTION, compare="maxsim"))
+    one, two = screen.state.search.now(), screen.state.other.job.now()
+    models = one.first.models
+    spec = replace(models.reranker.spec, bi_weight=20.0, bi_encoder=models.encoder.name)
+    models = replace(models, reranker=replace(models.reranker, spec=spec))
+    mix = shipped_mix(models)
+    first = replace(one.first, models=models, notices=("Said.", mix))
+    waiting = replace(two, result=None, partial=None, finished=False)
+    found = fused_moment(replace(one, first=first), "contrary", waiting, Fusion.of_several("rrf"))
+    assert "is a mix" in mix
+    assert found.first.notices == ("Said.",)
+
+
+def test_a_judgement_notes_the_places_of_each_reranker_by_itself(screen: Screen, other: Contrary) -> None:
+    settle(screen.open(**FUSED)).judge(("python", 2))
+    labels = Labels(Library(screen.library))
+    places = {}
+    for searched in (screen.state.search, screen.state.other.job):
+        pair = pair_of(searched.result.models)
+        (found,) = labels.places(pair)[QUESTION].values()
+        places[pair.reranker] = found.after
+    assert places == {"word-scorer": 1, "contrary": 4}
+
+
+def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other: Contrary) -> None:
+    settle(screen.open(**FUSED))
+    one, two = screen.state.search.now(), screen.state.other.job.now()
+    result = fused_moment(one, "contrary", two, Fusion.of_several("weighted")).result
+    record = json.loads(to_json(result))
+    assert [part["reranker"] for part in record["rerankers"]] == ["word-scorer", "contrary"]
+    assert [own["reranker"] for own in record["after"][0]["rerankers"]] == ["word-scorer", "contrary"]
+    assert "other" not in record
+    table = list(csv.DictReader(io.StringIO(to_csv(result))))
+    python = next(row for row in table if row["title"] == "python")
+    assert (python["word-scorer rank"], python["contrary rank"]) == ("1", "4")
+    assert float(python["word-scorer logit"]) == -float(python["contrary logit"])
+    assert python["cross_logit"] == python["relevance"] == ""

@@ -26,7 +26,16 @@ from ingest.services import Patience
 from rerank.opening import ModelChoice, encoder_for, open_searcher
 from tests.fakes import DIM
 from tests.ingest.embeddings_stub import embeddings, word_vector
-from tests.rerank.rerank_stub import Fault, RerankStub, hang_up, rerank_stub, sleep, status, trickle
+from tests.rerank.rerank_stub import (
+    Fault,
+    RerankStub,
+    hang_up,
+    rerank_stub,
+    sleep,
+    status,
+    trickle,
+    trickle_headers,
+)
 
 pytest.importorskip("openai", reason='pip install "second-look[openai]"')
 
@@ -151,8 +160,10 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(200, {"hello": 1}), "without vectors"),
         (sleep(3), r"did not answer within 0\.8 s"),
         (trickle(3), r"did not answer within 0\.8 s"),
+        (trickle_headers(3), r"did not answer within 0\.8 s"),
     ],
-    ids=["wait too long", "no credit", "no model", "redirect", "a page", "other JSON", "silent", "a byte at a time"],
+    ids=["wait too long", "no credit", "no model", "redirect", "a page", "other JSON", "silent", "a byte at a time",
+         "a byte of a header at a time"],
 )  # fmt: skip
 def test_refusals_and_slowness_are_sentences(stub: RerankStub, fault: Fault, sentence: str) -> None:
     asked = encoder(stub, seconds=0.8)

@@ -14,7 +14,16 @@ from ingest.hub import Hub
 from ingest.services import Patience
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
-from tests.rerank.rerank_stub import Fault, RerankStub, rerank_stub, sleep, status, stub_score, trickle
+from tests.rerank.rerank_stub import (
+    Fault,
+    RerankStub,
+    rerank_stub,
+    sleep,
+    status,
+    stub_score,
+    trickle,
+    trickle_headers,
+)
 
 LARGEST_ANSWER = 8 * 2**20
 KEY = "co-secret-0123456789"
@@ -71,6 +80,7 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(200, {"id": "1"}), "without scores"),
         (sleep(3), r"did not answer within 0\.7 s"),
         (trickle(3), r"did not answer within 0\.7 s"),
+        (trickle_headers(3), r"did not answer within 0\.7 s"),
         (status(200, {"results": "x" * LARGEST_ANSWER}), "an answer of more than 8 MB"),
     ],
 )

@@ -28,6 +28,7 @@ from tests.rerank.rerank_stub import (
     status,
     stub_score,
     trickle,
+    trickle_headers,
 )
 
 KEY = "sk-secret-0123456789"
@@ -113,7 +114,11 @@ def test_attempts_end(stub: RerankStub) -> None:
     assert len(stub.requests) == 3
 
 
-@pytest.mark.parametrize("fault", [sleep(2), trickle(2)], ids=["silent", "a byte at a time"])
+@pytest.mark.parametrize(
+    "fault",
+    [sleep(2), trickle(2), trickle_headers(2)],
+    ids=["silent", "a byte at a time", "a byte of a header at a time"],
+)
 def test_time_ends(stub: RerankStub, fault: Fault) -> None:
     stub.faults = [fault]
     started = time.monotonic()

@@ -23,6 +23,7 @@ from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
 from ingest.service_access import ServiceAccess, checked_key, leaves_machine
 from ingest.services import (
+    by_index,
     check_status,
     message_of,
     not_json,
@@ -129,8 +130,10 @@ class RerankServerScorer(ServiceScorer):
             body = shape.request(self._asked, query, passages[rows])
             payload = json.dumps(body, ensure_ascii=False).encode()
             answer = self._ask(shape.address, payload, deadline)
-            scored = shape.rows(self._who, answer)
-            found += [(index + rows.start if type(index) is int else index, score) for index, score in scored]
+            # Within its own request, so that no index reaches into another's passages.
+            count = len(passages[rows])
+            scores = by_index(self._who, shape.rows(self._who, answer), count, "score")
+            found += enumerate(scores, rows.start)
             self._charge(answer)
         return found
 

@@ -177,6 +177,15 @@ def test_refusals_and_slowness_are_sentences(stub: RerankStub, fault: Fault, sen
     assert len(stub.requests) == 1
 
 
+@pytest.mark.parametrize("code", [302, 307, 308])
+def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, code: int) -> None:
+    with rerank_stub(KEY, embeddings) as elsewhere:
+        stub.faults = [status(code, Location=f"{elsewhere.url}/v1/embeddings")]
+        with pytest.raises(ServiceError, match=f"status {code}"):
+            encoder(stub).encode_passages(PASSAGES)
+        assert elsewhere.requests == []
+
+
 def rows(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Callable[[Any], Any]:
     return lambda answer: answer | {"data": change(answer["data"])}
 

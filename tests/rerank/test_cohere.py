@@ -103,6 +103,15 @@ def test_a_missing_score_is_refused_and_the_key_is_nowhere(stub: RerankStub) -> 
     assert KEY not in str(caught.value) + repr(wrong) + repr(wrong.model)
 
 
+@pytest.mark.parametrize("code", [302, 307, 308])
+def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, code: int) -> None:
+    with rerank_stub(KEY) as elsewhere:
+        stub.faults = [status(code, Location=f"{elsewhere.url}/v2/rerank")]
+        with pytest.raises(ServiceError, match=f"status {code}"):
+            opened(stub).score(QUERY, PASSAGES)
+        assert elsewhere.requests == []
+
+
 def test_without_the_client_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cohere", None)
     access = ServiceAccess(cohere_key=KEY)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import platformdirs
 
+from ingest.hub_checksums import verify_snapshot
+
 PROBE_SECONDS = 3.0  # a reachable hub answers in well under one
 REMEMBER_SECONDS = 600.0  # long enough for a session of CLI calls, short enough after plugging in a cable
 MODEL_FILES = [
@@ -49,6 +51,10 @@ class Hub:
         needed = ("config.json", "tokenizer.json")  # passages are counted and cut by the latter
         complete = all((folder / file).is_file() for file in needed) and any(folder.glob("*.safetensors"))
         return folder if complete else None
+
+    def verify(self, folder: Path, name: str) -> None:
+        """Raise `ModelDamagedError` where a file of the model in ``folder`` is not the one that the hub published."""
+        verify_snapshot(folder, name, MODEL_FILES, self.memory.with_name("verified.json"))
 
     def why_not_now(self) -> str | None:
         """Why nothing can be downloaded at present, as a clause; ``None`` where it can. At most 4 s, once."""

@@ -115,11 +115,13 @@ def resolve(
 def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelSource, tuple[str, ...]]:
     """Folder of a hub model, from the cache or downloaded, with what was tried on the way.
 
-    Raises `ModelNotFoundError`, which carries what was tried.
+    Raises `ModelNotFoundError`, which carries what was tried, and `ModelDamagedError` for files that are not those that
+    the hub published.
     """
     tried: list[str] = []
     folder = hub.cached(name, revision)
     if folder is not None:
+        hub.verify(folder, name)
         require_safetensors(folder)
         return folder, ModelSource.CACHE, ()
     tried.append(f"{name}: not in the hub's cache on this machine")
@@ -127,6 +129,7 @@ def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelS
     if reason is None:
         folder, reason = hub.download(name, revision)
         if folder is not None:
+            hub.verify(folder, name)
             require_safetensors(folder)
             return folder, ModelSource.HUB, tuple(tried)
     tried.append(f"{name}: {reason}")

@@ -36,6 +36,7 @@ from ingest.services import (
     too_slow,
     unreachable,
 )
+from ingest.transports import httpx_client, keep_headers_unlogged, within
 
 LARGEST_ANSWER = 64 * 2**20
 # An ingest can wait until a minute's allowance of tokens is there again; somebody waits for a question's answer.
@@ -144,8 +145,16 @@ class OpenAIEncoder:
         return persist(partial(self._once, texts, patience), patience)
 
     def _once(self, texts: list[str], patience: Patience, seconds: float) -> NDArray[np.float32]:
-        """The unit vectors (n, dim) that one request gives."""
+        """The unit vectors (n, dim) that one request gives, of at most ``seconds``."""
         deadline = time.monotonic() + seconds
+        with within(self._who, deadline, patience):
+            answer = self._answer(texts, patience, deadline)
+        self._charge(answer)
+        return vectors_of(self._who, answer, len(texts), self.model.spec.dim)
+
+    def _answer(self, texts: list[str], patience: Patience, deadline: float) -> object:
+        """What the service answers to one request, parsed."""
+        seconds = deadline - time.monotonic()
         options = {} if self._dimensions is None else {"dimensions": self._dimensions}
         try:
             with self._client.embeddings.with_streaming_response.create(
@@ -168,8 +177,7 @@ class OpenAIEncoder:
         answer = parsed(raw)
         if answer is None:
             raise not_json(self._who, kind)
-        self._charge(answer)
-        return vectors_of(self._who, answer, len(texts), self.model.spec.dim)
+        return answer
 
     def _fault(self, error: Any) -> ServiceError:
         """What a status other than 200 means here."""
@@ -197,10 +205,10 @@ class OpenAIEncoder:
                 f"The encoder {self.model.name} needs a key of OpenAI. Put it into the environment as OPENAI_API_KEY, "
                 "or, for the page, into Streamlit's secrets under that name."
             )
+        keep_headers_unlogged()
         return self._openai.OpenAI(
             api_key=self._key or "none", base_url=self.model.spec.revision, max_retries=0,
-            # A redirect would carry passages elsewhere.
-            http_client=self._openai.DefaultHttpxClient(follow_redirects=False),
+            http_client=httpx_client(self._transport, self._openai.DefaultHttpxClient),
         )  # fmt: skip
 
     def _headers_left_out(self) -> dict[str, Any]:

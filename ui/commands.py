@@ -33,7 +33,7 @@ from rerank.models import DEFAULT_RERANKER, resolve_reranker
 from rerank.opening import encoder_for
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
 from ui.access import is_loopback
-from ui.model_list import known_encoders, known_rerankers, model_table
+from ui.model_list import checksum_words, known_encoders, known_rerankers, model_table
 from ui.settings import ROOT, SAMPLE, Settings
 from ui.token_vectors import store_and_say
 
@@ -109,6 +109,7 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
             f"    revision {row['revision']}, licence {row['licence']}, {row['languages']}, {row['max_length']} tokens"
             f"{window}"
         )
+        print(f"    weights: {row['checksum']}")
         print(f"    runs on {row['engine']}")
         if row.get("why"):
             print(f"    because {row['why']}")
@@ -126,7 +127,7 @@ def _model_row(use: str, model: ResolvedModel, wanted: str) -> dict[str, Any]:
         "megabytes": round(model.size_bytes / 1e6, 1), "revision": spec.revision,
         "licence": spec.licence, "languages": spec.languages, "max_length": spec.max_length, "dim": spec.dim,
         "window": spec.window, "query_prefix": spec.query_prefix, "passage_prefix": spec.passage_prefix,
-        "tried": list(model.tried),
+        "tried": list(model.tried), "checksum": checksum_words(model),
     }  # fmt: skip
     return row | _engine(model, wanted)
 

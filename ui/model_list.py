@@ -8,10 +8,18 @@ from textwrap import shorten
 from typing import Any
 
 from ingest.hub import Hub
-from ingest.models import BUNDLED_ENCODER, ENCODERS, ModelSpec, resolve_encoder
+from ingest.hub_checksums import has_checksums
+from ingest.models import (
+    BUNDLED_ENCODER,
+    ENCODERS,
+    ModelSource,
+    ModelSpec,
+    ResolvedModel,
+    resolve_encoder,
+)
 from ingest.pickled import CONVERT
 from ingest.served_encoders import OPENAI, OPENAI_DIMENSIONS
-from ingest.service_access import ServiceAccess
+from ingest.service_access import ServiceAccess, is_service
 from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKERS, resolve_reranker
 from rerank.scorers import named_rerankers
 from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER
@@ -87,6 +95,17 @@ def _row(name: str, spec: ModelSpec, place: str) -> dict[str, Any]:
         "name": name, "architecture": spec.architecture, "revision": spec.revision, "licence": spec.licence,
         "languages": spec.languages, "max_length": spec.max_length, "parameters": spec.parameters, "place": place,
     }  # fmt: skip
+
+
+def checksum_words(model: ResolvedModel) -> str:
+    """What the weights were compared with when the model was found."""
+    if is_service(model):
+        return "not on this machine"
+    if model.source is ModelSource.BUNDLED:
+        return "SHA-256 as it was published here"
+    if model.source is not ModelSource.FOLDER and has_checksums(model.folder):
+        return "SHA-256 as the hub has it"
+    return "no SHA-256 is known to compare them with"
 
 
 def model_table(kind: str, rows: Sequence[dict[str, Any]]) -> str:

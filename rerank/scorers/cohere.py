@@ -11,6 +11,7 @@ from ingest.errors import ModelError, ServiceError
 from ingest.models import ResolvedModel
 from ingest.service_access import ServiceAccess, checked_key
 from ingest.services import Patience, check_status, message_of, not_json, read_answer, too_slow, unreachable
+from ingest.transports import httpx_client, keep_headers_unlogged, within
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
 
@@ -38,16 +39,19 @@ class CohereScorer(ServiceScorer):
             )
         self._key = checked_key(access.cohere_key, "COHERE_API_KEY")
         self._transport = import_module("httpx")
+        keep_headers_unlogged()
+        bounded = _bounded_transport(self._who, self._patience)
         self._client = client.ClientV2(
             api_key=self._key, base_url=self._model.spec.revision,
-            # A redirect would carry passages elsewhere.
-            httpx_client=self._transport.Client(
-                follow_redirects=False, transport=_bounded_transport(self._who, self._patience)
-            ),
+            httpx_client=httpx_client(self._transport, self._transport.Client, transport=bounded),
         )  # fmt: skip
         self._errors = (import_module("cohere.core.api_error").ApiError,)
 
     def _rows(self, query: str, passages: list[str], seconds: float) -> Rows:
+        with within(self._who, time.monotonic() + seconds, self._patience):
+            return self._rows_once(query, passages, seconds)
+
+    def _rows_once(self, query: str, passages: list[str], seconds: float) -> Rows:
         # The client's own retries know no limit of time for all of them together.
         options = {"timeout_in_seconds": max(seconds, 0.001), "max_retries": 0}
         try:
@@ -103,7 +107,7 @@ def _bounded_transport(who: str, patience: Patience) -> Any:
                 answer.status_code, headers=headers, content=raw, extensions=answer.extensions
             )
 
-    return Bounded()
+    return Bounded(limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def _client_module() -> Any:

@@ -23,6 +23,7 @@ from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
 from ingest.service_access import ServiceAccess, checked_key, leaves_machine
 from ingest.services import (
+    by_index,
     check_status,
     message_of,
     not_json,
@@ -32,6 +33,7 @@ from ingest.services import (
     too_slow,
     unreachable,
 )
+from ingest.transports import urllib3_pools, within
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
 
@@ -103,7 +105,7 @@ class RerankServerScorer(ServiceScorer):
         self._shapes = Shape.of(address)
         self._who, self._batch = f"the rerank server at {urlsplit(address).netloc}", self._shapes[0].batch
         self._key = checked_key(access.key, "SECONDLOOK_RERANK_KEY")
-        self._pool = urllib3.PoolManager()
+        self._pool: urllib3.PoolManager = urllib3_pools()
 
     def _rows(self, query: str, passages: list[str], seconds: float) -> Rows:
         """As `ServiceScorer`'s; where the route or the shape is another one, that is found out, once."""
@@ -128,8 +130,10 @@ class RerankServerScorer(ServiceScorer):
             body = shape.request(self._asked, query, passages[rows])
             payload = json.dumps(body, ensure_ascii=False).encode()
             answer = self._ask(shape.address, payload, deadline)
-            scored = shape.rows(self._who, answer)
-            found += [(index + rows.start if type(index) is int else index, score) for index, score in scored]
+            # Within its own request, so that no index reaches into another's passages.
+            count = len(passages[rows])
+            scores = by_index(self._who, shape.rows(self._who, answer), count, "score")
+            found += enumerate(scores, rows.start)
             self._charge(answer)
         return found
 
@@ -146,6 +150,10 @@ class RerankServerScorer(ServiceScorer):
 
     def _ask(self, address: str, payload: bytes, deadline: float) -> object:
         """The server's answer to one request, parsed."""
+        with within(self._who, deadline, self._patience):
+            return self._asked_once(address, payload, deadline)
+
+    def _asked_once(self, address: str, payload: bytes, deadline: float) -> object:
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -173,12 +181,10 @@ class RerankServerScorer(ServiceScorer):
         """The whole body, within the time that is left."""
         pieces = iter(lambda: response.read1(65536), b"")
         try:
-            raw = read_answer(self._who, pieces, deadline, self._patience, LARGEST_ANSWER)
-        except ServiceError:
-            response.close()  # what is left unread must not be the next request's answer
-            raise
-        response.release_conn()
-        return raw
+            return read_answer(self._who, pieces, deadline, self._patience, LARGEST_ANSWER)
+        finally:
+            response.close()  # only new connections are watched
+            response.release_conn()
 
     def _checked(self, response: urllib3.BaseHTTPResponse, raw: bytes) -> object:
         answer = parsed(raw)

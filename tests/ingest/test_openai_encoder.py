@@ -26,7 +26,16 @@ from ingest.services import Patience
 from rerank.opening import ModelChoice, encoder_for, open_searcher
 from tests.fakes import DIM
 from tests.ingest.embeddings_stub import embeddings, word_vector
-from tests.rerank.rerank_stub import Fault, RerankStub, hang_up, rerank_stub, sleep, status, trickle
+from tests.rerank.rerank_stub import (
+    Fault,
+    RerankStub,
+    hang_up,
+    rerank_stub,
+    sleep,
+    status,
+    trickle,
+    trickle_headers,
+)
 
 pytest.importorskip("openai", reason='pip install "second-look[openai]"')
 
@@ -151,8 +160,10 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(200, {"hello": 1}), "without vectors"),
         (sleep(3), r"did not answer within 0\.8 s"),
         (trickle(3), r"did not answer within 0\.8 s"),
+        (trickle_headers(3), r"did not answer within 0\.8 s"),
     ],
-    ids=["wait too long", "no credit", "no model", "redirect", "a page", "other JSON", "silent", "a byte at a time"],
+    ids=["wait too long", "no credit", "no model", "redirect", "a page", "other JSON", "silent", "a byte at a time",
+         "a byte of a header at a time"],
 )  # fmt: skip
 def test_refusals_and_slowness_are_sentences(stub: RerankStub, fault: Fault, sentence: str) -> None:
     asked = encoder(stub, seconds=0.8)
@@ -164,6 +175,15 @@ def test_refusals_and_slowness_are_sentences(stub: RerankStub, fault: Fault, sen
         asked.encode_passages(PASSAGES)
     assert time.monotonic() - started < 2.5
     assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize("code", [302, 307, 308])
+def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, code: int) -> None:
+    with rerank_stub(KEY, embeddings) as elsewhere:
+        stub.faults = [status(code, Location=f"{elsewhere.url}/v1/embeddings")]
+        with pytest.raises(ServiceError, match=f"status {code}"):
+            encoder(stub).encode_passages(PASSAGES)
+        assert elsewhere.requests == []
 
 
 def rows(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Callable[[Any], Any]:

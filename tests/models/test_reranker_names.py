@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from ingest.errors import ModelError, ModelNotFoundError
 from ingest.hub import Hub
-from ingest.models import BUNDLED_ENCODER, ENCODERS, ModelSource, ModelSpec
-from ingest.pickled import conversion
+from ingest.models import BUNDLED_ENCODER, ENCODERS, ModelSource
 from rerank.models import RERANKER_ALIASES, RERANKERS, resolve_reranker
-from rerank.scorers import ServiceAccess, open_scorer
+from rerank.scorers import ServiceAccess
 from tests.models.tiny_models import (
     make_colbert,
     make_cross_encoder,
-    make_electra,
     make_monot5,
     make_xlm_roberta,
 )
@@ -47,55 +38,6 @@ def test_every_model_of_the_hub_is_pinned_to_a_commit() -> None:
     for spec in (*RERANKERS.values(), *ENCODERS.values()):
         bundled = spec.name == BUNDLED_ENCODER  # its weights have a checksum of their own
         assert re.fullmatch(r"[0-9a-f]{40}", spec.revision) or bundled, spec.name
-
-
-def converted_by_its_own_command(spec: ModelSpec, published: Path, folder: Path) -> Path:
-    """Run the command that the refusal names, on files in the published layout instead of the hub's."""
-    command = conversion(str(published), spec.revision, spec.architecture).rpartition("&& ")[2]
-    assert command.startswith('python -c "')
-    program = command.removeprefix('python -c "').removesuffix('"')
-    offline = os.environ | {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=False, cwd=folder, env=offline, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / published.name
-
-
-@pytest.mark.parametrize(
-    ("name", "make"), [("monot5-base-msmarco", make_monot5), ("ms-marco-electra-base", make_electra)]
-)
-def test_pickled_weights_are_refused_with_the_command_that_converts_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, make: Callable[[Path], Path]
-) -> None:
-    """In the layout that the hub has: pytorch_model.bin, and T5's vocabulary as spiece.model alone."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ingest.hub._ask", lambda endpoint: pytest.fail("the network was asked"))
-    spec = RERANKERS[RERANKER_ALIASES[name]]
-    saved = make(tmp_path / "saved")
-    snapshot = tmp_path / "cache" / f"models--{spec.name.replace('/', '--')}" / "snapshots" / spec.revision
-    shutil.copytree(saved, snapshot)
-    weights = load_file(snapshot / "model.safetensors")
-    torch.save(weights, snapshot / "pytorch_model.bin")
-    (snapshot / "model.safetensors").unlink()
-    published = shutil.copytree(snapshot, tmp_path / "published")
-    if "t5" in name:
-        (snapshot / "tokenizer.json").rename(snapshot / "spiece.model")
-    with pytest.raises(ModelNotFoundError) as caught:
-        resolve_reranker(name, Hub())
-    said = str(caught.value)
-    assert conversion(spec.name, spec.revision, spec.architecture) in said
-    assert said.endswith(f"and then name the folder: ./{name}")
-    assert ("pip install sentencepiece" in said) == ("t5" in name)
-    (tmp_path / "mine").mkdir()
-    mine = converted_by_its_own_command(spec, published, tmp_path / "mine")
-    found = open_scorer(resolve_reranker(str(mine), OFFLINE), "torch").score(
-        "snake", ["a boa", "a river bank"]
-    )
-    wanted = open_scorer(resolve_reranker(str(saved), OFFLINE), "torch").score(
-        "snake", ["a boa", "a river bank"]
-    )
-    assert found.logits == pytest.approx(wanted.logits, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -74,18 +74,54 @@ def test_a_batch_of_long_pairs_has_no_more_tokens_than_one_of_usual_ones(
     assert sum(heard) == 63
 
 
+@pytest.mark.parametrize("engine", ["torch", "onnx-fp32"])
+def test_long_pairs_of_an_xlm_roberta_stand_at_the_places_that_it_learnt(engine: str, tmp_path: Path) -> None:
+    """Against a slow reference that numbers places itself: XLM-R's begin behind its padding token's number.
+
+    As bge-reranker-v2-m3 reads them, several lengths in one batch, one of them cut: only fewer than its 8,192 tokens.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = make_xlm_roberta(tmp_path / "model", places=2050)
+    scorer = open_scorer(resolve_reranker(str(folder), OFFLINE), engine)
+    assert scorer.model.spec.max_length == 2048
+    assert isinstance(scorer, GraphScorer) == (engine != "torch")
+    passages = ["boa river venom " * times for times in (1, 200, 230, 600, 682, 3000)]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+
+    def reference(passage: str, first: int) -> float:
+        ids = tokenizer("snake", passage, truncation="only_second", max_length=2048, return_tensors="pt")
+        count = ids["input_ids"].shape[1]
+        places = torch.arange(first, first + count)[None]
+        with torch.no_grad():
+            states = model.roberta(input_ids=ids["input_ids"], position_ids=places).last_hidden_state
+            return float(model.classifier(states)[0, 0])
+
+    begin = model.config.pad_token_id + 1
+    expected = np.array([reference(passage, begin) for passage in passages])
+    shifted = np.array([reference(passage, 0) for passage in passages])
+    assert np.abs(expected - shifted).max() > 0.01, "places make no difference: the test shows nothing"
+    scores = scorer.score("snake", passages)
+    assert scores.logits == pytest.approx(expected, abs=1e-4)
+    assert scores.tokens.tolist()[3:] == [1805, 2048, 2048]
+    assert scores.truncated.tolist() == [False] * 4 + [True] * 2
+
+
 def test_late_interaction_is_maxsim_by_the_definition() -> None:
     """Against the formula, token by token (Khattab & Zaharia 2020), averaged over the query's tokens."""
     from sentence_transformers import SentenceTransformer
 
     model = resolve_encoder("bundled", OFFLINE)
     encoder = SentenceTransformer(str(model.folder))
-    query, passage = encoder.encode([QUERY, PASSAGES[0]], output_value="token_embeddings")
-    best = []
-    for asked in query:
-        best.append(max(float(torch.cosine_similarity(asked, token, dim=0)) for token in passage))
-    (score,) = open_scorer(late_interaction_of(model)).score(QUERY, [PASSAGES[0]]).logits
-    assert score == pytest.approx(sum(best) / len(best), abs=1e-4)
+    scores = open_scorer(late_interaction_of(model)).score(QUERY, PASSAGES).logits
+    query = encoder.encode(QUERY, output_value="token_embeddings")
+    for passage, score in zip(PASSAGES, scores, strict=True):  # each alone, so that nothing is padded
+        told = encoder.encode(passage, output_value="token_embeddings")
+        best = []
+        for asked in query:
+            best.append(max(float(torch.cosine_similarity(asked, token, dim=0)) for token in told))
+        assert score == pytest.approx(sum(best) / len(best), abs=1e-4), passage
 
 
 def test_a_model_with_the_wrong_head_is_refused_by_name(two_label_model: Path) -> None:

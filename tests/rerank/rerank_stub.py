@@ -91,6 +91,23 @@ def trickle(seconds: float) -> Fault:
     return play
 
 
+def trickle_headers(seconds: float) -> Fault:
+    """Send a byte of a header now and then, which no limit of a single read notices."""
+
+    def play(handler: BaseHTTPRequestHandler) -> bool:
+        ends = time.monotonic() + seconds
+        with suppress(OSError):  # the client gives up, as it should
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Slow: ")
+            while time.monotonic() < ends:
+                handler.wfile.write(b"a")
+                handler.wfile.flush()
+                time.sleep(0.05)
+        handler.close_connection = True
+        return True
+
+    return play
+
+
 @contextmanager
 def rerank_stub(key: str = "", answer: Answering | None = None) -> Iterator[RerankStub]:
     """``answer`` is another protocol than the rerank ones: path and body → status and answer."""

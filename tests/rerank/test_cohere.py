@@ -14,7 +14,16 @@ from ingest.hub import Hub
 from ingest.services import Patience
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
-from tests.rerank.rerank_stub import Fault, RerankStub, rerank_stub, sleep, status, stub_score, trickle
+from tests.rerank.rerank_stub import (
+    Fault,
+    RerankStub,
+    rerank_stub,
+    sleep,
+    status,
+    stub_score,
+    trickle,
+    trickle_headers,
+)
 
 LARGEST_ANSWER = 8 * 2**20
 KEY = "co-secret-0123456789"
@@ -71,6 +80,7 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(200, {"id": "1"}), "without scores"),
         (sleep(3), r"did not answer within 0\.7 s"),
         (trickle(3), r"did not answer within 0\.7 s"),
+        (trickle_headers(3), r"did not answer within 0\.7 s"),
         (status(200, {"results": "x" * LARGEST_ANSWER}), "an answer of more than 8 MB"),
     ],
 )
@@ -91,6 +101,15 @@ def test_a_missing_score_is_refused_and_the_key_is_nowhere(stub: RerankStub) -> 
     with pytest.raises(ServiceError, match=r"does not accept the key.*401") as caught:
         wrong.score(QUERY, PASSAGES)
     assert KEY not in str(caught.value) + repr(wrong) + repr(wrong.model)
+
+
+@pytest.mark.parametrize("code", [302, 307, 308])
+def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, code: int) -> None:
+    with rerank_stub(KEY) as elsewhere:
+        stub.faults = [status(code, Location=f"{elsewhere.url}/v2/rerank")]
+        with pytest.raises(ServiceError, match=f"status {code}"):
+            opened(stub).score(QUERY, PASSAGES)
+        assert elsewhere.requests == []
 
 
 def test_without_the_client_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,8 @@ def access(stub: RerankStub, key: str = KEY) -> ServiceAccess:
 def echo(stub: RerankStub, code: int) -> None:
     """Every answer is a refusal that holds the key in each place that services put it."""
     said = f"the key {KEY} is not known"
-    stub.faults = [status(code, {"message": said, "error": {"message": said}}, X_Key=KEY)] * 9
+    headers = {"X_Key": KEY, "X_Request_Id": KEY, "Authorization": f"Bearer {KEY}"}
+    stub.faults = [status(code, {"message": said, "error": {"message": said}}, **headers)] * 9
 
 
 @pytest.mark.parametrize("code", [400, 401, 403])
@@ -52,7 +53,7 @@ def test_a_reranker_that_repeats_the_key_does_not_bring_it_into_the_log(
 ) -> None:
     if name == "cohere":
         pytest.importorskip("cohere", reason='pip install "second-look[cohere]"')
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     desk.add(desk.write("a.txt", "snake venom"))
     model = resolve_reranker(name, OFFLINE, access(stub))
     searcher = Searcher(Retriever(desk.library, desk.encoder), open_scorer(model, access=access(stub)))
@@ -70,7 +71,7 @@ def test_an_encoder_that_repeats_the_key_does_not_bring_it_into_the_log(
     tmp_path: Path, stub: RerankStub, caplog: pytest.LogCaptureFixture, name: str, code: int
 ) -> None:
     pytest.importorskip("openai", reason='pip install "second-look[openai]"')
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     encoder = open_encoder(resolve_encoder(name, OFFLINE, access(stub)), access=access(stub))
     library = Library.create(tmp_path / "library", Manifest.of(encoder.model.spec, 32))
     searcher = Searcher(Retriever(library, encoder), WordScorer())

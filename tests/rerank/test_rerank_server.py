@@ -28,6 +28,7 @@ from tests.rerank.rerank_stub import (
     status,
     stub_score,
     trickle,
+    trickle_headers,
 )
 
 KEY = "sk-secret-0123456789"
@@ -113,7 +114,11 @@ def test_attempts_end(stub: RerankStub) -> None:
     assert len(stub.requests) == 3
 
 
-@pytest.mark.parametrize("fault", [sleep(2), trickle(2)], ids=["silent", "a byte at a time"])
+@pytest.mark.parametrize(
+    "fault",
+    [sleep(2), trickle(2), trickle_headers(2)],
+    ids=["silent", "a byte at a time", "a byte of a header at a time"],
+)
 def test_time_ends(stub: RerankStub, fault: Fault) -> None:
     stub.faults = [fault]
     started = time.monotonic()
@@ -208,6 +213,72 @@ def test_the_route_and_the_shape_are_found_by_asking_and_remembered(
         tries = len(stub.requests)
         asked.score(QUERY, passages[:3])
         assert [request["path"] for request in stub.requests[tries:]] == [found], "it was not remembered"
+
+
+@pytest.mark.parametrize("code", [404, 405, 422])
+@pytest.mark.parametrize(
+    ("typed", "found"), [("/v1/rerank", "/rerank"), ("/proxy/v1/rerank", "/proxy/rerank")]
+)
+def test_a_route_that_is_refused_in_any_of_three_ways_is_sought_elsewhere(
+    code: int, typed: str, found: str
+) -> None:
+    """A page server in front of the model answers a POST to what it does not know with 405, say."""
+    inner = server_of(**{found.replace("/", "_"): True})
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        return inner(path, body) if path == found else (code, {"detail": "not here"})
+
+    with rerank_stub(KEY, answer) as stub:
+        scores = scorer(stub, typed).score(QUERY, PASSAGES)
+        assert scores.logits.tolist() == pytest.approx([stub_score(QUERY, passage) for passage in PASSAGES])
+        assert stub.requests[-1]["path"] == found
+
+
+@pytest.mark.parametrize("code", [404, 405, 422])
+def test_where_no_route_answers_the_first_refusal_is_told(code: int) -> None:
+    def answer(path: str, _: dict[str, Any]) -> tuple[int, Any]:
+        return code, {"detail": f"nothing at {path}"}
+
+    with (
+        rerank_stub(KEY, answer) as stub,
+        pytest.raises(ServiceError, match=rf"status {code} \(nothing at /v1/rerank\)"),
+    ):
+        scorer(stub).score(QUERY, PASSAGES)
+    assert [request["path"] for request in stub.requests] == ["/v1/rerank", "/rerank", "/rerank"]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, code: int) -> None:
+    with rerank_stub(KEY) as elsewhere:
+        stub.faults = [status(code, Location=f"{elsewhere.url}/v1/rerank")]
+        with pytest.raises(ServiceError, match=f"refused the request: status {code}"):
+            scorer(stub).score(QUERY, PASSAGES)
+        assert elsewhere.requests == []
+    assert len(stub.requests) == 1
+
+
+def swapped(answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Row 0 is called 40: another passage of the question, but none of these 32."""
+    return [row | {"index": 40} if row["index"] == 0 else row for row in answer]
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "sentence"),
+    [
+        (swapped, "passage 40, but was asked about 0 to 31"),
+        (lambda answer: answer[:-1], "no score to 1 of 32"),
+        (lambda answer: [*answer, answer[0]], "two scores to passage"),
+        (lambda answer: [row | {"score": "high"} for row in answer], "not a number: high"),
+        (lambda answer: {"results": answer}, "without scores"),
+    ],
+    ids=["out of range", "too short", "doubled", "words", "another shape"],
+)
+def test_what_tei_answers_belongs_to_the_passages_of_its_request(rewrite: Any, sentence: str) -> None:
+    """Asked by its bare address, so that 64 passages go in two requests of one batch."""
+    with rerank_stub(answer=server_of(_rerank=True)) as stub:
+        stub.rewrite = rewrite
+        with pytest.raises(ServiceError, match=sentence):
+            scorer(stub, "").score(QUERY, [f"{PASSAGES[n % 5]} {n}" for n in range(64)])
 
 
 def test_a_refusal_for_another_reason_is_not_asked_elsewhere() -> None:

@@ -106,6 +106,31 @@ def test_stored_vectors_order_as_computed_ones_and_cost_no_encoding(
     assert sorted(heard) == [1, 3]
 
 
+def rounded(vector: np.ndarray) -> np.ndarray:
+    """A token's vector as `rerank.scorers.token_codec` says that it is kept, number by number."""
+    scale = float(np.float16(max(abs(float(number)) for number in vector) / 127))
+    return np.array([max(-127, min(127, round(float(number) / scale))) * scale for number in vector])
+
+
+def test_stored_vectors_give_maxsim_by_the_definition(filled: Library) -> None:
+    """Against a slow reference: the published encoder's token vectors, one passage and one token at a time."""
+    from sentence_transformers import SentenceTransformer
+
+    encoder = SentenceTransformer(str(MAXSIM.folder))
+
+    def unit(text: str) -> list[np.ndarray]:
+        vectors = encoder.encode(text, output_value="token_embeddings").cpu().numpy()
+        return [vector / np.linalg.norm(vector) for vector in vectors]
+
+    found = passages(filled)[:6]
+    scores = with_store(filled).score(QUERIES[0], found).logits
+    asked = unit(QUERIES[0])
+    for passage, score in zip(found, scores, strict=True):
+        told = [rounded(vector) for vector in unit(passage)]
+        best = [max(float(one @ other) for other in told) for one in asked]
+        assert score == pytest.approx(sum(best) / len(best), abs=1e-4)
+
+
 def test_a_score_is_the_same_whether_the_vectors_were_stored_or_rounded_now(filled: Library) -> None:
     found = passages(filled)
     scorer = with_store(filled)

@@ -1,10 +1,12 @@
 """A long fuzz, led by coverage: `make fuzz`, or
 
-    python -m tests.fuzz [--minutes 60] [--corpus FOLDER] [TARGET…]
+    python -m tests.fuzz [--minutes 60] [--work FOLDER] [--keep] [TARGET…]
 
-Each target (a suffix such as .pdf; cut, ask, hear) gets its share of the time in a process of its own. What atheris
-finds worth keeping grows in the corpus folder, from one run to the next; a crash is left there as a file, whose bytes
-become a case of `tests/ingest/readers/awkward.py`. Needs atheris (Linux, Python 3.11 to 3.13): pip install atheris
+Each target (a suffix such as .pdf; cut, ask, hear) gets its share of the time in a process of its own. It begins with
+the corpus that is kept beside this file and the tests' awkward files; what atheris finds worth keeping grows in the
+work folder, from one run to the next. A crash is left there as a file, whose bytes become a case of
+`tests/ingest/readers/awkward.py`. With ``--keep`` the fewest inputs that cover as much are written back to the kept
+corpus. Needs atheris (Linux, Python 3.11 to 3.13): pip install atheris
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +23,7 @@ from types import ModuleType
 
 SLOWEST = 30  # seconds for one input, after which it counts as a hang
 MEGABYTES = 2_000
+LONGEST = 20_000  # bytes
 # Led by the coverage of our readers and of the parser behind them, where that is Python; to instrument one takes a
 # quarter of a minute, so each target has its own.
 PARSERS = {
@@ -27,6 +32,20 @@ PARSERS = {
     ".html": "bs4",
     ".md": "markdown_it",
     ".txt": "charset_normalizer",
+    "ask": "retrieval",
+}
+# Parts of the time. What is read most often, and has the most ways to be wrong, has the largest part.
+SHARES = {
+    ".pdf": 6,
+    ".docx": 4,
+    ".html": 3,
+    ".md": 2,
+    ".csv": 1,
+    ".jsonl": 1,
+    ".txt": 2,
+    "cut": 2,
+    "ask": 2,
+    "hear": 1,
 }
 
 
@@ -34,19 +53,26 @@ def main() -> int:
     """Fuzz each target for its share; 1 if any of them crashed."""
     if sys.argv[1:2] == ["--child"]:
         _fuzz(sys.argv[2], sys.argv[3:])
-    targets = _targets()
-    names = list(targets.TARGETS)
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz", description="Fuzz readers, chunker and questions."
     )
-    parser.add_argument("targets", nargs="*", default=names, metavar="TARGET", help=", ".join(names))
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(SHARES))
     parser.add_argument("--minutes", type=float, default=60.0, help="for all targets together (default 60)")
     parser.add_argument(
-        "--corpus", type=Path, default=Path("build/fuzz"), help="kept from run to run (build/fuzz)"
+        "--work", type=Path, default=Path("build/fuzz"), help="kept from run to run (build/fuzz)"
     )
+    parser.add_argument("--keep", action="store_true", help="write what was found into the kept corpus")
     arguments = parser.parse_args()
-    seconds = max(1, int(60 * arguments.minutes / len(arguments.targets)))
-    crashed = [name for name in arguments.targets if _run(name, targets, arguments.corpus, seconds)]
+    names = arguments.targets or list(SHARES)
+    if unknown := sorted(set(names) - set(SHARES)):
+        parser.error(f"There is no target {', '.join(unknown)}; there are {', '.join(SHARES)}.")
+    targets, crashed = _targets(), []
+    for name in names:
+        seconds = max(1, int(60 * arguments.minutes * SHARES[name] / sum(SHARES[each] for each in names)))
+        if _run(name, targets, arguments.work, seconds):
+            crashed.append(name)
+        if arguments.keep:
+            _keep(name, arguments.work)
     print(f"crashed: {', '.join(crashed) or 'none'}")
     return 1 if crashed else 0
 
@@ -56,30 +82,56 @@ def _targets() -> ModuleType:
     return importlib.import_module("tests.fuzz.targets")
 
 
-def _run(name: str, targets: ModuleType, corpus: Path, seconds: int) -> bool:
+def _run(name: str, targets: ModuleType, work: Path, seconds: int) -> bool:
     """Fuzz one target in its own process; whether it crashed."""
-    folder = corpus / name.lstrip(".")
+    from tests.fuzz.corpus import kept
+
+    folder = work / name.lstrip(".")
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in targets.seeds(name):
+    for seed in (*targets.seeds(name), *kept(name)):
         (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
     print(f"{name}: {seconds} s, {len(list(folder.iterdir()))} files to begin with", flush=True)
-    command = [sys.executable, "-m", "tests.fuzz", "--child", name, str(folder)]
-    command += [f"-max_total_time={seconds}", f"-timeout={SLOWEST}", f"-rss_limit_mb={MEGABYTES}"]
-    command += [
-        f"-artifact_prefix={corpus}/crash-{name.lstrip('.')}-",
-        "-max_len=20000",
-        "-print_final_stats=1",
-    ]
-    return subprocess.run(command, check=False).returncode != 0
+    options = [f"-max_total_time={seconds}", f"-artifact_prefix={work}/crash-{name.lstrip('.')}-"]
+    return _child(name, [str(folder), *options, "-print_final_stats=1"]) != 0
+
+
+def _keep(name: str, work: Path) -> None:
+    """The fewest inputs that cover what all of them cover (libFuzzer's merge) become the kept corpus."""
+    from tests.fuzz.corpus import keep
+
+    fewest = work / f"fewest-{name.lstrip('.')}"
+    shutil.rmtree(fewest, ignore_errors=True)
+    fewest.mkdir(parents=True)
+    if _child(name, ["-merge=1", str(fewest), str(work / name.lstrip("."))]) == 0:
+        number = keep(name, (path.read_bytes() for path in fewest.iterdir()))
+        print(f"{name}: {number} inputs kept", flush=True)
+
+
+def _child(name: str, options: list[str]) -> int:
+    command = [sys.executable, "-m", "tests.fuzz", "--child", name, *options]
+    command += [f"-timeout={SLOWEST}", f"-rss_limit_mb={MEGABYTES}", f"-max_len={LONGEST}"]
+    return subprocess.run(command, check=False).returncode
 
 
 def _fuzz(name: str, options: list[str]) -> None:
     """Hand the process to libFuzzer, which ends it."""
     import atheris
 
-    with atheris.instrument_imports(include=["ingest", *filter(None, [PARSERS.get(name)])]):
+    from tests.fuzz.mutators import change_docx
+
+    with atheris.instrument_imports(include=["ingest", "rerank", *filter(None, [PARSERS.get(name)])]):
         targets = _targets()
-    atheris.Setup([sys.argv[0], *options], targets.TARGETS[name])
+        targets.load(name)
+    mutator = {}
+    if name == ".docx":
+        options = [
+            *options,
+            "-len_control=0",
+        ]  # short at first, an archive would be cut rather than packed again
+        mutator["custom_mutator"] = lambda data, size, seed: change_docx(data, size, seed, atheris.Mutate)
+    # To merge, libFuzzer starts itself again in a shell, by the first of these.
+    itself = shlex.join([sys.executable, "-m", "tests.fuzz", "--child", name])
+    atheris.Setup([itself, *options], targets.TARGETS[name], **mutator)
     atheris.Fuzz()
 
 

@@ -1,7 +1,8 @@
 """What is fuzzed, and the laws that must hold whatever goes in: shared by Hypothesis (short) and atheris (long).
 
 A target takes bytes and returns nothing. It raises only where a law is broken: what a reader may raise is a
-`ReadError`, what a question may raise is a `UsageError`, and every chunk is a slice of its document.
+`ReadError`, what a question may raise is a `UsageError` (see `tests.fuzz.asking`), and every chunk is a slice of
+its document.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ingest.chunker import MAX_CHUNK_CHARACTERS, Chunker
-from ingest.errors import ReadError, UsageError
+from ingest.errors import ReadError
 from ingest.readers import SUFFIXES, Limits, read_documents
+from ingest.readers.registry import FORMATS
 from ingest.readers.wire import BrokenFrameError, from_wire, to_wire
 from ingest.records import Document
-from rerank.search import MAX_QUERY_CHARACTERS, check_query
-from tests.fakes import WordEncoder, whitespace_tokenizer
+from tests.fakes import whitespace_tokenizer
+from tests.fuzz.asking import ask
 from tests.ingest.readers.awkward import CASES
 
 # Small, because a fuzzer wants many small files rather than a few large ones.
@@ -82,18 +84,6 @@ def cut(data: bytes) -> None:
             check_document(Document("k", "t", "p", kind, text))
 
 
-def ask(data: bytes) -> None:
-    """Any question: a vector for it, or a sentence."""
-    try:
-        query = check_query(data.decode("utf-8", "surrogateescape"))
-    except UsageError:
-        return
-    if not 0 < len(query) <= MAX_QUERY_CHARACTERS:
-        raise AssertionError("a question that is empty or too long was let through")
-    query.encode("utf-8")
-    WordEncoder().encode_query(query)
-
-
 def hear(data: bytes) -> None:
     """What a reading process may say: a document, or nonsense that is told as such."""
     try:
@@ -121,6 +111,15 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "ask": ask,
     "hear": hear,
 }
+
+
+def load(target: str) -> None:
+    """Import what the target would import at its first input: a fuzzer sees only what it was shown before."""
+    for kind in FORMATS:
+        if target in kind.suffixes:
+            _ = kind.read
+    if target == "ask":
+        ask(b"crane")
 
 
 def seeds(target: str) -> Iterator[bytes]:

@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.targets import TARGETS, ask, cut, hear, seeds
+from tests.fuzz.asking import ask
+from tests.fuzz.corpus import archive_of, keep, kept
+from tests.fuzz.mutators import change_docx
+from tests.fuzz.targets import TARGETS, cut, hear, seeds
 
 SEEDS = {name: list(seeds(name)) for name in TARGETS}
 
@@ -84,3 +90,35 @@ def test_the_seeds_themselves_keep_the_laws(name: str) -> None:
     assert SEEDS[name] or name in (".text", ".tsv", ".htm", ".markdown", ".xhtml")
     for seed in SEEDS[name]:
         TARGETS[name](seed)
+
+
+def test_a_changed_word_file_is_still_an_archive_with_one_part_changed() -> None:
+    seed = max(SEEDS[".docx"], key=lambda data: len(parts_of(data)))
+    packed = [change_docx(seed, 20_000, number, lambda data, _: data[:-1] + b"\x00") for number in range(20)]
+    changed = [
+        [name for name, part in parts_of(data).items() if part != parts_of(seed)[name]]
+        for data in packed
+        if parts_of(data)
+    ]
+    assert len(changed) >= 15
+    assert all(len(names) == 1 for names in changed)
+    assert len({names[0] for names in changed}) > 1
+
+
+def parts_of(data: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {part.filename: archive.read(part) for part in archive.infolist()}
+    except zipfile.BadZipFile:
+        return {}
+
+
+def test_the_kept_corpus_comes_back_and_equal_inputs_make_equal_archives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.fuzz.corpus.FOLDER", tmp_path)
+    assert keep(".txt", [b"two", b"one", b"two"]) == 2
+    first = archive_of(".txt").read_bytes()
+    assert sorted(kept(".txt")) == [b"one", b"two"]
+    keep(".txt", [b"one", b"two"])
+    assert archive_of(".txt").read_bytes() == first

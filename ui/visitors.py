@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ingest.errors import UsageError
+from ui import upload_gate
 from ui.access import Way, is_loopback, providers
 from ui.components import literal, problem
 from ui.gate import standing
@@ -56,6 +58,19 @@ def still_here() -> Callable[[], bool]:
     if context is None or not runtime.exists():
         return lambda: True
     return partial(runtime.get_instance().is_active_session, context.session_id)
+
+
+def refused_upload() -> str:
+    """Why the gate did not take this visitor's last upload; "" where it did, or where that was said before."""
+    gate, context = standing(), get_script_run_ctx()
+    return gate.uploads.refusal(context.session_id) if gate is not None and context is not None else ""
+
+
+def let_go(uploads: Iterable[object]) -> None:
+    """Free uploaded files that were taken (`ui.upload_gate.let_go`)."""
+    if (context := get_script_run_ctx()) is not None:
+        files = [upload.file_id for upload in uploads if isinstance(upload, UploadedFile)]
+        upload_gate.let_go(context.session_id, files)
 
 
 def _ask() -> None:

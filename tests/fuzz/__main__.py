@@ -4,7 +4,7 @@
 
 Each target (a suffix such as .pdf; cut, ask, hear) gets its share of the time in a process of its own. What atheris
 finds worth keeping grows in the corpus folder, from one run to the next; a crash is left there as a file, whose bytes
-become a case of `tests/ingest/readers/awkward.py`. Needs atheris (Linux, Python 3.11 to 3.13): pip install atheris
+become a case of `tests/ingest/readers/awkward.py`. Needs atheris (Linux, Python 3.11 to 3.13): requirements-fuzz.lock
 """
 
 from __future__ import annotations

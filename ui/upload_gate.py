@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
@@ -69,12 +69,6 @@ def held_by_streamlit() -> Held:
         session: {file: len(record.data) for file, record in list(files.items())}
         for session, files in list(_store().file_storage.items())
     }
-
-
-def let_go(session: str, files: Iterable[str]) -> None:
-    """Free files of a session that the page has taken; Streamlit would hold them for as long as the tab is open."""
-    for file in files:
-        _store().remove_file(session, file)
 
 
 def _let_go_of_closed() -> bool:

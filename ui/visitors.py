@@ -7,11 +7,11 @@ from functools import partial
 
 import streamlit as st
 from streamlit import runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ingest.errors import UsageError
-from ui import upload_gate
 from ui.access import Way, is_loopback, providers
 from ui.components import literal, problem
 from ui.gate import standing
@@ -67,10 +67,13 @@ def refused_upload() -> str:
 
 
 def let_go(uploads: Iterable[object]) -> None:
-    """Free uploaded files that were taken (`ui.upload_gate.let_go`)."""
-    if (context := get_script_run_ctx()) is not None:
-        files = [upload.file_id for upload in uploads if isinstance(upload, UploadedFile)]
-        upload_gate.let_go(context.session_id, files)
+    """Free uploaded files that were taken; Streamlit would hold them for as long as the tab is open."""
+    context = get_script_run_ctx()
+    if context is None or not isinstance(store := context.uploaded_file_mgr, MemoryUploadedFileManager):
+        return
+    for upload in uploads:
+        if isinstance(upload, UploadedFile):
+            store.remove_file(context.session_id, upload.file_id)
 
 
 def _ask() -> None:

@@ -66,10 +66,10 @@ browser:
 bench: install
 	$(VENV)/bin/python -m tests.benchmarks
 
-# atheris has builds for Linux and CPython 3.11 to 3.13 only, so it is no dependency.
+# atheris has builds for Linux and CPython 3.11 to 3.13 only, so it is no dependency. Built here it would bring unlocked tools.
 fuzz: install
 	@$(VENV)/bin/python -c "import atheris" 2>/dev/null || \
-		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "atheris==3.0.0"
+		$(PIP) --require-hashes --only-binary :all: --requirement requirements-fuzz.lock
 	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES)
 
 soak: install browser

@@ -107,6 +107,7 @@ class SearchResult:
     scored ones, in that order (empty if unknown), and ``truncated`` holds the chunk ids of which the
     reranker did not see the end. ``windows`` holds those of which it read a part only, chosen by the query: chunk id →
     characters ``[start, end)`` of the chunk's text. ``cached`` of the scores were known from an earlier search.
+    ``cold`` is a second look in whose time its reranker's first run is, which takes longer than all that follow.
     ``source`` is what the first look went by. ``fusion`` makes ``after`` a mix of both looks; ``None`` leaves the
     order to the reranker. ``parts`` are the rerankers that it mixes where it is of several (see `rerank.together`):
     ``models`` are then the first one's, ``tokens`` are not known, and ``windows`` and ``truncated`` hold what any of
@@ -127,6 +128,7 @@ class SearchResult:
     source: CandidateSource = CandidateSource.VECTORS
     fusion: Fusion | None = None
     parts: tuple[Part, ...] = ()
+    cold: bool = False
 
     def __post_init__(self) -> None:
         ranked = {hit.candidate.chunk.id for hit in self.after}

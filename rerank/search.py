@@ -58,6 +58,7 @@ class Searcher:
         self.models = Models(retriever.encoder.model, scorer.model if scorer else None, window_of(scorer))
         ranking = [model.spec for model in (self.models.encoder, self.models.reranker) if model is not None]
         self._languages = LanguageWarnings(retriever.library, ranking)
+        self._has_run = False  # the reranker, since it was loaded
         self._spec = scorer.model.spec if scorer else None
         if self._spec is not None and not self._mixes():
             # The weight was fitted to one encoder's cosines; another's spread differently.
@@ -143,7 +144,7 @@ class Searcher:
         if is_service(self._second.model):
             # Each request is billed and costs a round trip, so that all passages go in one.
             plan, on_partial = replace(WHOLE, fusion=plan.fusion), None
-        counter = _counter(first, on_progress)
+        counter, cold = _counter(first, on_progress), not self._has_run
         with billing() as bill:
             try:
                 look = with_mix_notice(first, plan.fusion)
@@ -153,12 +154,13 @@ class Searcher:
                     result = score_in_slices(
                         look, self._second, self._spec, plan, counter, on_partial, ticket
                     )
+                self._has_run = self._has_run or result.scored > result.cached
             except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
                 # Of a service's fault the sentence is all: what it answered is nobody's to log.
                 trace = None if isinstance(error, ServiceError) else error
                 log.warning("reranking failed: %s", error, exc_info=trace)
                 result = _not_reranked(first, f"Not reranked: {error}. The first look's order stands.")
-        return replace(result, notices=result.notices + cost_notices(bill))
+        return replace(result, notices=result.notices + cost_notices(bill), cold=cold)
 
     def mark(
         self, query: str, chunks: Sequence[Chunk], on_wait: OnWait | None = None

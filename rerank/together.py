@@ -91,6 +91,7 @@ def fuse(first: FirstLook, parts: Sequence[Part], fusion: Fusion) -> SearchResul
         source=first.source,
         fusion=fusion,
         parts=parts,
+        cold=any(result.cold for result in there),
     )  # fmt: skip
 
 

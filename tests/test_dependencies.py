@@ -65,6 +65,21 @@ def test_every_file_is_verified_and_cuda_stands_apart() -> None:
     assert count
 
 
+def test_what_fuzzes_is_verified_too() -> None:
+    """One version, its builds for three Pythons; and the Makefile installs nothing without a hash."""
+    assert list(locked("requirements-fuzz.lock")) == ["atheris"]
+    ((_, count),) = locked("requirements-fuzz.lock")["atheris"]
+    assert count == 3
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    installs = [
+        line
+        for line in makefile.splitlines()
+        if line.startswith("\t") and ("$(PIP)" in line or "pip install" in line)
+    ]
+    assert len(installs) == 5
+    assert all("--require-hashes" in line or "--editable ." in line for line in installs)
+
+
 def test_what_is_imported_is_declared() -> None:
     """A package that comes along with another one may go with it, too."""
     ours = {"ingest", "retrieval", "rerank", "ui", "app", "tests"}

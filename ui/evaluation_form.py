@@ -25,6 +25,7 @@ from ui.evaluation_words import documents_words
 from ui.services import check_leave
 from ui.settings import Settings
 from ui.state import State
+from ui.visitors import let_go
 from ui.words import count_of
 
 
@@ -122,6 +123,7 @@ def _upload(state: State) -> _Offer | None:
     if upload is not None:
         with st.spinner("Reading the dataset."):
             state.dataset_problem = _take(state, upload)
+        let_go([upload])
         state.dataset_uploader += 1
         st.rerun()
     if state.dataset_problem:

@@ -22,11 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.access import Protection, Way, is_loopback
 from ui.log_in import LogIn
+from ui.upload_gate import UploadGate, named_upload
 
 log = logging.getLogger(__name__)
 
 HEALTH = "/_stcore/health"  # says "ok", and nothing else
-UPLOADS = "/_stcore/upload_file/"
 MOST_SESSIONS = 10_000
 
 
@@ -63,7 +63,8 @@ class Gate:
     """Lets through whom the protection knows. Raises nothing: who is not let in gets an answer that says so."""
 
     def __init__(self, app: ASGIApp, protection: Protection) -> None:
-        self._app = app
+        self.uploads = UploadGate(app)
+        self._app: ASGIApp = self.uploads
         self._protection = protection
         self._log_in = LogIn(protection.password) if protection.password else None
         self._admitted: OrderedDict[str, None] = OrderedDict()
@@ -103,8 +104,8 @@ class Gate:
         """Why a request is not let through; empty where it is."""
         if self._protection.way is Way.LOCAL:
             return _from_elsewhere(scope)
-        _, found, path = scope["path"].partition(UPLOADS)
-        if found and path.partition("/")[0] not in self._admitted:
+        session, _ = named_upload(scope)
+        if session and session not in self._admitted:
             return "Log in first."
         return ""
 

@@ -19,6 +19,7 @@ from ui.judgements import keep, read_events
 from ui.judging_state import Judging
 from ui.label_files import as_qrels, as_zip, take_in
 from ui.running import Weighed, verdict_line, weighed_anew
+from ui.visitors import let_go
 from ui.words import count_of
 
 WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}
@@ -126,6 +127,7 @@ def _import(labels: Labels, judging: Judging) -> None:
     )  # fmt: skip
     if given is not None:
         _take_in(given.name, given.getvalue(), labels, judging)
+        let_go([given])
         judging.uploader += 1  # an empty place to drop the next one
         st.rerun()
     if judging.import_problem:

@@ -12,6 +12,10 @@ from rerank.records import FirstLook, RankedHit, SearchResult
 from ui.payload import Cost, StageTime
 from ui.words import count_of, direction, duration, three_digits
 
+FEWEST_TIMED = (
+    20  # passages that the model has to have read in a search for it to tell what others would take
+)
+
 
 def _counts(shown: Sequence[RankedHit], top_k: int) -> tuple[int, int, int]:
     """Risers, fallers and newcomers (passages from below place ``top_k``) among the shown."""
@@ -108,8 +112,17 @@ def _stage(name: str, ms: float, total: float, reranked: SearchResult | None) ->
 
 
 def costs(result: SearchResult, counts: Sequence[int]) -> list[Cost]:
-    """What reranking each of ``counts`` passages takes here; empty where nothing was scored just now."""
-    if not result.reranked or not result.cost_of(1):
+    """What reranking each of ``counts`` passages takes here; empty where this search does not tell.
+
+    It does not where it ran the model for fewer than `FEWEST_TIMED` passages, or for the first time: three passages
+    of a cold model would make two hundred look like half a minute.
+    """
+    if (
+        not result.reranked
+        or result.cold
+        or result.scored - result.cached < FEWEST_TIMED
+        or not result.cost_of(1)
+    ):
         return []
     rows = []
     for count in counts:

@@ -153,7 +153,7 @@ def _sidebar(settings: Settings, state: State, library: Library | None, usable: 
 
 def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: Sequence[Upload]) -> None:
     """Begin to add files, in a library that is made if need be; the place to drop files is emptied."""
-    state.said = state.upload_problem = ""
+    state.said, state.upload_problem = "", visitors.refused_upload()
     if state.ingest is not None:
         state.ingest.discard()
     state.make_sample = False
@@ -163,6 +163,8 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
     except (TooLargeError, StorageError) as error:
         state.upload_problem = str(error)
         return
+    finally:
+        visitors.let_go(uploads)
 
     def open_library() -> Library:
         return Library.create(settings.library, Manifest.of(encoder.model.spec))

@@ -9,6 +9,7 @@ import streamlit as st
 from ingest.errors import SecondLookError
 from ingest.library import DocumentInfo, Library
 from ingest.readers import SUFFIXES
+from ingest.readers.source import format_size
 from ingest.records import Stage
 from ingest.writer import writing
 from ui import samples
@@ -16,7 +17,8 @@ from ui.components import problem, quiet
 from ui.ingest_job import FileLine, IngestJob
 from ui.locked_files import ask_for_passwords
 from ui.state import ALL_SAMPLES, FILTER_KEY, State
-from ui.uploads import Upload, extent, result_line, short_name
+from ui.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
+from ui.visitors import refused_upload
 from ui.words import count_of
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
@@ -32,10 +34,13 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
         accept_multiple_files=True,
         key=f"uploads-{state.uploader}",
         disabled=state.ingesting or not usable,
-        help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason.",
+        help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason. At once: "
+        f"{MOST_FILES:,} files, {format_size(MOST_BYTES)}.",
     )
+    if not uploads and (refused := refused_upload()):
+        state.upload_problem = refused
     if state.upload_problem:
-        problem("These files were not added.", state.upload_problem)
+        problem("Files were not added.", state.upload_problem)
     if state.ingest is not None:
         _ingest(state.ingest, state)
     return uploads

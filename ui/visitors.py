@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import streamlit as st
 from streamlit import runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ingest.errors import UsageError
 from ui.access import Way, is_loopback, providers
@@ -56,6 +58,22 @@ def still_here() -> Callable[[], bool]:
     if context is None or not runtime.exists():
         return lambda: True
     return partial(runtime.get_instance().is_active_session, context.session_id)
+
+
+def refused_upload() -> str:
+    """Why the gate did not take this visitor's last upload; "" where it did, or where that was said before."""
+    gate, context = standing(), get_script_run_ctx()
+    return gate.uploads.refusal(context.session_id) if gate is not None and context is not None else ""
+
+
+def let_go(uploads: Iterable[object]) -> None:
+    """Free uploaded files that were taken; Streamlit would hold them for as long as the tab is open."""
+    context = get_script_run_ctx()
+    if context is None or not isinstance(store := context.uploaded_file_mgr, MemoryUploadedFileManager):
+        return
+    for upload in uploads:
+        if isinstance(upload, UploadedFile):
+            store.remove_file(context.session_id, upload.file_id)
 
 
 def _ask() -> None:

@@ -86,19 +86,21 @@ def _answer(request: Message, replies: BinaryIO) -> None:
         ):
             send(replies, {"document": to_wire(document)})
             _allow_seconds(limits.max_seconds)
-        end: ReadError | None = None
-    except ReadError as error:
-        end = error
+        end, words = "", ""
+    except (
+        ReadError
+    ) as error:  # its words are kept, not the error: in a ring with this frame it held the whole text
+        end, words = type(error).__name__, str(error)
     except Exception as error:  # a fault of a reader costs the file, and the log says where it is
         logging.getLogger(__name__).exception("reading %s failed", name)
-        end = DamagedFileError(
-            f"{name} could not be read: its reader stopped with {explain(error)}; open it in the program that made "
-            "it, save it again, and add that."
+        end, words = (
+            DamagedFileError.__name__,
+            (
+                f"{name} could not be read: its reader stopped with {explain(error)}; open it in the program that made "
+                "it, save it again, and add that."
+            ),
         )
-    send(
-        replies,
-        {"end": type(end).__name__ if end else "", "message": str(end or ""), "retire": _holds_too_much()},
-    )
+    send(replies, {"end": end, "message": words, "retire": _holds_too_much()})
 
 
 def _confine(limits: Limits) -> None:

@@ -29,6 +29,8 @@ __all__ = [
     "resolve_named",
 ]
 
+# Architectures of which faster engines are tried (`rerank.scorers.engine`); the others are run by their own files.
+ENGINED = frozenset({"cross-encoder", "onnx-cross-encoder"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -45,6 +47,10 @@ def open_scorer(
     cross-encoders have a choice of engines. ``access`` holds the keys to rerankers behind a service. Late interaction
     takes passages' vectors from ``token_store``, where it has them.
     """
+    if model.spec.architecture in ENGINED:
+        from rerank.scorers.engine import open_cross_encoder
+
+        return open_cross_encoder(model, wanted=engine, wait=wait)
     module = _file_of(model.spec.architecture)
     if module is None or not hasattr(module, "open_reranker"):
         raise ModelError(

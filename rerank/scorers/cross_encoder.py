@@ -24,11 +24,9 @@ CPU_BATCH, GPU_BATCH = 16, 64
 USUAL_LENGTH = 512
 
 
-def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
-    """The cross-encoder on the engine that is chosen for it; raises as `rerank.scorers.engine.open_cross_encoder`."""
-    from rerank.scorers.engine import open_cross_encoder  # which imports this file
-
-    return open_cross_encoder(model, wanted=options.engine, wait=options.wait)
+def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
+    """The model as it is, on torch. `rerank.scorers.open_scorer` looks for a faster engine first."""
+    return CrossEncoderScorer(model)
 
 
 class CrossEncoderScorer:

@@ -7,7 +7,6 @@ is a graph already need not wait for that: it runs as it is until the choice is 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -16,7 +15,6 @@ import shutil
 import sys
 import tempfile
 import threading
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from time import time
@@ -27,37 +25,16 @@ from ingest.errors import ModelError, UsageError
 from ingest.models import ResolvedModel, read_json, sha256_of
 from rerank.scorers.base import Scorer
 from rerank.scorers.engine_record import Engine, failure_of, note_failure
-from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, OnnxCrossEncoderScorer
-from rerank.scorers.tuning import Threads, machine_key
+from rerank.scorers.graph_cache import PREFIX, UNFINISHED, note_use, publish, sweep
+from rerank.scorers.graph_scorer import GraphScorer, is_ours
+from rerank.scorers.onnx_cross_encoder import CARD_FILE, OnnxCrossEncoderScorer
+from rerank.scorers.tuning import machine_key
 
 log = logging.getLogger(__name__)
 
 # Raise it when graphs are made otherwise, so that older ones are not used.
 GRAPH_VERSION = 6
 ENGINES = ("auto", "torch", "onnx-fp32", "onnx-int8")
-OURS = "onnx-cross-encoder"
-# Graphs are made in a folder of this name, which is gone when they are done. One as old as this (seconds) is nobody's.
-UNFINISHED, ABANDONED_AFTER = ".making-", 86_400
-
-
-class GraphScorer(OnnxCrossEncoderScorer):
-    """A graph of ours in the cache, under the name and the spec of the model that it was made from."""
-
-    def __init__(self, model: ResolvedModel, folder: Path, threads: Threads | None = None) -> None:
-        """As `OnnxCrossEncoderScorer`, with the files of ``folder``."""
-        super().__init__(replace(model, folder=folder), threads.count if threads else 0)
-        self._named = model
-
-    @property
-    def model(self) -> ResolvedModel:
-        """The model that the graph was made from."""
-        return self._named
-
-    @property
-    def engine(self) -> str:
-        """The sort of graph and the machine it was chosen for: what else scores depend on (see `engine_name`)."""
-        engine = Engine.read(self._model.folder)
-        return f"{engine.name}, {engine.machine}" if engine else type(self).__qualname__
 
 
 def open_cross_encoder(
@@ -96,11 +73,6 @@ def runs_on_torch(model: ResolvedModel, wanted: str) -> bool:
     return wanted == "torch" or (wanted == "auto" and not is_ours(model) and _has_gpu())
 
 
-def is_ours(model: ResolvedModel) -> bool:
-    """Whether the model is a graph already, as `secondlook train` writes it."""
-    return model.spec.architecture == OURS
-
-
 def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Path:
     """Where the graph of this model lies once it is made; named by its weights and how it is made."""
     base = cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx"
@@ -111,7 +83,7 @@ def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = 
             _digest(path, path.stat().st_mtime_ns) for path in sorted(model.folder.glob("*.safetensors"))
         )
     key = f"{GRAPH_VERSION}-{wanted}-{model.spec.max_length}-{weights}"
-    return base / f"reranker-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    return base / f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
 @lru_cache(maxsize=16)
@@ -189,9 +161,13 @@ def _open(model: ResolvedModel, folder: Path) -> Scorer | None:
         log.info("the engine for %s is chosen again: another processor or ONNX Runtime", model.name)
     else:
         try:
-            return GraphScorer(model, folder, engine.threads)
+            scorer = GraphScorer(model, folder, engine.threads)
         except ModelError as error:
             log.warning("the graph of %s is made again: %s", model.name, error)
+        else:
+            note_use(folder, GRAPH_VERSION)
+            sweep(folder.parent, GRAPH_VERSION, time())
+            return scorer
     shutil.rmtree(folder, ignore_errors=True)
     return None
 
@@ -203,11 +179,12 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
     log.info("choosing the engine for %s; this is done once and takes some seconds", model.name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
+        sweep(folder.parent, GRAPH_VERSION, time())
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as name:
             made, engine = choose(model, reference, Path(name), wanted)
             engine.write(made)
-            _publish(made, engine, folder, Path(name) / "former")
+            publish(made, engine, folder, Path(name) / "former")
+        note_use(folder, GRAPH_VERSION)
         return GraphScorer(model, folder, (Engine.read(folder) or engine).threads)
     except Exception as error:  # noqa: BLE001 - whatever the model is made of, what is there can still run it
         log.warning("the reranker %s stays on %s: no faster graph of it keeps its order (%s)",
@@ -215,30 +192,3 @@ def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) ->
         if not isinstance(error, OSError):  # a full disk says nothing of the model
             note_failure(folder, machine_key(), str(error), time())
         return None
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what processes left there that were killed while they made a graph: tens of megabytes each."""
-    for left in parent.glob(f"{UNFINISHED}*"):
-        with contextlib.suppress(OSError):  # another process may be removing it too
-            if time() - left.stat().st_mtime > ABANDONED_AFTER:
-                shutil.rmtree(left, ignore_errors=True)
-
-
-def _publish(made: Path, engine: Engine, folder: Path, former: Path) -> None:
-    """Rename ``made`` to ``folder``, unless another process was faster: its graph is as good.
-
-    A provisional one that is there already is moved out of the way, to ``former``; where the machine was even busier
-    this time, it stays, to be measured again later.
-    """
-    there = Engine.read(folder)
-    if there is not None and there.provisional and engine.threads.share < there.threads.share:
-        replace(there, measured=engine.measured).write(folder)
-        return
-    try:
-        if there is not None and there.provisional:
-            os.replace(folder, former)
-        os.replace(made, folder)
-    except OSError:
-        if not (folder / MODEL_FILE).is_file():
-            raise

@@ -26,8 +26,8 @@ from rerank.fused_graph import Kind, fused, linears, split_attention
 from rerank.int8_graph import input_ranges, with_int8
 from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
 from rerank.scorers.base import Scorer
-from rerank.scorers.engine import GraphScorer, is_ours
 from rerank.scorers.engine_record import Engine
+from rerank.scorers.graph_scorer import GraphScorer, is_ours
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, inputs_of
 from rerank.scorers.tuning import choose_threads, has_vnni, machine_key, rates
 

@@ -19,11 +19,9 @@ from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 MODEL_FILE, TOKENIZER_FILE, CARD_FILE = "model_int8.onnx", "tokenizer.json", "secondlook.json"
 
 
-def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
-    """The cross-encoder on the engine that is chosen for it; raises as `rerank.scorers.engine.open_cross_encoder`."""
-    from rerank.scorers.engine import open_cross_encoder  # which imports this file
-
-    return open_cross_encoder(model, wanted=options.engine, wait=options.wait)
+def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
+    """The model's own graph. `rerank.scorers.open_scorer` looks for a faster engine first."""
+    return OnnxCrossEncoderScorer(model)
 
 
 class OnnxCrossEncoderScorer:

@@ -33,6 +33,7 @@ from rerank.scorers.engine import (
     open_cross_encoder,
 )
 from rerank.scorers.engine_record import AGAIN_AFTER, FAILED_FOR, Engine
+from rerank.scorers.graph_cache import UNUSED_FOR, USE_FILE
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer
 from tests.models.tiny_models import make_electra, make_xlm_roberta
 
@@ -203,6 +204,25 @@ def test_what_a_killed_process_left_unfinished_is_removed_once_it_is_old(
         os.utime(left.parent, times=(time.time() - hours * 3600,) * 2)
     open_cross_encoder(model, tmp_path)
     assert [path.name for path in tmp_path.glob(f"{engine.UNFINISHED}*")] == [f"{engine.UNFINISHED}young"]
+
+
+def test_a_graph_that_is_used_is_noted_and_what_nobody_uses_goes_then(
+    model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "GRAPH_VERSION", engine.GRAPH_VERSION - 1)
+    open_cross_encoder(model, tmp_path, "onnx-fp32")
+    former = graph_folder(model, tmp_path, "onnx-fp32")
+    monkeypatch.undo()
+    open_cross_encoder(model, tmp_path, "onnx-fp32")
+    ours = graph_folder(model, tmp_path, "onnx-fp32")
+    assert {path.name for path in tmp_path.iterdir()} == {former.name, ours.name}, (
+        "another version may use it"
+    )
+    for folder in (former, ours):
+        os.utime(folder / USE_FILE, times=(time.time() - UNUSED_FOR - 60,) * 2)
+    open_cross_encoder(model, tmp_path, "onnx-fp32")  # only read this time
+    assert {path.name for path in tmp_path.iterdir()} == {ours.name}
+    assert time.time() - (ours / USE_FILE).stat().st_mtime < UNUSED_FOR
 
 
 def test_a_damaged_graph_is_noticed_and_made_again(model: ResolvedModel, cache: Path) -> None:

@@ -66,6 +66,18 @@ def test_asking_again_or_deeper_runs_the_model_for_what_is_new_and_claims_no_won
     assert keeping.scorer is scorer  # an evaluation times the model itself
 
 
+def test_the_first_run_of_a_model_is_told_apart(filled: Desk) -> None:
+    store = ScoreStore(None)
+    one = Searcher(Retriever(filled.library, filled.encoder), WordScorer(), store=store)
+    asked = ["snake kills", "snake kills", "snake kills fast"]
+    assert [one.search(query, 31).cold for query in asked] == [True, False, False]
+    two = Searcher(Retriever(filled.library, filled.encoder), WordScorer(), store=store)
+    known = two.search("snake kills", 31)
+    assert (known.cached, known.cold) == (31, True)
+    assert two.search("snake kills now", 31).cold, "nothing had run before: every score was known"
+    assert not two.search("snake kills then", 31).cold
+
+
 def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
     filled: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

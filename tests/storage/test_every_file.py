@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ingest.library import DATABASE, LOCK, Library, Manifest
 from ingest.repair import repair
 from ingest.token_store import FILE as TOKENS
 from ingest.token_store import TokenStore, Wish
+from ingest.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
@@ -31,6 +34,7 @@ from ui.upkeep import examined
 
 FLIPS = 40  # places in each file; in the calibration, every byte
 INDEX = "vectors/000001.faiss"
+LOG, LOG_INDEX = f"{DATABASE}-wal", f"{DATABASE}-shm"  # there while a process works, and after it was killed
 # What goes unnoticed by design, and why.
 HARMLESS = {
     (LOCK, "flip"): "it is empty",
@@ -46,7 +50,26 @@ HARMLESS = {
         DATABASE,
         "flip",
     ): "room that no row takes, or what has no checksum (a path, a date, a grade): texts are the same",
+    (
+        LOG,
+        "cut",
+    ): "it looks like a log that never held more: a whole state from before its last commits",
+    (LOG, "removed"): "the same",
+    (LOG_INDEX, "flip"): "the first who opens the library makes it anew from the log",
+    (LOG_INDEX, "cut"): "the same",
+    (LOG_INDEX, "removed"): "the same",
 }
+DIE_AFTER_DELETING = """
+import os, signal, sys
+from pathlib import Path
+from ingest.library import Library
+from ingest.writer import writing
+library = Library(Path(sys.argv[1]))
+with writing(library) as writer:
+    for document in library.documents()[:2]:
+        writer.delete([document.id])
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +92,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert examined(library.folder) == []
     library.documents()  # the last one who may write folds the log into the file
     return library.folder
+
+
+@pytest.fixture(scope="module")
+def killed(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same library after a process that deleted two documents was killed: both deletions are in its log alone."""
+    folder = tmp_path_factory.mktemp("killed") / "library"
+    shutil.copytree(whole, folder)
+    subprocess.run([sys.executable, "-c", DIE_AFTER_DELETING, folder], check=False)
+    return folder
 
 
 def files(folder: Path) -> list[str]:
@@ -137,6 +169,52 @@ def test_each_file_flipped_cut_and_removed(whole: Path, tmp_path: Path, name: st
             assert held(folder) == before, f"{name}: a flip changed what is read, and nobody noticed"
         counted["harmless"] += 1
     assert counted["noticed"] or name == LOCK
+    print(name, counted)
+
+
+def copied(library: Path, folder: Path) -> Path:
+    """A copy in place of the last one: to read a library whose log is not folded in yet is to fold it in."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return shutil.copytree(library, folder)
+
+
+def test_the_log_of_a_killed_process_is_there_to_be_damaged(killed: Path, tmp_path: Path) -> None:
+    assert set(files(killed)) - {CALIBRATION, DATABASE, TOKENS, INDEX, LOCK} == {LOG, LOG_INDEX}
+    assert (killed / LOG).stat().st_size > 10_000
+    folder = copied(killed, tmp_path / "library")
+    assert not noticed(folder, LOG)
+    assert len(Library(folder).documents()) == len(VOCABULARY) - 2
+
+
+@pytest.mark.parametrize("name", [LOG, LOG_INDEX])
+def test_the_log_of_a_killed_process_flipped_cut_and_removed(
+    whole: Path, killed: Path, tmp_path: Path, name: str
+) -> None:
+    """As for the other files. A log that is cut may hold fewer of the deletions, but never a part of one."""
+    folder = tmp_path / "library"
+    after = held(copied(killed, folder))
+    states = [held(whole)]
+    copied(whole, folder)
+    for document in Library(folder).documents()[:2]:
+        with writing(Library(folder)) as writer:
+            writer.delete([document.id])
+        states.append(held(folder))
+    assert after == states[-1]
+    raw, counted = (killed / name).read_bytes(), {"noticed": 0, "harmless": 0}
+    more = [("cut", raw[: len(raw) * part // 12]) for part in range(1, 12)]
+    for kind, damaged in (*damages(name, raw), *more):
+        copied(killed, folder)
+        (folder / name).write_bytes(damaged) if damaged is not None else (folder / name).unlink()
+        if noticed(folder, name):
+            counted["noticed"] += 1
+            continue
+        assert kind == "flip" or (name, kind) in HARMLESS, f"{name} {kind}: nobody noticed"
+        found = held(folder)
+        assert found in (states if (name, kind) in HARMLESS else [after]), (
+            f"{name} {kind}: what is read changed"
+        )
+        counted["harmless"] += 1
+    assert counted["noticed"] >= FLIPS * 0.9 if name == LOG else not counted["noticed"]
     print(name, counted)
 
 

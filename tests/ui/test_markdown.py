@@ -40,6 +40,7 @@ LOOKED_AT = {
     ("settings_panel.py", "label"): "one of two constants",
     ("sidebar.py", "words"): "numbers and our own words",
     ("sidebar.py", "', '.join(sorted(SUFFIXES))"): "suffixes of the readers",
+    ("sidebar.py", "format_size(MOST_BYTES)"): "a constant",
     ("judging_panel.py", "total"): "a number",
     ("page.py", "LOADING"): "a constant",
     ("results.py", "orders"): "one of two constants",

@@ -12,6 +12,7 @@ import pytest
 
 from rerank.records import FirstLook, Timings
 from tests.ui.looks import candidates, chunk, search
+from ui.lesson import FEWEST_TIMED
 from ui.view_model import comparison_payload, costs, insight, timing_bar
 from ui.words import duration, location, relevance_text, three_digits
 
@@ -105,7 +106,6 @@ def test_an_answer_that_ended_early_shows_what_was_scored_and_marks_what_was_not
     assert keys(shown["after"]) == ["c3", "c1", "c2", "c4"]
     assert shown["after"]["note"] == "4 of 9 passages reranked, 4 shown"
     assert [card["origin"] for card in shown["before"]["cards"][3:]] == ["stays", "not scored", "not scored"]
-    assert [row["estimated"] for row in costs(result, [4, 9])] == [False, True]
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])
@@ -194,7 +194,17 @@ def test_costs_say_what_was_measured_and_what_is_estimated() -> None:
     assert [(row["candidates"], row["text"], row["estimated"]) for row in rows] == [
         (10, "about 120 ms", True), (100, "1.2 s", False), (200, "about 2.4 s", True),
     ]  # fmt: skip
-    assert costs(search(candidates(9), []), [10]) == []
+    early = replace(search(candidates(40), [3, 1]), before=candidates(90))
+    assert [row["estimated"] for row in costs(early, [40, 90])] == [False, True]
+    assert costs(search(candidates(90), []), [10]) == []
+
+
+def test_costs_are_not_guessed_from_a_few_passages_or_a_cold_model() -> None:
+    few, enough = search(candidates(FEWEST_TIMED - 1), [2]), search(candidates(FEWEST_TIMED), [2])
+    assert costs(few, [10, 200]) == []
+    assert costs(search(candidates(100), [2], cached=100 - FEWEST_TIMED + 1), [10, 200]) == []
+    assert len(costs(enough, [10, 200])) == 2
+    assert costs(replace(enough, cold=True), [10, 200]) == []
 
 
 @pytest.mark.parametrize(
@@ -254,11 +264,11 @@ def test_a_heading_path_does_not_repeat_the_title() -> None:
 
 
 def test_scores_known_from_before_are_told_and_make_no_reranking_look_free() -> None:
-    known = search(candidates(4), [2], cached=4)
-    assert timing_bar(known)[-1]["detail"] == "4 passages, 4 of them scored earlier"
-    assert costs(known, [4, 10]) == []
-    (row,) = costs(search(candidates(4), [2], timings=Timings(1, 1, 100.0), cached=3), [4])
-    assert (row["ms"], row["estimated"]) == (400.0, True)
+    known = search(candidates(40), [2], cached=40)
+    assert timing_bar(known)[-1]["detail"] == "40 passages, 40 of them scored earlier"
+    assert costs(known, [40, 100]) == []
+    (row,) = costs(search(candidates(40), [2], timings=Timings(1, 1, 100.0), cached=20), [40])
+    assert (row["ms"], row["estimated"]) == (200.0, True)
 
 
 def test_a_card_says_which_part_of_its_passage_was_read() -> None:

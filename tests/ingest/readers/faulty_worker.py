@@ -1,9 +1,11 @@
-"""The reading process with a reader of plain text that does what the file tells it to: crash, hang, swallow memory."""
+"""The reading process with a reader of plain text that does as the file says: crash, hang, leak, swallow memory."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -28,10 +30,27 @@ def read_text(source: Source) -> Iterator[Document]:
         os.write(_replies(), b"\xff" * 64)
     elif what == "fault":
         raise LookupError(how)
+    elif what == "leak":
+        _leak(how.partition(" ")[0], said)
     elif what == "print":
         print(how * 1000, flush=True)
         os.system(f"echo {how}")
     yield source.document("text", "", said)
+
+
+_LEAKED: list[object] = []
+
+
+def _leak(what: str, said: str) -> None:
+    """Leave something behind that a reader should not: a process waits for good, a thread for an hour."""
+    if what == "file":
+        os.open(os.devnull, os.O_RDONLY)
+    elif what == "thread":
+        threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    elif what == "child":
+        _LEAKED.append(subprocess.Popen(["true"]))  # ended, and never waited for
+    elif what == "memory":
+        _LEAKED.append(said.encode())
 
 
 def _replies() -> int:

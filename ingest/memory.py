@@ -5,7 +5,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+import threading
 from collections.abc import Callable
+from time import monotonic
+
+# Between two times that the memory of many small jobs is given back: what the next one gets anew costs it some
+# milliseconds.
+SECONDS_BETWEEN = 10.0
+
+_lock = threading.Lock()
+_last = [-SECONDS_BETWEEN]
 
 
 def give_back() -> None:
@@ -16,6 +25,15 @@ def give_back() -> None:
     """
     if (trim := _trim()) is not None:
         trim(0)
+
+
+def give_back_at_times() -> None:
+    """`give_back`, but only where that was not done in the last `SECONDS_BETWEEN`; for any number of threads."""
+    with _lock:
+        if monotonic() - _last[0] < SECONDS_BETWEEN:
+            return
+        _last[0] = monotonic()
+    give_back()
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from dataclasses import replace
 from ingest.costs import billing
 from ingest.encoder import Encoder
 from ingest.errors import ModelError, RerankError, ServiceError, UsageError
+from ingest.memory import give_back_at_times
 from ingest.models import ModelSpec
 from ingest.records import Chunk
 from ingest.service_access import is_service
@@ -160,6 +161,7 @@ class Searcher:
                 trace = None if isinstance(error, ServiceError) else error
                 log.warning("reranking failed: %s", error, exc_info=trace)
                 result = _not_reranked(first, f"Not reranked: {error}. The first look's order stands.")
+        give_back_at_times()  # each thread that scored holds on to what it needed
         return replace(result, notices=result.notices + cost_notices(bill), cold=cold)
 
     def mark(

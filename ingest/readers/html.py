@@ -11,6 +11,7 @@ from bs4.element import NavigableString, PreformattedString
 
 from ingest.errors import EmptyFileError
 from ingest.readers.encodings import read_decoded
+from ingest.readers.html_shape import Shape, shape_of
 from ingest.readers.html_text import PageText
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
@@ -23,7 +24,6 @@ _NEVER_SHOWN = frozenset((
 _FURNITURE = frozenset((
     "nav", "header", "footer", "aside", "form", "menu", "dialog",
 ))  # fmt: skip
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _DECLARED = re.compile(
     rb"""(?:<meta[^>]{0,200}?charset|<\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I
@@ -45,10 +45,11 @@ def read_html(source: Source) -> Iterator[Document]:
     markup = read_decoded(source, _declared_encoding(source.head(4096)))
     with source.parsing("", "open it in a browser, save it again, and add that."):
         soup = BeautifulSoup(markup, "lxml")
-        page = _page_text(soup, source, furniture=False)
+        shape = shape_of(soup)
+        page = _page_text(soup, shape, source, furniture=False)
         # A page that is all furniture to the rules above (one big form, say) is better read whole.
         if not page.text:
-            page = _page_text(soup, source, furniture=True)
+            page = _page_text(soup, shape, source, furniture=True)
         title = sensible_title(soup.title.get_text() if soup.title else "") or page.first_title
     if not page.text:
         raise EmptyFileError(
@@ -65,9 +66,9 @@ def _declared_encoding(head: bytes) -> str | None:
     return _MEANT.get(name, name)
 
 
-def _page_text(soup: BeautifulSoup, source: Source, *, furniture: bool) -> PageText:
-    page = PageText(source)
-    for event, node in _walk(soup, furniture):
+def _page_text(soup: BeautifulSoup, shape: Shape, source: Source, *, furniture: bool) -> PageText:
+    page = PageText(source, shape)
+    for event, node in _walk(soup, shape, furniture):
         if event == "text":
             page.text_node(str(node))
         elif isinstance(node, Tag) and event == "open":
@@ -78,7 +79,7 @@ def _page_text(soup: BeautifulSoup, source: Source, *, furniture: bool) -> PageT
     return page
 
 
-def _walk(soup: BeautifulSoup, furniture: bool) -> Iterator[tuple[str, Tag | NavigableString]]:
+def _walk(soup: BeautifulSoup, shape: Shape, furniture: bool) -> Iterator[tuple[str, Tag | NavigableString]]:
     """The tree in reading order as ("open" | "text" | "close", node), without recursion: pages nest without bound."""
     stack: list[tuple[Tag, Iterator[object]]] = [(soup, iter(soup.contents))]
     while stack:
@@ -88,26 +89,16 @@ def _walk(soup: BeautifulSoup, furniture: bool) -> Iterator[tuple[str, Tag | Nav
             stack.pop()
             yield "close", parent
         elif isinstance(node, Tag):
-            if not _dropped(node, furniture):
+            if not _dropped(node, shape, furniture):
                 yield "open", node
                 stack.append((node, iter(node.contents)))
         elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
             yield "text", node
 
 
-def _dropped(tag: Tag, furniture: bool) -> bool:
+def _dropped(tag: Tag, shape: Shape, furniture: bool) -> bool:
     if tag.name in _NEVER_SHOWN or "hidden" in tag.attrs or tag.attrs.get("aria-hidden") == "true":
         return True
     if _HIDDEN_STYLE.search(str(tag.attrs.get("style", ""))):
         return True
-    return not furniture and tag.name in _FURNITURE and not _holds_content(tag)
-
-
-def _holds_content(tag: Tag) -> bool:
-    """Furniture that is content after all: an article's own header or footer, and the form that some
-    servers (ASP.NET) put around the whole page."""
-    if tag.name == "header":
-        return tag.find("h1") is not None or tag.find_parent(["article", "main"]) is not None
-    if tag.name == "form":
-        return tag.find([*_HEADINGS, "p", "article", "main"]) is not None
-    return False
+    return not furniture and tag.name in _FURNITURE and not shape.is_content(tag)

@@ -7,6 +7,7 @@ import re
 from bs4 import Tag
 
 from ingest.readers.blocks import Blocks
+from ingest.readers.html_shape import Shape
 from ingest.readers.source import Source
 from ingest.records import Heading
 
@@ -18,8 +19,6 @@ _BLOCKS = frozenset((
 ))  # fmt: skip
 # These follow the block before them on the next line; all others after a blank line.
 _TIGHT = frozenset(("li", "tr", "dd", "dt", "td", "th"))
-# A table that holds any of these lays out the page rather than showing data.
-_LAYOUT = ["table", "h1", "h2", "h3", "h4", "ul", "ol", "form", "article"]
 # HTML's own white space: a no-break space is kept, as browsers do.
 _SPACE = re.compile(r"[ \t\n\f\r]+")
 
@@ -27,7 +26,8 @@ _SPACE = re.compile(r"[ \t\n\f\r]+")
 class PageText:
     """Takes the events of a walk over the tree; ``text`` and ``headings`` hold what came of it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, shape: Shape) -> None:
+        self._shape = shape
         self._blocks = Blocks(source)
         self._pieces: list[str] = []
         self._cells: list[str] = []
@@ -64,7 +64,7 @@ class PageText:
         elif name in _BLOCKS:
             self._boundary(name)
         if name == "table":
-            self._tables.append(tag.find(_LAYOUT) is None)
+            self._tables.append(not self._shape.is_layout(tag))
             self._separator = "\n\n"
         elif name == "pre":
             self._preformatted += 1

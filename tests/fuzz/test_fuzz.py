@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.__main__ import SHARES
 from tests.fuzz.asking import ask
 from tests.fuzz.corpus import archive_of, keep, kept
 from tests.fuzz.mutators import change_docx
@@ -90,6 +91,14 @@ def test_the_seeds_themselves_keep_the_laws(name: str) -> None:
     assert SEEDS[name] or name in (".text", ".tsv", ".htm", ".markdown", ".xhtml")
     for seed in SEEDS[name]:
         TARGETS[name](seed)
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_what_long_fuzzing_kept_keeps_the_laws(name: str) -> None:
+    found = list(kept(name))
+    assert len(found) > 5, "make fuzz has kept nothing for this target"
+    for data in found:
+        TARGETS[name](data)
 
 
 def test_a_changed_word_file_is_still_an_archive_with_one_part_changed() -> None:

@@ -12,10 +12,11 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -38,17 +39,18 @@ Held = Mapping[str, Mapping[str, int]]  # session → file → bytes
 
 @dataclass(eq=False, slots=True)
 class _Upload:
-    """One file on its way: whose, which, and how many bytes of it have come."""
+    """One file on its way: whose, which, how many bytes of it have come, and whether that was all."""
 
     session: str
     file: str
     come: int = 0
+    ended: bool = False
 
 
 class _RefusedError(Exception):
     """An upload that is not taken: the status and the sentence of the answer."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.REQUEST_ENTITY_TOO_LARGE) -> None:
         super().__init__(reason)
         self.status = status
 
@@ -111,14 +113,16 @@ class UploadGate:
         try:
             self._check(upload, _declared(scope))
             await self._app(scope, self._counting(upload, receive), send_noting)
-        except _RefusedError as refused:
-            log.warning("an upload was refused: %s", refused)
-            self._note(session, str(refused))
-            if not answered:
-                headers = {"Connection": "close"}  # the rest of it is not waited for
-                await PlainTextResponse(str(refused), refused.status, headers)(scope, receive, send)
+        except _RefusedError as error:
+            refused = error
+        else:
+            return
         finally:
             self._arriving.discard(upload)
+        log.warning("an upload was refused: %s", refused)
+        self._note(session, str(refused))
+        if not answered:
+            await _answer(refused, upload, receive, send)
 
     def refusal(self, session: str) -> str:
         """Why the last upload of a session was refused, said once; "" where none was."""
@@ -140,10 +144,12 @@ class UploadGate:
                     message = await receive()
             except TimeoutError:
                 raise _RefusedError(
-                    408, "The upload was given up, because nothing came of it any more."
+                    "The upload was given up, because nothing came of it any more.",
+                    HTTPStatus.REQUEST_TIMEOUT,
                 ) from None
             upload.come += len(message.get("body", b""))
-            if upload.come - checked >= _STEP or not message.get("more_body"):
+            upload.ended = not message.get("more_body")
+            if upload.come - checked >= _STEP or upload.ended:
                 checked = upload.come
                 self._check(upload, 0)
             return message
@@ -167,19 +173,40 @@ class UploadGate:
         more = max(declared, upload.come)
         advice = "Drop fewer, or add the whole folder in the terminal: secondlook ingest FOLDER"
         if files > MOST_FILES:
-            raise _RefusedError(413, f"The page takes {MOST_FILES:,} files at once, and more came. {advice}")
+            raise _RefusedError(f"The page takes {MOST_FILES:,} files at once, and more came. {advice}")
         if ours + more > MOST_BYTES:
-            raise _RefusedError(
-                413, f"The page takes {format_size(MOST_BYTES)} at once, and more came. {advice}"
-            )
+            raise _RefusedError(f"The page takes {format_size(MOST_BYTES)} at once, and more came. {advice}")
         if every + more > MOST_BYTES_OF_ALL:
             if _let_go_of_closed():
                 self._check(upload, declared)
                 return
             raise _RefusedError(
-                413,
-                "Too much is being uploaded at the moment. Wait until other files are added, and drop these again.",
+                "Too much is being uploaded at the moment. Wait until other files are added, and drop these again."
             )
+
+
+async def _answer(refused: _RefusedError, upload: _Upload, receive: Receive, send: Send) -> None:
+    """Answer at once, then let the rest of the upload come and drop it, as far as one may be long.
+
+    A connection that is closed while its other side still sends is reset, and a reset may overtake the answer: the
+    browser would then speak of a network error. See RFC 9112, section 9.6.
+    """
+    said = str(refused).encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(said)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": said, "more_body": True})
+    dropped, ended = 0, upload.ended or refused.status == HTTPStatus.REQUEST_TIMEOUT
+    with suppress(TimeoutError):
+        while not ended and dropped < MOST_BYTES:
+            async with asyncio.timeout(SILENT_SECONDS):
+                message = await receive()
+            dropped += len(message.get("body", b""))
+            ended = not message.get("more_body")
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def named_upload(scope: Scope) -> tuple[str, str]:

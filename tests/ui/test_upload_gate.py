@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import streamlit as st
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -101,6 +105,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     st.config.set_option("server.enableXsrfProtection", before)
 
 
+@contextmanager
+def serving(app: Any) -> Iterator[tuple[str, int]]:
+    """An application on uvicorn, as Streamlit runs it → its address."""
+    uvicorn_server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="critical"))
+    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
+    thread.start()
+    while not uvicorn_server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield uvicorn_server.servers[0].sockets[0].getsockname()
+    finally:
+        uvicorn_server.should_exit = True
+        thread.join(10)
+
+
 def run(work: Any) -> Any:
     """A coroutine's result, from a thread of its own: a browser of another test may keep a loop running in this one."""
     with ThreadPoolExecutor(1) as elsewhere:
@@ -149,10 +169,26 @@ def test_what_a_closed_tab_left_gives_way_when_room_is_short(server: Server) -> 
 
 
 def test_what_is_declared_too_large_is_refused_before_any_of_it_is_read(server: Server) -> None:
-    async def unread() -> Any:
-        raise AssertionError("the body was asked for")
+    async def after_the_answer() -> Any:
+        assert server.gate.refusal("s1").startswith("The page takes 10 kB at once")
+        return await gone()
 
-    assert run(server.drip("s1", then=unread, length=10_001)) == 413
+    assert run(server.drip("s1", then=after_the_answer, length=10_001)) == 413
+
+
+def test_a_refusal_is_heard_by_one_who_is_still_sending(server: Server) -> None:
+    """A connection closed too early is reset, and the browser speaks of a network error instead of the refusal."""
+    head = f"PUT {UPLOADS}s1/a HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 10001\r\n\r\n"
+    with serving(server.app) as address, socket.create_connection(address, timeout=10) as client:
+        client.sendall(head.encode())
+        assert client.recv(1, socket.MSG_PEEK), "the refusal does not wait for the rest"
+        for part in (HEAD, b"x" * 5_000, b"x" * (5_001 - len(HEAD))):
+            client.sendall(part)
+            time.sleep(0.1)  # in which a reset would come
+        heard = b"".join(iter(lambda: client.recv(65_536), b"")).decode()
+    assert heard.startswith("HTTP/1.1 413 ")
+    assert "The page takes 10 kB at once, and more came." in heard
+    assert server.held() == 0
 
 
 @pytest.mark.parametrize("length", [None, 100])

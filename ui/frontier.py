@@ -16,8 +16,9 @@ from rerank.evaluation.records import VERDICT_MEASURE
 from rerank.evaluation.systems import Combination
 from retrieval.records import CandidateSource
 
-WIDTH, HEIGHT = 860, 440
-LEFT, RIGHT, TOP, BOTTOM = 70, 560, 52, 380
+WIDTH = 860
+LEFT, RIGHT, TOP = 70, 560, 52
+LOWEST, DEEPEST = 380, 640  # where the plot ends at the bottom: as far down as the names need, within these
 # Three to one or more on white and on #15171c alike; shapes tell the combinations apart without them.
 COLOURS = (
     "#2f7fd1", "#c9640f", "#1a8f6a", "#8a5cc9", "#b8466f", "#85792a", "#0d8a9e", "#c0473b", "#5f8a1f"
@@ -55,11 +56,14 @@ class _Axes:
 
     ms: tuple[float, float]
     quality: tuple[float, float]
+    bottom: int
 
     def at(self, ms: float, quality: float) -> tuple[float, float]:
         start, end = (math.log10(limit) for limit in self.ms)
         x = LEFT + (RIGHT - LEFT) * (math.log10(ms) - start) / (end - start)
-        y = BOTTOM - (BOTTOM - TOP) * (quality - self.quality[0]) / (self.quality[1] - self.quality[0])
+        y = self.bottom - (self.bottom - TOP) * (quality - self.quality[0]) / (
+            self.quality[1] - self.quality[0]
+        )
         return round(x, 1), round(y, 1)
 
     def path(self, points: Iterable[_Point]) -> str:
@@ -82,12 +86,13 @@ def frontier_svg(comparison: Comparison) -> str:
         raise ValueError("there are no times to draw quality against")
     times, values = [point.ms for point in points], [point.quality for point in points]
     room = max(0.1 * (max(values) - min(values)), 0.005)
-    axes = _Axes((min(times) / 1.5, max(times) * 1.5), (min(values) - room, max(values) + room))
     front = sorted((point for point in points if point.on_front), key=lambda point: point.ms)
     series = [list(found) for _, found in groupby(points, key=lambda point: point.series)]
     colours = _colours(series)
     names, end = _legend(series, colours)
-    height = max(HEIGHT, end + 18)
+    bottom = min(max(LOWEST, end - 42), DEEPEST)
+    height = max(bottom + 60, end + 18)
+    axes = _Axes((min(times) / 1.5, max(times) * 1.5), (min(values) - room, max(values) + room), bottom)
     heading = f"{comparison.name}: {VERDICT_MEASURE} against time, {comparison.queries} queries"
     return "\n".join(
         [
@@ -109,13 +114,14 @@ def _grid(axes: _Axes) -> Iterator[str]:
     for ms in (digit * 10.0**power for power in range(-1, 6) for digit in (1, 2, 5)):
         if axes.ms[0] <= ms <= axes.ms[1]:
             x, _ = axes.at(ms, axes.quality[0])
-            yield f'<path class="grid" d="M{x} {TOP}V{BOTTOM}"/>'
-            yield f'<text class="soft" x="{x}" y="{BOTTOM + 18}" text-anchor="middle">{ms:,g}</text>'
+            yield f'<path class="grid" d="M{x} {TOP}V{axes.bottom}"/>'
+            yield f'<text class="soft" x="{x}" y="{axes.bottom + 18}" text-anchor="middle">{ms:,g}</text>'
     for quality in _round_numbers(*axes.quality):
         _, y = axes.at(axes.ms[0], quality)
         yield f'<path class="grid" d="M{LEFT} {y}H{RIGHT}"/>'
         yield f'<text class="soft" x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{quality:.3f}</text>'
-    yield f'<text class="soft" x="{RIGHT}" y="{BOTTOM + 40}" text-anchor="end">ms a query, median, log scale</text>'
+    below = axes.bottom + 40
+    yield f'<text class="soft" x="{RIGHT}" y="{below}" text-anchor="end">ms a query, median, log scale</text>'
     yield f'<text class="soft" x="{LEFT}" y="{TOP - 6}" text-anchor="end">{VERDICT_MEASURE}</text>'
 
 

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 WARM_UP = 0.25
 MOST_GROWTH = 0.10
 SAMPLE_SECONDS = 1.0
+TREND_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def test_many_tabs_at_once(served: Served, load: Load) -> None:
     growth = Growth.of([held for when, held in memory if when > seen["warm"]], WARM_UP)
     print(f"\n{load.tabs} tabs, {load.seconds:.0f} s: {summary(seen)}")
     print(f"server: {growth}; loaded: {dict(served.loaded())}")
+    trend = [f"{held:.0f}" for _, held in memory[:: int(TREND_SECONDS / SAMPLE_SECONDS)]]
+    print(f"MB every {TREND_SECONDS:.0f} seconds, from its start: {' '.join(trend)}")
     assert seen["errors"] == []
     assert seen["left"]
     assert [log for log in served.logs.glob("server*/output.txt") if "Traceback" in log.read_text()] == []

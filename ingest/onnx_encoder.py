@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from time import time
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,7 @@ from tokenizers import Tokenizer
 from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
 from ingest.encoder_graph import CALIBRATION, make_graph
 from ingest.graph_session import GraphSession, batched, padded
+from ingest.kept_graphs import UNFINISHED, note_use, sweep
 from ingest.models import ResolvedModel, sha256_of
 from ingest.service_access import ServiceAccess, is_service
 
@@ -32,8 +34,7 @@ log = logging.getLogger(__name__)
 
 # Raise it when the graph is made otherwise, so that older files are not used.
 GRAPH_VERSION = 1
-# The prefix that is swept up where a process was killed while it made a graph (`rerank.scorers.engine`).
-UNFINISHED = ".making-"
+PREFIX = "encoder-"
 # The graph is used only if none of its numbers differs from torch's by more; cosines then agree to 1e-4 at least.
 MAX_DIFFERENCE = 1e-4
 
@@ -115,6 +116,10 @@ class OnnxEncoder:
                 if self._session is None:
                     self._session = _make(self.model, path)
                     self._torch = SentenceTransformerEncoder(self.model) if self._session is None else None
+                if self._session is not None:
+                    note_use(path, GRAPH_VERSION)
+                # Other encoders' and former weights' graphs: one that is needed again is made again in seconds.
+                sweep(self._cache, f"{PREFIX}*.onnx", lambda graph, _: graph == path, time())
             return self._session
 
     def _graph_path(self) -> Path:
@@ -123,7 +128,7 @@ class OnnxEncoder:
         for path in sorted(self.model.folder.rglob("*")):
             if path.suffix in {".safetensors", ".json"} and path.is_file():
                 state.update(sha256_of(path).encode())
-        return self._cache / f"encoder-{state.hexdigest()[:24]}.onnx"
+        return self._cache / f"{PREFIX}{state.hexdigest()[:24]}.onnx"
 
 
 def _open(path: Path) -> GraphSession | None:

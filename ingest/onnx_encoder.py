@@ -28,6 +28,7 @@ from ingest.encoder_graph import CALIBRATION, make_graph
 from ingest.graph_session import GraphSession, batched, padded
 from ingest.kept_graphs import UNFINISHED, note_use, sweep
 from ingest.models import ResolvedModel, sha256_of
+from ingest.plain_text import PlainText
 from ingest.service_access import ServiceAccess, is_service
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class OnnxEncoder:
         self._session: GraphSession | None = None
         self._torch: SentenceTransformerEncoder | None = None
         self.tokenizer: Tokenizer = counting_tokenizer(model)
+        self._plain = PlainText(self.tokenizer)
         self._truncating = counting_tokenizer(model)
         self._truncating.enable_truncation(model.spec.max_length)
 
@@ -79,14 +81,16 @@ class OnnxEncoder:
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Vector of shape (dim,), the query's prefix included."""
-        vector: NDArray[np.float32] = self._encode([self.model.spec.query_prefix + query], None)[0]
+        text = self.model.spec.query_prefix + self._plain.of(query)
+        vector: NDArray[np.float32] = self._encode([text], None)[0]
         return vector
 
     def encode_passages(
         self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim), in the order given, computed longest first in batches of like length."""
-        return self._encode([self.model.spec.passage_prefix + passage for passage in passages], on_batch)
+        prefix = self.model.spec.passage_prefix  # which may hold special tokens; text may not
+        return self._encode([prefix + passage for passage in self._plain.of_all(passages)], on_batch)
 
     def _encode(self, texts: list[str], on_batch: Callable[[int], None] | None) -> NDArray[np.float32]:
         session = self._ready()

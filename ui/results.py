@@ -223,7 +223,8 @@ def payload(
 
 def _take_along(result: SearchResult, top_k: int, reading: Reading | None, beside: Beside | None) -> None:
     other = beside.moment.result if beside else None
-    orders = "Both orders" if other is None else "All three orders"
+    # Of rerankers that are fused, each has an order of its own.
+    orders = "All orders" if result.parts else "Both orders" if other is None else "All three orders"
     with st.container(horizontal=True, gap="small", key="take-along"):
         with st.popover("Copy as context"):
             st.text("The shown passages with numbered citations, for a language model.")

@@ -174,6 +174,9 @@ def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other
     settle(screen.open(**FUSED))
     one, two = screen.state.search.now(), screen.state.other.job.now()
     result = fused_moment(one, "contrary", two, Fusion.of_several("weighted")).result
+    assert [button.proto.label for button in screen.app.get("download_button")] == [
+        f"All orders as {kind}" for kind in ("CSV", "JSON", "TREC runs")
+    ]
     record = json.loads(to_json(result))
     assert [part["reranker"] for part in record["rerankers"]] == ["word-scorer", "contrary"]
     assert [own["reranker"] for own in record["after"][0]["rerankers"]] == ["word-scorer", "contrary"]

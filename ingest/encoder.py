@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel
+from ingest.plain_text import PlainText
 from ingest.weights import LOAD_ERRORS
 
 if TYPE_CHECKING:
@@ -70,16 +71,19 @@ class SentenceTransformerEncoder:
         self._lock = threading.Lock()
         self._loaded: SentenceTransformer | None = None
         self.tokenizer: Tokenizer = counting_tokenizer(model)
+        self._plain = PlainText(self.tokenizer)
 
     def encode_passages(
         self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim), in the order given, computed longest first in even batches."""
-        return self.encode_texts([self.model.spec.passage_prefix + passage for passage in passages], on_batch)
+        prefix = self.model.spec.passage_prefix  # which may hold special tokens; text may not
+        return self.encode_texts([prefix + passage for passage in self._plain.of_all(passages)], on_batch)
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Vector of shape (dim,), the query's prefix included."""
-        vector: NDArray[np.float32] = self.encode_texts([self.model.spec.query_prefix + query], None)[0]
+        text = self.model.spec.query_prefix + self._plain.of(query)
+        vector: NDArray[np.float32] = self.encode_texts([text], None)[0]
         return vector
 
     def encode_texts(

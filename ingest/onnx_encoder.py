@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from time import time
 from typing import Final
 
 import numpy as np
@@ -25,15 +26,16 @@ from tokenizers import Tokenizer
 from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
 from ingest.encoder_graph import CALIBRATION, make_graph
 from ingest.graph_session import GraphSession, batched, padded
+from ingest.kept_graphs import UNFINISHED, note_use, sweep
 from ingest.models import ResolvedModel, sha256_of
+from ingest.plain_text import PlainText
 from ingest.service_access import ServiceAccess, is_service
 
 log = logging.getLogger(__name__)
 
 # Raise it when the graph is made otherwise, so that older files are not used.
 GRAPH_VERSION = 1
-# The prefix that is swept up where a process was killed while it made a graph (`rerank.scorers.engine`).
-UNFINISHED = ".making-"
+PREFIX = "encoder-"
 # The graph is used only if none of its numbers differs from torch's by more; cosines then agree to 1e-4 at least.
 MAX_DIFFERENCE = 1e-4
 
@@ -66,6 +68,7 @@ class OnnxEncoder:
         self._session: GraphSession | None = None
         self._torch: SentenceTransformerEncoder | None = None
         self.tokenizer: Tokenizer = counting_tokenizer(model)
+        self._plain = PlainText(self.tokenizer)
         self._truncating = counting_tokenizer(model)
         self._truncating.enable_truncation(model.spec.max_length)
 
@@ -78,14 +81,16 @@ class OnnxEncoder:
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Vector of shape (dim,), the query's prefix included."""
-        vector: NDArray[np.float32] = self._encode([self.model.spec.query_prefix + query], None)[0]
+        text = self.model.spec.query_prefix + self._plain.of(query)
+        vector: NDArray[np.float32] = self._encode([text], None)[0]
         return vector
 
     def encode_passages(
         self, passages: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors of shape (n, dim), in the order given, computed longest first in batches of like length."""
-        return self._encode([self.model.spec.passage_prefix + passage for passage in passages], on_batch)
+        prefix = self.model.spec.passage_prefix  # which may hold special tokens; text may not
+        return self._encode([prefix + passage for passage in self._plain.of_all(passages)], on_batch)
 
     def _encode(self, texts: list[str], on_batch: Callable[[int], None] | None) -> NDArray[np.float32]:
         session = self._ready()
@@ -115,6 +120,10 @@ class OnnxEncoder:
                 if self._session is None:
                     self._session = _make(self.model, path)
                     self._torch = SentenceTransformerEncoder(self.model) if self._session is None else None
+                if self._session is not None:
+                    note_use(path, GRAPH_VERSION)
+                # Other encoders' and former weights' graphs: one that is needed again is made again in seconds.
+                sweep(self._cache, f"{PREFIX}*.onnx", lambda graph, _: graph == path, time())
             return self._session
 
     def _graph_path(self) -> Path:
@@ -123,7 +132,7 @@ class OnnxEncoder:
         for path in sorted(self.model.folder.rglob("*")):
             if path.suffix in {".safetensors", ".json"} and path.is_file():
                 state.update(sha256_of(path).encode())
-        return self._cache / f"encoder-{state.hexdigest()[:24]}.onnx"
+        return self._cache / f"{PREFIX}{state.hexdigest()[:24]}.onnx"
 
 
 def _open(path: Path) -> GraphSession | None:

@@ -19,7 +19,7 @@ from rerank.score_store import Entry, ScoreStore
 from rerank.scorers.base import OnBatch, Scorer, Scores, empty_scores, engine_name
 
 # Raise it when scores are made or stored otherwise, so that older ones are not used.
-VERSION = 1
+VERSION = 2
 _NOT_COMPUTED_WITH = frozenset(
     {
         "bi_weight",

@@ -95,6 +95,16 @@ def fuse(first: FirstLook, parts: Sequence[Part], fusion: Fusion) -> SearchResul
     )  # fmt: skip
 
 
+def own_order(part: Part) -> list[tuple[Candidate, float]]:
+    """What ``part`` scored with the logit it gave, by that alone, the best first; ties in the first look's order.
+
+    These are all that it scored, be they fused or not: none where it has no order.
+    """
+    hits = sorted(part.result.after, key=lambda hit: hit.candidate.rank) if part.result is not None else []
+    logits = np.array([_own(hit) for hit in hits], np.float32)
+    return [(hits[row].candidate, float(logits[row])) for row in places(logits).tolist()]
+
+
 def _own(hit: RankedHit) -> float:
     return hit.logit if hit.cross_logit is None else hit.cross_logit
 

@@ -1,20 +1,23 @@
-"""What leaves the page: the shown passages as context for a language model, the orders as CSV, JSON and TREC runs."""
+"""What leaves the page: the shown passages as context for a language model, the orders as CSV and JSON.
+
+TREC runs are made by `ui.export_runs`.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from ingest.records import Chunk
 from rerank.agreement import agreement
 from rerank.calibration.reading import Reading
-from rerank.labels.exchange import query_id
 from rerank.records import Part, RankedHit, SearchResult, by_chunk_id
+from rerank.together import own_order
 from retrieval.records import Candidate
 from ui.words import location
 
@@ -57,12 +60,14 @@ def to_csv(result: SearchResult, reading: Reading | None = None, other: SearchRe
     was not scored has empty cells. Text that a spreadsheet would run as a formula is made harmless by an
     apostrophe before it, as spreadsheets themselves do; all other text is unchanged. ``other`` is the answer of a
     second reranker on the same candidates, and adds `OTHER_COLUMNS`; rerankers that are fused add two columns each, the
-    logit and the place by it. Write it as UTF-8 with a byte order mark for Excel.
+    logit and the place by it among the fused passages, which one that is not fused does not have. Write it as UTF-8
+    with a byte order mark for Excel.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    named = [part.name for part in result.parts if part.reranked]
-    own = [harmless(f"{name} {column}") for name in named for column in OWN_COLUMNS]
+    fused = [part for part in result.parts if part.reranked]
+    own = [harmless(f"{part.name} {column}") for part in fused for column in OWN_COLUMNS]
+    logits = [{found.chunk.id: logit for found, logit in own_order(part)} for part in fused]
     writer.writerow((*CSV_COLUMNS, *(OTHER_COLUMNS if other is not None else ()), *own))
     hits, fitted = by_chunk_id(result.after), probabilities(reading)
     there = by_chunk_id(other.after) if other is not None else {}
@@ -70,8 +75,11 @@ def to_csv(result: SearchResult, reading: Reading | None = None, other: SearchRe
         name = candidate.chunk.id
         beside = _numbers(there.get(name)) if other is not None else ()
         hit = hits.get(name)
-        fused = [number for own in hit.own for number in (own.logit, own.rank)] if hit is not None else []
-        writer.writerow([*_row(candidate, hit, fitted.get(name)), *beside, *fused])
+        places = [given.rank for given in hit.own] if hit is not None else [None] * len(fused)
+        alone = chain.from_iterable(
+            (given.get(name), place) for given, place in zip(logits, places, strict=True)
+        )
+        writer.writerow([*_row(candidate, hit, fitted.get(name)), *beside, *alone])
     return out.getvalue()
 
 
@@ -108,46 +116,13 @@ def harmless(text: str) -> str:
     return f"'{text}" if formula else text
 
 
-def to_trec(result: SearchResult, other: SearchResult | None = None) -> dict[str, str]:
-    """TREC run files by their names, one an order: before and after, or before, A and B with a second reranker.
-
-    The query and the passages go by the ids that judgements are exported with, so that trec_eval can hold one against
-    the other. Passages with the same text are one, at their best place.
-    """
-    from rerank.evaluation.measures import falling_scores  # what measures is loaded when it is asked for
-
-    runs = {"before": result.before, "after" if other is None else "A": _order(result)}
-    if other is not None:
-        runs["B"] = _order(other)
-    query, files = query_id(result.query), {}
-    for tag, order in runs.items():
-        names = dict.fromkeys(candidate.chunk.passage_hash for candidate in order)
-        rows = enumerate(falling_scores(list(names)).items(), start=1)
-        files[f"{tag}.run"] = "".join(
-            f"{query} Q0 {name} {n} {score:.0f} {tag}\n" for n, (name, score) in rows
-        )
-    return files
-
-
-def _order(result: SearchResult) -> tuple[Candidate, ...]:
-    return tuple(hit.candidate for hit in result.after)
-
-
-def zipped(files: Mapping[str, str]) -> bytes:
-    """Files of text, in UTF-8, as one zip."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return packed.getvalue()
-
-
 def to_json(result: SearchResult, reading: Reading | None = None, other: SearchResult | None = None) -> str:
     """Both orders whole, with timings (milliseconds), models and notices, as indented JSON.
 
     ``method`` is how the page reads the scores, and ``probability`` a number where that is a fitted calibration.
     ``other`` is there where a second reranker ordered the same candidates, and ``rerankers`` where several are fused:
-    with their shares, times and failures, and of every passage what each gave it.
+    with their shares, times, failures and own orders, in which a passage goes by its ``before_rank``, and of every
+    fused passage what each gave it.
     """
     fitted = probabilities(reading)
     models = result.models
@@ -208,6 +183,10 @@ def _part(part: Part) -> dict[str, Any]:
         "scored": result.scored if result is not None else 0,
         "stopped": result.stopped if result is not None else None,
         "failure": part.why_not or None,
+        "order": [
+            {"rank": rank, "before_rank": found.rank, "logit": logit}
+            for rank, (found, logit) in enumerate(own_order(part), start=1)
+        ],
     }
 
 

@@ -8,15 +8,18 @@ from dataclasses import replace
 from rerank.fusion import Fusion
 from rerank.notices import shipped_mix
 from rerank.records import Part
+from rerank.search import Searcher
 from rerank.together import fuse
-from ui.jobs import SearchMoment
+from ui.fused_marks import FusedMarks
+from ui.jobs import SearchJob, SearchMoment
 from ui.words import model_title
 
 
 def fused_moment(one: SearchMoment, title: str, other: SearchMoment, fusion: Fusion) -> SearchMoment:
     """A's and B's searches at one moment as one search; ``title`` is B's. No model runs.
 
-    Until both are done, the order so far is of the passages that both have scored. One that failed is left out.
+    Until both are done, the order so far is of the passages that both have scored. One that failed is left out. Marked
+    is what either has marked; `mark_fused` sees to the rest.
     """
     reranker = one.first.models.reranker
     titles, moments = (model_title(reranker) if reranker is not None else "A", title), (one, other)
@@ -38,6 +41,19 @@ def fused_moment(one: SearchMoment, title: str, other: SearchMoment, fusion: Fus
         failure="",  # in the order's notices
         ahead=max(one.ahead, other.ahead),
     )
+
+
+def mark_fused(
+    searcher: Searcher, one: SearchJob, title: str, other: SearchJob, fusion: Fusion, marks: FusedMarks
+) -> None:
+    """Have ``marks`` find those of what only the fused order shows, once both searches are at their end."""
+    if not (one.finished and other.finished):
+        return
+    moments = one.now(), other.now()
+    fused = fused_moment(moments[0], title, moments[1], fusion).result
+    if fused is not None and fused.reranked:
+        own = [moment.result for moment in moments if moment.result is not None]
+        marks.want(searcher, fused, own, other.wanted)
 
 
 def _progress(under_way: Sequence[SearchMoment]) -> tuple[int, int] | None:

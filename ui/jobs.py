@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
@@ -166,7 +166,7 @@ class SearchJob(Job[None]):
         self.marks: dict[int, tuple[int, int]] = {}
         self.progress: tuple[int, int] | None = None
         self.ahead = 0
-        self._wanted = wanted
+        self.wanted = wanted
         self._has_order = threading.Event()
         super().__init__(lambda: self._run(searcher, most_shown, plan))
 
@@ -206,17 +206,12 @@ class SearchJob(Job[None]):
         self._has_order.set()
         # A service would be sent, and bill, every sentence on the screen.
         if not is_service(searcher.encoder.model):
-            self._mark(searcher, result.query, _shown(result, most_shown))
-
-    def _mark(self, searcher: Searcher, query: str, chunks: Sequence[Chunk]) -> None:
-        for first in range(0, len(chunks), MARKED_AT_ONCE):
-            self._go_on()
-            some = chunks[first : first + MARKED_AT_ONCE]
-            self.marks = {**self.marks, **searcher.mark(query, some, lambda ahead: self._go_on())}
+            for marks in marked(searcher, result.query, shown_chunks(result, most_shown), self._go_on):
+                self.marks = {**self.marks, **marks}
 
     def _go_on(self) -> None:
         """Raises `CancelledError` where another search has taken this one's place, or nobody waits for it."""
-        if not self._wanted():
+        if not self.wanted():
             self.cancel()
         self.stop_if_cancelled(OVERTAKEN)
 
@@ -234,7 +229,16 @@ class SearchJob(Job[None]):
         self._has_order.set()
 
 
-def _shown(result: SearchResult, count: int) -> list[Chunk]:
+def marked(
+    searcher: Searcher, query: str, chunks: Sequence[Chunk], go_on: Callable[[], None]
+) -> Iterator[Mapping[int, tuple[int, int]]]:
+    """The sentences to mark (see `Searcher.mark`), a few chunks at a time; what ``go_on`` raises before any ends it."""
+    for first in range(0, len(chunks), MARKED_AT_ONCE):
+        go_on()
+        yield searcher.mark(query, chunks[first : first + MARKED_AT_ONCE], lambda ahead: go_on())
+
+
+def shown_chunks(result: SearchResult, count: int) -> list[Chunk]:
     """The chunks of the first ``count`` places of both orders, each once."""
     candidates = chain(result.before[:count], (hit.candidate for hit in result.after[:count]))
     return list({candidate.chunk.id: candidate.chunk for candidate in candidates}.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ingest.library import Library
 from rerank.agreement import agreement
@@ -11,6 +11,7 @@ from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.store import load_for
 from rerank.records import FirstLook, Models
 from ui.columns import Look
+from ui.fused_marks import FusedMarks
 from ui.jobs import SearchJob, SearchMoment
 from ui.lesson import agreement_sentence, insight
 from ui.payload import State
@@ -19,10 +20,14 @@ from ui.words import model_title, reranker_title
 
 @dataclass(frozen=True, slots=True)
 class OtherSearch:
-    """B's search: what it was chosen by, and the job at work on the candidates of A's first look."""
+    """B's search: what it was chosen by, and the job at work on the candidates of A's first look.
+
+    ``fused_marks`` are the marks of what is shown only where A's and B's orders are fused.
+    """
 
     choice: str
     job: SearchJob
+    fused_marks: FusedMarks = field(default_factory=FusedMarks)
 
     @property
     def title(self) -> str:
@@ -35,6 +40,11 @@ class OtherSearch:
         """The models of the answer, once there is one."""
         so_far = self.job.now().so_far
         return None if so_far is None else so_far.models
+
+    def cancel(self) -> None:
+        """Ask all work on it to stop soon."""
+        self.job.cancel()
+        self.fused_marks.cancel()
 
 
 def kept_or_started(
@@ -51,7 +61,7 @@ def kept_or_started(
     if last is not None and last.choice == choice and last.job.first is first and not last.job.cancelled:
         return last
     if last is not None:
-        last.job.cancel()
+        last.cancel()
     return None if choice is None else OtherSearch(choice, start())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
@@ -21,8 +21,9 @@ from ui.calibration_panel import (
 )
 from ui.comparison import comparison
 from ui.components import problem, quiet, timings
-from ui.export import as_context, to_csv, to_json, to_trec, zipped
-from ui.fused_rerankers import fused_moment
+from ui.export import as_context, to_csv, to_json
+from ui.export_runs import to_trec, zipped
+from ui.fused_rerankers import fused_moment, mark_fused
 from ui.jobs import SearchJob, SearchMoment
 from ui.judged_questions import Ask, judged_questions
 from ui.judgements import Shown, shown
@@ -65,12 +66,20 @@ class Answer:
     @property
     def working(self) -> bool:
         """Whether something on the screen will change by itself."""
-        return not all(job.finished for job in self.jobs) or self.judging.fitting
+        marking = self.other is not None and not self.other.fused_marks.finished
+        return not all(job.finished for job in self.jobs) or self.judging.fitting or marking
 
     @property
     def news(self) -> tuple[object, ...]:
         """Something that changes whenever there is more to show."""
-        return tuple(job.news for job in self.jobs), self.judging.fitting
+        marked = self.other is not None and len(self.other.fused_marks.marks)
+        return tuple(job.news for job in self.jobs), self.judging.fitting, marked
+
+    def mark(self) -> None:
+        """Begin to mark what only the fused order shows, where there is one now."""
+        if self.other is not None and self.together is not None:
+            other = self.other
+            mark_fused(self.searcher, self.job, other.title, other.job, self.together, other.fused_marks)
 
 
 def answer(given: Answer) -> None:
@@ -78,6 +87,7 @@ def answer(given: Answer) -> None:
 
     The first look is on the screen while this waits for the first slice of the second, which is then shown at once.
     """
+    given.mark()
     working, waiting = given.working, not given.job.finished and not given.job.has_order
     in_page = True  # its own run of the script, which has to end before anything else is drawn
 
@@ -94,6 +104,7 @@ def answer(given: Answer) -> None:
 
 
 def _answer(given: Answer, was_working: bool) -> None:
+    given.mark()
     if was_working and not given.working:
         st.rerun()  # once more, without looking again and again
     job, judging, top_k = given.job.now(), given.judging, given.top_k
@@ -104,6 +115,7 @@ def _answer(given: Answer, was_working: bool) -> None:
     alone, second = job.result, beside.moment.result if beside is not None else None
     if beside is not None and given.together is not None:
         job, beside = fused_moment(job, beside.title, beside.moment, given.together), None
+        job = replace(job, marks={**given.other.fused_marks.marks, **job.marks}) if given.other else job
     _lesson(job, top_k, beside)
     # The lists come first on the screen, and are drawn last: they show what the controls below them say.
     above, lists = st.container(key="above-lists"), st.container(key="lists")
@@ -211,7 +223,8 @@ def payload(
 
 def _take_along(result: SearchResult, top_k: int, reading: Reading | None, beside: Beside | None) -> None:
     other = beside.moment.result if beside else None
-    orders = "Both orders" if other is None else "All three orders"
+    # Of rerankers that are fused, each has an order of its own.
+    orders = "All orders" if result.parts else "Both orders" if other is None else "All three orders"
     with st.container(horizontal=True, gap="small", key="take-along"):
         with st.popover("Copy as context"):
             st.text("The shown passages with numbered citations, for a language model.")

@@ -107,7 +107,7 @@ class State:
         if self.search is not None:
             self.search.cancel()
         if self.other is not None:
-            self.other.job.cancel()
+            self.other.cancel()
         self.search = self.ask = self.other = None
 
 

@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Iterator
 
 from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
-from bs4.element import NavigableString, PreformattedString
 
 from ingest.errors import EmptyFileError
 from ingest.readers.encodings import read_decoded
 from ingest.readers.html_shape import Shape, shape_of
 from ingest.readers.html_text import PageText
+from ingest.readers.html_walk import walk
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
 from ingest.records import Document
@@ -68,32 +68,15 @@ def _declared_encoding(head: bytes) -> str | None:
 
 def _page_text(soup: BeautifulSoup, shape: Shape, source: Source, *, furniture: bool) -> PageText:
     page = PageText(source, shape)
-    for event, node in _walk(soup, shape, furniture):
-        if event == "text":
-            page.text_node(str(node))
-        elif isinstance(node, Tag) and event == "open":
-            page.open(node)
-        elif isinstance(node, Tag):
-            page.close(node)
+    for step in walk(soup, lambda tag: _dropped(tag, shape, furniture)):
+        if step[0] == "text":
+            page.text_node(str(step[1]))
+        elif step[0] == "open":
+            page.open(step[1])
+        else:
+            page.close(step[1])
     page.end_block()
     return page
-
-
-def _walk(soup: BeautifulSoup, shape: Shape, furniture: bool) -> Iterator[tuple[str, Tag | NavigableString]]:
-    """The tree in reading order as ("open" | "text" | "close", node), without recursion: pages nest without bound."""
-    stack: list[tuple[Tag, Iterator[object]]] = [(soup, iter(soup.contents))]
-    while stack:
-        parent, children = stack[-1]
-        node = next(children, None)
-        if node is None:
-            stack.pop()
-            yield "close", parent
-        elif isinstance(node, Tag):
-            if not _dropped(node, shape, furniture):
-                yield "open", node
-                stack.append((node, iter(node.contents)))
-        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
-            yield "text", node
 
 
 def _dropped(tag: Tag, shape: Shape, furniture: bool) -> bool:

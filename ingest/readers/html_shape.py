@@ -6,10 +6,11 @@ Asked tag by tag (`Tag.find`), a page of nested tables takes time in the square 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bs4 import BeautifulSoup, Tag
+
+from ingest.readers.html_walk import walk
 
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 # For each kind of tag, the tags of which one inside makes it something else than it seems.
@@ -45,7 +46,10 @@ def shape_of(soup: BeautifulSoup) -> Shape:
     holders, within = set[int](), set[int]()
     around: dict[str, list[int]] = {kind: [] for kind in _TELLING}
     articles = 0
-    for is_open, tag in _tags(soup):
+    for step in walk(soup):
+        if step[0] == "text":
+            continue
+        tag, is_open = step[1], step[0] == "open"
         if is_open:
             for kind, telling in _TELLING.items():
                 if tag.name in telling:
@@ -64,18 +68,3 @@ def _note(around: list[int], holders: set[int]) -> None:
         if tag in holders:
             return
         holders.add(tag)
-
-
-def _tags(soup: BeautifulSoup) -> Iterator[tuple[bool, Tag]]:
-    """Each tag as it opens (true) and closes, without recursion: pages nest without bound."""
-    stack: list[tuple[Tag, Iterator[object]]] = [(soup, iter(soup.contents))]
-    while stack:
-        parent, children = stack[-1]
-        node = next(children, None)
-        if node is None:
-            stack.pop()
-            if stack:
-                yield False, parent
-        elif isinstance(node, Tag):
-            yield True, node
-            stack.append((node, iter(node.contents)))

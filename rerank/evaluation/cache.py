@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 FILE = "evaluation-cache.sqlite"
 # Raise the one whose entries are made or stored otherwise, so that older ones are not used. First looks of version 2
 # listed as many passages as were reranked, whatever documents those were of.
-LOOKS, SCORES = "3", "2"
+LOOKS, SCORES = "3", "3"
 # Several evaluations may share a library; each writes for a moment only.
 WAIT_S = 60.0
 

@@ -44,10 +44,15 @@ def write_systems(path: Path, systems: Sequence[System]) -> list[Path]:
     """
     written = []
     for system in systems:
-        tag = re.sub(r"[^\w.]+", "-", f"{system.title} {system.depth or ''}").strip("-")
+        tag = run_tag(f"{system.title} {system.depth or ''}")
         written.append(path.with_suffix(f".{tag}{path.suffix}"))
         write_run(written[-1], tag, system.orders)
     return written
+
+
+def run_tag(title: str) -> str:
+    """What a run goes by, of a system's ``title``: one word that is safe in the name of a file."""
+    return re.sub(r"[^\w.]+", "-", title).strip("-.") or "run"
 
 
 def write_run(path: Path, tag: str, orders: Orders) -> None:

@@ -23,6 +23,7 @@ from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.graph_session import batched
 from ingest.models import ResolvedModel
+from ingest.plain_text import PlainText
 from ingest.token_store import TokenStore
 from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import Options, Scorer
@@ -56,6 +57,7 @@ class ColbertScorer(LateInteraction):
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._recipe = Recipe.of(model.folder)
         self._tokenizer = counting_tokenizer(model)
+        self._plain = PlainText(self._tokenizer, (self._recipe.query_marker, self._recipe.document_marker))
         self._projection = _projection(model).to(self._device)
         try:
             self._transformer: Any = AutoModel.from_pretrained(
@@ -96,8 +98,9 @@ class ColbertScorer(LateInteraction):
 
     def _words(self, passages: Sequence[str]) -> list[list[int]]:
         """The tokens of each passage, without special ones."""
+        texts = self._plain.of_all(passages)
         with self._lock:
-            return [one.ids for one in self._tokenizer.encode_batch(list(passages), add_special_tokens=False)]
+            return [one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
 
     def _query_vectors(self, query: str) -> NDArray[np.float32]:
         """Unit vectors of [CLS] [Q] query [SEP] [MASK] …: the masks are its expansion (§ 3.2), if it has one."""

@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ResolvedModel
+from ingest.plain_text import PlainText
 from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
@@ -63,6 +64,7 @@ class CrossEncoderScorer:
         self._batch = GPU_BATCH if on_gpu else CPU_BATCH
         self._cross_encoder.to(dtype or (torch.float16 if on_gpu else torch.float32))
         self._tokenizer = counting_tokenizer(model)
+        self._plain = PlainText(self._tokenizer)
 
     @property
     def model(self) -> ResolvedModel:
@@ -73,6 +75,8 @@ class CrossEncoderScorer:
         """Score every passage; shapes as in `Scores`."""
         if not passages:
             return empty_scores()
+        # `CrossEncoder.predict` itself reads special tokens in what it is given.
+        query, passages = self._plain.of(query), self._plain.of_all(passages)
         tokens = self._token_counts(query, passages)
         logits = np.empty(len(passages), dtype=np.float32)
         order = np.argsort(-tokens, kind="stable")

@@ -22,10 +22,11 @@ from time import time
 import platformdirs
 
 from ingest.errors import ModelError, UsageError
+from ingest.kept_graphs import UNFINISHED, note_use
 from ingest.models import ResolvedModel, read_json, sha256_of
 from rerank.scorers.base import Scorer
 from rerank.scorers.engine_record import Engine, failure_of, note_failure
-from rerank.scorers.graph_cache import PREFIX, UNFINISHED, note_use, publish, sweep
+from rerank.scorers.graph_cache import PREFIX, publish, sweep
 from rerank.scorers.graph_scorer import GraphScorer, is_ours
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, OnnxCrossEncoderScorer
 from rerank.scorers.tuning import machine_key

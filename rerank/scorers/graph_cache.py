@@ -1,72 +1,28 @@
-"""The folders of graphs in the user's cache: published whole, and removed when nobody has used them for long.
-
-Several processes, and several installed versions of Second Look, share it. Which version a folder is for is noted in
-it, and the note's date is when it was last used.
-"""
+"""The folders of rerankers' graphs in the user's cache: published whole, and swept (see `ingest.kept_graphs`)."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from ingest import kept_graphs
 from rerank.scorers.engine_record import FAILED, FAILED_FOR, Engine
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE
 
 PREFIX = "reranker-"
-# Graphs are made in a folder of this name, which is gone when they are done. One as old as this (seconds) is nobody's.
-UNFINISHED, ABANDONED_AFTER = ".making-", 86_400
-# Seconds after which a graph that this version cannot use is taken to be used by no other version either.
-UNUSED_FOR = 30 * 86_400
-USE_FILE = "graph-version.txt"
-
-
-def note_use(folder: Path, version: int) -> None:
-    """Note that the graph in ``folder`` was used now, by a version of ours that makes graphs of this ``version``."""
-    with suppress(OSError):  # where nothing can be written, it may be removed one day, and is made again
-        (folder / USE_FILE).write_text(f"{version}\n", encoding="ascii")
 
 
 def sweep(parent: Path, version: int, now: float) -> None:
-    """Remove from ``parent`` what nobody uses any more: tens of megabytes each. ``now`` is Unix time in seconds.
+    """Remove from ``parent`` what nobody uses any more. ``now`` is Unix time in seconds.
 
-    That is what killed processes left half made, notes of failures that do not hold any more, and graphs that
-    ``version`` cannot use and that no other version has used for `UNUSED_FOR`. One without a note is from before
-    there were notes: it gets one, and as much time again.
+    Beside what `kept_graphs.sweep` removes of any graphs, that is notes of failures that do not hold any more, and
+    graphs that ``version`` cannot use and no other version has used for long. Those that it can use stay: to choose an
+    engine takes half a minute.
     """
-    for left in parent.glob(f"{UNFINISHED}*"):
-        _remove_older(left, now - ABANDONED_AFTER)
     for note in parent.glob(f"{PREFIX}*{FAILED}"):
-        _remove_older(note, now - FAILED_FOR)
-    for folder in parent.glob(f"{PREFIX}*/"):
-        with suppress(OSError):  # another process may be removing it too
-            if not (note := folder / USE_FILE).exists():
-                note_use(folder, 0)
-            elif note.read_text("ascii", "replace").strip() != str(version) and _older(
-                note, now - UNUSED_FOR
-            ):
-                _remove_at_once(folder)
-
-
-def _older(path: Path, than: float) -> bool:
-    return path.stat().st_mtime < than
-
-
-def _remove_older(path: Path, than: float) -> None:
-    with suppress(OSError):
-        if _older(path, than):
-            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
-
-
-def _remove_at_once(folder: Path) -> None:
-    """Out of sight by one rename, so that whoever opens it meanwhile finds all of it or none."""
-    with tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=UNFINISHED, ignore_cleanup_errors=True
-    ) as name:
-        os.replace(folder, Path(name) / "unused")
+        kept_graphs.remove_older(note, now - FAILED_FOR)
+    kept_graphs.sweep(parent, f"{PREFIX}*/", lambda _, noted: noted == str(version), now)
 
 
 def publish(made: Path, engine: Engine, folder: Path, former: Path) -> None:

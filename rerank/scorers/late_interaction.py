@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.models import ModelKind, ResolvedModel
+from ingest.plain_text import PlainText
 from ingest.token_store import TokenStore
 from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import Options, Scorer
@@ -59,6 +60,7 @@ class LateInteractionScorer(LateInteraction):
             ) from error
         self._encoder.max_seq_length = model.spec.max_length
         self._tokenizer = counting_tokenizer(model)
+        self._plain = PlainText(self._tokenizer)
 
     def fits(self, passages: Sequence[str]) -> NDArray[np.bool_]:
         """Of which passages (n,) the model reads the end."""
@@ -70,7 +72,11 @@ class LateInteractionScorer(LateInteraction):
         order = np.argsort(-lengths, kind="stable").tolist()
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            batch = self._token_vectors([self._model.spec.passage_prefix + passages[row] for row in rows])
+            prefix, texts = (
+                self._model.spec.passage_prefix,
+                self._plain.of_all([passages[row] for row in rows]),
+            )
+            batch = self._token_vectors([prefix + text for text in texts])
             yield (
                 rows,
                 [
@@ -81,12 +87,12 @@ class LateInteractionScorer(LateInteraction):
 
     def _lengths(self, passages: Sequence[str]) -> NDArray[np.int64]:
         """Tokens (n,) of each passage as a whole, special ones included."""
-        found = self._tokenizer.encode_batch(list(passages))
+        found = self._tokenizer.encode_batch(self._plain.of_all(passages))
         return np.array([len(encoding.ids) for encoding in found], np.int64)
 
     def _query_vectors(self, query: str) -> NDArray[np.float32]:
         """Unit vectors (asked, dim) divided by their number, so that the sum over them is a mean."""
-        vectors = self._token_vectors([self._model.spec.query_prefix + query])[0]
+        vectors = self._token_vectors([self._model.spec.query_prefix + self._plain.of(query)])[0]
         return vectors / np.float32(len(vectors))
 
     def _token_vectors(self, texts: list[str]) -> list[NDArray[np.float32]]:

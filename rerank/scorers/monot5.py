@@ -19,6 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.errors import ModelError
 from ingest.graph_session import batched
 from ingest.models import ResolvedModel
+from ingest.plain_text import PlainText
 from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
@@ -60,6 +61,7 @@ class MonoT5Scorer:
             )
         except (*LOAD_ERRORS, ImportError) as error:
             raise ModelError(f"The reranker {model.name} in {folder} cannot be loaded: {error}") from error
+        self._plain = PlainText(self._tokenizer.backend_tokenizer)
         self._t5.to(self._device).eval()
         self._answers = [self._token(YES), self._token(NO)]
         self._end = self._tokenizer.eos_token_id
@@ -111,7 +113,9 @@ class MonoT5Scorer:
         return [*before, *asked[: max(most, 0)], *between], tail
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        plain = [" ".join(text.split()) for text in texts]  # as T5's SentencePiece reads white space
+        plain = [
+            " ".join(self._plain.of(text).split()) for text in texts
+        ]  # as T5's SentencePiece reads white space
         found: list[list[int]] = self._tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
         return found
 

@@ -14,6 +14,7 @@ from tokenizers import Encoding, Tokenizer
 from ingest.errors import ModelDamagedError, ModelError
 from ingest.graph_session import GraphSession, batched, padded
 from ingest.models import ResolvedModel, read_json, verify_checksum
+from ingest.plain_text import PlainText
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
 MODEL_FILE, TOKENIZER_FILE, CARD_FILE = "model_int8.onnx", "tokenizer.json", "secondlook.json"
@@ -39,6 +40,7 @@ class OnnxCrossEncoderScorer:
         self._tokenizer = Tokenizer.from_file(str(model.folder / TOKENIZER_FILE))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._plain = PlainText(self._tokenizer)
         self._session = open_session(model.folder / MODEL_FILE, threads)
 
     @property
@@ -50,6 +52,7 @@ class OnnxCrossEncoderScorer:
         """Score every passage; shapes as in `Scores`. The end of a passage that does not fit is not read."""
         if not passages:
             return empty_scores()
+        query, passages = self._plain.of(query), self._plain.of_all(passages)
         with self._lock:
             encodings, tokens = self._encode(query, passages)
             logits = np.empty(len(passages), dtype=np.float32)

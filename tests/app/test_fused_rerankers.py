@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ingest.labels import Labels
@@ -14,13 +17,17 @@ from ingest.library import Library
 from rerank.fusion import Fusion
 from rerank.labels.judging import pair_of
 from rerank.notices import shipped_mix
+from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from rerank.together import fused_second_look
 from retrieval.retriever import Retriever
 from tests.app.conftest import Screen
+from tests.app.stand_ins import MoodyScorer
 from tests.app.test_two_rerankers import QUESTION, Contrary, other, settle
 from ui.export import to_csv, to_json
 from ui.fused_rerankers import fused_moment
+from ui.jobs import shown_chunks
+from ui.settings import MAX_RESULTS
 
 __all__ = ["other"]  # a fixture
 
@@ -167,6 +174,9 @@ def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other
     settle(screen.open(**FUSED))
     one, two = screen.state.search.now(), screen.state.other.job.now()
     result = fused_moment(one, "contrary", two, Fusion.of_several("weighted")).result
+    assert [button.proto.label for button in screen.app.get("download_button")] == [
+        f"All orders as {kind}" for kind in ("CSV", "JSON", "TREC runs")
+    ]
     record = json.loads(to_json(result))
     assert [part["reranker"] for part in record["rerankers"]] == ["word-scorer", "contrary"]
     assert [own["reranker"] for own in record["after"][0]["rerankers"]] == ["word-scorer", "contrary"]
@@ -176,3 +186,73 @@ def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other
     assert (python["word-scorer rank"], python["contrary rank"]) == ("1", "4")
     assert float(python["word-scorer logit"]) == -float(python["contrary logit"])
     assert python["cross_logit"] == python["relevance"] == ""
+
+
+GROUPS = 4  # of twenty passages each: first by the first look, by A, by B; and the last, second best by both
+
+
+def opinion(best: int) -> Callable[[str], float]:
+    def of(passage: str) -> float:
+        found = re.search(r"number (\d+)", passage)
+        group = int(found[1]) // 20 if found else 0
+        return {best: 10.0, GROUPS - 1: 9.0}.get(group, -10.0)
+
+    return of
+
+
+def say(scorer: MoodyScorer, of: Callable[[str], float]) -> None:
+    def score(query: str, passages: Sequence[str], on_batch: object = None) -> Scores:
+        count = len(passages)
+        logits = np.array([of(passage) for passage in passages], np.float32)
+        return Scores(logits, np.full(count, 9, np.int64), np.zeros(count, np.bool_))
+
+    scorer.score = score  # type: ignore[method-assign]
+
+
+def second_best_by_both(screen: Screen, other: Contrary, fill: Callable[..., Library]) -> None:
+    """A library and two rerankers whose fused first twenty are the first twenty of nothing else."""
+    texts = {
+        f"{n}.txt": f"The snake number {n} has venom{' and venom' * (n < 20)} in it. A crane stands by the river bank."
+        for n in range(20 * GROUPS)
+    }
+    fill(texts, screen.library, screen.encoder)
+    say(screen.scorer, opinion(1))
+    say(other, opinion(2))
+
+
+def marked(screen: Screen) -> list[bool]:
+    """Of each shown passage of the second order, whether a sentence of it is marked."""
+    data = screen.payload()
+    passages = [data["passages"][card["key"]] for card in data["after"]["cards"]]
+    return [any(part["mark"] for part in passage["excerpt"]) for passage in passages]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_passages_that_only_the_fused_order_shows_are_marked_too(
+    screen: Screen,
+    other: Contrary,
+    fill: Callable[..., Library],
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: bool,
+) -> None:
+    second_best_by_both(screen, other, fill)
+    evenly = "weighted:0.5,0.5"
+    monkeypatch.setenv("SECONDLOOK_FUSE_RERANKERS", evenly)
+    settle(screen.open(q="snake venom", compare="maxsim", together=evenly if at_once else "side-by-side"))
+    if not at_once:
+        assert screen.payload()["other"] is not None
+        screen.app.selectbox(key="together").set_value(evenly).run()
+    settle(screen)
+    result = fused_moment(
+        screen.state.search.now(), "contrary", screen.state.other.job.now(), Fusion.of_several(evenly)
+    ).result
+    own = {
+        chunk.id
+        for job in (screen.state.search, screen.state.other.job)
+        for chunk in shown_chunks(job.result, MAX_RESULTS)
+    }
+    assert not own & {hit.candidate.chunk.id for hit in result.after[:MAX_RESULTS]}, "none is shown alone"
+    assert marked(screen) == [True] * 10
+    encoded = len(screen.encoder.calls)
+    screen.app.run()
+    assert len(screen.encoder.calls) == encoded, "what was marked is not marked again"

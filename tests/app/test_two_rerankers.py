@@ -46,10 +46,12 @@ def other(screen: Screen, fill, monkeypatch: pytest.MonkeyPatch) -> Contrary:
 
 
 def settle(screen: Screen) -> Screen:
-    """Until both searches are done and drawn."""
+    """Until both searches are done and drawn, with the marks that they need together."""
     screen.settle()
     if screen.state.other is not None:
         screen.state.other.job.wait(20)
+        screen.app.run()
+        screen.state.other.fused_marks.wait(20)
     screen.app.run()
     return screen
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import pytest
 
 from ingest.encoder import SentenceTransformerEncoder
 from ingest.hub import Hub
-from ingest.models import ResolvedModel, resolve_encoder
+from ingest.kept_graphs import UNUSED_FOR, note_of
+from ingest.models import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
 from ingest.onnx_encoder import OnnxEncoder, open_encoder
 from tests.models.tiny_models import make_encoder
 
@@ -72,7 +75,7 @@ def test_torch_is_never_imported_here_whether_the_graph_is_there_or_not(
         [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "(384,) onnxruntime False"
-    assert {path.suffix for path in folder.iterdir()} == {".onnx", ".sha256"}
+    assert {path.suffix for path in folder.iterdir()} == {".onnx", ".sha256", ".used"}
 
 
 def test_a_graph_that_its_process_cannot_make_is_said_with_what_the_process_said(
@@ -126,6 +129,49 @@ def test_a_graph_that_differs_from_torch_is_not_used(
     encoder.encode_query("x")
     assert encoder.engine == "torch"
     assert list(tmp_path.glob("*.onnx")) == []
+
+
+def test_graphs_that_no_encoder_here_has_used_for_long_go_and_the_one_in_use_stays(
+    tmp_path: Path, reference: np.ndarray, model: ResolvedModel
+) -> None:
+    """Another encoder's graph is there 30 days after its last use; so is that of an installation from before notes."""
+    other = ResolvedModel(
+        encoder_spec_of_folder(make_encoder(tmp_path / "other", "mean")),
+        ModelSource.FOLDER,
+        tmp_path / "other",
+    )
+    cache = tmp_path / "graphs"
+    OnnxEncoder(other, cache).encode_query("make the graph")
+    (theirs,) = cache.glob("encoder-*.onnx")
+    OnnxEncoder(model, cache).encode_query("make the graph")
+    (ours,) = set(cache.glob("encoder-*.onnx")) - {theirs}
+    former = cache / "encoder-0123456789abcdef01234567.onnx"
+    reranker = cache / "reranker-0123456789abcdef01234567" / "model_int8.onnx"
+    reranker.parent.mkdir()
+    for path in (former, former.with_suffix(".sha256"), reranker, cache / ".making-old"):
+        path.write_bytes(b"a graph" * 1000)
+
+    def unused_for(seconds: float) -> set[str]:
+        """What a process finds there that uses ours so long after all was used."""
+        for path in cache.rglob("*"):
+            if path.suffix != ".used" or path == note_of(ours):
+                os.utime(path, times=(time.time() - 10 * UNUSED_FOR,) * 2)
+        for note in (note_of(theirs), note_of(former)):
+            if note.exists():
+                os.utime(note, times=(time.time() - seconds,) * 2)
+        encoder = OnnxEncoder(model, cache)
+        assert encoder.encode_query(TEXTS[0]) == pytest.approx(reference[0], abs=2e-5)
+        return {path.name for path in cache.iterdir()} - {reranker.parent.name}
+
+    def files(*graphs: Path) -> set[str]:
+        return {path.with_suffix(suffix).name for path in graphs for suffix in (".onnx", ".sha256", ".used")}
+
+    assert unused_for(UNUSED_FOR - 600) == files(ours, theirs, former), "former has a note now"
+    assert time.time() - note_of(former).stat().st_mtime < UNUSED_FOR
+    assert time.time() - note_of(ours).stat().st_mtime < UNUSED_FOR, "its use is noted"
+    assert unused_for(UNUSED_FOR - 600) == files(ours, theirs, former)
+    assert unused_for(UNUSED_FOR + 600) == files(ours)
+    assert reranker.is_file(), "not an encoder's"
 
 
 def test_threads_share_one_encoder(model: ResolvedModel, cache: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
+from ingest.kept_graphs import UNFINISHED, UNUSED_FOR, USE_FILE
 from ingest.models import ResolvedModel
 from rerank.fused_graph import linears, split_attention
 from rerank.models import resolve_reranker
@@ -33,7 +34,6 @@ from rerank.scorers.engine import (
     open_cross_encoder,
 )
 from rerank.scorers.engine_record import AGAIN_AFTER, FAILED_FOR, Engine
-from rerank.scorers.graph_cache import UNUSED_FOR, USE_FILE
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer
 from tests.models.tiny_models import make_electra, make_xlm_roberta
 
@@ -199,11 +199,11 @@ def test_what_a_killed_process_left_unfinished_is_removed_once_it_is_old(
 ) -> None:
     """Another process may be at work in a young one."""
     for name, hours in (("old", 25), ("young", 23)):
-        left = tmp_path / f"{engine.UNFINISHED}{name}" / "0"
+        left = tmp_path / f"{UNFINISHED}{name}" / "0"
         left.mkdir(parents=True)
         os.utime(left.parent, times=(time.time() - hours * 3600,) * 2)
     open_cross_encoder(model, tmp_path)
-    assert [path.name for path in tmp_path.glob(f"{engine.UNFINISHED}*")] == [f"{engine.UNFINISHED}young"]
+    assert [path.name for path in tmp_path.glob(f"{UNFINISHED}*")] == [f"{UNFINISHED}young"]
 
 
 def test_a_graph_that_is_used_is_noted_and_what_nobody_uses_goes_then(

@@ -8,8 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from ingest.kept_graphs import UNUSED_FOR, USE_FILE, note_use
 from rerank.scorers.engine_record import FAILED, FAILED_FOR
-from rerank.scorers.graph_cache import PREFIX, UNUSED_FOR, USE_FILE, note_use, sweep
+from rerank.scorers.graph_cache import PREFIX, sweep
 
 NOW = 2_000_000_000.0
 SWEEPING = """

@@ -25,7 +25,9 @@ class PlainText:
         """Special are those of ``tokenizer``, and the tokens ``also``, to which whoever asks gives a meaning."""
         special = [token for token in tokenizer.get_added_tokens_decoder().values() if token.special]
         names = {token.content for token in special} | set(also)
-        longest_first = sorted((name for name in names if len(name) > 1), key=len, reverse=True)
+        # One whose second letter is white space cannot be broken so; each break of another parts two letters for good.
+        breakable = (name for name in names if len(name) > 1 and not name[1].isspace())
+        longest_first = sorted(breakable, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         after_normalising = type(tokenizer.model).__name__ == "Unigram" or any(
             token.normalized for token in special

@@ -178,3 +178,10 @@ def test_tokens_that_overlap_are_all_made_plain() -> None:
         tokenizer.encode(plain).ids
     )
     assert plain.replace(" ", "") == "abc[SEP][SEP]aabbcc"
+
+
+@pytest.mark.timeout(20)
+def test_a_token_of_white_space_is_left_alone_and_without_end_is_nothing() -> None:
+    plain = PlainText(special_tokenizer("  ", "< ", "<s>"))
+    assert plain.of("a  b < c") == "a  b < c"
+    assert plain.of("a  <s>") == "a  < s>"

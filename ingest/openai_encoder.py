@@ -208,7 +208,9 @@ class OpenAIEncoder:
         keep_headers_unlogged()
         return self._openai.OpenAI(
             api_key=self._key or "none", base_url=self.model.spec.revision, max_retries=0,
-            http_client=httpx_client(self._transport, self._openai.DefaultHttpxClient),
+            http_client=httpx_client(
+                self._transport, self._openai.DefaultHttpxClient, direct=not leaves_machine(self.model)
+            ),
         )  # fmt: skip
 
     def _headers_left_out(self) -> dict[str, Any]:

@@ -186,6 +186,33 @@ def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, 
         assert elsewhere.requests == []
 
 
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+@pytest.mark.parametrize("name", ["server:words@12", "openai:words@12"])
+def test_what_is_for_a_server_on_this_machine_goes_through_no_proxy(
+    stub: RerankStub, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with rerank_stub(KEY, embeddings) as proxy:
+        for variable in PROXIES:
+            monkeypatch.setenv(variable, proxy.url)
+        encoder(stub, name).encode_query("snake venom")
+        assert proxy.requests == []
+    assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@127.0.0.1:1", "nonsense://me:secret@127.0.0.1"])
+def test_a_proxy_that_cannot_be_used_is_said_and_is_nothing_to_a_server_here(
+    stub: RerankStub, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for variable in PROXIES:
+        monkeypatch.setenv(variable, proxy)
+    assert len(encoder(stub).encode_query("snake")) == 12
+    with pytest.raises(ModelError, match="proxy that the environment names") as caught:
+        encoder(stub, embed_url="https://embed.example", allowed=frozenset({"embed.example"}))
+    assert "secret" not in str(caught.value)
+
+
 def rows(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Callable[[Any], Any]:
     return lambda answer: answer | {"data": change(answer["data"])}
 

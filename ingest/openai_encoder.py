@@ -194,7 +194,7 @@ class OpenAIEncoder:
         """Note the tokens that the service says it read; a server on this machine bills nobody."""
         usage = answer.get("usage") if isinstance(answer, dict) else None
         tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-        if isinstance(tokens, int) and (self._of_openai or leaves_machine(self.model)):
+        if self._of_openai or leaves_machine(self.model):
             # The price list is OpenAI's, and says nothing of who else may answer by its name.
             elsewhere = self._of_openai and self.model.spec.revision != OPENAI_URL
             charge(f"{self.model.name}{' elsewhere' if elsewhere else ''}", "token", tokens)

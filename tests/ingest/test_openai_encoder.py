@@ -157,13 +157,14 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(404, {"error": {"message": "no model"}}), r"no such route or model.*404 \(no model\)"),
         (status(307, Location="http://127.0.0.1:1/elsewhere"), "refused the request: status 307"),
         (status(200, "<html>Sign in</html>"), r"not JSON \(text/html\)"),
+        (status(200, "[" * 100_000), r"not JSON \(text/html\)"),
         (status(200, {"hello": 1}), "without vectors"),
         (sleep(3), r"did not answer within 0\.8 s"),
         (trickle(3), r"did not answer within 0\.8 s"),
         (trickle_headers(3), r"did not answer within 0\.8 s"),
     ],
-    ids=["wait too long", "no credit", "no model", "redirect", "a page", "other JSON", "silent", "a byte at a time",
-         "a byte of a header at a time"],
+    ids=["wait too long", "no credit", "no model", "redirect", "a page", "brackets", "other JSON", "silent",
+         "a byte at a time", "a byte of a header at a time"],
 )  # fmt: skip
 def test_refusals_and_slowness_are_sentences(stub: RerankStub, fault: Fault, sentence: str) -> None:
     asked = encoder(stub, seconds=0.8)
@@ -245,6 +246,14 @@ def test_broken_answers_are_never_taken_for_vectors(
     stub.rewrite = rewrite
     with pytest.raises(ServiceError, match=sentence):
         asked.encode_passages(PASSAGES)
+
+
+@pytest.mark.parametrize("tokens", [10**400, -5, True, "seven"], ids=["huge", "negative", "true", "text"])
+def test_tokens_that_cannot_be_are_not_billed(stub: RerankStub, tokens: object) -> None:
+    stub.rewrite = lambda answer: answer | {"usage": {"total_tokens": tokens}}
+    with billing() as bill:
+        encoder(stub, "openai:words@12").encode_query("snake")
+    assert not bill
 
 
 def test_a_server_that_writes_plain_numbers_is_understood(stub: RerankStub) -> None:

@@ -58,10 +58,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
 
     Without ``access`` to services, only encoders of this machine can be used.
     """
-    if arguments.chunk_tokens < MIN_CHUNK_TOKENS:
-        raise UsageError(
-            f"--chunk-tokens must be at least {MIN_CHUNK_TOKENS}; {arguments.chunk_tokens} was given."
-        )
+    check_chunk_tokens(arguments.chunk_tokens)
     missing = [path for path in arguments.paths if not path.exists()]
     if len(missing) == len(arguments.paths):
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
@@ -92,6 +89,12 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
         )
         return 1
     return 1 if report.files and report.count(FileStatus.REFUSED) == len(report.files) else 0
+
+
+def check_chunk_tokens(tokens: int) -> None:
+    """Raise `UsageError` for passages of so few tokens that none holds a sentence."""
+    if tokens < MIN_CHUNK_TOKENS:
+        raise UsageError(f"--chunk-tokens must be at least {MIN_CHUNK_TOKENS}; {tokens} was given.")
 
 
 def encoder_model(

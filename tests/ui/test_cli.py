@@ -168,6 +168,11 @@ def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
         (["serve", "--port", "0"], 2, "--port"),
         (["search", "x", "--library", "{library}", "--budget-ms", "-1"], 2, "1 ms or more"),
         (["search", "x", "--library", "{library}", "--window", "3"], 2, "“3” is no size of a window"),
+        (["search", "x", "--library", "{library}", "--window", "9" * 5000], 2, "is no size of a window"),
+        (["rebuild", "--library", "{library}", "--chunk-tokens", "0"], 2, "must be at least 16; 0 was given"),
+        (["rebuild", "--library", "{library}", "--chunk-tokens", "-9"], 2, "must be at least 16"),
+        (["export", ".", "--library", "{library}"], 2, ". is a folder. Say which file"),
+        (["export", "{folder}", "--library", "{library}"], 2, "is a folder"),
     ],
 )
 def test_exit_status_and_sentences(

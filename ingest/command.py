@@ -28,6 +28,7 @@ from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
 from ingest.served_encoders import is_served_name
 from ingest.service_access import ServiceAccess, privacy_notice
+from ingest.terminal import one_line
 
 
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
@@ -134,7 +135,7 @@ def describe(file: FileReport) -> str:
         parts.append(f"{file.pages} pages")
     if file.reason:
         parts.append(file.reason)
-    return f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else "")
+    return one_line(f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else ""))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.service_access import ANYWHERE
+from ingest.terminal import harmless_output
 from rerank.anytime import STABLE_SLICES
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.training.arguments import add_train_arguments
@@ -129,6 +130,11 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
+    with harmless_output():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         parsed = build_parser(from_environment()).parse_args(arguments)
         run: Command = parsed.run

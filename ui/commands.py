@@ -29,6 +29,7 @@ from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, rebuild, walk
 from ingest.served_encoders import SERVER, is_served_name
 from ingest.service_access import is_service, privacy_notice
+from ingest.terminal import one_line
 from ingest.writer import writing
 from rerank.models import (
     BUNDLED_RERANKER,
@@ -65,7 +66,7 @@ def documents(parsed: argparse.Namespace, settings: Settings) -> int:
     for document in found:
         pages = f", {document.pages} pages" if document.pages else ""
         print(
-            f"{document.id}  {document.title}  ({document.chunks} passages{pages})  {document.path}"
+            f"{document.id}  {document.title}  ({document.chunks} passages{pages})  {one_line(document.path)}"
         )
     return 0
 

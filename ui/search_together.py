@@ -36,7 +36,7 @@ def chosen_fusions(parsed: argparse.Namespace, settings: Settings) -> tuple[Fusi
         raise UsageError(
             "--fuse-rerankers needs two or more rerankers to fuse: name them with --reranker A --reranker B."
         )
-    check_named_once(names)
+    check_named_once(names, settings.services)
     together.fits(len(names))
     return None, together
 

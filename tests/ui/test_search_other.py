@@ -95,10 +95,18 @@ def test_a_b_that_cannot_be_had_leaves_a_with_a_sentence(asked: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "words"), [(("a", "a"), "named twice"), (("a", "b", "c"), "two are the most")]
+    ("names", "words"),
+    [
+        (("a", "a"), "named twice"),
+        (("bundled", "second-look-reranker"), "second-look-reranker was named twice"),
+        (("cohere", "rerank-v3.5", "--fuse-rerankers", "rrf"), "cohere:rerank-v3.5 was named twice"),
+        (("a", "b", "c"), "two are the most"),
+    ],
 )
 def test_a_call_that_cannot_be_meant_is_refused(asked: Any, names: tuple[str, ...], words: str) -> None:
-    status, out, err = asked(*(part for name in names for part in ("--reranker", name)))
+    rerankers = names[: names.index("--fuse-rerankers")] if "--fuse-rerankers" in names else names
+    named = (part for name in rerankers for part in ("--reranker", name))
+    status, out, err = asked(*named, *names[len(rerankers) :])
     assert (status, out) == (2, "")
     assert words in err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -60,7 +61,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
     Without ``access`` to services, only encoders of this machine can be used.
     """
     check_chunk_tokens(arguments.chunk_tokens)
-    missing = [path for path in arguments.paths if not path.exists()]
+    missing = [path for path in arguments.paths if not os.path.exists(path)]
     if len(missing) == len(arguments.paths):
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
     passwords = read_passwords(arguments.password_file)

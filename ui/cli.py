@@ -152,6 +152,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:  # `secondlook search … | head` closed the pipe: not an error, and nothing to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (
+        OSError
+    ) as error:  # what no command expected of the disk: a name that is too long, a link to itself
+        print(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 1
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:

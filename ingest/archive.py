@@ -64,10 +64,13 @@ def export_library(
 
     One generation is exported, whatever a writer does meanwhile. Raises `LibraryDamagedError` where a document, a
     passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written, `UsageError` where it
-    is a folder.
+    is a folder, or lies within the library.
     """
     if not file.name or file.is_dir():
         raise UsageError(f"{file} is a folder. Say which file to write the export to, my-library.zip say.")
+    # Where it might take the place of the database itself.
+    if library.folder.resolve() in file.resolve().parents:
+        raise UsageError(f"{file} lies within the library. Write the export beside it, or elsewhere.")
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as handle:

@@ -143,6 +143,15 @@ def test_a_damaged_library_is_not_exported(full: Desk, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"library", "files"}, "litter"
 
 
+def test_an_export_does_not_take_the_place_of_its_own_library(full: Desk, tmp_path: Path) -> None:
+    before = content(full.library)
+    (tmp_path / "link").symlink_to(full.library.folder)
+    for file in (full.library.folder / "library.sqlite", tmp_path / "link" / "vectors" / "out.zip"):
+        with pytest.raises(UsageError, match="within the library"):
+            export_library(full.library, file)
+    assert content(full.library) == before
+
+
 def test_a_library_is_never_imported_over_another(full: Desk, tmp_path: Path) -> None:
     export_library(full.library, tmp_path / "out.zip")
     before = content(full.library)

@@ -200,8 +200,8 @@ def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
     parser.add_argument("query", metavar="QUERY")
     _add_library(parser, settings, as_json=True)
     parser.add_argument(
-        "--candidates", type=_positive, default=DEFAULT_CANDIDATES, metavar="N",
-        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
+        "--candidates", type=_positive, metavar="N",
+        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES}, or K where that is more)",
     )  # fmt: skip
     parser.add_argument(
         "--top-k", type=_positive, default=DEFAULT_RESULTS, metavar="K",

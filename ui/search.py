@@ -19,7 +19,7 @@ from rerank.records import RankedHit, SearchResult
 from retrieval.records import Candidate, CandidateSource
 from ui.search_other import OtherAnswer, chosen_rerankers, other_answer
 from ui.search_text import side_by_side
-from ui.search_together import chosen_fusions, fused_answer, own_rows, part_rows
+from ui.search_together import asked_for, chosen_fusions, fused_answer, own_rows, part_rows
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         loaded = load_for(library, searcher.models)
         if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
             raise UsageError(loaded.notice)
-        first = searcher.first_look(
-            parsed.query, max(parsed.candidates, parsed.top_k), parsed.candidates_from
-        )
+        first = searcher.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
         result = searcher.second_look(first, plan=plan)
         if second:
             models, encoder = settings.models_at_once, searcher.encoder

@@ -79,6 +79,17 @@ def test_three_columns_of_text_end_with_the_agreement(asked: Any, monkeypatch: p
     assert max(map(len, out.splitlines()[:-2])) <= 150
 
 
+@pytest.mark.parametrize("fused", [(), ("--fuse-rerankers", "rrf")], ids=["side by side", "fused"])
+@pytest.mark.parametrize(
+    ("options", "count"), [((), 4), (("--candidates", "2"), 2), (("--candidates", "2", "--top-k", "3"), 2)]
+)
+def test_as_many_candidates_are_reranked_as_were_asked_for(
+    asked: Any, fused: tuple[str, ...], options: tuple[str, ...], count: int
+) -> None:
+    found = json.loads(asked("--json", "--reranker", "usual", "--reranker", "contrary", *fused, *options)[1])
+    assert (found["candidates"], len(found["before"]), len(found["after"])) == (count, count, count)
+
+
 def test_one_reranker_says_nothing_of_another(asked: Any) -> None:
     _, out, _ = asked("--json", "--reranker", "usual")
     assert "other" not in json.loads(out)

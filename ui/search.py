@@ -87,7 +87,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     plan = SecondLookPlan(parsed.budget_ms, rule, fusion)
     choice, library = Choice(parsed.method), Library(settings.library)
     _check(parsed, fusion, together)
-    other = None
+    other = second = None
     if together is not None:
         result = fused_answer(library, settings.models_at_once, parsed, together, plan)
         loaded = Loaded(None)  # a calibration is of one reranker
@@ -110,6 +110,10 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         shown, hidden = (
             0,
             f"Its {min(shown, len(result.after))} passages are not shown; --show-anyway shows them.",
+        )
+    if second is not None and parsed.threshold is not None:
+        hidden = (
+            f"{hidden} The threshold is held against A’s numbers alone; B’s places are all shown.".strip()
         )
     notices = [*result.notices, loaded.notice, reading.notice, reading.answers_none, hidden]
     notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])

@@ -90,6 +90,14 @@ def test_as_many_candidates_are_reranked_as_were_asked_for(
     assert (found["candidates"], len(found["before"]), len(found["after"])) == (count, count, count)
 
 
+def test_that_a_threshold_is_held_against_a_alone_is_said(asked: Any) -> None:
+    said = "The threshold is held against A’s numbers alone; B’s places are all shown."
+    found = json.loads(asked("--json", *TWO, "--threshold", "0.99")[1])
+    assert (len(found["after"]), len(found["other"]["after"])) == (0, 4)
+    assert any(said in notice for notice in found["notices"])
+    assert said not in asked("--reranker", "usual", "--threshold", "0.99")[2]
+
+
 def test_one_reranker_says_nothing_of_another(asked: Any) -> None:
     _, out, _ = asked("--json", "--reranker", "usual")
     assert "other" not in json.loads(out)

@@ -8,6 +8,7 @@ import sys
 from ingest.command import add_ingest_arguments, run_ingest
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
+from ingest.terminal import harmless_output
 
 
 def main() -> int:
@@ -16,7 +17,8 @@ def main() -> int:
     add_ingest_arguments(parser)
     arguments = parser.parse_args()
     try:
-        return run_ingest(arguments, Hub(allow_downloads=not arguments.offline))
+        with harmless_output():
+            return run_ingest(arguments, Hub(allow_downloads=not arguments.offline))
     except SecondLookError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

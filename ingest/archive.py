@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import LibraryDamagedError, LibraryError
+from ingest.errors import LibraryDamagedError, LibraryError, UsageError
 from ingest.label_records import Label
 from ingest.labels import Labels
 from ingest.library import Library, Manifest, read_manifest, transaction
@@ -63,8 +63,14 @@ def export_library(
     """Write the library to ``file``, in place of what was there, with those ``attachments`` that its folder has.
 
     One generation is exported, whatever a writer does meanwhile. Raises `LibraryDamagedError` where a document, a
-    passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written.
+    passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written, `UsageError` where it
+    is a folder, or lies within the library.
     """
+    if not file.name or file.is_dir():
+        raise UsageError(f"{file} is a folder. Say which file to write the export to, my-library.zip say.")
+    # Where it might take the place of the database itself.
+    if library.folder.resolve() in file.resolve().parents:
+        raise UsageError(f"{file} lies within the library. Write the export beside it, or elsewhere.")
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as handle:

@@ -38,6 +38,7 @@ MALFORMED = (
     TypeError,
     KeyError,
     AttributeError,
+    OverflowError,
     RecursionError,
     NotImplementedError,
     zipfile.BadZipFile,

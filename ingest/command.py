@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -28,6 +29,7 @@ from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
 from ingest.served_encoders import is_served_name
 from ingest.service_access import ServiceAccess, privacy_notice
+from ingest.terminal import one_line
 
 
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
@@ -58,11 +60,8 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
 
     Without ``access`` to services, only encoders of this machine can be used.
     """
-    if arguments.chunk_tokens < MIN_CHUNK_TOKENS:
-        raise UsageError(
-            f"--chunk-tokens must be at least {MIN_CHUNK_TOKENS}; {arguments.chunk_tokens} was given."
-        )
-    missing = [path for path in arguments.paths if not path.exists()]
+    check_chunk_tokens(arguments.chunk_tokens)
+    missing = [path for path in arguments.paths if not os.path.exists(path)]
     if len(missing) == len(arguments.paths):
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
     passwords = read_passwords(arguments.password_file)
@@ -92,6 +91,12 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
         )
         return 1
     return 1 if report.files and report.count(FileStatus.REFUSED) == len(report.files) else 0
+
+
+def check_chunk_tokens(tokens: int) -> None:
+    """Raise `UsageError` for passages of so few tokens that none holds a sentence."""
+    if tokens < MIN_CHUNK_TOKENS:
+        raise UsageError(f"--chunk-tokens must be at least {MIN_CHUNK_TOKENS}; {tokens} was given.")
 
 
 def encoder_model(
@@ -131,7 +136,7 @@ def describe(file: FileReport) -> str:
         parts.append(f"{file.pages} pages")
     if file.reason:
         parts.append(file.reason)
-    return f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else "")
+    return one_line(f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else ""))
 
 
 @contextmanager

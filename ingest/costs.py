@@ -22,6 +22,8 @@ DOLLARS_A_MILLION: Mapping[tuple[str, str], float] = {
     ("openai:text-embedding-3-small", "token"): 0.02,
     ("openai:text-embedding-3-large", "token"): 0.13,
 }
+# No request costs as much; what says so counts otherwise.
+MOST_UNITS = 10**12
 
 
 @dataclass
@@ -89,7 +91,12 @@ def billing() -> Iterator[Bill]:
         _open_bills.reset(token)
 
 
-def charge(model: str, unit: str, amount: float) -> None:
-    """Note on every open bill that ``model`` was paid for ``amount`` units."""
-    for bill in _open_bills.get() if amount else ():
+def charge(model: str, unit: str, amount: object) -> None:
+    """Note on every open bill that ``model`` was paid for ``amount`` units, which is what the service says.
+
+    What is no number above 0, or more than any request costs, is no amount.
+    """
+    if not isinstance(amount, int | float) or isinstance(amount, bool) or not 0 < amount < MOST_UNITS:
+        return
+    for bill in _open_bills.get():
         bill.add(model, unit, amount)

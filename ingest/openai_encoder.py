@@ -194,7 +194,7 @@ class OpenAIEncoder:
         """Note the tokens that the service says it read; a server on this machine bills nobody."""
         usage = answer.get("usage") if isinstance(answer, dict) else None
         tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-        if isinstance(tokens, int) and (self._of_openai or leaves_machine(self.model)):
+        if self._of_openai or leaves_machine(self.model):
             # The price list is OpenAI's, and says nothing of who else may answer by its name.
             elsewhere = self._of_openai and self.model.spec.revision != OPENAI_URL
             charge(f"{self.model.name}{' elsewhere' if elsewhere else ''}", "token", tokens)
@@ -208,7 +208,9 @@ class OpenAIEncoder:
         keep_headers_unlogged()
         return self._openai.OpenAI(
             api_key=self._key or "none", base_url=self.model.spec.revision, max_retries=0,
-            http_client=httpx_client(self._transport, self._openai.DefaultHttpxClient),
+            http_client=httpx_client(
+                self._transport, self._openai.DefaultHttpxClient, direct=not leaves_machine(self.model)
+            ),
         )  # fmt: skip
 
     def _headers_left_out(self) -> dict[str, Any]:

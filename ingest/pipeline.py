@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ingest.writer import writing
 def walk(paths: Iterable[Path]) -> Iterator[Source]:
     """The files of ``paths``, folders walked in order of name; hidden files and folders are passed over."""
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # a name that is too long is none, where pathlib raises
             yield Source.of_path(path)
             continue
         for inside in sorted(path.rglob("*")):

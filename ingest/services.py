@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -80,7 +81,11 @@ def retry_after(header: str | None) -> float | None:
 
     try:
         return Retry().parse_retry_after(header)
-    except InvalidHeader:
+    except (
+        InvalidHeader,
+        ValueError,
+        OverflowError,
+    ):  # a number of 5,000 digits, a date that no calendar has
         return None
 
 
@@ -139,7 +144,7 @@ def parsed(raw: bytes) -> object:
     """An answer as JSON; ``None`` where it is none."""
     try:
         return json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets within brackets, thousands deep
         return None
 
 
@@ -174,7 +179,8 @@ def by_index(who: str, rows: Iterable[tuple[object, Value]], count: int, what: s
 def message_of(answer: object, keys: tuple[str, ...] = ()) -> str:
     """What a service says went wrong, on one line and not too long, and without any of ``keys``.
 
-    Some services repeat the key they were given in their refusal.
+    Some services repeat the key they were given in their refusal. Control characters, which a terminal would obey, are
+    spaces.
     """
     found = answer
     for _ in range(3):  # {"error": {"message": "…"}} and {"detail": [{"msg": "…"}]} are as deep as it gets
@@ -184,7 +190,7 @@ def message_of(answer: object, keys: tuple[str, ...] = ()) -> str:
             found = next(
                 (found[name] for name in ("message", "detail", "error", "msg") if found.get(name)), ""
             )
-    text = " ".join(str(found).split()) if isinstance(found, str) else ""
+    text = " ".join(re.split(r"[\s\x00-\x1f\x7f-\x9f]+", found)).strip() if isinstance(found, str) else ""
     for key in filter(None, keys):
         text = text.replace(key, "…")
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"

@@ -23,7 +23,11 @@ class Source:
     @classmethod
     def of_path(cls, path: Path) -> Source:
         """A file of this machine: its resolved path is its identity."""
-        return cls(path, _as_text(path), _as_text(path.resolve()))
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError):  # links that lead round in a ring; reading it says so
+            real = path.absolute()
+        return cls(path, _as_text(path), _as_text(real))
 
     @classmethod
     def of_upload(cls, path: Path, name: str) -> Source:

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
-from ingest.errors import ServiceError
+from ingest.errors import ModelError, ServiceError
 from ingest.services import Patience, too_slow
 
 # Whose DEBUG records hold whole headers, in which some services repeat the key.
@@ -84,15 +84,25 @@ def within(who: str, deadline: float, patience: Patience) -> Iterator[None]:
         raise too_slow(who, patience)
 
 
-def httpx_client(httpx: Any, kind: Any, **options: Any) -> Any:
+def httpx_client(httpx: Any, kind: Any, *, direct: bool = True, **options: Any) -> Any:
     """A client of ``httpx``, which is that package or httpx2; ``kind`` is its class, ``options`` are for that.
 
-    It follows no redirect, which would carry passages elsewhere, and keeps no connection.
+    It follows no redirect, which would carry passages elsewhere, and keeps no connection. A ``direct`` one goes through
+    no proxy of the environment, to which what is for this machine would be sent, too. Raises `ModelError` where a
+    proxy of the environment cannot be used.
     """
-    return kind(
-        follow_redirects=False, limits=httpx.Limits(max_keepalive_connections=0),
-        event_hooks={"request": [_trace]}, **options,
-    )  # fmt: skip
+    limits = httpx.Limits(max_keepalive_connections=0)
+    if direct:
+        options.setdefault("transport", httpx.HTTPTransport(limits=limits))
+    try:
+        return kind(
+            follow_redirects=False, limits=limits, event_hooks={"request": [_trace]}, **options
+        )  # fmt: skip
+    except (ImportError, ValueError):  # without its own words, in which a proxy's password may be
+        raise ModelError(
+            "The proxy that the environment names (HTTPS_PROXY, ALL_PROXY) cannot be used here: it is no address of "
+            "one, or a SOCKS proxy, for which httpx lacks a package. Name another, or none."
+        ) from None
 
 
 def urllib3_pools() -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ingest.errors import ModelError
 from ingest.hub import Hub
 from ingest.models import (
+    ENCODERS,
     ModelKind,
     ModelSource,
     ModelSpec,
@@ -183,6 +184,8 @@ def _architecture(folder: Path, config: Mapping[str, object]) -> str:
 
 
 def _our_spec(folder: Path, ours: Mapping[str, object]) -> ModelSpec:
+    base = str(ours.get("base"))
+    trained_from = RERANKERS.get(base) or ENCODERS.get(base)  # training changes no model's size
     try:
         return ModelSpec(
             name=str(ours["name"]),
@@ -196,6 +199,7 @@ def _our_spec(folder: Path, ours: Mapping[str, object]) -> ModelSpec:
             relevance_scale=float(str(ours["relevance_scale"])),
             relevance_shift=float(str(ours["relevance_shift"])),
             window=int(str(ours["window"])) if "window" in ours else None,
+            parameters=trained_from.parameters if trained_from is not None else None,
         )
     except (KeyError, ValueError) as error:
         raise ModelError(

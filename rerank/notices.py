@@ -8,8 +8,11 @@ from dataclasses import replace
 from ingest.costs import Bill
 from ingest.models import ModelSource, ResolvedModel
 from ingest.service_access import privacy_notice
+from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
 from rerank.records import FirstLook, Models, Part
+from rerank.scorers import Scorer
+from rerank.windows import WindowedScorer
 from retrieval.records import CandidateSource
 
 # What the first look goes by, in prose.
@@ -37,6 +40,26 @@ def model_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str,
             "prefetch brings the standard one."
         )
     return tuple(notices)
+
+
+def whole_notices(reranker: ResolvedModel, plan: SecondLookPlan) -> tuple[str, ...]:
+    """That a service is not ended early, where that was asked for."""
+    if not plan.may_end_early:
+        return ()
+    return (
+        f"{reranker.name} is a service that is asked once about all passages: neither a time budget nor "
+        "--stop-when-stable ends that early.",
+    )
+
+
+def window_notices(scorer: Scorer, wanted: int | None) -> tuple[str, ...]:
+    """That a reranker is given passages whole, where a window was asked for."""
+    if not wanted or isinstance(scorer, WindowedScorer):
+        return ()
+    return (
+        f"{scorer.model.name} is given passages whole: its tokens cannot be counted here, so that --window, or "
+        "SECONDLOOK_WINDOW, says nothing to it.",
+    )
 
 
 def shipped_mix(models: Models) -> str:

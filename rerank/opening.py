@@ -13,7 +13,7 @@ from ingest.models import ResolvedModel, resolve_encoder
 from ingest.onnx_encoder import open_encoder
 from ingest.token_store import TokenStore
 from rerank.models import resolve_reranker
-from rerank.notices import model_notices
+from rerank.notices import model_notices, window_notices
 from rerank.score_store import user_store
 from rerank.scorers import ServiceAccess, open_scorer
 from rerank.search import Searcher
@@ -89,4 +89,5 @@ def open_searcher(
             raise
         return Searcher(retriever, None, (f"No reranker could be loaded: {error}",))
     store = user_store() if keep_scores else None
-    return Searcher(retriever, scorer, model_notices(encoder.model, scorer.model), store)
+    notices = model_notices(encoder.model, scorer.model) + window_notices(scorer, choice.window)
+    return Searcher(retriever, scorer, notices, store)

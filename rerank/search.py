@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ingest.costs import billing
 from ingest.encoder import Encoder
-from ingest.errors import ModelError, RerankError, ServiceError, UsageError
+from ingest.errors import CancelledError, SecondLookError, UsageError
 from ingest.memory import give_back_at_times
 from ingest.models import ModelSpec
 from ingest.records import Chunk
@@ -18,7 +18,7 @@ from ingest.service_access import is_service
 from rerank.anytime import WHOLE, OnPartial, SecondLookPlan, score_in_slices
 from rerank.highlight import best_sentences
 from rerank.languages import LanguageWarnings
-from rerank.notices import cost_notices, with_mix_notice
+from rerank.notices import cost_notices, whole_notices, with_mix_notice
 from rerank.records import FirstLook, Models, SearchResult, Timings
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore
@@ -144,6 +144,7 @@ class Searcher:
             return _not_reranked(first)
         if is_service(self._second.model):
             # Each request is billed and costs a round trip, so that all passages go in one.
+            first = replace(first, notices=first.notices + whole_notices(self._second.model, plan))
             plan, on_partial = replace(WHOLE, fusion=plan.fusion), None
         counter, cold = _counter(first, on_progress), not self._has_run
         with billing() as bill:
@@ -156,11 +157,13 @@ class Searcher:
                         look, self._second, self._spec, plan, counter, on_partial, ticket
                     )
                 self._has_run = self._has_run or result.scored > result.cached
-            except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
-                # Of a service's fault the sentence is all: what it answered is nobody's to log.
-                trace = None if isinstance(error, ServiceError) else error
+            except (CancelledError, UsageError):
+                raise
+            except Exception as error:
+                # Of ours the sentence is all; what a service answered is nobody's to log.
+                trace = None if isinstance(error, SecondLookError) else error
                 log.warning("reranking failed: %s", error, exc_info=trace)
-                result = _not_reranked(first, f"Not reranked: {error}. The first look's order stands.")
+                result = _not_reranked(first, f"Not reranked: {_why(error)}. The first look's order stands.")
         give_back_at_times()  # each thread that scored holds on to what it needed
         return replace(result, notices=result.notices + cost_notices(bill), cold=cold)
 
@@ -194,6 +197,14 @@ def _not_reranked(first: FirstLook, *notices: str) -> SearchResult:
         (*first.notices, *notices),
         source=first.source,
     )
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, in the error's own words where those are likely to be a sentence."""
+    said = str(error).removesuffix(".")
+    if said and isinstance(error, SecondLookError | RuntimeError | ValueError):
+        return said
+    return f"the reranker ended with {type(error).__name__}{f' ({said})' if said else ''}"
 
 
 def check_query(query: str) -> str:

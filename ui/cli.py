@@ -18,6 +18,7 @@ from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.service_access import ANYWHERE
+from ingest.terminal import harmless_output
 from rerank.anytime import STABLE_SLICES
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.training.arguments import add_train_arguments
@@ -129,6 +130,11 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
+    with harmless_output():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         parsed = build_parser(from_environment()).parse_args(arguments)
         run: Command = parsed.run
@@ -146,6 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `secondlook search … | head` closed the pipe: not an error, and nothing to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (
+        OSError
+    ) as error:  # what no command expected of the disk: a name that is too long, a link to itself
+        print(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 1
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:
@@ -189,8 +200,8 @@ def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
     parser.add_argument("query", metavar="QUERY")
     _add_library(parser, settings, as_json=True)
     parser.add_argument(
-        "--candidates", type=_positive, default=DEFAULT_CANDIDATES, metavar="N",
-        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES})",
+        "--candidates", type=_positive, metavar="N",
+        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES}, or K where that is more)",
     )  # fmt: skip
     parser.add_argument(
         "--top-k", type=_positive, default=DEFAULT_RESULTS, metavar="K",

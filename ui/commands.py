@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import chdir
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from ingest.command import ProgressBar, cancel_on_interrupt
+from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
 from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
 from ingest.library import Library, Manifest
@@ -28,8 +29,15 @@ from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, rebuild, walk
 from ingest.served_encoders import SERVER, is_served_name
 from ingest.service_access import is_service, privacy_notice
+from ingest.terminal import one_line
 from ingest.writer import writing
-from rerank.models import DEFAULT_RERANKER, resolve_reranker
+from rerank.models import (
+    BUNDLED_RERANKER,
+    DEFAULT_RERANKER,
+    LATE_INTERACTION,
+    RERANKER_ALIASES,
+    resolve_reranker,
+)
 from rerank.opening import encoder_for
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
 from ui.access import is_loopback
@@ -57,7 +65,9 @@ def documents(parsed: argparse.Namespace, settings: Settings) -> int:
         return 0
     for document in found:
         pages = f", {document.pages} pages" if document.pages else ""
-        print(f"{document.id}  {document.title}  ({document.chunks} passages{pages})  {document.path}")
+        print(
+            f"{document.id}  {document.title}  ({document.chunks} passages{pages})  {one_line(document.path)}"
+        )
     return 0
 
 
@@ -74,7 +84,8 @@ def delete(parsed: argparse.Namespace, settings: Settings) -> int:
 def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook rebuild`: every document cut and embedded again, token vectors where they are wanted."""
     library = Library(settings.library)
-    tokens = parsed.chunk_tokens or library.manifest().chunk_tokens
+    tokens = library.manifest().chunk_tokens if parsed.chunk_tokens is None else parsed.chunk_tokens
+    check_chunk_tokens(tokens)
     hub = Hub(settings.allow_downloads)
     encoder = open_encoder(
         resolve_encoder(settings.encoder, hub, settings.services), access=settings.services
@@ -202,8 +213,8 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         make_sample_library(settings)
     environment = os.environ | {
         "SECONDLOOK_LIBRARY": str(settings.library.resolve()),
-        "SECONDLOOK_ENCODER": settings.encoder or "",
-        "SECONDLOOK_RERANKER": settings.reranker or "",
+        "SECONDLOOK_ENCODER": _from_anywhere(settings.encoder),
+        "SECONDLOOK_RERANKER": _from_anywhere(settings.reranker),
         "SECONDLOOK_DOWNLOADS": "1" if settings.allow_downloads else "0",
         "SECONDLOOK_ALLOW_SERVICES": ",".join(sorted(settings.services.allowed)),
         "SECONDLOOK_PASSWORD_FILE": str(settings.access.password_file or ""),
@@ -223,6 +234,14 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
     ]
     os.chdir(ROOT)  # Streamlit reads .streamlit/config.toml from where it is started
     os.execve(sys.executable, command, environment)
+
+
+def _from_anywhere(model: str | None) -> str:
+    """A model's name as it is, and a folder's as it means the same from where Streamlit is started."""
+    names = {*ENCODER_ALIASES, *RERANKER_ALIASES, BUNDLED_RERANKER, LATE_INTERACTION}
+    if not model or model in names or not Path(model).is_dir():
+        return model or ""
+    return str(Path(model).resolve())
 
 
 def _say_what_guards(address: str, settings: Settings) -> None:

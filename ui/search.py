@@ -19,7 +19,7 @@ from rerank.records import RankedHit, SearchResult
 from retrieval.records import Candidate, CandidateSource
 from ui.search_other import OtherAnswer, chosen_rerankers, other_answer
 from ui.search_text import side_by_side
-from ui.search_together import chosen_fusions, fused_answer, own_rows, part_rows
+from ui.search_together import asked_for, chosen_fusions, fused_answer, own_rows, part_rows
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     plan = SecondLookPlan(parsed.budget_ms, rule, fusion)
     choice, library = Choice(parsed.method), Library(settings.library)
     _check(parsed, fusion, together)
-    other = None
+    other = second = None
     if together is not None:
         result = fused_answer(library, settings.models_at_once, parsed, together, plan)
         loaded = Loaded(None)  # a calibration is of one reranker
@@ -98,9 +98,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         loaded = load_for(library, searcher.models)
         if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
             raise UsageError(loaded.notice)
-        first = searcher.first_look(
-            parsed.query, max(parsed.candidates, parsed.top_k), parsed.candidates_from
-        )
+        first = searcher.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
         result = searcher.second_look(first, plan=plan)
         if second:
             models, encoder = settings.models_at_once, searcher.encoder
@@ -112,6 +110,10 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         shown, hidden = (
             0,
             f"Its {min(shown, len(result.after))} passages are not shown; --show-anyway shows them.",
+        )
+    if second is not None and parsed.threshold is not None:
+        hidden = (
+            f"{hidden} The threshold is held against A’s numbers alone; B’s places are all shown.".strip()
         )
     notices = [*result.notices, loaded.notice, reading.notice, reading.answers_none, hidden]
     notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])

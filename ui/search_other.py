@@ -10,10 +10,12 @@ from typing import Any
 from ingest.encoder import Encoder
 from ingest.errors import SecondLookError, UsageError
 from ingest.library import Library
+from ingest.service_access import ServiceAccess
 from rerank.agreement import agreement
 from rerank.anytime import SecondLookPlan
 from rerank.opening import ModelChoice, open_searcher
 from rerank.records import FirstLook, SearchResult
+from rerank.usable import full_name
 from ui.lesson import agreement_sentence
 from ui.settings import Settings
 from ui.words import model_title, reranker_title
@@ -75,14 +77,15 @@ def chosen_rerankers(parsed: argparse.Namespace, settings: Settings) -> tuple[Se
             f"{len(names)} rerankers were named; two are the most that are compared at once. --fuse-rerankers rrf "
             "fuses them all to one order."
         )
-    check_named_once(names)
+    check_named_once(names, settings.services)
     return replace(settings, reranker=names[0]) if names else settings, names[1] if names[1:] else None
 
 
-def check_named_once(names: Sequence[str]) -> None:
-    """Raise `UsageError` for a reranker that was named twice."""
-    for name in names:
-        if names.count(name) > 1:
+def check_named_once(names: Sequence[str], access: ServiceAccess) -> None:
+    """Raise `UsageError` for a reranker that was named twice, be it by two of its names."""
+    full = [full_name(name, access) for name in names]
+    for name in full:
+        if full.count(name) > 1:
             raise UsageError(f"{name} was named twice; name another reranker to compare it with.")
 
 

@@ -12,7 +12,7 @@ from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
 from rerank.opening import ModelChoice, open_searcher
 from rerank.records import Part, RankedHit, SearchResult
-from rerank.search import Searcher
+from rerank.search import DEFAULT_CANDIDATES, Searcher
 from rerank.together import fuse, second_looks
 from ui.search_other import check_named_once
 from ui.settings import Settings
@@ -36,7 +36,7 @@ def chosen_fusions(parsed: argparse.Namespace, settings: Settings) -> tuple[Fusi
         raise UsageError(
             "--fuse-rerankers needs two or more rerankers to fuse: name them with --reranker A --reranker B."
         )
-    check_named_once(names)
+    check_named_once(names, settings.services)
     together.fits(len(names))
     return None, together
 
@@ -52,7 +52,7 @@ def fused_answer(
     failures: dict[str, SecondLookError] = {}
     for name in parsed.rerankers:
         # The encoder is the same for all, and is loaded once.
-        encoder = next((opened.encoder for opened in searchers.values()), None)
+        encoder = next((searcher.encoder for searcher in searchers.values()), None)
         try:
             searchers[name] = open_searcher(
                 library, replace(choice, reranker=name), encoder, not parsed.no_cache
@@ -61,11 +61,17 @@ def fused_answer(
             failures[name] = error
     if not searchers:
         raise next(iter(failures.values()))
-    asked = max(parsed.candidates, parsed.top_k)
-    first = next(iter(searchers.values())).first_look(parsed.query, asked, parsed.candidates_from)
+    opened = next(iter(searchers.values()))
+    first = opened.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
     looks = {part.name: part for part in second_looks(searchers, first, plan)}
     parts = [looks.get(name) or Part(name, None, str(failures[name])) for name in parsed.rerankers]
     return fuse(first, parts, fusion)
+
+
+def asked_for(parsed: argparse.Namespace) -> int:
+    """How many candidates: as many as were asked for, else the usual number, or as many as are to be shown."""
+    given: int | None = parsed.candidates
+    return max(DEFAULT_CANDIDATES, parsed.top_k) if given is None else given
 
 
 def part_rows(result: SearchResult) -> list[dict[str, Any]]:

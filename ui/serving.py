@@ -67,6 +67,8 @@ def _asked() -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a private file, in place of one that was there. Raises `UsageError` where that is not possible."""
+    if not path.name or path.is_dir():
+        raise UsageError(f"{path} is a folder. Name the file to write the password's hash to.")
     kept = path.with_name(f"{path.name}.new")
     try:
         with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:

@@ -24,6 +24,7 @@ DEFAULT_LIBRARY = ROOT / "data" / "library"
 
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
 LEAST_WINDOW = 16  # tokens; a title and a sentence
+LONGEST_NUMBER = 9  # digits; Python refuses to read numbers of thousands
 MIN_RESULTS, MAX_RESULTS, DEFAULT_RESULTS = 3, 20, 10
 
 # Where keys to services may stand, in the environment or in Streamlit's secrets.
@@ -152,7 +153,7 @@ def window_size(text: str) -> int:
     """How many tokens of a passage are read, `WHOLE` for all that fit. Raises `UsageError` for what says neither."""
     if text.lower() == "whole":
         return WHOLE
-    if not text.isdecimal() or int(text) < LEAST_WINDOW:
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < LEAST_WINDOW:
         raise UsageError(
             f"“{text}” is no size of a window: --window and SECONDLOOK_WINDOW take a number of tokens from "
             f"{LEAST_WINDOW} on, or whole."

@@ -55,9 +55,8 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None) -> int:
 
     with bar, cancel_on_interrupt() as cancelled:
         try:
-            if name is not None:
-                store_token_vectors(library, name, hub, show, cancelled)
-            filled = keep_up(library, hub, show, cancelled)
+            asked = None if name is None else store_token_vectors(library, name, hub, show, cancelled)
+            kept = keep_up(library, hub, show, cancelled)  # of what was asked for, nothing is lacking by now
         except CancelledError as stopped:
             _say(str(stopped))
             return 1
@@ -66,7 +65,7 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None) -> int:
                 f"The token vectors are not brought up to date. {error} To store no more: --no-token-vectors"
             )
             return 1
-    for one in filled:
+    for one in (asked if asked is not None and asked.model == one.model else one for one in kept):
         more = (
             f" {count_of(one.too_long, 'passage')} did not fit the model and are computed at each question."
         )

@@ -31,6 +31,7 @@ DOCUMENTS = "documents"
 QUERIES = "queries.jsonl"
 QRELS = "qrels"
 SUFFIXES = (".tsv", ".qrels", ".txt")
+MOST_GRADE = 1_000_000
 
 # Weights are chosen on this split, and on so many of its queries: more would cost hours and change little.
 TUNING_SPLIT, TUNING_QUERIES, TUNING_SEED = "train", 200, 0
@@ -156,9 +157,13 @@ def _judgement(line: str) -> tuple[str, str, int]:
     """Query, document and grade of a line of BEIR's three columns or of TREC's four; else `ValueError`."""
     columns = line.split("\t")
     if len(columns) == 3:
-        return columns[0], columns[1], int(columns[2])
-    found = next(ir_measures.read_trec_qrels(f"{line}\n"))  # type: ignore[no-untyped-call]
-    return found.query_id, found.doc_id, found.relevance
+        found = columns[0], columns[1], int(columns[2])
+    else:
+        row = next(ir_measures.read_trec_qrels(f"{line}\n"))  # type: ignore[no-untyped-call]
+        found = row.query_id, row.doc_id, int(row.relevance)
+    if abs(found[2]) > MOST_GRADE:  # trec_eval's own measures end there
+        raise ValueError(f"the grade {found[2]} is beyond all others")
+    return found
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

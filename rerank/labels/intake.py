@@ -16,6 +16,7 @@ from rerank.labels.exchange import CORPUS, JUDGED, QUERIES, TREC, passage_hash
 from rerank.training.beir import read_rows
 
 FAULTS_SHOWN = 3
+MOST = 2**63  # what SQLite holds
 HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -96,7 +97,8 @@ def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def _passage(row: Mapping[str, Any]) -> LabelledPassage:
     place = _metadata(row)
     numbers = [
-        value if isinstance(value := place.get(key), int) else None for key in ("page", "start", "end")
+        value if isinstance(value := place.get(key), int) and 0 <= value < MOST else None
+        for key in ("page", "start", "end")
     ]
     return LabelledPassage(
         str(row.get("title") or ""), str(row["text"]), str(place.get("document_id") or ""),

@@ -66,8 +66,11 @@ class CohereScorer(ServiceScorer):
             raise unreachable(self._who, error) from None
         except self._errors as error:
             raise self._fault(error) from None
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            # The client fills its records with whatever JSON there is, and fails where that has another form.
+            raise ServiceError(f"{self._who} gave an answer that its client cannot read") from None
         billed = getattr(getattr(answer, "meta", None), "billed_units", None)
-        charge(self._model.name, "search unit", float(getattr(billed, "search_units", None) or 0))
+        charge(self._model.name, "search unit", getattr(billed, "search_units", None))
         results = getattr(answer, "results", None)
         if not isinstance(results, list):
             raise ServiceError(f"{self._who} gave an answer without scores")

@@ -38,8 +38,6 @@ from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
 
 LARGEST_ANSWER = 8 * 2**20
-# No question costs as much; what says so counts otherwise.
-MOST_UNITS = 10**9
 # Where answers say what was counted, and in which unit: Jina's, and those in Cohere's form.
 COUNTED = ((("usage", "total_tokens"), "token"), (("meta", "billed_units", "search_units"), "search unit"))
 
@@ -145,8 +143,7 @@ class RerankServerScorer(ServiceScorer):
             found: object = answer
             for name in names:
                 found = found.get(name) if isinstance(found, dict) else None
-            if isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < MOST_UNITS:
-                charge(self._model.name, unit, found)
+            charge(self._model.name, unit, found)
 
     def _ask(self, address: str, payload: bytes, deadline: float) -> object:
         """The server's answer to one request, parsed."""

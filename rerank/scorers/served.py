@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from ingest.models import ModelKind, ModelSpec, ResolvedModel
-from ingest.service_access import ServiceAccess, checked_address, served
+from ingest.service_access import COHERE_URL, ServiceAccess, checked_address, served
 
 COHERE, SERVER = "cohere", "server"
 # Cohere's models that may be typed without the prefix, its default one first, and how many tokens of query and
@@ -27,7 +27,7 @@ DEFAULT_COHERE = "rerank-v3.5"
 def served_model(name: str, access: ServiceAccess) -> ResolvedModel | None:
     """The model of that name behind a service; ``None`` where the name is none of a service.
 
-    Raises `ModelError` where a server is asked for and ``access`` has no address of one that can be used.
+    Raises `ModelError` where ``access`` has no address of the service that can be used.
     """
     service, _, model = name.partition(":")
     if service == COHERE:
@@ -41,7 +41,7 @@ def _cohere(model: str, access: ServiceAccess) -> ResolvedModel:
             name=f"{COHERE}:{model}",
             kind=ModelKind.RERANKER,
             architecture=COHERE,
-            revision=access.cohere_url,
+            revision=checked_address(access.cohere_url, "server", "CO_API_URL", "COHERE_API_KEY", COHERE_URL),
             licence="Cohere's terms of use; each question is billed",
             max_length=COHERE_MODELS.get(model, 4096),
             languages="English" if "english" in model else "over 100 languages",

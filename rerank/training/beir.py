@@ -88,7 +88,8 @@ def read_rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
+                json.dumps(row, ensure_ascii=False).encode()  # half a surrogate is no text that can be kept
+            except (ValueError, RecursionError) as error:
                 raise DamagedFileError(f"Line {number} of {path} is not JSON: {error}.") from error
             if not isinstance(row, dict) or any(name not in row for name in ("_id", *fields)):
                 raise DamagedFileError(f"Line {number} of {path} needs the fields _id, {', '.join(fields)}.")

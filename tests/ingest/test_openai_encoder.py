@@ -157,13 +157,14 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(404, {"error": {"message": "no model"}}), r"no such route or model.*404 \(no model\)"),
         (status(307, Location="http://127.0.0.1:1/elsewhere"), "refused the request: status 307"),
         (status(200, "<html>Sign in</html>"), r"not JSON \(text/html\)"),
+        (status(200, "[" * 100_000), r"not JSON \(text/html\)"),
         (status(200, {"hello": 1}), "without vectors"),
         (sleep(3), r"did not answer within 0\.8 s"),
         (trickle(3), r"did not answer within 0\.8 s"),
         (trickle_headers(3), r"did not answer within 0\.8 s"),
     ],
-    ids=["wait too long", "no credit", "no model", "redirect", "a page", "other JSON", "silent", "a byte at a time",
-         "a byte of a header at a time"],
+    ids=["wait too long", "no credit", "no model", "redirect", "a page", "brackets", "other JSON", "silent",
+         "a byte at a time", "a byte of a header at a time"],
 )  # fmt: skip
 def test_refusals_and_slowness_are_sentences(stub: RerankStub, fault: Fault, sentence: str) -> None:
     asked = encoder(stub, seconds=0.8)
@@ -184,6 +185,33 @@ def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, 
         with pytest.raises(ServiceError, match=f"status {code}"):
             encoder(stub).encode_passages(PASSAGES)
         assert elsewhere.requests == []
+
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+@pytest.mark.parametrize("name", ["server:words@12", "openai:words@12"])
+def test_what_is_for_a_server_on_this_machine_goes_through_no_proxy(
+    stub: RerankStub, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with rerank_stub(KEY, embeddings) as proxy:
+        for variable in PROXIES:
+            monkeypatch.setenv(variable, proxy.url)
+        encoder(stub, name).encode_query("snake venom")
+        assert proxy.requests == []
+    assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@127.0.0.1:1", "nonsense://me:secret@127.0.0.1"])
+def test_a_proxy_that_cannot_be_used_is_said_and_is_nothing_to_a_server_here(
+    stub: RerankStub, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for variable in PROXIES:
+        monkeypatch.setenv(variable, proxy)
+    assert len(encoder(stub).encode_query("snake")) == 12
+    with pytest.raises(ModelError, match="proxy that the environment names") as caught:
+        encoder(stub, embed_url="https://embed.example", allowed=frozenset({"embed.example"}))
+    assert "secret" not in str(caught.value)
 
 
 def rows(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Callable[[Any], Any]:
@@ -218,6 +246,14 @@ def test_broken_answers_are_never_taken_for_vectors(
     stub.rewrite = rewrite
     with pytest.raises(ServiceError, match=sentence):
         asked.encode_passages(PASSAGES)
+
+
+@pytest.mark.parametrize("tokens", [10**400, -5, True, "seven"], ids=["huge", "negative", "true", "text"])
+def test_tokens_that_cannot_be_are_not_billed(stub: RerankStub, tokens: object) -> None:
+    stub.rewrite = lambda answer: answer | {"usage": {"total_tokens": tokens}}
+    with billing() as bill:
+        encoder(stub, "openai:words@12").encode_query("snake")
+    assert not bill
 
 
 def test_a_server_that_writes_plain_numbers_is_understood(stub: RerankStub) -> None:

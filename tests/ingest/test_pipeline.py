@@ -143,6 +143,18 @@ def test_folders_are_walked_in_order_and_hidden_files_are_passed_over(tmp_path: 
     assert [Path(source.name).name for source in walk([tmp_path / "a/x.bin"])] == ["x.bin"]
 
 
+def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(desk: Desk) -> None:
+    ring, endless = desk.folder / "ring.txt", desk.folder / ("a" * 300)
+    ring.symlink_to(ring)
+    report = desk.add(*(source.path for source in walk([ring, endless, desk.write("a.txt", "snake venom")])))
+    assert [file.status for file in report.files] == [
+        FileStatus.REFUSED,
+        FileStatus.REFUSED,
+        FileStatus.INDEXED,
+    ]
+    assert all("cannot be read" in file.reason for file in report.files[:2])
+
+
 def test_another_encoder_is_refused_with_both_names_and_the_command(desk: Desk) -> None:
     from dataclasses import replace
 

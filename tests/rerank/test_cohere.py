@@ -78,6 +78,9 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
         (status(404, {"message": "no model"}), r"no such route or model.*404 \(no model\)"),
         (status(200, "<html>Sign in</html>"), "not JSON"),
         (status(200, {"id": "1"}), "without scores"),
+        (status(200, {"id": "1", "results": [[0, 0.5]]}), "cannot read"),
+        (status(200, "[" * 100_000), "cannot read"),
+        (status(400, "[" * 100_000), "cannot read"),
         (sleep(3), r"did not answer within 0\.7 s"),
         (trickle(3), r"did not answer within 0\.7 s"),
         (trickle_headers(3), r"did not answer within 0\.7 s"),
@@ -101,6 +104,32 @@ def test_a_missing_score_is_refused_and_the_key_is_nowhere(stub: RerankStub) -> 
     with pytest.raises(ServiceError, match=r"does not accept the key.*401") as caught:
         wrong.score(QUERY, PASSAGES)
     assert KEY not in str(caught.value) + repr(wrong) + repr(wrong.model)
+
+
+@pytest.mark.parametrize(
+    "units", [10**400, float("inf"), float("nan"), -1, "many"], ids=["huge", "inf", "nan", "-1", "text"]
+)
+def test_units_that_cannot_be_are_not_billed(stub: RerankStub, units: object) -> None:
+    stub.rewrite = lambda answer: answer | {"meta": {"billed_units": {"search_units": units}}}
+    with billing() as bill:
+        assert len(opened(stub).score(QUERY, PASSAGES).logits) == 5
+    assert not bill
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("http://[", "CO_API_URL is no address of a server"),
+        ("cohere.example", r"CO_API_URL is no address of a server; it begins with http"),
+        ("https://me:secret@cohere.example", "CO_API_URL holds a password"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_and_its_password_is_not_shown(
+    typed: str, sentence: str
+) -> None:
+    with pytest.raises(ModelError, match=sentence) as caught:
+        resolve_reranker("cohere", OFFLINE, ServiceAccess(cohere_key=KEY, cohere_url=typed))
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("code", [302, 307, 308])

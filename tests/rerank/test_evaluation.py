@@ -189,6 +189,7 @@ def test_only_judged_queries_of_the_split_are_asked(tmp_path: Path) -> None:
     [
         ("q\ta\n", "Line 1 of .* is not “query-id"),
         ("q\ta\tmuch\n", "Line 1"),
+        ("q\ta\t1\nq\tb\t99999999999999999999999\n", "Line 2"),
         ("query-id\tcorpus-id\tscore\n", "no judgements"),
         ("other\ta\t1\n", "no text for 1 of 1 queries.*“other”"),
         ("q\ta\t0\n", "no document relevant"),

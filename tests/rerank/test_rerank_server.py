@@ -107,6 +107,12 @@ def test_who_asks_to_wait_too_long_is_not_waited_for(stub: RerankStub) -> None:
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.parametrize("says", ["9" * 5000, "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "soon", "-5"])
+def test_a_wait_that_nobody_can_read_is_our_own(stub: RerankStub, says: str) -> None:
+    stub.faults = [status(429, Retry_After=says)]
+    assert len(scorer(stub).score(QUERY, PASSAGES).logits) == len(PASSAGES)
+
+
 def test_attempts_end(stub: RerankStub) -> None:
     stub.faults = [status(500)] * 9
     with pytest.raises(ServiceError, match="status 500; 3 attempts were made"):
@@ -143,6 +149,8 @@ def test_a_server_that_is_not_there_is_said() -> None:
         (status(422, {"detail": [{"msg": "field required"}]}), r"refused.*422 \(field required\)"),
         (status(302, Location="http://127.0.0.1:1/elsewhere"), "refused.*302"),
         (status(200, "<html>Sign in</html>"), r"not JSON \(text/html\)"),
+        (status(200, "[" * 100_000), r"not JSON \(text/html\)"),
+        (status(400, {"message": "no\x1b]0;title\x07\x9b31m\nred"}), r"refused.*400 \(no ]0;title 31m red\)"),
         (status(200, {"hello": 1}), "without scores"),
         (status(200, {"results": "none"}), "without scores"),
         (status(200, {"results": [1, 2]}), "without scores"),

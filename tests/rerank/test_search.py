@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ingest.errors import EncoderMismatchError, UsageError
+from ingest.errors import CancelledError, EncoderMismatchError, UsageError
 from ingest.hub import Hub
 from rerank import opening
 from rerank.opening import ModelChoice, encoder_for, open_searcher
@@ -92,6 +93,14 @@ def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
         assert len(scorer.calls) == calls
 
 
+FAULTS: dict[str, Exception] = {
+    "raises": RuntimeError("out of memory"),
+    "no memory": MemoryError(),
+    "a bug": TypeError("no such argument"),
+    "a number too large": OverflowError("int too large to convert to float"),
+}
+
+
 class Broken(WordScorer):
     """Scores that a broken reranker might give."""
 
@@ -101,22 +110,46 @@ class Broken(WordScorer):
 
     def score(self, query: str, passages: Sequence[str], on_batch: object = None) -> Scores:
         good = super().score(query, passages)
-        if self.kind == "raises":
-            raise RuntimeError("out of memory")
+        if self.kind in FAULTS:
+            raise FAULTS[self.kind]
         if self.kind == "short":
             return Scores(good.logits[:-1], good.tokens[:-1], good.truncated[:-1])
         value = {"nan": np.nan, "constant": 0.0}[self.kind]
         return replace(good, logits=np.full_like(good.logits, value))
 
 
-@pytest.mark.parametrize("kind", ["nan", "constant", "short", "raises"])
-def test_a_broken_reranker_leaves_the_first_order_with_a_notice(filled: Desk, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("nan", "scores that are not numbers"),
+        ("constant", "every passage the same score"),
+        ("short", "9 scores for 10 passages"),
+        ("raises", "Not reranked: out of memory. The"),
+        ("no memory", r"Not reranked: the reranker ended with MemoryError\. The"),
+        ("a bug", r"ended with TypeError \(no such argument\)\. The"),
+        ("a number too large", r"ended with OverflowError \(int"),
+    ],
+)
+def test_a_broken_reranker_leaves_the_first_order_with_a_notice(
+    filled: Desk, caplog: pytest.LogCaptureFixture, kind: str, why: str
+) -> None:
     result = searcher(filled, Broken(kind)).search("snake", 10)
     assert not result.reranked
     assert result.after == ()
     assert len(result.before) == 10
-    assert any(notice.startswith("Not reranked: ") for notice in result.notices)
+    (said,) = [notice for notice in result.notices if notice.startswith("Not reranked: ")]
+    assert re.search(why, said)
     assert result.timings.rerank == 0.0
+    (logged,) = caplog.records
+    assert (logged.exc_info is not None) == (kind in FAULTS), "a trace, where it says more than the sentence"
+
+
+def test_what_a_listener_raises_to_stop_it_ends_the_second_look(filled: Desk) -> None:
+    def stop(*_: object) -> None:
+        raise CancelledError("The tab was closed.")
+
+    with pytest.raises(CancelledError):
+        searcher(filled, WordScorer()).search("snake", 10, stop)
 
 
 def test_without_a_reranker_or_without_passages_there_is_no_second_order(filled: Desk, desk: Desk) -> None:

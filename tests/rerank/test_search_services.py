@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from rerank.anytime import SecondLookPlan, StableRule
 from rerank.fusion import Fusion
 from rerank.opening import ModelChoice, open_searcher
 from rerank.scorers import ServiceAccess
 from rerank.search import Searcher
 from rerank.together import fused_second_look
+from rerank.windows import WHOLE
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
@@ -45,6 +47,27 @@ def test_the_notice_comes_with_the_first_look_and_one_request_asks_for_all(
     assert len(stub.requests) == 1, "every request is billed"
     assert len(result.after) == 60
     assert "venom" in result.after[0].candidate.chunk.text
+
+
+@pytest.mark.parametrize("plan", [SecondLookPlan(500), SecondLookPlan(stop_when_stable=StableRule())])
+def test_what_does_not_end_a_service_early_is_said(
+    searcher: Searcher, stub: RerankStub, plan: SecondLookPlan
+) -> None:
+    said = "neither a time budget nor --stop-when-stable ends that early"
+    result = searcher.search("snake venom", 60, plan=plan)
+    assert any(notice.startswith("server:bge is a service") and said in notice for notice in result.notices)
+    assert result.complete
+    assert not any(said in notice for notice in searcher.search("snake venom", 60).notices)
+
+
+def test_a_window_that_says_nothing_to_a_service_is_said(desk: Desk, stub: RerankStub) -> None:
+    desk.add(desk.write("a.txt", "snake venom"))
+    for window, is_said in ((64, True), (WHOLE, False), (None, False)):
+        access = ServiceAccess(url=stub.url, model="bge", key=KEY)
+        choice = ModelChoice(None, "server", allow_downloads=False, window=window, access=access)
+        opened = open_searcher(desk.library, choice, desk.encoder, keep_scores=False)
+        notices = opened.search("snake", 1).notices
+        assert any("--window" in notice for notice in notices) == is_said
 
 
 def test_what_a_server_elsewhere_counted_is_said_with_the_answer(

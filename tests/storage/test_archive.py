@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ingest.archive import CONTENTS, DOCUMENTS, VECTORS_MEMBER, export_library
+from ingest.archive import CHUNKS, CONTENTS, DOCUMENTS, LABELS_MEMBER, VECTORS_MEMBER, export_library
 from ingest.archive_import import import_library
 from ingest.archive_source import ArchiveLimits
 from ingest.doctor import examine
@@ -141,6 +143,15 @@ def test_a_damaged_library_is_not_exported(full: Desk, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"library", "files"}, "litter"
 
 
+def test_an_export_does_not_take_the_place_of_its_own_library(full: Desk, tmp_path: Path) -> None:
+    before = content(full.library)
+    (tmp_path / "link").symlink_to(full.library.folder)
+    for file in (full.library.folder / "library.sqlite", tmp_path / "link" / "vectors" / "out.zip"):
+        with pytest.raises(UsageError, match="within the library"):
+            export_library(full.library, file)
+    assert content(full.library) == before
+
+
 def test_a_library_is_never_imported_over_another(full: Desk, tmp_path: Path) -> None:
     export_library(full.library, tmp_path / "out.zip")
     before = content(full.library)
@@ -193,6 +204,32 @@ def contents_of_another_kind(members: dict[str, bytes]) -> None:
     members[CONTENTS] = b"[" * 100_000
 
 
+def listed(members: dict[str, bytes]) -> None:
+    """Make the list of members say what they are now, as somebody would who means harm."""
+    contents = json.loads(members[CONTENTS])
+    for name in contents["members"]:
+        raw = members[name]
+        contents["members"][name] = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    members[CONTENTS] = json.dumps(contents).encode()
+
+
+def a_page_beyond_all_numbers(members: dict[str, bytes]) -> None:
+    members[CHUNKS] = members[CHUNKS].replace(b'"page":null', b'"page":' + b"9" * 30, 1)
+    listed(members)
+
+
+def endlessly_many_passages(members: dict[str, bytes]) -> None:
+    members[DOCUMENTS] = re.sub(rb'"chunks":\d+', b'"chunks":Infinity', members[DOCUMENTS], count=1)
+    listed(members)
+
+
+def a_label_after_all_days(members: dict[str, bytes]) -> None:
+    members[LABELS_MEMBER] = re.sub(
+        rb'"judged":"[^"]*"', b'"judged":"9999-12-31T23:59:59-23:00"', members[LABELS_MEMBER], count=1
+    )
+    listed(members)
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
@@ -204,6 +241,9 @@ def contents_of_another_kind(members: dict[str, bytes]) -> None:
         (a_bomb, TooLargeError, "zip bomb"),
         (no_contents, DamagedFileError, "contents.json"),
         (contents_of_another_kind, DamagedFileError, "no export of Second Look"),
+        (a_page_beyond_all_numbers, DamagedFileError, "too large"),
+        (endlessly_many_passages, DamagedFileError, "infinity"),
+        (a_label_after_all_days, DamagedFileError, "out of range"),
     ],
 )
 def test_a_strange_file_is_refused_and_leaves_nothing(

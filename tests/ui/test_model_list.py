@@ -30,6 +30,10 @@ def test_the_list_names_every_reranker_with_licence_size_languages_and_length() 
     (line,) = [line for line in table.splitlines() if "bge-reranker-v2-m3" in line]
     for word in ("568 M", "8192", "over 100 languages", "Apache-2.0", "to be fetched"):
         assert word in line
+    (ours,) = [row for row in rows if row["name"] == "second-look-reranker"]
+    assert ours["parameters"] == 22.7, "as many as the encoder that it was trained from"
+    here = [row["name"] for row in rows if row["place"] == "on this machine" and not row["parameters"]]
+    assert not here, "a model of this machine without its size"
     assert "COHERE_API_KEY is not set" in table
     assert max(map(len, table.splitlines())) < 200
 

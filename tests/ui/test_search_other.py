@@ -79,6 +79,25 @@ def test_three_columns_of_text_end_with_the_agreement(asked: Any, monkeypatch: p
     assert max(map(len, out.splitlines()[:-2])) <= 150
 
 
+@pytest.mark.parametrize("fused", [(), ("--fuse-rerankers", "rrf")], ids=["side by side", "fused"])
+@pytest.mark.parametrize(
+    ("options", "count"), [((), 4), (("--candidates", "2"), 2), (("--candidates", "2", "--top-k", "3"), 2)]
+)
+def test_as_many_candidates_are_reranked_as_were_asked_for(
+    asked: Any, fused: tuple[str, ...], options: tuple[str, ...], count: int
+) -> None:
+    found = json.loads(asked("--json", "--reranker", "usual", "--reranker", "contrary", *fused, *options)[1])
+    assert (found["candidates"], len(found["before"]), len(found["after"])) == (count, count, count)
+
+
+def test_that_a_threshold_is_held_against_a_alone_is_said(asked: Any) -> None:
+    said = "The threshold is held against A’s numbers alone; B’s places are all shown."
+    found = json.loads(asked("--json", *TWO, "--threshold", "0.99")[1])
+    assert (len(found["after"]), len(found["other"]["after"])) == (0, 4)
+    assert any(said in notice for notice in found["notices"])
+    assert said not in asked("--reranker", "usual", "--threshold", "0.99")[2]
+
+
 def test_one_reranker_says_nothing_of_another(asked: Any) -> None:
     _, out, _ = asked("--json", "--reranker", "usual")
     assert "other" not in json.loads(out)
@@ -95,10 +114,18 @@ def test_a_b_that_cannot_be_had_leaves_a_with_a_sentence(asked: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "words"), [(("a", "a"), "named twice"), (("a", "b", "c"), "two are the most")]
+    ("names", "words"),
+    [
+        (("a", "a"), "named twice"),
+        (("bundled", "second-look-reranker"), "second-look-reranker was named twice"),
+        (("cohere", "rerank-v3.5", "--fuse-rerankers", "rrf"), "cohere:rerank-v3.5 was named twice"),
+        (("a", "b", "c"), "two are the most"),
+    ],
 )
 def test_a_call_that_cannot_be_meant_is_refused(asked: Any, names: tuple[str, ...], words: str) -> None:
-    status, out, err = asked(*(part for name in names for part in ("--reranker", name)))
+    rerankers = names[: names.index("--fuse-rerankers")] if "--fuse-rerankers" in names else names
+    named = (part for name in rerankers for part in ("--reranker", name))
+    status, out, err = asked(*named, *names[len(rerankers) :])
     assert (status, out) == (2, "")
     assert words in err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.browser.conftest import ROOT
 from ui import gate, serving
+from ui.cli import main
 from ui.settings import KEYS, from_environment
 
 KEY = "key-0d9f5b21c4-never-to-be-seen"
@@ -115,3 +117,31 @@ def test_a_key_is_in_no_output_no_log_and_no_error(tmp_path: Path) -> None:
     assert any(b"heron" in data for data in members.values()), "the export is empty"
     kept = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert [name for name, data in (members | kept).items() if KEY.encode() in data] == []
+
+
+def test_a_reranker_in_a_folder_is_the_same_one_from_where_streamlit_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`serve` changes to the project's folder, where a relative path would mean nothing, or another folder."""
+    begun: list[dict[str, str]] = []
+    (tmp_path / "my-reranker").mkdir()
+    (tmp_path / "bundled").mkdir()
+    monkeypatch.setattr(
+        "ui.commands.os.execve", lambda program, command, environment: begun.append(environment)
+    )
+    monkeypatch.chdir(tmp_path)
+    asked = ["serve", "--no-sample", "--reranker", "my-reranker", "--encoder", "bundled"]
+    main(asked)
+    assert begun[0]["SECONDLOOK_RERANKER"] == str(tmp_path / "my-reranker")
+    assert begun[0]["SECONDLOOK_ENCODER"] == "bundled", "a name is a name"
+
+
+def test_a_password_is_not_written_to_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", "/", str(tmp_path)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("four random words say\n"))
+        assert main(["password", folder]) == 2
+        assert "is a folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

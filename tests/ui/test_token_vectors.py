@@ -36,7 +36,10 @@ def test_a_wish_outlives_its_command_and_ends_with_another(
             return int(db.execute("SELECT count(*) FROM token_vectors").fetchone()[0])
 
     assert "Token vectors" not in said("ingest", files[0])
-    assert "1 passage for MaxSim over" in said("ingest", files[0], "--token-vectors")
+    first = said("ingest", files[0], "--token-vectors")
+    assert first.count("Token vectors of 1 passage for MaxSim over") == 1
+    assert ": 1 new, " in first
+    assert ": 0 new, " in said("ingest", files[0], "--token-vectors")
     assert "2 passages" in said("ingest", files[1])
     encoder = open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
     job = IngestJob([Source.of_path(files[2])], lambda: Library(folder), encoder)

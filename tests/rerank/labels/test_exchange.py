@@ -160,3 +160,31 @@ def test_nothing_to_export_or_import_is_said(desk: Desk, tmp_path: Path) -> None
     (tmp_path / "latin.qrels").write_bytes("q 0 é 1".encode("latin-1"))
     with pytest.raises(DamagedFileError, match="UTF-8"):
         read_labels(tmp_path / "latin.qrels", {}, NOW)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['"half \\ud800"', "[" * 100_000, "9" * 5000],
+    ids=["half a surrogate", "brackets", "a long number"],
+)
+def test_words_that_cannot_be_kept_are_refused_by_their_line(tmp_path: Path, said: str) -> None:
+    write_labels(tmp_path, '{"_id": "q", "text": "snake"}\n{"_id": "r", "text": ' + said + "}\n", {})
+    with pytest.raises(DamagedFileError, match=r"Line 2 of .*queries\.jsonl"):
+        read_labels(tmp_path, {}, NOW)
+
+
+def test_a_place_beyond_all_numbers_is_no_place(tmp_path: Path) -> None:
+    write_labels(tmp_path, '{"_id": "q", "text": "snake"}\n', {"page": 10**30, "start": -1, "end": 7})
+    labels = other_library(tmp_path / "library")
+    assert take_in(labels, tmp_path) == (1, 0, 0)
+    (label,) = labels.all()
+    assert label.passage is not None
+    assert (label.passage.page, label.passage.start, label.passage.end) == (None, None, 7)
+
+
+def write_labels(folder: Path, queries: str, place: dict[str, int]) -> None:
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tp\t1\n")
+    (folder / "queries.jsonl").write_text(queries)
+    passage = {"_id": "p", "title": "Boa", "text": "A boa.", "metadata": place}
+    (folder / "corpus.jsonl").write_text(json.dumps(passage) + "\n")

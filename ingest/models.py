@@ -85,7 +85,8 @@ def resolve_encoder(name: str | None, hub: Hub, access: ServiceAccess | None = N
         return behind_service
     name = ENCODER_ALIASES.get(name, name)
     if Path(name).is_dir():
-        return ResolvedModel(encoder_spec_of_folder(Path(name)), ModelSource.FOLDER, Path(name))
+        folder = Path(name).absolute()  # a library that remembers its encoder is asked from other folders too
+        return ResolvedModel(encoder_spec_of_folder(folder), ModelSource.FOLDER, folder)
     if name == BUNDLED_ENCODER:
         return _bundled_encoder(())
     if name in ENCODERS:

@@ -141,12 +141,14 @@ def _by_label(names: list[str | None], settings: Settings) -> dict[str, str | No
     """
     hub = Hub(settings.models.allow_downloads)
     labels: dict[str, str | None] = {}
+    found: set[str] = set()
     for name in names:
         model = resolve_reranker(name, hub, settings.services)
         label = Path(name or model.name).name
-        if label in labels:
+        if label in labels or model.name in found:
             raise UsageError(f"The reranker {label} is named twice; name each once, and folders differently.")
         labels[label] = name
+        found.add(model.name)
     return labels
 
 

@@ -119,10 +119,10 @@ def harmless(text: str) -> str:
 def to_json(result: SearchResult, reading: Reading | None = None, other: SearchResult | None = None) -> str:
     """Both orders whole, with timings (milliseconds), models and notices, as indented JSON.
 
-    ``method`` is how the page reads the scores, and ``probability`` a number where that is a fitted calibration.
-    ``other`` is there where a second reranker ordered the same candidates, and ``rerankers`` where several are fused:
-    with their shares, times, failures and own orders, in which a passage goes by its ``before_rank``, and of every
-    fused passage what each gave it.
+    ``method`` is how the page reads the scores, null for a fused order's, and ``probability`` a number where that is a
+    fitted calibration. ``other`` is there where a second reranker ordered the same candidates, and ``rerankers`` where
+    several are fused: with their shares, times, failures and own orders, in which a passage goes by its
+    ``before_rank``, and of every fused passage what each gave it.
     """
     fitted = probabilities(reading)
     models = result.models
@@ -130,7 +130,7 @@ def to_json(result: SearchResult, reading: Reading | None = None, other: SearchR
         "query": result.query,
         "before": [_before(candidate) for candidate in result.before],
         "after": [_after(hit, fitted.get(hit.candidate.chunk.id)) for hit in result.after],
-        "method": str(reading.method) if reading is not None else None,
+        "method": str(reading.method) if reading is not None and result.fusion is None else None,
         "timings_ms": {
             "encode": result.timings.encode,
             "retrieve": result.timings.retrieve,

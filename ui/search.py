@@ -180,11 +180,11 @@ def search_report(
     ``rerankers`` are those that are fused, with their shares (null by reciprocal rank), times and failures, and a
     passage's ``rerankers`` what each of them gave it, ``cross_logit`` being null; where one orders they are empty.
     ``scored`` counts the candidates in the second order; where a time budget or stability ended it before the last,
-    ``stopped`` says which. ``method`` is how scores are read: ``probability`` is filled by a fitted one and
-    ``relative`` by one that compares passages of this list only; ``relevance`` is always the model's own. ``shown``
-    is how many places of the second order are given; ``read`` says whether the reranker was given the whole of a
-    passage, the window that suits the question, or its beginning. ``answers_none`` is the sentence where the fitted
-    calibration says that nothing answers, and ``after`` is then empty unless it was to be shown anyway.
+    ``stopped`` says which. ``method`` is how scores are read, null for a fused order's, which are not: ``probability``
+    is filled by a fitted one and ``relative`` by one that compares passages of this list only; ``relevance`` is always
+    the model's own. ``shown`` is how many places of the second order are given; ``read`` says whether the reranker was
+    given the whole of a passage, the window that suits the question, or its beginning. ``answers_none`` is the sentence
+    where the fitted calibration says that nothing answers; ``after`` is then empty unless it was to be shown anyway.
     """
     reranker = result.models.reranker
     name = " and ".join(part.name for part in result.parts) or (reranker.name if reranker else None)
@@ -205,7 +205,7 @@ def search_report(
         "rerankers": part_rows(result),
         "scored": result.scored,
         "stopped": result.stopped,
-        "method": str(reading.method),
+        "method": str(reading.method) if result.fusion is None else None,
         "answers_none": reading.answers_none or None,
         "notices": notices,
     }

@@ -78,7 +78,7 @@ def compare(
             all_scored[source][name] = scored
             share, on_share = _share(_called(name, source), plan, parts[1:], tuned)
             systems += systems_of(name, scored, plan.depths, spec.bi_weight, share, source)
-            notices |= dict.fromkeys((*failures(scored), *on_share))
+            notices |= dict.fromkeys((*failures(scored, _called(name, source)), *on_share))
         models[name] = searcher.models
     if plan.together and len(rerankers) > 1:
         for source, scored_by in all_scored.items():

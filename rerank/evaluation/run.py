@@ -39,7 +39,7 @@ def evaluate(
     }
     return Evaluation(
         judged, len(library.documents()), candidates, searcher.models, runs, before, after, found,
-        verdict(found), (*judged.notices, *notices, *failures(scored)),
+        verdict(found), (*judged.notices, *notices, *failures(scored, spec.name)),
     )  # fmt: skip
 
 
@@ -55,9 +55,11 @@ def ready(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec, tuple[str, 
     return searcher.spec, notices
 
 
-def failures(scored: Mapping[str, ScoredQuery]) -> tuple[str, ...]:
-    """A sentence on the queries that could not be reranked, with the reason of the first; none where all could."""
+def failures(scored: Mapping[str, ScoredQuery], reranker: str) -> tuple[str, ...]:
+    """A sentence on the queries that ``reranker`` failed on, with the reason of the first; none where it did not."""
     failed = [found.failure for found in scored.values() if found.failure]
     if not failed:
         return ()
-    return (f"{len(failed)} of {len(scored)} queries were not reranked and count as unchanged. {failed[0]}",)
+    return (
+        f"{len(failed)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged. {failed[0]}",
+    )

@@ -260,3 +260,15 @@ def test_an_encoder_in_a_folder_works_with_the_prefixes_it_names(
     assert np.abs(expected[0] - expected[2]).max() > 1e-3, (
         "the prefixes make no difference: the test shows nothing"
     )
+
+
+def test_a_folder_has_one_identity_from_wherever_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that remembers an encoder in a folder is asked from other folders, too."""
+    folder = make_encoder(tmp_path / "encoder", "mean")
+    whole = resolve_encoder(str(folder), Hub(allow_downloads=False))
+    monkeypatch.chdir(tmp_path)
+    from_near = resolve_encoder("./encoder", Hub(allow_downloads=False))
+    assert from_near.spec.identity == whole.spec.identity
+    assert Path(from_near.name).is_absolute()

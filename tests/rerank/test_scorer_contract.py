@@ -36,6 +36,7 @@ from tests.models.passages import PASSAGES, QUERY
 from tests.models.tiny_models import (
     make_colbert,
     make_cross_encoder,
+    make_electra,
     make_modern_colbert,
     make_monot5,
     make_xlm_roberta,
@@ -46,6 +47,7 @@ from tests.rerank.rerank_stub import rerank_stub
 OFFLINE = Hub(allow_downloads=False)
 FOLDERS = {
     "cross-encoder": make_cross_encoder,
+    "electra": make_electra,
     "xlm-roberta": make_xlm_roberta,
     "monot5": make_monot5,
     "colbert": make_colbert,

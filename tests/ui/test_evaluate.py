@@ -84,6 +84,11 @@ def test_people_get_a_table(folder: Path) -> None:
         (["evaluate", "{folder}", "--candidates", "0"], 2, "--candidates must be at least 1"),
         (["evaluate", "{folder}", "--depths", "10,many"], 2, "not a list of whole numbers"),
         (["evaluate", "{folder}", "--rerankers", "bundled,bundled", "--offline"], 2, "named twice"),
+        (
+            ["evaluate", "{folder}", "--rerankers", "bundled,second-look-reranker", "--offline"],
+            2,
+            "named twice",
+        ),
         (["evaluate", "{folder}", "--plot", "front.png"], 2, "front.svg"),
         (["evaluate", "--run", "a.run"], 2, "--qrels FILE and --run FILE together"),
         (["evaluate", "--offline"], 2, "Give a dataset's folder"),

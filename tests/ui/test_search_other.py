@@ -139,6 +139,7 @@ def test_fused_json_holds_one_order_and_what_each_reranker_gave(asked: Any) -> N
     assert status == 0
     assert "other" not in found
     assert (found["fusion"], found["models"]["reranker"]) == ("weighted:0.2,0.7", "usual and contrary")
+    assert found["method"] is None, "a fused score is no relevance"
     assert [(row["reranker"], row["share"], row["scored"], row["failure"]) for row in found["rerankers"]] == [
         ("usual", pytest.approx(0.2), 4, None), ("contrary", pytest.approx(0.7), 4, None),
     ]  # fmt: skip

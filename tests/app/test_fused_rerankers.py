@@ -12,10 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ingest.labels import Labels
 from ingest.library import Library
 from rerank.fusion import Fusion
-from rerank.labels.judging import pair_of
 from rerank.notices import shipped_mix
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
@@ -157,17 +155,6 @@ def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
     found = fused_moment(replace(one, first=first), "contrary", waiting, Fusion.of_several("rrf"))
     assert "is a mix" in mix
     assert found.first.notices == ("Said.",)
-
-
-def test_a_judgement_notes_the_places_of_each_reranker_by_itself(screen: Screen, other: Contrary) -> None:
-    settle(screen.open(**FUSED)).judge(("python", 2))
-    labels = Labels(Library(screen.library))
-    places = {}
-    for searched in (screen.state.search, screen.state.other.job):
-        pair = pair_of(searched.result.models)
-        (found,) = labels.places(pair)[QUESTION].values()
-        places[pair.reranker] = found.after
-    assert places == {"word-scorer": 1, "contrary": 4}
 
 
 def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other: Contrary) -> None:

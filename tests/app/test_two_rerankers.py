@@ -67,8 +67,11 @@ def test_an_address_with_two_rerankers_shows_before_a_and_b(screen: Screen, othe
     assert screen.app.selectbox(key="compare").value == "maxsim"
 
 
-def test_a_judgement_counts_for_both(screen: Screen, other: Contrary) -> None:
-    settle(screen.open(q=QUESTION, compare="maxsim")).judge(("python", 2))
+@pytest.mark.parametrize("fused", [{}, {"together": "rrf"}], ids=["side by side", "fused"])
+def test_a_judgement_notes_the_places_of_each_by_itself(
+    screen: Screen, other: Contrary, fused: dict[str, str]
+) -> None:
+    settle(screen.open(q=QUESTION, compare="maxsim", **fused)).judge(("python", 2))
     labels = Labels(Library(screen.library))
     places = {}
     for searched in (screen.state.search, screen.state.other.job):

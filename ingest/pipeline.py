@@ -50,7 +50,13 @@ def ingest(
     started = time.perf_counter()
     with billing() as bill, writing(library) as writer:
         run = Intake(
-            writer, encoder, len(sources), on_progress, cancelled or (lambda: False), limits or Limits()
+            writer,
+            encoder,
+            len(sources),
+            on_progress,
+            cancelled or (lambda: False),
+            limits or Limits(),
+            sources,
         )
         try:
             for number, source in enumerate(sources, start=1):

@@ -69,6 +69,34 @@ def test_a_refused_new_version_leaves_the_old_one(desk: Desk) -> None:
     assert desk.texts() == ["The bank keeps money."]
 
 
+def test_files_that_changed_places_are_both_kept(desk: Desk) -> None:
+    one, two = desk.write("1.txt", "A crane is a bird."), desk.write("2.txt", "The bank by the river.")
+    desk.add(one, two)
+    one.write_text("The bank by the river.")
+    two.write_text("A crane is a bird.")
+    desk.add(one, two)
+    assert sorted(desk.texts()) == ["A crane is a bird.", "The bank by the river."]
+    found = {Path(document.path).name: document.title for document in desk.library.documents()}
+    assert found == {"1.txt": "1", "2.txt": "2"}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("same_bytes", [True, False])
+def test_a_file_that_takes_over_what_another_held_is_no_duplicate(
+    desk: Desk, order: tuple[int, int], same_bytes: bool
+) -> None:
+    old, older = "# Log\n\nThe old crane.", "# Log\n\nThe older crane."
+    paths = [desk.write("log.md", old), desk.write("log.1.md", older)]
+    desk.add(*paths)
+    paths[0].write_text("# Log\n\nThe new crane.")
+    paths[1].write_text(old, encoding="utf-8" if same_bytes else "utf-8-sig")
+    report = desk.add(*(paths[place] for place in order))
+    assert [file.status for file in report.files] == ["indexed", "indexed"]
+    assert len(desk.texts()) == 2
+    for crane in ("The new crane.", "The old crane."):
+        assert any(crane in text for text in desk.texts())
+
+
 def test_entries_of_a_corpus_come_and_go_with_its_file(desk: Desk) -> None:
     lines = [{"_id": str(n), "title": f"t{n}", "text": f"crane number {n}"} for n in range(5)]
     path = desk.write("corpus.jsonl", "\n".join(map(json.dumps, lines)))
@@ -177,6 +205,17 @@ def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
     assert many > len(desk.texts()) == 1
     (report,) = ingest([Source.of_path(path)], desk.library, other).files
     assert (report.status, report.chunks) == (FileStatus.UNCHANGED, 1)
+
+
+def test_a_file_is_read_once_after_a_rebuild(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = desk.write("crane.md", "# Crane\n\nA crane is a bird.")
+    twin = desk.write("twin.md", "\ufeff# Crane\n\nA crane is a bird.")
+    assert [file.status for file in desk.add(path, twin).files] == ["indexed", "duplicate"]
+    rebuild(desk.library, desk.encoder, 64)
+    assert [file.status for file in desk.add(path, twin).files] == ["unchanged", "duplicate"]
+    monkeypatch.setattr("ingest.intake.read_in_worker", lambda *_, **__: pytest.fail("read again"))
+    assert [file.status for file in desk.add(path).files] == ["unchanged"]
+    assert len(desk.library.documents()) == 1
 
 
 def test_a_second_writer_is_refused_in_a_sentence(desk: Desk) -> None:

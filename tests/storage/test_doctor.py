@@ -222,6 +222,16 @@ def test_litter_is_found_and_swept(full: Desk) -> None:
     assert examine(folder) == []
 
 
+def test_what_is_saved_of_the_library_here_lies_beside_it(
+    full: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = full.library.folder / "library.sqlite"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    monkeypatch.chdir(full.library.folder)
+    saved = repair(Path(".")).saved_to
+    assert saved == tmp_path.resolve() / f"{full.library.folder.name}-saved-1"
+
+
 def test_a_truncated_database_is_noticed_and_never_touched(full: Desk) -> None:
     """The end of the file is lost: SQLite says so, and what stands before it is saved, or said to be beyond saving."""
     database = full.library.folder / "library.sqlite"

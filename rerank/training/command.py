@@ -22,6 +22,7 @@ from ingest.encoder import SentenceTransformerEncoder
 from ingest.errors import CancelledError, UsageError
 from ingest.hub import Hub
 from ingest.models import BUNDLED_ENCODER, find_in_hub, resolve_encoder
+from rerank.scorers.onnx_cross_encoder import CARD_FILE
 from rerank.training.arguments import add_train_arguments
 from rerank.training.beir import LabelledSet
 from rerank.training.embedding import CachedEncoder
@@ -35,6 +36,8 @@ from rerank.training.sampling import Mixture, Sampler
 __all__ = ["add_train_arguments", "run_train"]
 
 Say = Callable[[str], None]
+
+RUN = ".training"  # what it takes to go on lies there, below the output folder
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -76,7 +79,7 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
     )
     base = _base_folder(args.base)
     model = load_base(base, args.max_length, args.device, args.interaction)
-    trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / ".training")
+    trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / RUN)
     say(
         f"{len(sampler)} training queries, {steps} steps of {args.questions}; starting at step {trainer.step}"
     )
@@ -93,9 +96,10 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises ``UsageError`` for numbers out of range, and where there is nothing to train on."""
+    """Raises ``UsageError`` for numbers out of range, and where there is nothing to train on or no place to write."""
     if not args.datasets and not args.labels:
         raise UsageError("There is nothing to train on: give a DATASET, or a library with --labels.")
+    _check_output(args.output, args.base)
     for name in ("questions", "negatives", "validate_every", "validation_queries", "gate_queries"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; it has to be 1 or more.")
@@ -107,6 +111,20 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--bi-weight and --interaction have to be 0 or more, and --head-factor above 0.")
     if not 32 <= args.max_length <= 512:
         raise UsageError(f"--max-length is {args.max_length}; it has to be between 32 and 512 tokens.")
+
+
+def _check_output(output: Path, base: str) -> None:
+    """Raises ``UsageError`` where writing the model would take the place of files that no training wrote."""
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output {output} is a file; name a folder for the model.")
+    if Path(base).is_dir() and output.resolve() == Path(base).resolve():
+        raise UsageError(f"--output {output} is the model that --base starts from; name another folder.")
+    ours = any((output / name).exists() for name in (CARD_FILE, RUN))
+    if output.is_dir() and not ours and any(output.iterdir()):
+        raise UsageError(
+            f"--output {output} holds other files, which a model's would be written over; name a folder that does not "
+            "exist yet, or one that an earlier training made."
+        )
 
 
 def _read(datasets: list[Path], libraries: list[Path]) -> list[LabelledSet]:
@@ -159,7 +177,7 @@ def _encoder(args: argparse.Namespace, say: Say) -> CachedEncoder:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{done} texts embedded ")
 
-    vectors = args.vectors or args.output / ".training" / "vectors"
+    vectors = args.vectors or args.output / RUN / "vectors"
     return CachedEncoder(SentenceTransformerEncoder(resolved, args.device), vectors, count)
 
 

@@ -237,6 +237,24 @@ def test_a_wrong_call_says_what_is_wrong(
         run_train(parser.parse_args([str(dataset), "--output", str(tmp_path / "o"), *arguments]))
 
 
+@pytest.mark.parametrize("where", ["library", "dataset", "base", "file"])
+def test_a_model_is_written_over_nothing_that_no_training_wrote(
+    base: Path, dataset: Path, tmp_path: Path, where: str
+) -> None:
+    places = {"library": tmp_path / "notes", "dataset": dataset, "base": base, "file": tmp_path / "model"}
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.md").write_text("mine")
+    (tmp_path / "model").write_text("mine")
+    folder = places[where] if where != "file" else tmp_path
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    given = [str(dataset), "--base", str(base), "--encoder", str(base), "--output", str(places[where])]
+    with pytest.raises(UsageError, match="--output"):
+        run_train(parser.parse_args([*given, "--epochs", "0", "--max-length", "64"]))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 def cases(count: int) -> list[Case]:
     """Queries whose one relevant passage the bi-encoder has at rank 3 of 6."""
     grades, cosines = np.array([0, 0, 1, 0, 0, 0]), np.linspace(0.9, 0.4, 6, dtype=np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ingest.command import add_allow_services
@@ -109,8 +110,22 @@ def check_evaluate_arguments(parsed: argparse.Namespace) -> None:
         raise UsageError(
             "--fuse-rerankers needs two or more rerankers to fuse: name them with --rerankers A,B."
         )
+    for option, path in (("--plot", parsed.plot), ("--save-run", parsed.save_run)):
+        if path is not None:
+            _check_place(option, path)
     if parsed.plot is not None and parsed.plot.suffix.lower() != ".svg":
         raise UsageError(f"The picture is an SVG; name it so: {parsed.plot.with_suffix('.svg')}")
+
+
+def _check_place(option: str, path: Path) -> None:
+    """Raise `UsageError` where no file can be written: an evaluation may take hours, and is lost if it ends there."""
+    if not path.name or path.is_dir():
+        raise UsageError(f"{option} {path} is a folder; name a file to write.")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(
+            f"{option} {path} cannot be written: {path.parent} is no folder that can be written to. Choose another "
+            "place."
+        )
 
 
 def _names(text: str) -> list[str]:

@@ -38,7 +38,7 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
     parser.add_argument("--library", type=Path, default=library, required=library is None, metavar="DIR")
     parser.add_argument("--encoder", help="name or folder of the bi-encoder (default: what made the library)")
     parser.add_argument(
-        "--chunk-tokens", type=int, default=DEFAULT_CHUNK_TOKENS, metavar="N",
+        "--chunk-tokens", type=int, metavar="N",
         help=f"tokens a passage, for a new library (default {DEFAULT_CHUNK_TOKENS})",
     )  # fmt: skip
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
@@ -60,7 +60,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
 
     Without ``access`` to services, only encoders of this machine can be used.
     """
-    check_chunk_tokens(arguments.chunk_tokens)
+    tokens = _chunk_tokens(arguments.library, arguments.chunk_tokens)
     missing = [path for path in arguments.paths if not os.path.exists(path)]
     if len(missing) == len(arguments.paths):
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
@@ -68,7 +68,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
     sources = [replace(source, passwords=passwords) for source in walk(arguments.paths)]
     model = encoder_model(arguments.library, arguments.encoder, hub, access)
     encoder = open_encoder(model, access=access)
-    library = Library.create(arguments.library, Manifest.of(encoder.model.spec, arguments.chunk_tokens))
+    library = Library.create(arguments.library, Manifest.of(encoder.model.spec, tokens))
     library.require_encoder(encoder.model.spec)
     if notice := privacy_notice(model):
         print(notice, file=sys.stderr)
@@ -91,6 +91,21 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
         )
         return 1
     return 1 if report.files and report.count(FileStatus.REFUSED) == len(report.files) else 0
+
+
+def _chunk_tokens(folder: Path, wanted: int | None) -> int:
+    """How many tokens a passage of the library has. Raises `UsageError` where another number is asked for."""
+    if wanted is not None:
+        check_chunk_tokens(wanted)
+    if not Library.exists(folder):
+        return DEFAULT_CHUNK_TOKENS if wanted is None else wanted
+    held = Library(folder).manifest().chunk_tokens
+    if wanted not in (None, held):
+        raise UsageError(
+            f"The passages of the library {folder} have {held} tokens, and --chunk-tokens {wanted} would leave it at "
+            f"that. Cut them again with: secondlook rebuild --library {folder} --chunk-tokens {wanted}"
+        )
+    return held
 
 
 def check_chunk_tokens(tokens: int) -> None:

@@ -238,6 +238,8 @@ def _positive(text: str) -> int:
 
 def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
     hub = Hub(settings.allow_downloads)
+    if parsed.encoder is None and not Library.exists(settings.library):
+        parsed.encoder = from_environment().encoder  # a library that is there knows what made it
     if parsed.no_token_vectors:
         drop_token_vectors(settings.library)
     return run_ingest(parsed, hub, settings.services) or store_and_say(

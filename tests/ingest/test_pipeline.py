@@ -171,6 +171,19 @@ def test_folders_are_walked_in_order_and_hidden_files_are_passed_over(tmp_path: 
     assert [Path(source.name).name for source in walk([tmp_path / "a/x.bin"])] == ["x.bin"]
 
 
+def test_a_library_among_the_files_is_passed_over(desk: Desk) -> None:
+    path = desk.write("a.txt", "A crane is a bird.")
+    library = Library.create(desk.folder / "sub" / "library", Manifest.of(WORD_ENCODER, 32))
+    ingest([Source.of_path(path)], library, desk.encoder)
+    (library.folder / "calibration.json").write_text("{}")
+    (library.folder / "vectors" / "note.txt").write_text("The bank by the river.")
+    with library.connection():  # its log is there meanwhile
+        names = [Path(source.name).name for source in walk([desk.folder])]
+    assert names == ["a.txt", "note.txt"]
+    (library.folder / "library.sqlite").unlink()
+    assert len(list(walk([desk.folder]))) == 5, "without the database it is no library"
+
+
 def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(desk: Desk) -> None:
     ring, endless = desk.folder / "ring.txt", desk.folder / ("a" * 300)
     ring.symlink_to(ring)

@@ -76,6 +76,15 @@ def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path, version: 
     assert [found.name for found in tmp_path.iterdir()] == ["library.sqlite"]
 
 
+def test_an_emptied_database_is_damage_and_no_new_library(desk: Desk) -> None:
+    path = desk.library.folder / "library.sqlite"
+    path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(LibraryDamagedError, match="is empty"):
+            Library(desk.library.folder)
+    assert path.read_bytes() == b""
+
+
 def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:
     (tmp_path / "library.sqlite").write_bytes(
         b"this is not a database, but it is long enough to be read as one" * 40

@@ -213,6 +213,7 @@ def test_litter_is_found_and_swept(full: Desk) -> None:
     (folder / "vectors" / ".000009.faiss.tmp").write_bytes(b"half")
     (folder / ".making-x").mkdir()
     (folder / ".making-x" / "library.sqlite").write_bytes(b"half")
+    (folder / ".making-of.mp4").write_bytes(b"mine")  # what was left behind are folders
     found = examine(folder)
     assert parts(found) == {"litter"}
     assert len(found) == 3

@@ -71,6 +71,10 @@ def run_labels(parsed: argparse.Namespace, settings: Settings) -> int:
         )
     if not wants_path and parsed.path is not None:
         raise UsageError(f"secondlook labels {parsed.action} takes no path; “{parsed.path}” was given.")
+    if parsed.ask and parsed.action != "verdict":
+        raise UsageError(
+            f"--ask goes with the verdict: secondlook labels verdict --ask --library {settings.library}"
+        )
     return ACTIONS[parsed.action](Labels(Library(settings.library)), parsed, settings)
 
 

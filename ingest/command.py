@@ -35,7 +35,9 @@ from ingest.terminal import one_line
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
     """Declare the arguments of an ingest; ``library`` is the default folder, required where there is none."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder to walk")
-    parser.add_argument("--library", type=Path, default=library, required=library is None, metavar="DIR")
+    parser.add_argument(
+        "--library", type=named_folder, default=library, required=library is None, metavar="DIR"
+    )
     parser.add_argument("--encoder", help="name or folder of the bi-encoder (default: what made the library)")
     parser.add_argument(
         "--chunk-tokens", type=int, metavar="N",
@@ -44,6 +46,13 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
     add_password_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def named_folder(text: str) -> Path:
+    """The folder that ``text`` names; an empty text, of a variable that is not set say, would be the one one is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a folder, “.” for this one")
+    return Path(text)
 
 
 def add_allow_services(parser: argparse.ArgumentParser) -> None:
@@ -102,8 +111,8 @@ def _chunk_tokens(folder: Path, wanted: int | None) -> int:
     held = Library(folder).manifest().chunk_tokens
     if wanted not in (None, held):
         raise UsageError(
-            f"The passages of the library {folder} have {held} tokens, and --chunk-tokens {wanted} would leave it at "
-            f"that. Cut them again with: secondlook rebuild --library {folder} --chunk-tokens {wanted}"
+            f"The library {folder} is cut at {held} tokens a passage, and --chunk-tokens {wanted} is for a new one. "
+            f"Cut it again with: secondlook rebuild --library {folder} --chunk-tokens {wanted}"
         )
     return held
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from ingest.command import add_allow_services
+from ingest.command import add_allow_services, named_folder
 from ingest.errors import UsageError
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
@@ -25,7 +25,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
     parser.add_argument("--split", default="test", help="which table of qrels/ judges (default test)")
     # Not `library`: that name is the library people search, which an evaluation must not fill by default.
     parser.add_argument(
-        "--library", type=Path, dest="dataset_library", metavar="DIR",
+        "--library", type=named_folder, dest="dataset_library", metavar="DIR",
         help="library to index the dataset in (default: one of its own in the user's cache folder)",
     )  # fmt: skip
     parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")

@@ -40,8 +40,8 @@ Say = Callable[[str], None]
 RUN = ".training"  # what it takes to go on lies there, below the output folder
 
 
-def run_train(args: argparse.Namespace) -> int:
-    """Runs the command; returns 0. Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C."""
+def run_train(args: argparse.Namespace, hub: Hub | None = None) -> int:
+    """Runs the command with models of ``hub``; returns 0. Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C."""
     _check(args)
     torch.manual_seed(args.seed)
     random.seed(args.seed)
@@ -49,16 +49,16 @@ def run_train(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     with _stop_on_interrupt() as stopped:
-        report = _train(args, stopped, _speak)
+        report = _train(args, hub or Hub(), stopped, _speak)
     if args.json:
         sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     return 0
 
 
-def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
+def _train(args: argparse.Namespace, hub: Hub, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
     """Everything between the arguments and the report."""
     sets = _licensed(_read(args.datasets, args.labels), args.data_licence)
-    encoder = _encoder(args, say)
+    encoder = _encoder(args, hub, say)
     plan = Plan(
         seed=args.seed, held_out_share=args.held_out, limits=_limits(args.limit, sets),
         validation=args.validation_queries, gate=args.gate_queries, unseen=_known(args.unseen, sets),
@@ -77,7 +77,7 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
         bi_weight=args.bi_weight,
         head_factor=args.head_factor,
     )
-    base = _base_folder(args.base)
+    base = _base_folder(args.base, hub)
     model = load_base(base, args.max_length, args.device, args.interaction)
     trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / RUN)
     say(
@@ -166,8 +166,8 @@ def _licensed(sets: list[LabelledSet], given: list[str]) -> list[LabelledSet]:
     return [replace(labelled, licence=licences.get(labelled.name, labelled.licence)) for labelled in sets]
 
 
-def _encoder(args: argparse.Namespace, say: Say) -> CachedEncoder:
-    resolved = resolve_encoder(args.encoder, Hub())
+def _encoder(args: argparse.Namespace, hub: Hub, say: Say) -> CachedEncoder:
+    resolved = resolve_encoder(args.encoder, hub)
     say(f"bi-encoder {resolved.name}, from {resolved.source}")
     done = 0
 
@@ -181,13 +181,13 @@ def _encoder(args: argparse.Namespace, say: Say) -> CachedEncoder:
     return CachedEncoder(SentenceTransformerEncoder(resolved, args.device), vectors, count)
 
 
-def _base_folder(name: str) -> Path:
+def _base_folder(name: str, hub: Hub) -> Path:
     """The folder of the model to start from."""
     if Path(name).is_dir():
         return Path(name)
     if name == BUNDLED_ENCODER:
-        return resolve_encoder(name, Hub()).folder
-    return find_in_hub(name, None, Hub())[0]
+        return resolve_encoder(name, hub).folder
+    return find_in_hub(name, None, hub)[0]
 
 
 def _reporter(say: Say) -> Callable[[Progress], None]:

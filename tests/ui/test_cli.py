@@ -166,6 +166,8 @@ def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
         (["ingest", "a" * 300, "--library", "{library}"], 2, "no such file"),
         (["documents", "--library", "a" * 300], 1, " cannot be used: File name too long."),
         (["import", "a" * 300, "--library", "{folder}/new"], 1, "File name too long"),
+        (["documents", "--library", ""], 2, "it is empty; name a folder"),
+        (["import", "{folder}/x.zip", "--library", ""], 2, "it is empty; name a folder"),
         (["frobnicate"], 2, "invalid choice"),
         (["search", "x", "--library", "{library}", "--encoder", "bge-base", "--offline"], 1, "cannot be had"),
         (["serve", "--port", "0"], 2, "--port"),
@@ -177,7 +179,7 @@ def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
         (
             ["ingest", "{folder}/files", "--library", "{library}", "--chunk-tokens", "64"],
             2,
-            "have 160 tokens",
+            "cut at 160 tokens",
         ),
         (["export", ".", "--library", "{library}"], 2, ". is a folder. Say which file"),
         (["export", "{folder}", "--library", "{library}"], 2, "is a folder"),

@@ -18,8 +18,8 @@ from ingest.token_store import FILE as TOKEN_VECTORS
 from ingest.vectors import NAME
 from ingest.writer import writing
 
-# How the names of a library's own files begin (SQLite's have further ones beside them); later stages keep the last.
-LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json")
+# How the names of a library's own files begin (SQLite's have further ones beside them); later stages keep the last two.
+LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json", "evaluation-cache.sqlite")
 
 
 def walk(paths: Iterable[Path]) -> Iterator[Source]:

@@ -12,6 +12,8 @@ from ingest.library import Library, Manifest
 from ingest.pipeline import Source, ingest, rebuild, walk
 from ingest.records import FileStatus, Stage
 from ingest.writer import writing
+from rerank.calibration import store as calibration
+from rerank.evaluation import cache as evaluation
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WordEncoder
 
@@ -175,13 +177,14 @@ def test_a_library_among_the_files_is_passed_over(desk: Desk) -> None:
     path = desk.write("a.txt", "A crane is a bird.")
     library = Library.create(desk.folder / "sub" / "library", Manifest.of(WORD_ENCODER, 32))
     ingest([Source.of_path(path)], library, desk.encoder)
-    (library.folder / "calibration.json").write_text("{}")
+    for name in (calibration.FILE, evaluation.FILE):
+        (library.folder / name).write_text("{}")
     (library.folder / "vectors" / "note.txt").write_text("The bank by the river.")
     with library.connection():  # its log is there meanwhile
         names = [Path(source.name).name for source in walk([desk.folder])]
     assert names == ["a.txt", "note.txt"]
     (library.folder / "library.sqlite").unlink()
-    assert len(list(walk([desk.folder]))) == 5, "without the database it is no library"
+    assert len(list(walk([desk.folder]))) == 6, "without the database it is no library"
 
 
 def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(desk: Desk) -> None:

@@ -41,7 +41,10 @@ RUN = ".training"  # what it takes to go on lies there, below the output folder
 
 
 def run_train(args: argparse.Namespace, hub: Hub | None = None) -> int:
-    """Runs the command with models of ``hub``; returns 0. Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C."""
+    """Runs the command with models of ``hub``; returns 0.
+
+    Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C.
+    """
     _check(args)
     torch.manual_seed(args.seed)
     random.seed(args.seed)

@@ -60,11 +60,11 @@ class Exported:
 def export_library(
     library: Library, file: Path, *, vectors: bool = True, attachments: Sequence[str] = ()
 ) -> Exported:
-    """Write the library to ``file``, in place of what was there, with those ``attachments`` that its folder has.
+    """Write the library to ``file``, in place of an earlier export, with those ``attachments`` that its folder has.
 
     One generation is exported, whatever a writer does meanwhile. Raises `LibraryDamagedError` where a document, a
     passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written, `UsageError` where it
-    is a folder, or lies within the library.
+    is a folder, lies within the library, or is there already and is no zip.
     """
     if not file.name or file.is_dir():
         raise UsageError(f"{file} is a folder. Say which file to write the export to, my-library.zip say.")
@@ -73,6 +73,10 @@ def export_library(
         raise UsageError(f"{file} lies within the library. Write the export beside it, or elsewhere.")
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
+        if file.exists() and not zipfile.is_zipfile(file):
+            raise UsageError(
+                f"{file} is there already and is no export; it is left as it is. Name another file."
+            )
         with temporary.open("wb") as handle:
             with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
                 counts = _write(library, _Members(archive), vectors, attachments)

@@ -35,15 +35,24 @@ from ingest.terminal import one_line
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
     """Declare the arguments of an ingest; ``library`` is the default folder, required where there is none."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder to walk")
-    parser.add_argument("--library", type=Path, default=library, required=library is None, metavar="DIR")
+    parser.add_argument(
+        "--library", type=named_folder, default=library, required=library is None, metavar="DIR"
+    )
     parser.add_argument("--encoder", help="name or folder of the bi-encoder (default: what made the library)")
     parser.add_argument(
-        "--chunk-tokens", type=int, default=DEFAULT_CHUNK_TOKENS, metavar="N",
+        "--chunk-tokens", type=int, metavar="N",
         help=f"tokens a passage, for a new library (default {DEFAULT_CHUNK_TOKENS})",
     )  # fmt: skip
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
     add_password_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def named_folder(text: str) -> Path:
+    """The folder that ``text`` names; an empty text, of a variable that is not set say, would be the one one is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a folder, “.” for this one")
+    return Path(text)
 
 
 def add_allow_services(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +69,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
 
     Without ``access`` to services, only encoders of this machine can be used.
     """
-    check_chunk_tokens(arguments.chunk_tokens)
+    tokens = _chunk_tokens(arguments.library, arguments.chunk_tokens)
     missing = [path for path in arguments.paths if not os.path.exists(path)]
     if len(missing) == len(arguments.paths):
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
@@ -68,7 +77,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
     sources = [replace(source, passwords=passwords) for source in walk(arguments.paths)]
     model = encoder_model(arguments.library, arguments.encoder, hub, access)
     encoder = open_encoder(model, access=access)
-    library = Library.create(arguments.library, Manifest.of(encoder.model.spec, arguments.chunk_tokens))
+    library = Library.create(arguments.library, Manifest.of(encoder.model.spec, tokens))
     library.require_encoder(encoder.model.spec)
     if notice := privacy_notice(model):
         print(notice, file=sys.stderr)
@@ -91,6 +100,21 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
         )
         return 1
     return 1 if report.files and report.count(FileStatus.REFUSED) == len(report.files) else 0
+
+
+def _chunk_tokens(folder: Path, wanted: int | None) -> int:
+    """How many tokens a passage of the library has. Raises `UsageError` where another number is asked for."""
+    if wanted is not None:
+        check_chunk_tokens(wanted)
+    if not Library.exists(folder):
+        return DEFAULT_CHUNK_TOKENS if wanted is None else wanted
+    held = Library(folder).manifest().chunk_tokens
+    if wanted not in (None, held):
+        raise UsageError(
+            f"The library {folder} is cut at {held} tokens a passage, and --chunk-tokens {wanted} is for a new one. "
+            f"Cut it again with: secondlook rebuild --library {folder} --chunk-tokens {wanted}"
+        )
+    return held
 
 
 def check_chunk_tokens(tokens: int) -> None:

@@ -15,7 +15,7 @@ from ingest.inspection import View, differing_vectors, leftovers, live_vectors, 
 from ingest.library import VECTORS, read_manifest
 from ingest.rows import document_of, report_of
 from ingest.snapshot import Snapshot
-from ingest.vectors import open_index
+from ingest.vectors import index_files, open_index
 from ingest.verification import chunks_fault, document_fault, passage_hash, vector_fault
 
 
@@ -140,6 +140,6 @@ def litter(view: View) -> Iterator[Finding]:
     if pending:
         yield Finding(Part.LITTER, f"{pending} rows were written and never published. {view.remedy}")
     name = active.index.name if active.index else ""
-    orphans = [path for path in (view.folder / VECTORS).glob("*") if path.name != name]
+    orphans = [path for path in index_files(view.folder / VECTORS) if path.name != name]
     for path in orphans + leftovers(view.folder):
         yield Finding(Part.LITTER, f"{path} belongs to nothing. {view.remedy}")

@@ -22,6 +22,7 @@ from ingest.library import DATABASE, LOCK, VECTORS, read_manifest, transaction
 from ingest.schema import FORMAT
 from ingest.snapshot import Snapshot
 from ingest.token_check import token_vectors
+from ingest.vectors import index_files
 from ingest.wal import lost_commits
 
 
@@ -44,7 +45,7 @@ def examine(folder: Path) -> list[Finding]:
 
 
 def _lost(folder: Path) -> Finding:
-    if not (folder / VECTORS).is_dir():
+    if not index_files(folder / VECTORS):
         raise LibraryNotFoundError(
             f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
         )

@@ -118,8 +118,8 @@ class Generations:
         return StoredVectors(self._db, encoder, manifest.dim, id_array(rows))
 
     def _sweep(self) -> None:
-        """Remove index files that the active generation does not use (temporary ones included)."""
+        """Remove index files that the active generation does not use (temporary ones included), and nothing else."""
         file = read_index_file(self._db)
-        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+        for path in vectors.index_files(self._folder):
             if file is None or path.name != file.name:
                 path.unlink(missing_ok=True)

@@ -93,4 +93,4 @@ def differing_vectors(view: View, index: faiss.Index) -> dict[int, NDArray[np.fl
 
 def leftovers(folder: Path) -> list[Path]:
     """Temporary folders that a process which died left in the library's folder."""
-    return sorted(path for pattern in MAKING for path in folder.glob(pattern))
+    return sorted(path for pattern in MAKING for path in folder.glob(pattern) if path.is_dir())

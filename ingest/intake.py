@@ -15,7 +15,7 @@ from ingest.models import sha256_of
 from ingest.readers import Limits, read_in_worker
 from ingest.records import Chunk, Document, FileReport, FileStatus, IngestProgress, Stage, format_pages
 from ingest.sources import Source
-from ingest.writer import LibraryWriter
+from ingest.writer import LibraryWriter, Twin
 
 # Passages embedded at once, over the bounds of files: small files then fill whole batches too. A Cancel is
 # heard between windows, so this is also what it waits for (two or three seconds on 2 CPU cores).
@@ -49,8 +49,12 @@ class Intake:
     def __init__(
         self, writer: LibraryWriter, encoder: Encoder, files: int,
         on_progress: OnProgress | None, cancelled: Callable[[], bool], limits: Limits,
+        sources: Sequence[Source] = (),
     ) -> None:  # fmt: skip
-        """Take ``files`` files in through ``writer``; ``cancelled`` is asked between windows."""
+        """Take ``files`` files in through ``writer``; ``cancelled`` is asked between windows.
+
+        ``sources`` are the files that are to be read during this call, as far as they are known beforehand.
+        """
         self.reports: list[FileReport] = []
         self.stopped = False
         self.at = ("", 0)
@@ -59,6 +63,7 @@ class Intake:
         self._chunker = Chunker(encoder.tokenizer, writer.manifest.chunk_tokens)
         self._waiting: dict[str, str] = {}
         self._dirty = False
+        self._paths = {source.key: source.path for source in sources}
         self._finished: list[tuple[int, FileReport]] = []
         self._embedded, self._total, self._embed_seconds = 0, 0, 0.0
         self._published_at, self._publish_took = time.perf_counter(), 0.0
@@ -120,9 +125,9 @@ class Intake:
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
             return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason="")
-        twin = self._writer.file_twin_of(source.key, file_hash)
+        twin = self._staying(self._writer.file_twins_of(source.key, file_hash))
         if twin is not None:
-            return self._duplicate(source, twin.path)
+            return self._duplicate(source, twin)
         file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
         try:
             return self._take_documents(file)
@@ -135,7 +140,8 @@ class Intake:
         with closing(self._read(source)) as documents:
             for document in documents:
                 # Entries of one corpus may repeat each other: its judgements name them one by one.
-                twin = self._writer.twin_of(document) if document.source_id is None else None
+                twins = self._writer.twins_of(document) if document.source_id is None else []
+                twin = self._staying(twins)
                 if twin is not None:
                     return self._duplicate(source, twin)
                 self._take_document(file, document)
@@ -146,8 +152,9 @@ class Intake:
             )
         gone = self._drop(self._writer.documents_of(source.key) - file.seen)
         report = _summary(file, gone)
-        if report.status is FileStatus.INDEXED:
-            self._writer.stage_source(source.key, file.file_hash, report)
+        # An unchanged one too: a rebuild forgets files, and other bytes may say the same.
+        remember = self._writer.stage_source if self._dirty else self._writer.remember_source
+        remember(source.key, file.file_hash, report)
         return report
 
     def _read(self, source: Source) -> Generator[Document, None, None]:
@@ -155,6 +162,23 @@ class Intake:
             source.path, name=source.name, key=source.key, limits=self._limits,
             passwords=source.passwords, cancelled=self._cancelled,
         )  # fmt: skip
+
+    def _staying(self, twins: Sequence[Twin]) -> str | None:
+        """The path of a twin that will hold the same once all files of this call are read, or ``None``.
+
+        Where two files have changed places, or one has taken another's name, each would else be left out as the
+        duplicate of what the other one held before, and neither be in the library in the end.
+        """
+        return next((twin.path for twin in twins if self._stays(twin)), None)
+
+    def _stays(self, twin: Twin) -> bool:
+        path = self._paths.get(twin.source)
+        if path is None:
+            return True  # it is not read in this call, and stays as it is in the library
+        try:
+            return sha256_of(path) == twin.file_hash
+        except OSError:
+            return True  # it is refused, and what it held before is kept
 
     def _duplicate(self, source: Source, twin: str) -> FileReport:
         self._drop(self._writer.documents_of(source.key))

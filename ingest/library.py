@@ -64,11 +64,16 @@ class Library:
     """A library's door. Cheap to make; every call opens its own connection, so threads may share it."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the library in ``folder``. Raises `LibraryNotFoundError`, `NewerFormatError`."""
+        """Open the library in ``folder``. Raises `LibraryNotFoundError`, `NewerFormatError`, `LibraryDamagedError`."""
         self.folder = folder
         if not (folder / DATABASE).is_file():
             raise LibraryNotFoundError(
                 f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
+            )
+        if not (folder / DATABASE).stat().st_size:  # SQLite takes it for a new one
+            raise LibraryDamagedError(
+                f"The library file {folder / DATABASE} is empty (0 bytes), and every text is gone with what it held. "
+                "Restore it from a copy, or delete it and add the documents again."
             )
         with self.connection() as db:
             migrate(db, folder / DATABASE)

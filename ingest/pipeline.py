@@ -11,22 +11,36 @@ from ingest.costs import billing
 from ingest.encoder import Encoder
 from ingest.errors import CancelledError
 from ingest.intake import Intake, OnProgress, Source
-from ingest.library import Library, Manifest
+from ingest.library import DATABASE, LOCK, VECTORS, Library, Manifest
 from ingest.readers import Limits
 from ingest.records import IngestReport
+from ingest.token_store import FILE as TOKEN_VECTORS
+from ingest.vectors import NAME
 from ingest.writer import writing
+
+# How the names of a library's own files begin (SQLite's have further ones beside them); later stages keep the last two.
+LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json", "evaluation-cache.sqlite")
 
 
 def walk(paths: Iterable[Path]) -> Iterator[Source]:
-    """The files of ``paths``, folders walked in order of name; hidden files and folders are passed over."""
+    """The files of ``paths``, folders walked in order of name.
+
+    Hidden files and folders are passed over, and those of a library that lies among them.
+    """
     for path in paths:
         if not os.path.isdir(path):  # a name that is too long is none, where pathlib raises
             yield Source.of_path(path)
             continue
         for inside in sorted(path.rglob("*")):
             hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
-            if inside.is_file() and not hidden:
+            if inside.is_file() and not hidden and not _is_of_a_library(inside):
                 yield Source.of_path(inside)
+
+
+def _is_of_a_library(path: Path) -> bool:
+    if path.parent.name == VECTORS and NAME.fullmatch(path.name):
+        return Library.exists(path.parent.parent)
+    return path.name.startswith(LIBRARY_FILES) and Library.exists(path.parent)
 
 
 def ingest(
@@ -50,7 +64,13 @@ def ingest(
     started = time.perf_counter()
     with billing() as bill, writing(library) as writer:
         run = Intake(
-            writer, encoder, len(sources), on_progress, cancelled or (lambda: False), limits or Limits()
+            writer,
+            encoder,
+            len(sources),
+            on_progress,
+            cancelled or (lambda: False),
+            limits or Limits(),
+            sources,
         )
         try:
             for number, source in enumerate(sources, start=1):

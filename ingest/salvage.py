@@ -54,10 +54,9 @@ def salvage(folder: Path) -> Saved:
 
     Raises `LibraryDamagedError` where nothing can be read.
     """
-    target = next(
-        path for n in count(1) if not (path := folder.with_name(f"{folder.name}-saved-{n}")).exists()
-    )
-    with tempfile.TemporaryDirectory(dir=folder.resolve().parent, prefix=".saving-") as name:
+    real = folder.resolve()  # “.” has no name to put anything behind
+    target = next(path for n in count(1) if not (path := real.with_name(f"{real.name}-saved-{n}")).exists())
+    with tempfile.TemporaryDirectory(dir=real.parent, prefix=".saving-") as name:
         copy, making = Path(name) / "copy", Path(name) / "made"
         _copy(folder, copy)
         loss = _Loss()

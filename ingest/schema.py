@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ingest import word_index
-from ingest.errors import NewerFormatError, StorageError
+from ingest.errors import LibraryNotFoundError, NewerFormatError, StorageError
 from ingest.storage import refusal
 
 MIGRATIONS: tuple[str, ...] = (
@@ -149,8 +149,12 @@ def _require_no_commits_in_log(path: Path, why: sqlite3.DatabaseError) -> None:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the database to `FORMAT`. Raises `NewerFormatError` for one of a later version."""
+    """Bring the database to `FORMAT`.
+
+    Raises `NewerFormatError` for one of a later version, `LibraryNotFoundError` for one that is of something else.
+    """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    _require_ours(connection, version, path)
     if version > FORMAT:
         raise NewerFormatError(
             f"The library {path.parent} has format {version}; this version of Second Look knows formats up to "
@@ -169,6 +173,16 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
                 FILLED[number](connection)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
+
+
+def _require_ours(connection: sqlite3.Connection, version: int, path: Path) -> None:
+    """Other programs, too, call their databases library.sqlite: no table of ours goes into theirs."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if tables and (version == 0 or not {"manifest", "generations"} <= tables):
+        raise LibraryNotFoundError(
+            f"{path} is a database of something else, and no library of Second Look; it is left as it is. Use another "
+            "folder."
+        )
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from ingest.errors import LibraryDamagedError, StorageError
 from ingest.indexes import BuiltIndex, VectorSource
 from ingest.models import sha256_of
 from ingest.storage import storing
+
+# Whatever else lies in the folder is somebody's: a library may be made in a folder that had such a one before.
+NAME = re.compile(r"\d{6,}\.faiss|\.\d{6,}\.faiss\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,11 @@ def publish(
         fsync(folder)
         on_step("folder synced")
     return published
+
+
+def index_files(folder: Path) -> list[Path]:
+    """The indexes in ``folder`` that `publish` wrote, whole or half; none where there is no folder."""
+    return sorted(path for path in folder.glob("*") if NAME.fullmatch(path.name))
 
 
 def _written(path: Path, name: str, built: BuiltIndex) -> IndexFile:

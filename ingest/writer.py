@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -61,6 +62,18 @@ def writing(
         lock.release()
 
 
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A file that holds the same as another: its path as it was given, its key, and its hash when it was read.
+
+    ``file_hash`` is ``None`` where it is not known any more, after a rebuild.
+    """
+
+    path: str
+    source: str
+    file_hash: str | None
+
+
 class LibraryWriter:
     """Stages documents under the pending generation and publishes it; made by `writing`."""
 
@@ -83,14 +96,16 @@ class LibraryWriter:
         ).fetchone()
         return row["content_hash"] if row else None
 
-    def twin_of(self, document: Document) -> str | None:
-        """Path of another document with the same title and text, or ``None``."""
-        row = self._db.execute(
-            "SELECT path FROM documents WHERE content_hash = ? AND id != ? AND source_id IS NULL "
-            "AND id NOT IN (SELECT document FROM doomed) LIMIT 1",
+    def twins_of(self, document: Document) -> list[Twin]:
+        """Other documents with the same title and text that will be there after publishing."""
+        rows = self._db.execute(
+            "SELECT d.path, d.source, (SELECT file_hash FROM sources WHERE key = d.source ORDER BY born DESC LIMIT 1) "
+            "FROM documents AS d WHERE content_hash = ? AND id != ? AND source_id IS NULL "
+            "AND id NOT IN (SELECT document FROM doomed) "
+            "AND NOT EXISTS (SELECT 1 FROM documents AS later WHERE later.id = d.id AND later.born > d.born)",
             (document.content_hash, document.id),
-        ).fetchone()
-        return row["path"] if row else None
+        )
+        return [Twin(*row) for row in rows]
 
     def report_of(self, source: str, file_hash: str) -> FileReport | None:
         """What was reported of this very file before, if its bytes are the same and it is still there."""
@@ -100,12 +115,15 @@ class LibraryWriter:
         ).fetchone()
         return report_of(row["report"]) if row else None
 
-    def file_twin_of(self, source: str, file_hash: str) -> FileReport | None:
-        """The report of another file with the same bytes, or ``None``."""
-        row = self._db.execute(
-            "SELECT report FROM sources WHERE key != ? AND file_hash = ? LIMIT 1", (source, file_hash)
-        ).fetchone()
-        return report_of(row["report"]) if row else None
+    def file_twins_of(self, source: str, file_hash: str) -> list[Twin]:
+        """Other files with the same bytes of which something will be there after publishing."""
+        rows = self._db.execute(
+            "SELECT s.report, s.key, s.file_hash FROM sources AS s WHERE key != ? AND file_hash = ? "
+            "AND NOT EXISTS (SELECT 1 FROM sources AS later WHERE later.key = s.key AND later.born > s.born) "
+            "AND EXISTS (SELECT 1 FROM documents WHERE source = s.key AND id NOT IN (SELECT document FROM doomed))",
+            (source, file_hash),
+        )
+        return [Twin(report_of(report).path, key, read) for report, key, read in rows]
 
     def documents_of(self, source: str) -> set[str]:
         """Ids of the documents that came from this file."""
@@ -148,6 +166,12 @@ class LibraryWriter:
         """Remember a file that was read, under the pending generation."""
         with transaction(self._db):
             insert_report(self._db, source, self._generations.pending, file_hash, report)
+
+    def remember_source(self, source: str, file_hash: str, report: FileReport) -> None:
+        """Remember a file that was read and changes no document, at once, in the place of what was known of it."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM sources WHERE key = ?", (source,))
+            insert_report(self._db, source, self._generations.active, file_hash, report)
 
     def stage(self, source: str, document: Document, chunks: Sequence[Chunk]) -> None:
         """Write a document and its chunks under the pending generation, replacing one staged before."""

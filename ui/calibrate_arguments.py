@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ingest.command import add_allow_services
+from ingest.command import add_allow_services, named_folder
 from ingest.errors import UsageError
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
@@ -55,7 +55,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser, settings: Settings)
     )  # fmt: skip
     # Not `library`: with a DATASET the default is the dataset's own, not the library people search.
     parser.add_argument(
-        "--library", type=Path, dest="dataset_library", metavar="DIR",
+        "--library", type=named_folder, dest="dataset_library", metavar="DIR",
         help=f"library to calibrate (default {settings.library}; with a DATASET its own, in the user's cache folder). "
         "One that is there gets no documents of a DATASET, unless all it holds are",
     )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.command import add_allow_services, add_ingest_arguments, run_ingest
+from ingest.command import add_allow_services, add_ingest_arguments, named_folder, run_ingest
 from ingest.costs import billing
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
@@ -175,7 +175,7 @@ def _settings(parsed: argparse.Namespace) -> Settings:
 
 
 def _add_library(parser: argparse.ArgumentParser, settings: Settings, *, as_json: bool = False) -> None:
-    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
     if as_json:
         parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -238,6 +238,8 @@ def _positive(text: str) -> int:
 
 def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
     hub = Hub(settings.allow_downloads)
+    if parsed.encoder is None and not Library.exists(settings.library):
+        parsed.encoder = from_environment().encoder  # a library that is there knows what made it
     if parsed.no_token_vectors:
         drop_token_vectors(settings.library)
     return run_ingest(parsed, hub, settings.services) or store_and_say(
@@ -248,7 +250,7 @@ def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
 def _train(parsed: argparse.Namespace, settings: Settings) -> int:
     from rerank.training.command import run_train  # imports torch, which no other command should wait for
 
-    return run_train(parsed)
+    return run_train(parsed, Hub(settings.allow_downloads))
 
 
 if __name__ == "__main__":

@@ -65,10 +65,10 @@ def _one(parsed: argparse.Namespace, settings: Settings) -> int:
     searcher = open_searcher(library, settings.models, encoder)
     with query_bar() as show:
         evaluation = evaluate(judged, library, searcher, parsed.candidates, show)
-    if parsed.save_run is not None:
-        write_runs(parsed.save_run, evaluation.runs)
     _say(*left_out, *evaluation.notices)
     _print(parsed, lambda: evaluation_report(evaluation), lambda: evaluation_table(evaluation))
+    if parsed.save_run is not None:  # after the report, which is not lost where this fails
+        write_runs(parsed.save_run, evaluation.runs)
     return 0
 
 
@@ -100,12 +100,12 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
             judged, library, openers, plan, tuning, show,
             looker=lambda: Searcher(Retriever(library, encoder), None),
         )  # fmt: skip
+    _say(*left_out)
+    _print_comparison(parsed, comparison, judged.queries)
     if parsed.save_run is not None:
         write_systems(parsed.save_run, [row.system for row in (comparison.before, *comparison.rows)])
     if parsed.plot is not None:
         _write(parsed.plot, frontier_svg(comparison))
-    _say(*left_out)
-    _print_comparison(parsed, comparison, judged.queries)
     return 0
 
 

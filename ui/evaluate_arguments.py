@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-from ingest.command import add_allow_services
+from ingest.command import add_allow_services, named_folder
 from ingest.errors import UsageError
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
@@ -24,7 +25,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
     parser.add_argument("--split", default="test", help="which table of qrels/ judges (default test)")
     # Not `library`: that name is the library people search, which an evaluation must not fill by default.
     parser.add_argument(
-        "--library", type=Path, dest="dataset_library", metavar="DIR",
+        "--library", type=named_folder, dest="dataset_library", metavar="DIR",
         help="library to index the dataset in (default: one of its own in the user's cache folder)",
     )  # fmt: skip
     parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
@@ -109,8 +110,22 @@ def check_evaluate_arguments(parsed: argparse.Namespace) -> None:
         raise UsageError(
             "--fuse-rerankers needs two or more rerankers to fuse: name them with --rerankers A,B."
         )
+    for option, path in (("--plot", parsed.plot), ("--save-run", parsed.save_run)):
+        if path is not None:
+            _check_place(option, path)
     if parsed.plot is not None and parsed.plot.suffix.lower() != ".svg":
         raise UsageError(f"The picture is an SVG; name it so: {parsed.plot.with_suffix('.svg')}")
+
+
+def _check_place(option: str, path: Path) -> None:
+    """Raise `UsageError` where no file can be written: an evaluation may take hours, and is lost if it ends there."""
+    if not path.name or path.is_dir():
+        raise UsageError(f"{option} {path} is a folder; name a file to write.")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(
+            f"{option} {path} cannot be written: {path.parent} is no folder that can be written to. Choose another "
+            "place."
+        )
 
 
 def _names(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.command import add_allow_services
+from ingest.command import add_allow_services, named_folder
 from ingest.errors import UsageError
 from ingest.label_records import Grade, Label
 from ingest.labels import Labels
@@ -46,7 +46,7 @@ def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
         "path", nargs="?", type=Path, metavar="PATH",
         help="export: the folder to write (BEIR's layout, and TREC qrels); import: such a folder, or a file of qrels",
     )  # fmt: skip
-    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
     parser.add_argument(
         "--ask", action="store_true",
         help="verdict: first ask the judged questions that these models were never asked",
@@ -71,6 +71,10 @@ def run_labels(parsed: argparse.Namespace, settings: Settings) -> int:
         )
     if not wants_path and parsed.path is not None:
         raise UsageError(f"secondlook labels {parsed.action} takes no path; “{parsed.path}” was given.")
+    if parsed.ask and parsed.action != "verdict":
+        raise UsageError(
+            f"--ask goes with the verdict: secondlook labels verdict --ask --library {settings.library}"
+        )
     return ACTIONS[parsed.action](Labels(Library(settings.library)), parsed, settings)
 
 

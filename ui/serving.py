@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ingest.errors import SecondLookError, UsageError
 from ui.access import Protection, protection
-from ui.passwords import PasswordHash
+from ui.passwords import LONGEST, PasswordHash
 from ui.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -66,16 +67,29 @@ def _asked() -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a private file, in place of one that was there. Raises `UsageError` where that is not possible."""
+    """Write a private file, in place of such a one that was there. Raises `UsageError` where that is not possible."""
     if not path.name or path.is_dir():
         raise UsageError(f"{path} is a folder. Name the file to write the password's hash to.")
-    kept = path.with_name(f"{path.name}.new")
     try:
-        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-            os.fchmod(handle.fileno(), 0o600)
-            handle.write(text)
-        kept.replace(path)
+        if path.exists() and not _may_hold_a_password(path):
+            raise UsageError(f"{path} is there already and holds no password. Name another file.")
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".password-") as folder:
+            kept = Path(folder) / path.name
+            with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+                handle.write(text)
+            kept.replace(path)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written ({error.strerror}). Name a file in a folder of yours."
         ) from error
+
+
+def _may_hold_a_password(path: Path) -> bool:
+    """Whether it is a file of one line, as `read_password_file` reads: of a hash, or the password itself."""
+    if not path.is_file():
+        return False
+    longest = 4 * LONGEST  # bytes, in UTF-8
+    with path.open("rb") as handle:
+        raw = handle.read(longest + 3)
+    line = raw.rstrip(b"\r\n")
+    return len(line) <= longest and b"\n" not in line and b"\0" not in line

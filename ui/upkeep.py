@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ingest.archive import export_library
 from ingest.archive_import import import_library
+from ingest.command import named_folder
 from ingest.doctor import examine
 from ingest.errors import LibraryError
 from ingest.findings import Finding, Part
@@ -28,7 +29,7 @@ ATTACHMENTS = (FILE,)
 
 def add_doctor_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """The arguments of `secondlook doctor`."""
-    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
     parser.add_argument(
         "--repair", action="store_true",
         help="rebuild what is derived and remove what belongs to nothing; of a damaged database, save what can be "
@@ -40,7 +41,7 @@ def add_doctor_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
 def add_export_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """The arguments of `secondlook export`."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to write")
-    parser.add_argument("--library", type=Path, default=settings.library, metavar="DIR")
+    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
     parser.add_argument(
         "--no-vectors", action="store_true",
         help="leave the vectors out: a smaller file, whose import has to embed every passage again",
@@ -53,7 +54,7 @@ def add_import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a file that secondlook export wrote")
     parser.add_argument(
         "--library",
-        type=Path,
+        type=named_folder,
         required=True,
         metavar="NEW_DIR",
         help="where to make the library; not there yet",

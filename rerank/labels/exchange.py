@@ -46,9 +46,10 @@ def passage_hash(title: str, text: str) -> str:
 
 
 def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
-    """Write ``labels`` into ``folder``, made if absent; files of an earlier export are replaced.
+    """Write ``labels`` into ``folder``, made if absent; files of an earlier export are replaced, and no others.
 
-    Raises `UsageError` where there are no labels, or nothing can be written there.
+    Raises `UsageError` where there are no labels, nothing can be written there, or files of these names are there that
+    no export wrote: a judged set's have the same.
     """
     if not labels:
         raise UsageError(
@@ -67,6 +68,12 @@ def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
         TABLE: ["query-id\tcorpus-id\tscore", *table],
         Path(TREC): [f"{query_id(label.query)} 0 {label.passage_hash} {label.grade}" for label in labels],
     }
+    theirs = [name for name in files if (folder / name).exists()]
+    if theirs and not (folder / TREC).is_file():
+        raise UsageError(
+            f"{folder} holds a {theirs[0]} that is of no earlier export of labels, and is left as it is. Name a folder "
+            "that does not exist yet."
+        )
     _write(folder, files)
     return Exported(len(by_query), len(labels), len(labels) - len(with_text))
 

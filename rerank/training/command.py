@@ -22,6 +22,7 @@ from ingest.encoder import SentenceTransformerEncoder
 from ingest.errors import CancelledError, UsageError
 from ingest.hub import Hub
 from ingest.models import BUNDLED_ENCODER, find_in_hub, resolve_encoder
+from rerank.scorers.onnx_cross_encoder import CARD_FILE
 from rerank.training.arguments import add_train_arguments
 from rerank.training.beir import LabelledSet
 from rerank.training.embedding import CachedEncoder
@@ -36,9 +37,14 @@ __all__ = ["add_train_arguments", "run_train"]
 
 Say = Callable[[str], None]
 
+RUN = ".training"  # what it takes to go on lies there, below the output folder
 
-def run_train(args: argparse.Namespace) -> int:
-    """Runs the command; returns 0. Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C."""
+
+def run_train(args: argparse.Namespace, hub: Hub | None = None) -> int:
+    """Runs the command with models of ``hub``; returns 0.
+
+    Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C.
+    """
     _check(args)
     torch.manual_seed(args.seed)
     random.seed(args.seed)
@@ -46,16 +52,16 @@ def run_train(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     with _stop_on_interrupt() as stopped:
-        report = _train(args, stopped, _speak)
+        report = _train(args, hub or Hub(), stopped, _speak)
     if args.json:
         sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     return 0
 
 
-def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
+def _train(args: argparse.Namespace, hub: Hub, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
     """Everything between the arguments and the report."""
     sets = _licensed(_read(args.datasets, args.labels), args.data_licence)
-    encoder = _encoder(args, say)
+    encoder = _encoder(args, hub, say)
     plan = Plan(
         seed=args.seed, held_out_share=args.held_out, limits=_limits(args.limit, sets),
         validation=args.validation_queries, gate=args.gate_queries, unseen=_known(args.unseen, sets),
@@ -74,9 +80,9 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
         bi_weight=args.bi_weight,
         head_factor=args.head_factor,
     )
-    base = _base_folder(args.base)
+    base = _base_folder(args.base, hub)
     model = load_base(base, args.max_length, args.device, args.interaction)
-    trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / ".training")
+    trainer = Trainer(model, sampler, prepared.validation, schedule, args.output / RUN)
     say(
         f"{len(sampler)} training queries, {steps} steps of {args.questions}; starting at step {trainer.step}"
     )
@@ -93,9 +99,10 @@ def _train(args: argparse.Namespace, stopped: Callable[[], bool], say: Say) -> d
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises ``UsageError`` for numbers out of range, and where there is nothing to train on."""
+    """Raises ``UsageError`` for numbers out of range, and where there is nothing to train on or no place to write."""
     if not args.datasets and not args.labels:
         raise UsageError("There is nothing to train on: give a DATASET, or a library with --labels.")
+    _check_output(args.output, args.base)
     for name in ("questions", "negatives", "validate_every", "validation_queries", "gate_queries"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} is {getattr(args, name)}; it has to be 1 or more.")
@@ -107,6 +114,20 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--bi-weight and --interaction have to be 0 or more, and --head-factor above 0.")
     if not 32 <= args.max_length <= 512:
         raise UsageError(f"--max-length is {args.max_length}; it has to be between 32 and 512 tokens.")
+
+
+def _check_output(output: Path, base: str) -> None:
+    """Raises ``UsageError`` where writing the model would take the place of files that no training wrote."""
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output {output} is a file; name a folder for the model.")
+    if Path(base).is_dir() and output.resolve() == Path(base).resolve():
+        raise UsageError(f"--output {output} is the model that --base starts from; name another folder.")
+    ours = any((output / name).exists() for name in (CARD_FILE, RUN))
+    if output.is_dir() and not ours and any(output.iterdir()):
+        raise UsageError(
+            f"--output {output} holds other files, which a model's would be written over; name a folder that does not "
+            "exist yet, or one that an earlier training made."
+        )
 
 
 def _read(datasets: list[Path], libraries: list[Path]) -> list[LabelledSet]:
@@ -148,8 +169,8 @@ def _licensed(sets: list[LabelledSet], given: list[str]) -> list[LabelledSet]:
     return [replace(labelled, licence=licences.get(labelled.name, labelled.licence)) for labelled in sets]
 
 
-def _encoder(args: argparse.Namespace, say: Say) -> CachedEncoder:
-    resolved = resolve_encoder(args.encoder, Hub())
+def _encoder(args: argparse.Namespace, hub: Hub, say: Say) -> CachedEncoder:
+    resolved = resolve_encoder(args.encoder, hub)
     say(f"bi-encoder {resolved.name}, from {resolved.source}")
     done = 0
 
@@ -159,17 +180,17 @@ def _encoder(args: argparse.Namespace, say: Say) -> CachedEncoder:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{done} texts embedded ")
 
-    vectors = args.vectors or args.output / ".training" / "vectors"
+    vectors = args.vectors or args.output / RUN / "vectors"
     return CachedEncoder(SentenceTransformerEncoder(resolved, args.device), vectors, count)
 
 
-def _base_folder(name: str) -> Path:
+def _base_folder(name: str, hub: Hub) -> Path:
     """The folder of the model to start from."""
     if Path(name).is_dir():
         return Path(name)
     if name == BUNDLED_ENCODER:
-        return resolve_encoder(name, Hub()).folder
-    return find_in_hub(name, None, Hub())[0]
+        return resolve_encoder(name, hub).folder
+    return find_in_hub(name, None, hub)[0]
 
 
 def _reporter(say: Say) -> Callable[[Progress], None]:

@@ -12,6 +12,8 @@ from ingest.library import Library, Manifest
 from ingest.pipeline import Source, ingest, rebuild, walk
 from ingest.records import FileStatus, Stage
 from ingest.writer import writing
+from rerank.calibration import store as calibration
+from rerank.evaluation import cache as evaluation
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WordEncoder
 
@@ -67,6 +69,34 @@ def test_a_refused_new_version_leaves_the_old_one(desk: Desk) -> None:
     (report,) = desk.add(path).files
     assert report.status is FileStatus.REFUSED
     assert desk.texts() == ["The bank keeps money."]
+
+
+def test_files_that_changed_places_are_both_kept(desk: Desk) -> None:
+    one, two = desk.write("1.txt", "A crane is a bird."), desk.write("2.txt", "The bank by the river.")
+    desk.add(one, two)
+    one.write_text("The bank by the river.")
+    two.write_text("A crane is a bird.")
+    desk.add(one, two)
+    assert sorted(desk.texts()) == ["A crane is a bird.", "The bank by the river."]
+    found = {Path(document.path).name: document.title for document in desk.library.documents()}
+    assert found == {"1.txt": "1", "2.txt": "2"}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("same_bytes", [True, False])
+def test_a_file_that_takes_over_what_another_held_is_no_duplicate(
+    desk: Desk, order: tuple[int, int], same_bytes: bool
+) -> None:
+    old, older = "# Log\n\nThe old crane.", "# Log\n\nThe older crane."
+    paths = [desk.write("log.md", old), desk.write("log.1.md", older)]
+    desk.add(*paths)
+    paths[0].write_text("# Log\n\nThe new crane.")
+    paths[1].write_text(old, encoding="utf-8" if same_bytes else "utf-8-sig")
+    report = desk.add(*(paths[place] for place in order))
+    assert [file.status for file in report.files] == ["indexed", "indexed"]
+    assert len(desk.texts()) == 2
+    for crane in ("The new crane.", "The old crane."):
+        assert any(crane in text for text in desk.texts())
 
 
 def test_entries_of_a_corpus_come_and_go_with_its_file(desk: Desk) -> None:
@@ -143,6 +173,20 @@ def test_folders_are_walked_in_order_and_hidden_files_are_passed_over(tmp_path: 
     assert [Path(source.name).name for source in walk([tmp_path / "a/x.bin"])] == ["x.bin"]
 
 
+def test_a_library_among_the_files_is_passed_over(desk: Desk) -> None:
+    path = desk.write("a.txt", "A crane is a bird.")
+    library = Library.create(desk.folder / "sub" / "library", Manifest.of(WORD_ENCODER, 32))
+    ingest([Source.of_path(path)], library, desk.encoder)
+    for name in (calibration.FILE, evaluation.FILE):
+        (library.folder / name).write_text("{}")
+    (library.folder / "vectors" / "note.txt").write_text("The bank by the river.")
+    with library.connection():  # its log is there meanwhile
+        names = [Path(source.name).name for source in walk([desk.folder])]
+    assert names == ["a.txt", "note.txt"]
+    (library.folder / "library.sqlite").unlink()
+    assert len(list(walk([desk.folder]))) == 6, "without the database it is no library"
+
+
 def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(desk: Desk) -> None:
     ring, endless = desk.folder / "ring.txt", desk.folder / ("a" * 300)
     ring.symlink_to(ring)
@@ -177,6 +221,17 @@ def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
     assert many > len(desk.texts()) == 1
     (report,) = ingest([Source.of_path(path)], desk.library, other).files
     assert (report.status, report.chunks) == (FileStatus.UNCHANGED, 1)
+
+
+def test_a_file_is_read_once_after_a_rebuild(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = desk.write("crane.md", "# Crane\n\nA crane is a bird.")
+    twin = desk.write("twin.md", "\ufeff# Crane\n\nA crane is a bird.")
+    assert [file.status for file in desk.add(path, twin).files] == ["indexed", "duplicate"]
+    rebuild(desk.library, desk.encoder, 64)
+    assert [file.status for file in desk.add(path, twin).files] == ["unchanged", "duplicate"]
+    monkeypatch.setattr("ingest.intake.read_in_worker", lambda *_, **__: pytest.fail("read again"))
+    assert [file.status for file in desk.add(path).files] == ["unchanged"]
+    assert len(desk.library.documents()) == 1
 
 
 def test_a_second_writer_is_refused_in_a_sentence(desk: Desk) -> None:

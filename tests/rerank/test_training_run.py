@@ -27,6 +27,7 @@ from rerank.training.model import load_base, score_pairs
 from rerank.training.preparation import Plan, Prepared, prepare_data
 from rerank.training.sampling import Mixture, Sampler
 from tests.rerank.training_parts import HashEncoder, tiny_bi_encoder, write_set
+from ui.cli import main
 
 STEPS = 6
 
@@ -235,6 +236,47 @@ def test_a_wrong_call_says_what_is_wrong(
     add_train_arguments(parser)
     with pytest.raises(UsageError, match=said):
         run_train(parser.parse_args([str(dataset), "--output", str(tmp_path / "o"), *arguments]))
+
+
+@pytest.mark.parametrize("where", ["library", "dataset", "base", "file"])
+def test_a_model_is_written_over_nothing_that_no_training_wrote(
+    base: Path, dataset: Path, tmp_path: Path, where: str
+) -> None:
+    places = {"library": tmp_path / "notes", "dataset": dataset, "base": base, "file": tmp_path / "model"}
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.md").write_text("mine")
+    (tmp_path / "model").write_text("mine")
+    folder = places[where] if where != "file" else tmp_path
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    parser = argparse.ArgumentParser()
+    add_train_arguments(parser)
+    given = [str(dataset), "--base", str(base), "--encoder", str(base), "--output", str(places[where])]
+    with pytest.raises(UsageError, match="--output"):
+        run_train(parser.parse_args([*given, "--epochs", "0", "--max-length", "64"]))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_not_to_be_downloaded_is_not_for_training_either(
+    base: Path,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_DOWNLOADS", "0")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    given = [
+        "train",
+        str(dataset),
+        "--base",
+        str(base),
+        "--output",
+        str(tmp_path / "o"),
+        "--encoder",
+        "no/such",
+    ]
+    assert main(given) == 1
+    assert "downloads are switched off" in capsys.readouterr().err
 
 
 def cases(count: int) -> list[Case]:

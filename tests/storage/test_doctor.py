@@ -213,6 +213,7 @@ def test_litter_is_found_and_swept(full: Desk) -> None:
     (folder / "vectors" / ".000009.faiss.tmp").write_bytes(b"half")
     (folder / ".making-x").mkdir()
     (folder / ".making-x" / "library.sqlite").write_bytes(b"half")
+    (folder / ".making-of.mp4").write_bytes(b"mine")  # what was left behind are folders
     found = examine(folder)
     assert parts(found) == {"litter"}
     assert len(found) == 3
@@ -220,6 +221,16 @@ def test_litter_is_found_and_swept(full: Desk) -> None:
         assert examine(folder) == [], "what a writer has under way is no litter"
     repair(folder)
     assert examine(folder) == []
+
+
+def test_what_is_saved_of_the_library_here_lies_beside_it(
+    full: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = full.library.folder / "library.sqlite"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+    monkeypatch.chdir(full.library.folder)
+    saved = repair(Path(".")).saved_to
+    assert saved == tmp_path.resolve() / f"{full.library.folder.name}-saved-1"
 
 
 def test_a_truncated_database_is_noticed_and_never_touched(full: Desk) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError
 from ingest.library import Library, Manifest
+from ingest.pipeline import Source, ingest
 from ingest.schema import FORMAT
 from tests.conftest import Desk
-from tests.fakes import WORD_ENCODER
+from tests.fakes import WORD_ENCODER, WordEncoder
 
 
 def test_a_missing_library_says_how_to_make_one(tmp_path: Path) -> None:
@@ -33,6 +35,54 @@ def test_a_missing_field_of_the_manifest_is_damage_not_a_default(desk: Desk) -> 
         db.execute("DELETE FROM manifest WHERE key = 'chunk_tokens'")
     with pytest.raises(LibraryDamagedError, match="chunk_tokens"):
         desk.library.manifest()
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path, encoder: WordEncoder) -> None:
+    """A library may be made in a folder that people use, and that has a folder of this name."""
+    (tmp_path / "vectors" / "logos").mkdir(parents=True)
+    for name in ("drawing.svg", ".hidden", "000001.faiss.txt", "logos/crane.svg"):
+        (tmp_path / "vectors" / name).write_text("mine")
+    (tmp_path / "note.txt").write_text("A crane is a bird.")
+    library = Library.create(tmp_path, Manifest.of(WORD_ENCODER, 32))
+    for text in ("A crane is a bird.", "A crane lifts steel."):
+        (tmp_path / "note.txt").write_text(text)
+        assert ingest([Source.of_path(tmp_path / "note.txt")], library, encoder).files[0].status == "indexed"
+    assert examine(tmp_path) == []
+    names = {path.name for path in (tmp_path / "vectors").rglob("*")}
+    index = library.generation().index
+    assert index is not None
+    assert names == {"drawing.svg", ".hidden", "000001.faiss.txt", "logos", "crane.svg", index.name}
+
+
+def test_a_folder_of_vectors_is_no_library_without_its_database(tmp_path: Path) -> None:
+    (tmp_path / "vectors").mkdir()
+    (tmp_path / "vectors" / "drawing.svg").write_text("mine")
+    with pytest.raises(LibraryNotFoundError, match="There is no library"):
+        examine(tmp_path)
+
+
+@pytest.mark.parametrize("version", [0, 1, FORMAT])
+def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "library.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE documents (title TEXT)")
+        db.execute("INSERT INTO documents VALUES ('mine')")
+        db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+    raw = path.read_bytes()
+    with pytest.raises(LibraryNotFoundError, match="of something else"):
+        Library.create(tmp_path, Manifest.of(WORD_ENCODER, 32))
+    assert path.read_bytes() == raw
+    assert [found.name for found in tmp_path.iterdir()] == ["library.sqlite"]
+
+
+def test_an_emptied_database_is_damage_and_no_new_library(desk: Desk) -> None:
+    path = desk.library.folder / "library.sqlite"
+    path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(LibraryDamagedError, match="is empty"):
+            Library(desk.library.folder)
+    assert path.read_bytes() == b""
 
 
 def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:

@@ -166,6 +166,8 @@ def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
         (["ingest", "a" * 300, "--library", "{library}"], 2, "no such file"),
         (["documents", "--library", "a" * 300], 1, " cannot be used: File name too long."),
         (["import", "a" * 300, "--library", "{folder}/new"], 1, "File name too long"),
+        (["documents", "--library", ""], 2, "it is empty; name a folder"),
+        (["import", "{folder}/x.zip", "--library", ""], 2, "it is empty; name a folder"),
         (["frobnicate"], 2, "invalid choice"),
         (["search", "x", "--library", "{library}", "--encoder", "bge-base", "--offline"], 1, "cannot be had"),
         (["serve", "--port", "0"], 2, "--port"),
@@ -174,6 +176,11 @@ def test_models_says_what_is_used_from_where_and_what_was_tried() -> None:
         (["search", "x", "--library", "{library}", "--window", "9" * 5000], 2, "is no size of a window"),
         (["rebuild", "--library", "{library}", "--chunk-tokens", "0"], 2, "must be at least 16; 0 was given"),
         (["rebuild", "--library", "{library}", "--chunk-tokens", "-9"], 2, "must be at least 16"),
+        (
+            ["ingest", "{folder}/files", "--library", "{library}", "--chunk-tokens", "64"],
+            2,
+            "cut at 160 tokens",
+        ),
         (["export", ".", "--library", "{library}"], 2, ". is a folder. Say which file"),
         (["export", "{folder}", "--library", "{library}"], 2, "is a folder"),
     ],
@@ -186,6 +193,23 @@ def test_exit_status_and_sentences(
     assert done.returncode == status, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_new_library_is_made_by_the_encoder_of_the_environment(
+    tmp_path: Path,
+    ingested: dict,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_ENCODER", "no/such")
+    monkeypatch.setenv("SECONDLOOK_DOWNLOADS", "0")
+    assert main(["ingest", str(folder / "files"), "--library", str(tmp_path / "new")]) == 1
+    assert "no/such cannot be had" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    assert main(["ingest", str(folder / "files"), "--library", str(folder / "library")]) == 0, (
+        "it knows its own"
+    )
 
 
 def test_ctrl_c_stops_an_ingest_and_the_next_one_goes_on(folder: Path, tmp_path: Path) -> None:

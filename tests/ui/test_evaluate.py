@@ -90,6 +90,9 @@ def test_people_get_a_table(folder: Path) -> None:
             "named twice",
         ),
         (["evaluate", "{folder}", "--plot", "front.png"], 2, "front.svg"),
+        (["evaluate", "{folder}", "--plot", "."], 2, "--plot . is a folder"),
+        (["evaluate", "{folder}", "--save-run", "."], 2, "--save-run . is a folder"),
+        (["evaluate", "{folder}", "--save-run", "{folder}/no/run.txt"], 2, "/no is no folder"),
         (["evaluate", "--run", "a.run"], 2, "--qrels FILE and --run FILE together"),
         (["evaluate", "--offline"], 2, "Give a dataset's folder"),
         (

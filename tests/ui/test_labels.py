@@ -55,6 +55,10 @@ def test_labels_are_listed_for_people_and_as_json(library: Path) -> None:
     }  # fmt: skip
 
 
+def test_asking_is_the_verdicts(library: Path) -> None:
+    assert labels(library, "list", "--ask")[0] == 2
+
+
 def test_the_verdict_says_what_is_missing_asks_and_names_its_models(library: Path) -> None:
     status, out, err = labels(library, "verdict")
     assert (status, out) == (0, "")

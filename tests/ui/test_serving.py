@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from tests.browser.conftest import ROOT
 from ui import gate, serving
 from ui.cli import main
+from ui.passwords import read_password_file
 from ui.settings import KEYS, from_environment
 
 KEY = "key-0d9f5b21c4-never-to-be-seen"
@@ -134,6 +135,21 @@ def test_a_reranker_in_a_folder_is_the_same_one_from_where_streamlit_starts(
     main(asked)
     assert begun[0]["SECONDLOOK_RERANKER"] == str(tmp_path / "my-reranker")
     assert begun[0]["SECONDLOOK_ENCODER"] == "bundled", "a name is a name"
+
+
+@pytest.mark.parametrize("theirs", [b"my\nnotes\n", b"SQLite format 3\0\x10", b"%PDF-1.7 " + b"x" * 5000])
+def test_a_password_takes_no_other_files_place(
+    theirs: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(theirs)
+    (tmp_path / "other.new").write_bytes(theirs)
+    for name, status in (("file", 2), ("other", 0), ("other", 0)):
+        monkeypatch.setattr("sys.stdin", io.StringIO("four random words say\n"))
+        assert main(["password", str(tmp_path / name)]) == status
+    assert "holds no password" in capsys.readouterr().err
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "other.new").read_bytes() == theirs
+    assert read_password_file(tmp_path / "other").agrees("four random words say")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "other", "other.new"}
 
 
 def test_a_password_is_not_written_to_a_folder(

@@ -55,6 +55,23 @@ def take_in(labels: Labels, path: Path, now: datetime = NOW) -> tuple[int, int, 
     return done.added, done.changed, done.kept
 
 
+@pytest.mark.parametrize("theirs", ["queries.jsonl", "corpus.jsonl", "qrels/labels.tsv"])
+def test_a_judged_set_is_not_written_over(labels: Labels, tmp_path: Path, theirs: str) -> None:
+    path = tmp_path / "my-questions" / theirs
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="of no earlier export"):
+        export_labels(labels.all(), tmp_path / "my-questions")
+    assert [found for found in (tmp_path / "my-questions").rglob("*") if found.is_file()] == [path]
+    assert path.read_text() == "mine"
+
+
+def test_an_earlier_export_is_replaced(labels: Labels, tmp_path: Path) -> None:
+    export_labels(labels.all()[:1], tmp_path / "out")
+    assert export_labels(labels.all(), tmp_path / "out").labels == 4
+    assert take_in(other_library(tmp_path / "other"), tmp_path / "out")[0] == 4
+
+
 def test_what_goes_out_comes_back_into_another_library(labels: Labels, tmp_path: Path) -> None:
     done = export_labels(labels.all(), tmp_path / "out")
     assert (done.queries, done.labels, done.without_text) == (2, 4, 1)

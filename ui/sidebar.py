@@ -49,12 +49,14 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
 def _ingest(job: IngestJob, state: State) -> None:
     """The progress of an ingest, looked at again and again while it runs; its result lines afterwards."""
     running = not job.finished
-    st.fragment(_ingest_lines, run_every=POLL_SECONDS if running else None)(job, state, running)
+    st.fragment(_ingest_lines, run_every=POLL_SECONDS if running else None)(job, running)
     if not running:
+        # Not in the fragment: a click there draws it alone again, with the list that it was given.
+        st.button("Clear this list", on_click=_clear, args=(state,), type="tertiary", key="clear-ingest")
         ask_for_passwords(job, state)
 
 
-def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
+def _ingest_lines(job: IngestJob, was_running: bool) -> None:
     if was_running and job.finished:
         st.rerun()
     lines = job.lines()
@@ -68,8 +70,6 @@ def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
     quiet([said for said in (job.cost, job.token_vectors) if said], "ingest-cost")
     if was_running:
         st.button("Cancel", on_click=job.cancel, disabled=job.cancelled, key="cancel-ingest")
-    else:
-        st.button("Clear this list", on_click=_clear, args=(state,), type="tertiary", key="clear-ingest")
 
 
 def _worth_showing(lines: Sequence[FileLine]) -> list[FileLine]:

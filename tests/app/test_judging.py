@@ -307,9 +307,11 @@ def test_a_temperature_evens_the_shares_out(filled: Screen) -> None:
     assert order(filled) == were
 
 
-def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen) -> None:
+@pytest.mark.parametrize("places", [10, 20], ids=["more than fit", "room for all"])
+def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen, places: int) -> None:
     calibration(filled)
     filled.open(q=QUESTION)
+    filled.app.slider(key="results").set_value(places).run()
     everything = order(filled)
     filled.app.toggle(key="hide").set_value(True).run()
     filled.settle()
@@ -317,18 +319,20 @@ def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen) -
     shown = order(filled)
     assert 0 < len(shown) < len(everything)
     assert shown == everything[: len(shown)]
-    assert f"; {len(everything) - len(shown)} below" in data["after"]["note"]
-    assert len(data["before"]["cards"]) == 10
+    assert f", {len(shown)} shown; {len(everything) - len(shown)} below" in data["after"]["note"]
+    assert len(data["before"]["cards"]) == len(everything) == min(places, 12)
     assert all(line["leaves"] == (line["after"] > len(shown)) for line in data["flow"])
 
 
-def test_a_question_that_nothing_answers_shows_nothing_until_asked(filled: Screen) -> None:
+@pytest.mark.parametrize("places", [10, 20], ids=["more than fit", "room for all"])
+def test_a_question_that_nothing_answers_shows_nothing_until_asked(filled: Screen, places: int) -> None:
     calibration(filled, answers_from=0.5)
     filled.open(q="river venom")
+    filled.app.slider(key="results").set_value(places).run()
     assert "Nothing here answers this: the best passage is relevant with a probability of" in filled.texts()
     assert filled.payload()["after"]["cards"] == []
-    assert len(filled.payload()["before"]["cards"]) == 10
+    assert len(filled.payload()["before"]["cards"]) == min(places, 12)
     filled.press("Show the passages all the same")
-    assert len(order(filled)) == 10
+    assert len(order(filled)) == min(places, 12)
     filled.ask(QUESTION)
     assert "answers" not in filled.payload()["after"]["note"]

@@ -101,9 +101,7 @@ class Drawn:
     def _below(self) -> str:
         """What the note adds where passages are hidden."""
         cut = self._look.cut
-        return (
-            f"; {self.hidden} below {three_digits(cut)} hidden" if self.hidden and cut is not None else ""
-        )
+        return f"; {self.hidden} below {three_digits(cut)} hidden" if self.hidden and cut is not None else ""
 
     def _note(self) -> str:
         """The line under the heading: what is in the column, or why it is not there."""

@@ -116,17 +116,17 @@ def documents(library: Library, state: State) -> None:
         problem("Nothing was deleted.", state.problem)
     if state.said:
         quiet([state.said], "said")
-    _rows(own, library, state)
+    _rows(own, "own", library, state)
     if ours:
         with st.expander(f"Sample documents: {len(ours)}", on_change="rerun", key="samples") as box:
             if box.open:  # closed, it costs nothing
                 _remove_samples(ours, library, state)
-                _rows(ours, library, state)
+                _rows(ours, "samples", library, state)
 
 
-def _rows(documents: Sequence[DocumentInfo], library: Library, state: State) -> None:
+def _rows(documents: Sequence[DocumentInfo], whose: str, library: Library, state: State) -> None:
     if len(documents) > MOST_ROWS:
-        wanted = st.text_input("Find a document", key=f"{FILTER_KEY}-{documents[0].id}").casefold()
+        wanted = st.text_input("Find a document", key=f"{FILTER_KEY}-{whose}").casefold()
         documents = [d for d in documents if wanted in f"{d.title} {d.path}".casefold()]
     for document in documents[:MOST_ROWS]:
         _row(document, library, state)

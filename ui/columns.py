@@ -52,16 +52,17 @@ class Drawn:
         self._reranked = reranked
         self.finished = reranked if state == "done" else None
         self.hits: Sequence[RankedHit] = reranked.after if reranked else ()
-        self._hidden = self._count_hidden()
-        self.last = top_k - self._hidden
+        # Fewer may have been ordered than there is room for: what is hidden is taken off those.
+        places = top_k if self.finished is None else min(top_k, len(self.hits))
+        self.hidden = self._count_hidden(places)
+        self.last = places - self.hidden
         self.shown = self.hits[: self.last]
 
-    def _count_hidden(self) -> int:
-        """How many of the first places are not shown."""
+    def _count_hidden(self, places: int) -> int:
+        """How many of the first ``places`` are not shown."""
         look, finished = self._look, self.finished
         if finished is None:
             return 0
-        places = min(self._top_k, len(finished.after))
         if look.withheld:
             return places
         if look.reading is None or look.cut is None or not look.reading.values:
@@ -100,9 +101,7 @@ class Drawn:
     def _below(self) -> str:
         """What the note adds where passages are hidden."""
         cut = self._look.cut
-        return (
-            f"; {self._hidden} below {three_digits(cut)} hidden" if self._hidden and cut is not None else ""
-        )
+        return f"; {self.hidden} below {three_digits(cut)} hidden" if self.hidden and cut is not None else ""
 
     def _note(self) -> str:
         """The line under the heading: what is in the column, or why it is not there."""

@@ -127,9 +127,12 @@ def _counted(folder: Path) -> tuple[dict[str, int], int]:
 
 
 def _lines(path: Path) -> int:
-    """The lines of a file, block by block: one may be as long as the file."""
+    """The lines of a file, block by block, for one may be as long as the file; the last one need not be ended."""
+    count, last = 0, b"\n"
     with path.open("rb") as source:
-        return sum(block.count(b"\n") for block in iter(partial(source.read, BLOCK), b""))
+        for block in iter(partial(source.read, BLOCK), b""):
+            count, last = count + block.count(b"\n"), block[-1:]
+    return count + (last != b"\n")
 
 
 def _unpack(upload: IO[bytes], name: str, folder: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import textwrap
 from collections.abc import Mapping, Sequence
 
 from rerank.evaluation.comparison import Comparison, Contrast, Pair, Row
 from rerank.evaluation.records import VERDICT_MEASURE, Evaluation, QueryGain, gains
+from ui.words import shortened
 
 SHOWN = 5  # queries that are listed as losses, and as gains
 NARROWEST = 80
@@ -176,6 +176,6 @@ def _listed(title: str, rows: Sequence[QueryGain], queries: Mapping[str, str]) -
     width = max(NARROWEST, shutil.get_terminal_size().columns)
     lines = ["", f"{title} (nDCG@10)"]
     for row in rows[:SHOWN]:
-        asked = textwrap.shorten(f"{row.query} {queries.get(row.query, '')}", width - 28, placeholder="…")
+        asked = shortened(f"{row.query} {queries.get(row.query, '')}", width - 28)
         lines.append(f"  {row.gain:+.4f}  {row.before:.4f} → {row.after:.4f}  {asked}")
     return lines

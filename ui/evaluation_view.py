@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from ui.evaluation_words import (
 from ui.frontier import frontier_svg
 from ui.settings import Settings
 from ui.state import State
-from ui.words import count_of
+from ui.words import count_of, shortened
 
 _STYLE = Path(__file__).with_name("evaluation.css")
 
@@ -151,7 +150,7 @@ def _listed(
 def _mover(mover: Mover, kind: str, open_question: OpenQuestion) -> None:
     with st.container(key=f"mover-{kind}-{mover.query}", gap=None):
         st.button(
-            literal(textwrap.shorten(mover.text, LONGEST_LABEL, placeholder="…")), type="tertiary",
+            literal(shortened(mover.text, LONGEST_LABEL)), type="tertiary",
             key=f"open-{kind}-{mover.query}", on_click=open_question, args=(mover.text,),
         )  # fmt: skip
         st.text("   ".join(filter(None, (mover.badge, mover.figures, mover.places))))

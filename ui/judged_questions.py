@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping
 
 import streamlit as st
 
 from ingest.label_records import Grade
 from ui.components import literal, quiet
-from ui.words import count_of
+from ui.words import count_of, shortened
 
 # More buttons at once would be a wall; the rest are found by their words.
 MOST_SHOWN = 20
@@ -48,7 +47,7 @@ def having(judged: Mapping[str, object], words: str) -> list[str]:
 
 
 def _question(number: int, question: str, labels: int, ask: Ask) -> None:
-    short = textwrap.shorten(question, LONGEST_LABEL, placeholder="…")
+    short = shortened(question, LONGEST_LABEL)
     clicked = st.button(
         literal(f"{short} ({count_of(labels, 'label')})"), type="tertiary", key=f"judged-{number}",
         on_click=ask, args=(question,),

@@ -25,7 +25,7 @@ from rerank.opening import open_searcher
 from rerank.search import DEFAULT_CANDIDATES
 from ui.evaluate import query_bar
 from ui.settings import Settings
-from ui.words import count_of
+from ui.words import count_of, shortened
 
 if TYPE_CHECKING:
     from rerank.labels.verdict import RunningVerdict
@@ -117,7 +117,7 @@ def _line(label: Label) -> str:
     else:
         page = f", p. {passage.page}" if passage.page else ""
         what = f"{passage.title or passage.path}{page}: {passage.text}"
-    return f"{WORDS[label.grade]:<12}  {textwrap.shorten(what, WIDTH, placeholder=' …')}"
+    return f"{WORDS[label.grade]:<12}  {shortened(what, WIDTH, ' …')}"
 
 
 def _export(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:

@@ -19,6 +19,7 @@ from ui.calibration_panel import (
     reading_controls,
     score_picture,
 )
+from ui.columns import Drawn, Look
 from ui.comparison import comparison
 from ui.components import problem, quiet, timings
 from ui.export import as_context, to_csv, to_json
@@ -131,10 +132,11 @@ def _answer(given: Answer, was_working: bool) -> None:
         withheld = _nothing_answers(reading, job, judging)
     if beside is not None and chosen is not None:
         beside = beside.read(given.library, chosen.choice, chosen.temperature, chosen.hide)
+    cut = reading.cut if reading and chosen and chosen.hide else None
     with lists:
         comparison(
             payload(
-                job, top_k, reading, reading.cut if reading and chosen and chosen.hide else None, withheld,
+                job, top_k, reading, cut, withheld,
                 shown(labels, job.first.query, job.result, reading, top_k, judging.confirmed), beside,
             ),
             key="comparison",
@@ -144,7 +146,8 @@ def _answer(given: Answer, was_working: bool) -> None:
         )  # fmt: skip
     if job.result is not None:
         if beside is None or beside.moment.finished:  # files that change under a button are lost to it
-            _take_along(job.result, top_k, reading, beside)
+            drawn = Drawn(Look(job.result, "done", None, reading, cut, withheld), job.first.before, top_k)
+            _take_along(job.result, drawn.last if drawn.hidden else top_k, reading, beside)
         if chosen is not None and reading is not None and reading.values:
             score_picture(job.result, reading)
     if chosen is not None and weighed is not None:
@@ -221,14 +224,15 @@ def payload(
     )  # fmt: skip
 
 
-def _take_along(result: SearchResult, top_k: int, reading: Reading | None, beside: Beside | None) -> None:
+def _take_along(result: SearchResult, shown: int, reading: Reading | None, beside: Beside | None) -> None:
+    """Ways to take the answer along: the first ``shown`` passages as context, the orders whole."""
     other = beside.moment.result if beside else None
     # Of rerankers that are fused, each has an order of its own.
     orders = "All orders" if result.parts else "Both orders" if other is None else "All three orders"
     with st.container(horizontal=True, gap="small", key="take-along"):
         with st.popover("Copy as context"):
             st.text("The shown passages with numbered citations, for a language model.")
-            st.code(as_context(result, top_k), language=None, wrap_lines=True, height=320)
+            st.code(as_context(result, shown), language=None, wrap_lines=True, height=320)
         # All are made at the click. A file that stands ready is fetched by the browser whenever it changes, and one
         # that is slow to do so finds it gone.
         st.download_button(  # a byte order mark, without which Excel takes UTF-8 for something else

@@ -12,7 +12,7 @@ from rerank.records import RankedHit, SearchResult
 from retrieval.records import Candidate, CandidateSource
 from ui.first_look import BY, found_by
 from ui.search_other import OtherAnswer
-from ui.words import model_title
+from ui.words import model_title, shortened
 
 if TYPE_CHECKING:
     from rerank.calibration.reading import Reading
@@ -114,8 +114,8 @@ def _scored(result: SearchResult) -> str:
 def _lines(place: str, scores: Sequence[str], candidate: Candidate, width: int) -> list[str]:
     chunk = candidate.chunk
     where = f", p. {chunk.page}" if chunk.page else ""
-    head = textwrap.shorten(f"{chunk.title}{where}", max(width - len(place) - 1, 10), placeholder="…")
-    text = textwrap.shorten(chunk.text, 2 * (width - 4), placeholder=" …")
+    head = shortened(f"{chunk.title}{where}", max(width - len(place) - 1, 10))
+    text = shortened(chunk.text, 2 * (width - 4), " …")
     return [
         f"{place} {head}",
         *(f"    {_shortened(score, width - 4)}" for score in scores),

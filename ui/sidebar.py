@@ -49,12 +49,14 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
 def _ingest(job: IngestJob, state: State) -> None:
     """The progress of an ingest, looked at again and again while it runs; its result lines afterwards."""
     running = not job.finished
-    st.fragment(_ingest_lines, run_every=POLL_SECONDS if running else None)(job, state, running)
+    st.fragment(_ingest_lines, run_every=POLL_SECONDS if running else None)(job, running)
     if not running:
+        # Not in the fragment: a click there draws it alone again, with the list that it was given.
+        st.button("Clear this list", on_click=_clear, args=(state,), type="tertiary", key="clear-ingest")
         ask_for_passwords(job, state)
 
 
-def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
+def _ingest_lines(job: IngestJob, was_running: bool) -> None:
     if was_running and job.finished:
         st.rerun()
     lines = job.lines()
@@ -68,8 +70,6 @@ def _ingest_lines(job: IngestJob, state: State, was_running: bool) -> None:
     quiet([said for said in (job.cost, job.token_vectors) if said], "ingest-cost")
     if was_running:
         st.button("Cancel", on_click=job.cancel, disabled=job.cancelled, key="cancel-ingest")
-    else:
-        st.button("Clear this list", on_click=_clear, args=(state,), type="tertiary", key="clear-ingest")
 
 
 def _worth_showing(lines: Sequence[FileLine]) -> list[FileLine]:
@@ -116,17 +116,17 @@ def documents(library: Library, state: State) -> None:
         problem("Nothing was deleted.", state.problem)
     if state.said:
         quiet([state.said], "said")
-    _rows(own, library, state)
+    _rows(own, "own", library, state)
     if ours:
         with st.expander(f"Sample documents: {len(ours)}", on_change="rerun", key="samples") as box:
             if box.open:  # closed, it costs nothing
                 _remove_samples(ours, library, state)
-                _rows(ours, library, state)
+                _rows(ours, "samples", library, state)
 
 
-def _rows(documents: Sequence[DocumentInfo], library: Library, state: State) -> None:
+def _rows(documents: Sequence[DocumentInfo], whose: str, library: Library, state: State) -> None:
     if len(documents) > MOST_ROWS:
-        wanted = st.text_input("Find a document", key=f"{FILTER_KEY}-{documents[0].id}").casefold()
+        wanted = st.text_input("Find a document", key=f"{FILTER_KEY}-{whose}").casefold()
         documents = [d for d in documents if wanted in f"{d.title} {d.path}".casefold()]
     for document in documents[:MOST_ROWS]:
         _row(document, library, state)

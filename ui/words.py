@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 from ingest.models import ResolvedModel
 from ingest.records import Chunk
@@ -75,6 +76,19 @@ def duration(ms: float) -> str:
     if ms < 1:
         return f"{ms:.1f} ms"
     return f"{ms:.0f} ms" if ms < 999.5 else f"{ms / 1000:.1f} s" if ms < 99_950 else f"{ms / 1000:.0f} s"
+
+
+def shortened(text: str, width: int, placeholder: str = "…") -> str:
+    """``text`` on one line of at most ``width`` characters, cut at the end of a word.
+
+    Where a word is longer than half of the line, as all are in scripts without spaces, within it: else nothing of
+    the text might be left.
+    """
+    cut = textwrap.shorten(text, width, placeholder=placeholder)
+    line = " ".join(text.split())
+    if len(line) <= width or len(cut) > width // 2:
+        return cut
+    return line[: width - len(placeholder)].rstrip() + placeholder
 
 
 def count_of(number: int, noun: str) -> str:

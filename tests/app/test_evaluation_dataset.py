@@ -35,6 +35,14 @@ def test_nothing_is_written_under_a_name_of_the_archive(tmp_path: Path) -> None:
     assert root.stat().st_mode & 0o077 == 0
 
 
+def test_the_last_document_counts_though_its_line_is_not_ended() -> None:
+    files = beir_files("")
+    whole = uploaded_dataset(io.BytesIO(packed(files)), "set.zip").documents
+    files["corpus.jsonl"] = files["corpus.jsonl"].rstrip("\n")
+    assert whole > 1
+    assert uploaded_dataset(io.BytesIO(packed(files)), "set.zip").documents == whole
+
+
 def test_the_folder_goes_with_the_dataset() -> None:
     dataset = uploaded_dataset(io.BytesIO(packed(beir_files(""))), "set.zip")
     root = dataset.folder.parent

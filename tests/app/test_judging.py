@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -69,6 +70,11 @@ def calibration(screen: Screen, **changes: Any) -> None:
         library.folder / FILE,
         replace(calibrate(rows, spec, LibraryState.of(library), Method.PLATT), **changes),
     )
+
+
+def cited(filled: Screen) -> int:
+    """How many passages are offered as context."""
+    return len(re.findall(r"^\[\d+\] ", filled.app.code[0].value, re.MULTILINE))
 
 
 def test_a_judgement_is_kept_and_shown_and_runs_no_model(filled: Screen) -> None:
@@ -307,9 +313,11 @@ def test_a_temperature_evens_the_shares_out(filled: Screen) -> None:
     assert order(filled) == were
 
 
-def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen) -> None:
+@pytest.mark.parametrize("places", [10, 20], ids=["more than fit", "room for all"])
+def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen, places: int) -> None:
     calibration(filled)
     filled.open(q=QUESTION)
+    filled.app.slider(key="results").set_value(places).run()
     everything = order(filled)
     filled.app.toggle(key="hide").set_value(True).run()
     filled.settle()
@@ -317,18 +325,22 @@ def test_hiding_what_is_below_the_line_leaves_the_first_column(filled: Screen) -
     shown = order(filled)
     assert 0 < len(shown) < len(everything)
     assert shown == everything[: len(shown)]
-    assert f"; {len(everything) - len(shown)} below" in data["after"]["note"]
-    assert len(data["before"]["cards"]) == 10
+    assert f", {len(shown)} shown; {len(everything) - len(shown)} below" in data["after"]["note"]
+    assert len(data["before"]["cards"]) == len(everything) == min(places, 12)
     assert all(line["leaves"] == (line["after"] > len(shown)) for line in data["flow"])
+    assert cited(filled) == len(shown)
 
 
-def test_a_question_that_nothing_answers_shows_nothing_until_asked(filled: Screen) -> None:
+@pytest.mark.parametrize("places", [10, 20], ids=["more than fit", "room for all"])
+def test_a_question_that_nothing_answers_shows_nothing_until_asked(filled: Screen, places: int) -> None:
     calibration(filled, answers_from=0.5)
     filled.open(q="river venom")
+    filled.app.slider(key="results").set_value(places).run()
     assert "Nothing here answers this: the best passage is relevant with a probability of" in filled.texts()
     assert filled.payload()["after"]["cards"] == []
-    assert len(filled.payload()["before"]["cards"]) == 10
+    assert len(filled.payload()["before"]["cards"]) == min(places, 12)
+    assert cited(filled) == 0
     filled.press("Show the passages all the same")
-    assert len(order(filled)) == 10
+    assert len(order(filled)) == cited(filled) == min(places, 12)
     filled.ask(QUESTION)
     assert "answers" not in filled.payload()["after"]["note"]

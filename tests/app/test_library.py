@@ -12,6 +12,7 @@ from ingest.library import Library
 from ingest.writer import writing
 from tests.app.conftest import TEXTS, Screen
 from tests.fakes import WORD_ENCODER, WordEncoder
+from ui import sidebar
 
 
 def titles(folder: Path) -> list[str]:
@@ -104,6 +105,22 @@ def test_keep_keeps(screen: Screen, fill) -> None:
     screen.press("Keep")
     assert len(titles(screen.library)) == len(TEXTS)
     assert all(button.label != "Yes, delete" for button in screen.app.button)
+
+
+def test_what_a_document_was_found_by_stays_when_the_first_of_all_is_deleted(
+    screen: Screen, fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sidebar, "MOST_ROWS", 2)
+    fill(TEXTS, screen.library, screen.encoder)
+    screen.open()
+    find = next(box for box in screen.app.text_input if box.label == "Find a document")
+    find.input("an").run()
+    assert titles(screen.library)[0] == "banks"
+    screen.app.button(key=f"delete-{Library(screen.library).documents()[0].id}").click().run()
+    screen.press("Yes, delete")
+    assert titles(screen.library) == ["cranes", "python", "vipers"]
+    kept = [box.value for box in screen.app.text_input if box.label == "Find a document"]
+    assert kept == ["an"]
 
 
 def test_a_busy_library_says_so(screen: Screen, fill, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,9 @@ def main() -> None:
     """The page."""
     st.set_page_config(page_title="Comparison", layout="wide")
     asked = st.query_params
-    query = asked.get("query", "which snake kills without venom?")
+    if st.button("Ask another"):
+        st.session_state.query = "another question"
+    query = st.session_state.get("query") or asked.get("query", "which snake kills without venom?")
     if "state" not in st.session_state:
         st.session_state.state = asked.get("state", "done")
     if st.button("Finish"):

@@ -233,6 +233,28 @@ def test_what_was_not_reranked_is_not_shown_as_reranked(show: Callable[..., Any]
     assert page.get_by_role("button", name="Second look").is_hidden()
 
 
+def test_what_was_not_reranked_is_read_and_judged_with_the_keys_too(show: Callable[..., Any]) -> None:
+    page = show("state=failed")
+    page.get_by_text("What the numbers and lines mean").focus()
+    page.keyboard.press("Shift+Tab")  # from below to the last button of the one card that Tab stops at
+    page.keyboard.press("3")
+    judged = card(page, "before", "c1").get_by_role("button", name="Not", exact=True)
+    assert judged.get_attribute("aria-pressed") == "true"
+
+
+def test_every_answer_is_said_also_one_that_comes_whole_after_another(show: Callable[..., Any]) -> None:
+    page = show()
+    card(page, "after", "c37").focus()
+    page.keyboard.press("1")
+    status = page.get_by_role("status")
+    assert "Judged relevant" in status.text_content()
+    page.get_by_role("button", name="Ask another").click()
+    page.locator(".comparison[data-query='another question']").wait_for()
+    assert "Of the 10 shown" in status.text_content()
+    page.get_by_role("radio", name="5", exact=True).click()
+    status.get_by_text("Of the 5 shown").wait_for(state="attached")
+
+
 def test_a_phone_shows_one_order_with_a_switch_that_keeps_the_place(show: Callable[..., Any]) -> None:
     page = show(width=390, height=800)
     first = page.get_by_role("button", name="First look")

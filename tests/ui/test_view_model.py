@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from rerank.calibration.reading import Choice, read_result
 from rerank.records import FirstLook, Timings
 from tests.ui.looks import candidates, chunk, search
 from ui.lesson import FEWEST_TIMED
+from ui.search_text import side_by_side
 from ui.view_model import comparison_payload, costs, insight, timing_bar
-from ui.words import duration, location, relevance_text, three_digits
+from ui.words import duration, location, relevance_text, shortened, three_digits
 
 
 def payload(result: Any, top_k: int = 3, state: Any = "done", **fields: Any) -> Any:
@@ -277,3 +279,23 @@ def test_a_card_says_which_part_of_its_passage_was_read() -> None:
     assert "most of the question’s words" in cards[0]["notice"]
     assert "did not see its end" in cards[1]["notice"]
     assert cards[2]["notice"] == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("  a crane\nby the river ", "a crane by the river"),
+        ("a crane stands by the river and waits", "a crane stands by…"),
+        ("蛇" * 30, "蛇" * 19 + "…"),
+        ("see annual_report_of_the_harbour.pdf", "see annual_report_o…"),
+    ],
+)
+def test_a_line_that_is_cut_short_still_says_something(text: str, line: str) -> None:
+    assert shortened(text, 20) == line
+
+
+def test_passages_without_spaces_are_read_in_the_terminal() -> None:
+    result = search(candidates(2, chunk(1, "蛇" * 400, title="鹤" * 90)), [2, 1])
+    text = side_by_side(result, 2, read_result(result, Choice.SIGMOID, None), 2)
+    assert "鹤" * 20 in text
+    assert "蛇" * 20 in text

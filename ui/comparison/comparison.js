@@ -204,15 +204,24 @@ function render(view, data) {
 /** The second looks in a payload: what has a state of its own, by side. */
 const lookOf = (data, side) => (side === "after" ? { ...data.after, state: data.state } : data[side]);
 
-/** For those who listen: news once per state, not at every step of the progress; the flow in words. */
+/** What there is to say of a look: once per state, not at every step of the progress; the flow in words. */
+function newsOf(data, side) {
+  const look = lookOf(data, side);
+  const summary = side === "after" ? data.summary : look?.summary;
+  return { waiting: look?.note, scoring: "", done: summary, failed: look?.note }[look?.state];
+}
+
+/** For those who listen. An answer whose scores are known comes whole, so that its state is that of the last one. */
 function say(view, previous) {
   const { data } = view;
   const looks = sides(view).slice(1).map((side) => [side, lookOf(data, side)]);
   const summaries = { after: data.summary, other: data.other?.summary ?? "" };
   for (const [side, look] of looks) {
-    const news = { waiting: look.note, scoring: "", done: summaries[side], failed: look.note }[look.state];
-    const before = previous && lookOf(previous, side)?.state;
-    if (before !== look.state && news) view.part("status").textContent = data.other ? `${look.short}: ${news}` : news;
+    const news = newsOf(data, side);
+    const known = previous?.query === data.query && lookOf(previous, side)?.state === look.state;
+    if (news && !(known && newsOf(previous, side) === news)) {
+      view.part("status").textContent = data.other ? `${look.short}: ${news}` : news;
+    }
   }
   const summary = looks.map(([side, look]) => (data.other ? `${look.short}: ${summaries[side]}` : summaries[side]));
   view.part("summary").textContent = summary.join(" ");

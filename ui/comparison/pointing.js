@@ -30,9 +30,9 @@ function updateTabStops(view) {
     const items = cardsOf(view, side);
     const stop = items.find((item) => item.dataset.key === view.chosen) ?? items[0];
     for (const item of items) {
-      const inOrder = item === stop && (view.data.state !== "failed" || Boolean(view.data.other));
-      item.tabIndex = inOrder ? 0 : -1;
-      for (const button of item.querySelectorAll("[data-control]")) button.tabIndex = inOrder ? 0 : -1;
+      const order = item === stop ? 0 : -1;
+      item.tabIndex = order;
+      for (const button of item.querySelectorAll("[data-control]")) button.tabIndex = order;
     }
   }
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from rerank.search import Searcher
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
 from ui import results
@@ -232,15 +233,28 @@ def test_a_reranker_that_fails_is_never_shown_as_one_that_worked(filled: Screen)
     assert "best passage stood" not in filled.texts()
 
 
-def test_an_error_nobody_foresaw_is_a_sentence_too(filled: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-    def explode(*_: object) -> None:
-        raise KeyError("logits")
+def test_whatever_a_reranker_raises_leaves_the_first_order(
+    filled: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MoodyScorer, "score", _explode)
+    filled.open(q=QUESTION)
+    assert filled.payload()["state"] == "failed"
+    assert (
+        "Not reranked: the reranker ended with KeyError ('logits'). The first look's order stands."
+        in filled.texts()
+    )
 
-    monkeypatch.setattr(MoodyScorer, "score", explode)
+
+def test_an_error_nobody_foresaw_is_a_sentence_too(filled: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Searcher, "second_look", _explode)
     filled.open(q=QUESTION)
     assert filled.payload()["state"] == "failed"
     assert "There is no second look." in filled.errors()
     assert "KeyError" in filled.texts()
+
+
+def _explode(*_: object, **__: object) -> None:
+    raise KeyError("logits")
 
 
 def test_the_context_holds_the_passages_in_the_reranked_order(filled: Screen) -> None:

@@ -64,7 +64,7 @@ def export_library(
 
     One generation is exported, whatever a writer does meanwhile. Raises `LibraryDamagedError` where a document, a
     passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written, `UsageError` where it
-    is a folder, lies within the library, or is there already and is no zip.
+    is a folder, lies within the library, or is there already and is no export.
     """
     if not file.name or file.is_dir():
         raise UsageError(f"{file} is a folder. Say which file to write the export to, my-library.zip say.")
@@ -73,7 +73,7 @@ def export_library(
         raise UsageError(f"{file} lies within the library. Write the export beside it, or elsewhere.")
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        if file.exists() and not zipfile.is_zipfile(file):
+        if file.exists() and not _is_export(file):
             raise UsageError(
                 f"{file} is there already and is no export; it is left as it is. Name another file."
             )
@@ -124,6 +124,15 @@ class _Members:
             for number, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
                 write(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
         return number
+
+
+def _is_export(file: Path) -> bool:
+    """Whether a file is such a zip, and not another: Word's files are some, too."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return CONTENTS in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
 
 
 def _write(

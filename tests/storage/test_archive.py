@@ -154,12 +154,18 @@ def test_an_export_does_not_take_the_place_of_its_own_library(full: Desk, tmp_pa
 
 def test_an_export_takes_no_other_files_place(full: Desk, tmp_path: Path) -> None:
     (tmp_path / "lease.pdf").write_bytes(b"%PDF-1.7 and more")
-    with pytest.raises(UsageError, match="is no export"):
-        export_library(full.library, tmp_path / "lease.pdf")
-    assert (tmp_path / "lease.pdf").read_bytes() == b"%PDF-1.7 and more"
+    with zipfile.ZipFile(tmp_path / "lease.docx", "w") as word:
+        word.writestr("word/document.xml", "<w:document/>")
+    for file in (tmp_path / "lease.pdf", tmp_path / "lease.docx"):
+        before = file.read_bytes()
+        with pytest.raises(UsageError, match="is no export"):
+            export_library(full.library, file)
+        assert file.read_bytes() == before
     export_library(full.library, tmp_path / "out.zip")
     export_library(full.library, tmp_path / "out.zip")
-    assert {path.name for path in tmp_path.iterdir()} == {"library", "files", "lease.pdf", "out.zip"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "library", "files", "lease.pdf", "lease.docx", "out.zip"
+    }  # fmt: skip
 
 
 def test_a_library_is_never_imported_over_another(full: Desk, tmp_path: Path) -> None:

@@ -64,9 +64,11 @@ def import_library(
     """Make a library in ``folder``, which must not exist or be empty, from an exported ``file``.
 
     ``attachments`` are the names that are taken into the library's folder beside its own members. Raises
-    `UsageError` for a folder that holds something, `DamagedFileError`, `TooLargeError`, `NewerFormatError` and
-    `LibraryError`; after any of them ``folder`` is as it was.
+    `UsageError` for a folder that holds something or has no name, `DamagedFileError`, `TooLargeError`,
+    `NewerFormatError` and `LibraryError`; after any of them ``folder`` is as it was.
     """
+    if not folder.name:  # “.” cannot be replaced while somebody works in it
+        raise UsageError(f"Import into a folder that does not exist yet; {folder} is where you are.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty. Import into a folder that does not exist yet.")
     try:

@@ -171,6 +171,8 @@ def test_an_export_takes_no_other_files_place(full: Desk, tmp_path: Path) -> Non
 def test_a_library_is_never_imported_over_another(full: Desk, tmp_path: Path) -> None:
     export_library(full.library, tmp_path / "out.zip")
     before = content(full.library)
+    with pytest.raises(UsageError, match="is where you are"):
+        import_library(tmp_path / "out.zip", Path())
     with pytest.raises(UsageError, match="not empty"):
         import_library(tmp_path / "out.zip", full.library.folder)
     assert content(full.library) == before

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 
@@ -34,6 +34,20 @@ def require_safetensors(folder: Path) -> None:
                 "place; pickled weights are not loaded, for safety. Save it with safe serialization instead."
             )
             raise ModelNotFoundError(why, [why])
+
+
+def stored_names(folder: Path) -> frozenset[str]:
+    """The names of the tensors in a folder's safetensors, of all shards; none where it has none by their usual names.
+
+    Raises `OSError`, `SafetensorError`, and ``ValueError`` and its like for files that are damaged.
+    """
+    index = folder / INDEX
+    if index.is_file():
+        return frozenset(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    if not (folder / WEIGHTS).is_file():
+        return frozenset()
+    with safe_open(folder / WEIGHTS, "np") as stored:
+        return frozenset(stored.keys())
 
 
 def modules_of(folder: Path) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from ingest.token_store import TokenStore
 from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.colbert_recipe import Recipe, projection_files
+from rerank.scorers.loading import quietly, require_all
 from rerank.scorers.maxsim import LateInteraction, PassageTokens
 
 PROJECTION = "linear.weight"
@@ -60,13 +61,18 @@ class ColbertScorer(LateInteraction):
         self._plain = PlainText(self._tokenizer, (self._recipe.query_marker, self._recipe.document_marker))
         self._projection = _projection(model).to(self._device)
         try:
-            self._transformer: Any = AutoModel.from_pretrained(
-                str(model.folder), local_files_only=True, use_safetensors=True, dtype=torch.float32
-            )
+            with quietly():
+                self._transformer: Any
+                self._transformer, told = AutoModel.from_pretrained(
+                    str(model.folder), local_files_only=True, use_safetensors=True, dtype=torch.float32,
+                    output_loading_info=True,
+                )  # fmt: skip
         except LOAD_ERRORS as error:
             raise ModelError(
                 f"The reranker {model.name} in {model.folder} cannot be loaded: {error}"
             ) from error
+        # Nothing here goes through a pooler.
+        require_all(model, (name for name in told["missing_keys"] if not name.startswith("pooler.")))
         self._transformer.to(self._device).eval()
         names = ("[CLS]", "[SEP]", "[MASK]", self._recipe.query_marker, self._recipe.document_marker)
         self._cls, self._sep, self._mask, self._asks, self._tells = (self._token(name) for name in names)

@@ -17,6 +17,7 @@ from ingest.models import ResolvedModel
 from ingest.plain_text import PlainText
 from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
+from rerank.scorers.loading import quietly, require_head
 
 # Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding. A GPU
 # is only busy with more. Long ones are fewer, so that a batch has no more tokens than one of pairs of 512: 16 of the
@@ -36,7 +37,8 @@ class CrossEncoderScorer:
     def __init__(
         self, model: ResolvedModel, device: str | None = None, dtype: torch.dtype | None = None
     ) -> None:
-        """Load from ``model.folder``. Raises `ModelError` if it is not a cross-encoder with one output.
+        """Load from ``model.folder``. Raises `ModelError` if it is not a cross-encoder with one output, or has no
+        weights for that.
 
         ``device`` ``None`` is the fastest that torch finds. ``dtype`` ``None`` is half precision on CUDA and ROCm,
         where it is several times as fast, and fp32 elsewhere.
@@ -47,9 +49,12 @@ class CrossEncoderScorer:
         # Logits are wanted as they are, whatever the model's default says.
         self._identity = torch.nn.Identity()
         try:
-            self._cross_encoder = CrossEncoder(
-                str(model.folder), device=device, max_length=model.spec.max_length, local_files_only=True
-            )
+            with quietly():
+                self._cross_encoder = CrossEncoder(
+                    str(model.folder), device=device, max_length=model.spec.max_length, local_files_only=True
+                )
+            network = self._cross_encoder.model
+            require_head(model, network, network.base_model_prefix)
         except LOAD_ERRORS as error:
             raise ModelError(
                 f"The reranker {model.name} in {model.folder} cannot be loaded: {error}"

@@ -22,6 +22,7 @@ from ingest.models import ResolvedModel
 from ingest.plain_text import PlainText
 from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
+from rerank.scorers.loading import quietly, require_all
 
 # The prompt that the published models were trained with, before the query, the document and the answer.
 QUERY, DOCUMENT, RELEVANT = "Query:", "Document:", "Relevant:"
@@ -46,8 +47,8 @@ class MonoT5Scorer:
     def __init__(self, model: ResolvedModel, device: str | None = None) -> None:
         """Load from ``model.folder``, in fp32: T5's activations are too large for fp16.
 
-        Raises `ModelError` where it is no T5, or its vocabulary lacks the two words. ``device`` ``None`` is a GPU where
-        torch finds one.
+        Raises `ModelError` where it is no T5, lacks weights, or its vocabulary lacks the two words. ``device`` ``None``
+        is a GPU where torch finds one.
         """
         disable_progress_bar()  # type: ignore[no-untyped-call]
         self._model = model
@@ -56,11 +57,15 @@ class MonoT5Scorer:
         folder = str(model.folder)
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._t5: Any = AutoModelForSeq2SeqLM.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-            )
+            with quietly():
+                self._t5: Any
+                self._t5, told = AutoModelForSeq2SeqLM.from_pretrained(
+                    folder, local_files_only=True, use_safetensors=True, dtype=torch.float32,
+                    output_loading_info=True,
+                )  # fmt: skip
         except (*LOAD_ERRORS, ImportError) as error:
             raise ModelError(f"The reranker {model.name} in {folder} cannot be loaded: {error}") from error
+        require_all(model, told["missing_keys"])
         self._plain = PlainText(self._tokenizer.backend_tokenizer)
         self._t5.to(self._device).eval()
         self._answers = [self._token(YES), self._token(NO)]

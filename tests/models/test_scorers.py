@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelError
 from ingest.hub import Hub
@@ -23,6 +24,7 @@ from tests.models.tiny_models import (
     make_colbert,
     make_cross_encoder,
     make_electra,
+    make_encoder,
     make_monot5,
     make_xlm_roberta,
 )
@@ -151,3 +153,42 @@ def test_the_bundled_reranker_is_in_the_repository_or_its_absence_is_said() -> N
     assert model.source is ModelSource.BUNDLED
     if not (BUNDLED_FOLDER / "secondlook.json").is_file():
         assert any("second-look-reranker" in attempt for attempt in model.tried)
+
+
+def without(folder: Path, ending: str) -> Path:
+    """A model's folder with one of its tensors taken out of the file."""
+    tensors = load_file(folder / "model.safetensors")
+    (name,) = [name for name in tensors if name.endswith(ending)]
+    del tensors[name]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_an_encoder_is_no_reranker(engine: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its head would be made by chance, and the order with it."""
+    folder = make_encoder(tmp_path / "encoder", "mean", dense=None)
+    capfd.readouterr()
+    with pytest.raises(
+        ModelError, match=r"holds no weights for classifier.bias and 1 more, .* goes by --encoder"
+    ):
+        open_scorer(resolve_reranker(str(folder), OFFLINE), engine)
+    assert "LOAD REPORT" not in capfd.readouterr().err, "what is wrong is said in a sentence of ours"
+
+
+@pytest.mark.parametrize(
+    ("make", "ending"),
+    [
+        (make_cross_encoder, "classifier.weight"),
+        (make_electra, "classifier.dense.weight"),
+        (make_xlm_roberta, "classifier.out_proj.bias"),
+        (make_colbert, "layer.1.output.dense.weight"),
+        (make_monot5, "decoder.block.1.layer.0.SelfAttention.q.weight"),
+    ],
+)
+def test_weights_that_are_not_there_are_not_made_by_chance(
+    make: Callable[[Path], Path], ending: str, tmp_path: Path
+) -> None:
+    folder = without(make(tmp_path / "model"), ending)
+    with pytest.raises(ModelError, match=f"holds no weights for .*{ending}"):
+        open_scorer(resolve_reranker(str(folder), OFFLINE), wait=False)

@@ -7,6 +7,7 @@ served; `ui.gate` enforces it on every request.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,14 @@ HOW = """Say who may see the library, one of these two:
 docs/security.md says more. Without either, serve it to this machine alone: --address 127.0.0.1"""
 
 EVERYBODY = "*"
+
+# An address of IPv6 in brackets or alone, or a name of labels (RFC 1123) or an address of IPv4; a port after the first
+# and the last. A name may end with the dot of the root.
+_HOST = re.compile(
+    r"(?:\[(?P<bracketed>[0-9a-f.]*:[0-9a-f:.]*)\]|(?P<name>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)(?::[0-9]{1,5})?"
+    r"|(?P<bare>[0-9a-f:.]+)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Way(StrEnum):
@@ -103,22 +112,23 @@ def protection(address: str | None, access: AccessSettings, oidc: bool, xsrf: bo
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether an address or the name of a host, with or without a port, means this machine alone."""
-    if not address:
+    """Whether an address or the name of a host, with or without a port, means this machine alone.
+
+    Whatever is not exactly one of the two is somebody else's: a name that only begins like ours may be registered.
+    """
+    found = _HOST.fullmatch(address or "")
+    if found is None:
         return False
-    name = address.casefold().rstrip(".")
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    elif name.count(":") == 1:
-        name = name.partition(":")[0]
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved to anything else
-        return True
+    if found["name"]:
+        name = found["name"].lower()
+        if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved to anything else
+            return True
     try:
-        found = ipaddress.ip_address(name)
+        host = ipaddress.ip_address(found["bracketed"] or found["bare"] or found["name"])
     except ValueError:
         return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback
+    mapped = getattr(host, "ipv4_mapped", None)
+    return (mapped or host).is_loopback
 
 
 def providers(section: Mapping[str, object]) -> Sequence[str | None]:

@@ -28,6 +28,35 @@ log = logging.getLogger(__name__)
 
 HEALTH = "/_stcore/health"  # says "ok", and nothing else
 MOST_SESSIONS = 10_000
+LONGEST_LOGGED = 100  # characters of what a stranger sent
+# Any of these, or one that begins with X-Forwarded, was added on the way.
+PROXY_HEADERS = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "true-client-ip",
+    }
+    | {
+        "cf-connecting-ip",
+        "cf-ray",
+        "cdn-loop",
+        "fastly-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+    }
+)
+ELSEWHERE = (
+    "This was sent from another page than Second Look's own, so it is refused. Open Second Look itself. Where a proxy "
+    "stands before it, that has to pass on Host and X-Forwarded-Proto as the visitor sent them: docs/security.md."
+)
+NOT_LOCAL = (
+    "This Second Look is for the machine on which it runs alone. To open it from elsewhere, or through a proxy, serve it "
+    "with a password or OIDC: docs/security.md says how."
+)
 
 
 def _inline_scripts() -> str:
@@ -66,9 +95,9 @@ class Gate:
         self.uploads = UploadGate(app)
         self._app: ASGIApp = self.uploads
         self._protection = protection
-        self._log_in = LogIn(protection.password) if protection.password else None
-        self._admitted: OrderedDict[str, None] = OrderedDict()
         base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+        self._log_in = LogIn(protection.password, base) if protection.password else None
+        self._admitted: OrderedDict[str, None] = OrderedDict()
         self._health = f"/{base}{HEALTH}" if base else HEALTH
         _standing[:] = [self]
 
@@ -91,7 +120,9 @@ class Gate:
             return
         if scope["type"] == "http":
             send = _with_headers(send)
-        if scope["type"] == "http" and scope["path"] == self._health:
+        if reason := _of_another_page(scope):
+            await _refuse(scope, receive, send, reason)
+        elif scope["type"] == "http" and scope["path"] == self._health:
             await self._app(scope, receive, send)
         elif self._log_in is not None:
             await self._log_in.answer(self._app, scope, receive, send)
@@ -110,17 +141,60 @@ class Gate:
         return ""
 
 
-def _from_elsewhere(scope: Scope) -> str:
-    """Whether a request came over a network, or under a name that a page elsewhere could have (DNS rebinding)."""
-    client = scope.get("client")
-    host = Headers(scope=scope).get("host")
-    if (client is None or is_loopback(client[0])) and is_loopback(host):
+def _of_another_page(scope: Scope) -> str:
+    """Why a request is not one of this server's own page, to which alone it answers; empty where it is.
+
+    A page on another port is another page, though it shares our cookies. Streamlit compares more loosely: it lets in
+    every port of this machine, and asks a service elsewhere which address that machine has.
+    """
+    headers = Headers(scope=scope)
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    here, origin = f"{scheme}://{headers.get('host')}", headers.get("origin")
+    if origin is None and scope["type"] == "websocket":  # every browser sends one
+        origin = "nowhere"
+    if origin is not None and origin != here:
+        log.warning("a request from a page at %s for %s was refused", _short(origin), _short(here))
+        return ELSEWHERE
+    site, mode = headers.get("sec-fetch-site", "same-origin"), headers.get("sec-fetch-mode")
+    if site in ("same-origin", "none") or (
+        mode == "navigate" and headers.get("sec-fetch-dest") == "document"
+    ):
         return ""
-    log.warning("a request from %s for host %r was refused", client[0] if client else "nowhere", host)
-    return (
-        "This Second Look is for the machine on which it runs alone. To open it from elsewhere, or through a proxy, it "
-        "needs a password or OIDC: docs/security.md says how."
-    )
+    log.warning("a request from another page for %s was refused", _short(here))
+    return ELSEWHERE
+
+
+def _from_elsewhere(scope: Scope) -> str:
+    """Why a request is none of this machine's own; empty where it is.
+
+    It came over a network, or under a name that a page elsewhere could have (DNS rebinding), or a proxy passed it on.
+    """
+    client, headers = scope.get("client"), Headers(scope=scope)
+    if (client is not None and not is_loopback(client[0])) or not is_loopback(headers.get("host")):
+        log.warning(
+            "a request from %s for host %s was refused",
+            client[0] if client else "nowhere",
+            _short(headers.get("host")),
+        )
+        return NOT_LOCAL
+    sign = next(filter(_of_proxies, headers.keys()), "")
+    if (
+        not sign and scope.get("http_version") == "1.0"
+    ):  # as nginx passes on; no browser has spoken it for long
+        sign = "HTTP/1.0"
+    if sign:
+        log.warning("a request that a proxy passed on (%s) was refused", _short(sign))
+        return NOT_LOCAL
+    return ""
+
+
+def _of_proxies(header: str) -> bool:
+    return header in PROXY_HEADERS or header.startswith("x-forwarded")
+
+
+def _short(text: str | None) -> str:
+    """What a stranger sent, in a log: on one line, and no longer than a line."""
+    return repr((text or "")[:LONGEST_LOGGED])
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, reason: str) -> None:

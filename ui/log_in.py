@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import hmac
 import html
 import logging
 import math
@@ -12,7 +13,7 @@ import secrets
 import time
 from collections import OrderedDict
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
@@ -23,16 +24,16 @@ from ui.passwords import LONGEST, Attempts, PasswordHash
 
 log = logging.getLogger(__name__)
 
-COOKIE = "second_look_session"
+COOKIE = "second_look_session_"  # and of which server: browsers know no ports, and send a host's cookies to all of them
 SESSION_SECONDS = 12 * 3600  # a working day
 MOST_SESSIONS = 10_000
 MOST_WAITING = 8  # guesses at hand at once: each takes a core for a moment, one after the other
 LONGEST_FORM = 12 * LONGEST + 100  # bytes: a character is up to four bytes, each of them three in a form
+FORM_SECONDS = 10.0  # for all of the form to come
 LOG_OUT = "/logout"
 
 WRONG = "That is not the password."
 BUSY = "Many are trying to log in at the moment. Wait a little and try again."
-ELSEWHERE = "This form was sent from another page. Open Second Look itself and log in there."
 
 _PAGE = Path(__file__).with_name("log_in.html").read_text(encoding="utf-8")
 _STYLE = _PAGE.partition("<style>")[2].partition("</style>")[0]
@@ -73,8 +74,9 @@ def _digest(token: str) -> bytes:
 class LogIn:
     """Asks for the password, and hands on to Streamlit only what comes with a session's cookie."""
 
-    def __init__(self, password: PasswordHash) -> None:
+    def __init__(self, password: PasswordHash, base: str = "") -> None:
         self._password = password
+        self._base = base
         self._sessions = Sessions()
         self._attempts = Attempts()
         self._one_at_a_time = asyncio.Lock()
@@ -82,7 +84,7 @@ class LogIn:
 
     async def answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or a web socket, or hand it on to ``app``."""
-        token = HTTPConnection(scope).cookies.get(COOKIE, "")
+        token = HTTPConnection(scope).cookies.get(self._cookie(scope), "")
         known = self._sessions.holds(token, time.monotonic())
         if scope["type"] == "websocket":
             if known:
@@ -94,8 +96,14 @@ class LogIn:
         if known and not request.url.path.endswith(LOG_OUT):
             await app(scope, receive, send)
             return
-        response = self._log_out(token) if known else await self._stranger(request)
+        response = self._log_out(request, token) if known else await self._stranger(request)
         await response(scope, receive, send)
+
+    def _cookie(self, scope: Scope) -> str:
+        """The name of this server's own cookie, the same after a restart: of its port, its path and its password."""
+        _, port = scope.get("server") or ("", 0)
+        mac = hmac.new(self._password.salt, f"{port}/{self._base}".encode(), "sha256")
+        return COOKIE + mac.hexdigest()[:12]
 
     async def _hand_on(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, token: str) -> None:
         """A web socket until its session ends: for the app the browser has then gone, and for the browser the app."""
@@ -113,10 +121,10 @@ class LogIn:
         if ended:
             await send({"type": "websocket.close", "code": 1008})
 
-    def _log_out(self, token: str) -> Response:
+    def _log_out(self, request: Request, token: str) -> Response:
         self._sessions.end(token)
         response = RedirectResponse("./", 303)
-        response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+        response.delete_cookie(self._cookie(request.scope), httponly=True, samesite="lax")
         return response
 
     async def _stranger(self, request: Request) -> Response:
@@ -128,9 +136,6 @@ class LogIn:
 
     async def _try(self, request: Request) -> Response:
         """A guess: a session where it is right, else the form again with the reason."""
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            return _form(ELSEWHERE, 403)
         if self._waiting >= MOST_WAITING:
             return _form(BUSY, 503)
         address = request.client.host if request.client else ""
@@ -155,8 +160,8 @@ class LogIn:
         """Back to the same address, question and all. It is given relative to itself, so that it leads nowhere else."""
         response = RedirectResponse(f"?{request.url.query}" if request.url.query else "./", 303)
         response.set_cookie(
-            COOKIE, self._sessions.begin(time.monotonic()), max_age=SESSION_SECONDS, httponly=True, samesite="lax",
-            secure=request.url.scheme == "https",
+            self._cookie(request.scope), self._sessions.begin(time.monotonic()), max_age=SESSION_SECONDS,
+            httponly=True, samesite="lax", secure=request.url.scheme == "https",
         )  # fmt: skip
         return response
 
@@ -168,12 +173,16 @@ def _form(said: str, status: int, headers: dict[str, str] | None = None) -> Resp
 
 
 async def _password_in(request: Request) -> str | None:
-    """The password of a form; ``None`` where there is none, or the form is too long."""
+    """The password of a form; ``None`` where there is none, or the form is too long, or takes too long to come."""
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LONGEST_FORM:
-            return None
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > LONGEST_FORM:
+                    return None
+    except TimeoutError:
+        return None
     try:
         fields = parse_qs(body.decode("latin-1"), max_num_fields=4)
     except ValueError:  # more fields than our form has

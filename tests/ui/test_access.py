@@ -25,6 +25,8 @@ LOOPBACK = [
     "localhost:8501",
     "a.localhost",
     "::ffff:127.0.0.1",
+    "LOCALHOST.",
+    "[::ffff:127.0.0.1]:80",
 ]
 ELSEWHERE = [
     None,
@@ -36,6 +38,33 @@ ELSEWHERE = [
     "127.0.0.1.example.org",
     "localhost.example.org",
     "::ffff:10.0.0.1",
+    *(
+        "[::1]evil.example",
+        "[::1].evil.example",
+        "[::1]:8501@evil.example",
+        "[::1]:evil.example",
+        "[::1",
+        "::1]",
+    ),
+    *("[]", "[[::1]]", "[localhost]", "[127.0.0.1]", "[::1%25evil]", "::1%evil", "evil.example:127.0.0.1"),
+    *(
+        "localho\u017ft",
+        "localhost..",
+        ".localhost",
+        "a..localhost",
+        "evil.example/.localhost",
+        "me@localhost",
+    ),
+    *(
+        "localhost:",
+        "localhost:x",
+        "localhost:123456",
+        "127.0.0.1:1:2",
+        " localhost",
+        "localhost\n",
+        "localhost\0",
+    ),
+    *("127.1", "2130706433", "0x7f.0.0.1", "127.0.0.1/8", "127.0.0.1,evil.example", "localhost evil.example"),
 ]
 
 

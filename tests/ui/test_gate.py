@@ -97,14 +97,15 @@ def test_the_password_opens_a_session_that_ends(
     assert "Secure" not in cookie  # this visit was without TLS
     assert SECRET not in cookie
     assert stranger.get("/").text == "the library"
-    with stranger.websocket_connect("ws://library.example:8501/_stcore/stream") as socket:
+    own = {"Origin": "http://library.example:8501"}
+    with stranger.websocket_connect("ws://library.example:8501/_stcore/stream", headers=own) as socket:
         socket.send_text("a")
         assert socket.receive_text() == "a"
         assert stranger.get("/logout").status_code == 303
         socket.send_text("b")
         with pytest.raises(WebSocketDisconnect):
             socket.receive_text()
-    stranger.cookies.set(log_in.COOKIE, re.search(r"session=([^;]+)", cookie)[1])  # type: ignore[index]
+    stranger.cookies.set(*re.match(r"([^=]+)=([^;]+)", cookie).groups())  # type: ignore[union-attr]
     assert stranger.get("/").status_code == 401, "the session outlived its log-out"
     assert enter(stranger, SECRET).status_code == 303
     later = time.monotonic() + log_in.SESSION_SECONDS + 1
@@ -140,9 +141,101 @@ def test_a_broken_form_is_a_wrong_password(stranger: TestClient, body: bytes) ->
     assert stranger.post("/", content=body, headers=FORM).status_code == 401
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://library.example:9999"])
-def test_a_form_of_another_page_is_refused(stranger: TestClient, origin: str) -> None:
+OTHER_PAGES = [
+    "http://evil.example", "null", "", "http://library.example:9999", "http://library.example",
+    "https://library.example:8501", "http://library.example:8501.evil.example", "http://library.example:8501/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", OTHER_PAGES)
+def test_another_page_is_refused_whatever_it_asks_for(stranger: TestClient, origin: str) -> None:
+    """Also with the cookie, which a browser sends along to every port of a host, and also where it only asks how we are."""
     assert enter(stranger, SECRET, Origin=origin).status_code == 403
+    assert enter(stranger, SECRET).status_code == 303
+    for method, path in [("GET", "/"), ("PUT", "/_stcore/upload_file/s/f"), ("GET", "/_stcore/health")]:
+        assert stranger.request(method, path, headers={"Origin": origin}).status_code == 403, path
+    refused_socket(stranger, Origin=origin)
+    refused_socket(stranger)  # every browser says where it comes from
+    with open_socket(stranger, Origin="http://library.example:8501"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [
+        ("same-site", "no-cors", "image", 403), ("cross-site", "no-cors", "script", 403),
+        ("same-site", "navigate", "iframe", 403), ("cross-site", "navigate", "document", 200),  # a link to the page
+        ("same-origin", "no-cors", "image", 200), ("none", "navigate", "document", 200),
+    ],
+)  # fmt: skip
+def test_what_another_page_takes_in_is_refused(site: str, mode: str, dest: str, status: int) -> None:
+    """An image or a script of another port comes without an Origin, but the browser says from where it is asked for."""
+    said = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    assert client(Protection(Way.LOCAL)).get("/media/a.csv", headers=said).status_code == status
+
+
+def open_socket(visitor: TestClient, **headers: str) -> Any:
+    address = str(visitor.base_url).replace("http", "ws", 1)
+    return visitor.websocket_connect(f"{address}/_stcore/stream", headers=headers)
+
+
+def refused_socket(visitor: TestClient, **headers: str) -> None:
+    with pytest.raises(WebSocketDisconnect), open_socket(visitor, **headers):
+        pass
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Anything",
+        "X-Real-IP",
+        "Via",
+        "CF-Ray",
+    ],
+)
+def test_without_a_password_nothing_comes_by_way_of_a_proxy(header: str, by_password: Protection) -> None:
+    """nginx's `proxy_pass` names this machine as the host, as a visitor of it would."""
+    local, own = client(Protection(Way.LOCAL)), {"Origin": "http://127.0.0.1:8501"}
+    refused = local.get("/", headers={header: "203.0.113.9"})
+    assert refused.status_code == 403
+    assert "serve it with a password" in refused.text
+    refused_socket(local, **own, **{header: "203.0.113.9"})
+    with open_socket(local, **own):
+        pass
+    assert client(by_password).get("/", headers={header: "203.0.113.9"}).status_code == 401
+
+
+def test_behind_a_proxy_the_host_and_the_scheme_have_to_be_passed_on(by_password: Protection) -> None:
+    """X-Forwarded-Host is not looked at: Streamlit compares the Host itself, too."""
+    said = {"Origin": "https://library.example"}
+    for host, scheme, opens in [
+        ("library.example", "https", True),
+        ("library.example", "http", False),  # without X-Forwarded-Proto
+        ("127.0.0.1:8501", "https", False),  # nginx's own
+    ]:
+        with client(by_password, origin=f"{scheme}://{host}") as visitor:
+            entered = enter(visitor, SECRET, **said, **{"X-Forwarded-Host": "library.example"})
+            assert entered.status_code == (303 if opens else 403), (host, scheme)
+            if opens:
+                with open_socket(visitor, **said):
+                    pass
+            else:
+                assert "pass on Host and X-Forwarded-Proto" in entered.text
+
+
+def test_two_servers_on_one_host_do_not_share_their_sessions(by_password: Protection) -> None:
+    """A browser sends the cookies of a host to all of its ports."""
+    with client(by_password) as one, client(by_password, origin="http://127.0.0.1:8502") as two:
+        two.cookies.jar = one.cookies.jar
+        assert enter(one, SECRET).status_code == 303
+        assert two.get("/").status_code == 401
+        assert enter(two, SECRET).status_code == 303
+        assert one.get("/").status_code == two.get("/").status_code == 200
+        assert two.get("/logout").status_code == 303
+        assert (one.get("/").status_code, two.get("/").status_code) == (200, 401)
 
 
 def test_where_to_go_after_it_is_never_elsewhere(stranger: TestClient) -> None:
@@ -210,8 +303,7 @@ def test_without_a_password_only_this_machine_comes_in(peer: str, origin: str, s
     visitor = client(Protection(Way.LOCAL), origin=origin, peer=peer)
     assert visitor.get("/").status_code == status
     if status == 403:
-        with pytest.raises(WebSocketDisconnect), visitor.websocket_connect("/_stcore/stream"):
-            pass
+        refused_socket(visitor, Origin=origin)
 
 
 def test_under_oidc_uploads_wait_for_the_log_in() -> None:

@@ -54,8 +54,8 @@ ELSEWHERE = (
     "stands before it, that has to pass on Host and X-Forwarded-Proto as the visitor sent them: docs/security.md."
 )
 NOT_LOCAL = (
-    "This Second Look is for the machine on which it runs alone. To open it from elsewhere, or through a proxy, serve it "
-    "with a password or OIDC: docs/security.md says how."
+    "This Second Look is for the machine on which it runs alone. To open it from elsewhere, or through a proxy, serve "
+    "it with a password or OIDC: docs/security.md says how."
 )
 
 

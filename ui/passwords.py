@@ -124,7 +124,7 @@ class Attempts:
 
     def begin(self, address: str, now: float) -> float:
         """Count a guess at ``now`` (seconds); the seconds to wait where it comes too soon, else 0."""
-        key = _neighbourhood(address)
+        key = neighbourhood(address)
         guesses, free_at = self._wrong.pop(key, (0, now))
         wait = max(free_at - now, 0.0)
         if not wait:
@@ -137,15 +137,19 @@ class Attempts:
 
     def forgive(self, address: str) -> None:
         """The guess was right: begin anew."""
-        self._wrong.pop(_neighbourhood(address), None)
+        self._wrong.pop(neighbourhood(address), None)
 
 
-def _neighbourhood(address: str) -> str:
+def neighbourhood(address: str) -> str:
     """The address itself, or the /64 of an IPv6 address, all of which one machine may have."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
+    if (
+        mapped := getattr(found, "ipv4_mapped", None)
+    ) is not None:  # as a socket for both versions writes IPv4
+        return str(mapped)
     if found.version == 4:
         return address
     return str(ipaddress.ip_network((found, 64), strict=False))

@@ -22,16 +22,22 @@ if TYPE_CHECKING:
 
 
 def guard() -> Sequence[Middleware]:
-    """The gate for Streamlit's `App`. Ends the process with a sentence and status 2 where nothing may be served."""
+    """The gate for Streamlit's `App`, and the limits before it.
+
+    Ends the process with a sentence and status 2 where nothing may be served.
+    """
     import streamlit as st
 
+    from ui.connections import bound
     from ui.gate import gate_for
 
     try:
-        return gate_for(protection_at(st.get_option("server.address"), from_environment()))
+        middleware = gate_for(protection_at(st.get_option("server.address"), from_environment()))
     except SecondLookError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
+    bound()
+    return middleware
 
 
 def protection_at(address: str | None, settings: Settings) -> Protection:

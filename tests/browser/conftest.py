@@ -74,7 +74,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             )
         running.append(server)
         address = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(server, address, log)
+        wait_until_healthy(server, address, log)
         return address
 
     yield start
@@ -154,7 +154,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Until a server answers; the test fails where it ends, or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:

@@ -170,6 +170,8 @@ def test_guesses_wait_longer_and_longer_and_stay_bounded() -> None:
         now += waits[-1]
     assert waits[:4] == [1, 2, 4, 8]
     assert waits[-1] == LONGEST_WAIT
+    assert attempts.begin("::ffff:192.0.2.8", now) == 0
+    assert attempts.begin("::ffff:192.0.2.9", now) == 0, "IPv4 on a socket for both is not one network"
     assert attempts.begin("192.0.2.1", now) == 0
     attempts.forgive("192.0.2.1")
     assert attempts.begin("192.0.2.1", now) == 0

@@ -149,7 +149,7 @@ OTHER_PAGES = [
 
 @pytest.mark.parametrize("origin", OTHER_PAGES)
 def test_another_page_is_refused_whatever_it_asks_for(stranger: TestClient, origin: str) -> None:
-    """Also with the cookie, which a browser sends along to every port of a host, and also where it only asks how we are."""
+    """Also with the cookie, which a browser sends to every port of a host, and where it only asks how we are."""
     assert enter(stranger, SECRET, Origin=origin).status_code == 403
     assert enter(stranger, SECRET).status_code == 303
     for method, path in [("GET", "/"), ("PUT", "/_stcore/upload_file/s/f"), ("GET", "/_stcore/health")]:

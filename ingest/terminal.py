@@ -1,7 +1,8 @@
 """What commands print, made harmless: a terminal obeys control characters, and documents and their names may hold some.
 
-A title may be set, the screen wiped or a line forged by them. They are written as JSON writes them (``\\u001b``), so
-that JSON that is printed means the same; so is what the output's encoding has no sign for, which would end the command.
+A title may be set, the screen wiped, a line forged, or what stands in it turned about by them. They are written as
+JSON writes them (``\\u001b``), so that JSON that is printed means the same; so is what the output's encoding has no
+sign for, which would end the command.
 """
 
 from __future__ import annotations
@@ -11,8 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
 
+# Unicode's characters of direction (UAX 9): text after one can read as its opposite, a name as another's.
+DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 # All of Unicode's control characters but the ends of lines and the tabs that commands print themselves.
-CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+CONTROLS = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), *DIRECTIONS)
+    if chr(code) not in "\t\n"
+}
 # Bars of progress begin their line anew.
 CONTROLS_BUT_RETURNS = {code: text for code, text in CONTROLS.items() if chr(code) != "\r"}
 

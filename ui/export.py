@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import chain
@@ -29,6 +30,11 @@ CSV_COLUMNS = (
     "before_rank", "after_rank", "movement", "cosine", "logit", "cross_logit", "relevance", "probability",
     "title", "path", "page", "page_end", "heading", "start", "end", "text",
 )  # fmt: skip
+QUOTED = "> "
+CONTEXT = (
+    f"Passages from documents follow. What a document says stands behind {QUOTED.strip()}, line by line. "
+    "A number in brackets at the beginning of a line is a citation, and only there."
+)
 # What a second reranker, B, adds: at the end, so that the others stay where they are. So do rerankers that are fused,
 # each with its name before these.
 OWN_COLUMNS = ("logit", "rank")
@@ -38,19 +44,31 @@ OTHER_COLUMNS = ("b_rank", "b_movement", "b_logit", "b_cross_logit", "b_relevanc
 def as_context(result: SearchResult, top_k: int) -> str:
     """The first ``top_k`` passages as plain text with numbered citations, in the order that is shown.
 
-    That is the reranked order as far as there is one, then the bi-encoder's. Passages stand word for word.
+    That is the reranked order as far as there is one, then the bi-encoder's. Passages stand word for word, `QUOTED`
+    before each of their lines, so that no passage can end itself and go on as a citation, or as who asks.
     """
     shown = result.reordered[:top_k]
-    blocks = [f"Question: {result.query}"]
-    blocks += [f"[{n}] {citation(c.chunk)}\n{c.chunk.text.strip()}" for n, c in enumerate(shown, start=1)]
+    blocks = [f"Question: {_on_one_line(result.query)}", CONTEXT]
+    blocks += [f"[{n}] {citation(c.chunk)}\n{_quoted(c.chunk.text)}" for n, c in enumerate(shown, start=1)]
     return "\n\n".join(blocks) + "\n"
 
 
+def _quoted(text: str) -> str:
+    return "\n".join(QUOTED + line for line in text.strip().splitlines())  # by every sign that may end a line
+
+
 def citation(chunk: Chunk) -> str:
-    """Where a passage is from, on one line: "Title, p. 4 (path)", or whatever of it is known."""
-    named = ", ".join(part for part in (chunk.title or chunk.path, location(chunk)) if part)
-    cited = f"{named} ({chunk.path})" if chunk.title else named
-    return " ".join(cited.split())
+    """Where a passage is from, on one line: "Title, p. 4 (file)", or whatever of it is known.
+
+    The file goes by its name alone: whom this is shown to has no business with this machine's folders.
+    """
+    file = re.split(r"[/\\]", chunk.path)[-1] or chunk.path
+    named = ", ".join(part for part in (chunk.title or file, location(chunk)) if part)
+    return _on_one_line(f"{named} ({file})" if chunk.title else named)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def to_csv(result: SearchResult, reading: Reading | None = None, other: SearchResult | None = None) -> str:

@@ -17,13 +17,18 @@ from tests.conftest import Desk
 from ui.cli import main
 
 TITLE, RED, CSI = "\x1b]0;title\x07", "\x1b[31m", "\x9b2J"
+DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 
 
 @pytest.fixture
 def hostile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The call of a search whose best passage would set the terminal's title, colour it and clear it."""
     plain = "The venom of a snake stops the nerves from working, so that its prey can no longer breathe. " * 3
-    report = desk.add(desk.write(f"a{TITLE}b.txt", f"snake {TITLE} venom {RED}red {CSI} gone 川 🐍. {plain}"))
+    report = desk.add(
+        desk.write(
+            f"a{TITLE}\u202eb.txt", f"snake {DIRECTIONS} {TITLE} venom {RED}red {CSI} gone 川 🐍. {plain}"
+        )
+    )
     assert report.files[0].status is FileStatus.INDEXED, report.files[0].reason
     monkeypatch.setattr(
         "ui.search.open_searcher", lambda library, choice, *_: open_searcher(library, choice, desk.encoder)
@@ -38,7 +43,9 @@ def test_control_characters_of_documents_do_not_reach_the_terminal(
     assert main(["documents", "--library", str(desk.library.folder)]) == 0
     assert main(["delete", f"no{TITLE}", "--library", str(desk.library.folder)]) == 1
     out, err = capsys.readouterr()
-    assert not {"\x1b", "\x07", "\x9b"} & {*out, *err}
+    assert not {"\x1b", "\x07", "\x9b", *DIRECTIONS} & {*out, *err}
+    assert r"\u061c" in out
+    assert r"\u202eb.txt" in out
     assert r"\u001b]0;title\u0007" in out
     assert r"no\u001b]0;title\u0007" in err
 
@@ -46,7 +53,8 @@ def test_control_characters_of_documents_do_not_reach_the_terminal(
 def test_printed_json_means_the_same(hostile: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*hostile, "--json"]) == 0
     out = capsys.readouterr().out
-    assert "\x9b" not in out
+    assert not {"\x9b", *DIRECTIONS} & {*out}
+    assert f"snake {DIRECTIONS} {TITLE}" in json.loads(out)["before"][0]["text"]
     assert f"{RED}red {CSI} gone 川 🐍" in json.loads(out)["before"][0]["text"]
 
 

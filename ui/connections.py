@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10.0  # for the head of a request to come whole, the first of a connection's or a later one
 MOST_CONNECTIONS = 512  # in all; fewer where the process may not open twice as many files
-AT_ONCE = 64  # connections that are accepted before what is held is looked at again
+AT_ONCE = 16  # connections that are accepted before what is held is looked at again
 BACKLOG = 1024  # connections that the system keeps until they are accepted
 QUIET_SECONDS = 60.0  # between two lines of log that say the same
 QUIET_LOGS = ("ui.connections", "ui.gate", "uvicorn.error", "asyncio")

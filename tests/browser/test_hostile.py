@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -122,6 +124,37 @@ def test_documents_questions_and_names_stay_text(watched: Watched, tmp_path: Pat
     page.get_by_role("button", name="Yes, delete").click()
     see(page, f"{4 + len(hostile.NAMES)} documents,")
     assert "Deleted: " in watched.look()
+
+
+# What a page elsewhere can try, and what came of it.
+TRY = """async ([address, path]) => {
+    const socket = new WebSocket(address.replace('http', 'ws') + '/_stcore/stream', ['streamlit']);
+    const image = new Image();
+    const got = {
+        socket: new Promise(done => { socket.onopen = () => done(true); socket.onerror = () => done(false) }),
+        image: new Promise(done => { image.onload = () => done(true); image.onerror = () => done(false) }),
+    };
+    image.src = address + path;
+    return {socket: await got.socket, image: await got.image};
+}"""
+
+
+def test_a_page_on_another_port_gets_nothing(watched: Watched, browser: Any) -> None:
+    """It has the cookies of this one, and is of the same site; the same page tries it at home, where it works."""
+    address, path = watched.page.url.partition("/?")[0], "/favicon.png"
+    elsewhere = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+    try:
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{elsewhere.server_port}/")
+            assert page.evaluate(TRY, [address, path]) == {"socket": False, "image": False}
+            page.goto(f"{address}{path}")  # a link leads here from anywhere
+            at_home = page.evaluate(TRY, [address, path])
+    finally:
+        elsewhere.shutdown()
+        elsewhere.server_close()
+    assert at_home == {"socket": True, "image": True}
 
 
 def test_an_address_is_only_a_question(watched: Watched) -> None:

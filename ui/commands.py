@@ -15,6 +15,7 @@ from typing import Any
 from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
 from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
+from ingest.hub_download import PREFETCH
 from ingest.library import Library, Manifest
 from ingest.models import (
     BUNDLED_ENCODER,
@@ -98,9 +99,9 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
 
 def models(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook models [prefetch [NAME…]]`: the pair that answers, and why that one."""
-    hub = Hub(settings.allow_downloads)
     if parsed.action == "prefetch":
-        return prefetch(hub, parsed.names)
+        return prefetch(Hub(settings.allow_downloads, patience=PREFETCH), parsed.names)
+    hub = Hub(settings.allow_downloads)
     rows = []
     for kind, find, name in (
         ("encoder", partial(resolve_encoder, access=settings.services), settings.encoder),

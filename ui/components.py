@@ -60,7 +60,7 @@ def models_line(models: Models, second: str = "", other: Models | None = None) -
     with st.container(horizontal=True, vertical_alignment="center", key="models", gap="small"):
         st.text(f"{_short(models.encoder)} → {' and '.join(names)}")
         missed = [tried for model in (models.encoder, *rerankers) for tried in model.tried]
-        with st.popover("offline (why?)" if missed else "about these models", type="tertiary"):
+        with st.popover("bundled (why?)" if missed else "about these models", type="tertiary"):
             _about("First look", models.encoder)
             for letter, reranker in zip("AB", rerankers, strict=False):
                 _about("Second look" if not second else f"Second look {letter}", reranker)

@@ -18,7 +18,8 @@ from ingest.hub_files import MODEL_FILES
 # -I, and the module path handed over, as for the process that reads files.
 _START = "import sys; sys.path[:] = sys.argv[2:]; from ingest.hub_worker import main; main(sys.argv[1])"
 ETAG_SECONDS = 3.0  # for what the hub says of a file before it is fetched
-_SETTLE_SECONDS = 5.0
+# For a process to start on a busy machine, and to end.
+_BEGIN_SECONDS, _SETTLE_SECONDS = 60.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def download(name: str, revision: str | None, patience: Patience) -> HubFailure 
 def _watch(process: subprocess.Popen[str], patience: Patience) -> HubFailure | None:
     """Follow a download to its end, or to where it does not go on."""
     arrived, warning = 0, ""
-    deadline = time.monotonic() + patience.seconds
+    deadline = time.monotonic() + _BEGIN_SECONDS
     messages = _messages(process.stdout)
     while (message := _next(messages, deadline)) is not None:
         if "done" in message:
@@ -79,7 +80,7 @@ def _watch(process: subprocess.Popen[str], patience: Patience) -> HubFailure | N
             message.get("warning", "")
         )  # the first says what it is, later ones how it is met
         arrived += int(message.get("bytes", 0))
-        if arrived >= patience.size or message.get("files"):
+        if arrived >= patience.size or message.get("files") or "begun" in message:
             arrived, warning, deadline = 0, "", time.monotonic() + patience.seconds
     why = (warning.splitlines() or ["it is too slow"])[0]
     return HubFailure(f"hardly anything came from the hub within {patience.seconds:.0f} s ({why})")

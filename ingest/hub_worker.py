@@ -56,6 +56,7 @@ def _download(wanted: dict[str, Any], tell: Tell) -> None:
     constants.HF_HUB_OFFLINE = False  # the parent has asked
     constants.DOWNLOAD_CHUNK_SIZE = PIECE
     logging.getLogger("huggingface_hub").addHandler(_Warnings(tell))
+    tell(begun=True)
     snapshot_download(
         wanted["name"], revision=wanted["revision"], endpoint=wanted["endpoint"], cache_dir=wanted["cache"],
         etag_timeout=wanted["etag_timeout"], allow_patterns=wanted["files"], tqdm_class=_progress(tell),

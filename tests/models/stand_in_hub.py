@@ -71,8 +71,8 @@ class StandInHub:
         self.repositories[name] = Repository(commit, dict(files))
 
     def fetched(self) -> set[str]:
-        """The paths of files that were fetched, of all repositories."""
-        found = (re.match(r"GET /.+?/resolve/\w+/(.+)", line) for line in self.requests)
+        """The paths of files that were asked for, of all repositories."""
+        found = (re.match(r"\w+ /.+?/resolve/\w+/(.+)", line) for line in self.requests)
         return {match[1] for match in found if match}
 
 

@@ -77,6 +77,10 @@ class Missed:
     name: str
     reason: str
 
+    def __str__(self) -> str:
+        """Both, as a clause."""
+        return f"{self.name} could not be had: {self.reason.rstrip('.')}"
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:

@@ -261,6 +261,8 @@ def make_sample_library(settings: Settings) -> None:
     """Ingest the sample documents into the library of the settings."""
     print("Making the sample library (once)…", file=sys.stderr, flush=True)
     model = encoder_for(None, settings.models, Hub(settings.allow_downloads))
+    if model.missed:
+        print(f"{model.missed}; {model.name} is used.", file=sys.stderr)
     encoder = open_encoder(model, access=settings.services)
     library = Library.create(settings.library, Manifest.of(encoder.model.spec))
     sources = list(walk([SAMPLE / "documents"]))

@@ -76,6 +76,8 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
     passwords = read_passwords(arguments.password_file)
     sources = [replace(source, passwords=passwords) for source in walk(arguments.paths)]
     model = encoder_model(arguments.library, arguments.encoder, hub, access)
+    if model.missed:
+        print(f"{model.missed}; {model.name} is used.", file=sys.stderr)
     encoder = open_encoder(model, access=access)
     library = Library.create(arguments.library, Manifest.of(encoder.model.spec, tokens))
     library.require_encoder(encoder.model.spec)

@@ -107,12 +107,15 @@ class ModelError(SecondLookError):
 
 
 class ModelNotFoundError(ModelError):
-    """The model is in no folder, cache, hub or bundle that could be asked; ``tried`` says which were."""
+    """The model is in no folder, cache, hub or bundle that could be asked.
 
-    def __init__(self, message: str, tried: Sequence[str] = ()) -> None:
-        """Keep ``tried`` beside the message."""
+    ``tried`` says which were, and ``reason``, a clause, why the last of them does not have it.
+    """
+
+    def __init__(self, message: str, tried: Sequence[str] = (), reason: str = "") -> None:
+        """Keep ``tried`` and ``reason`` beside the message."""
         super().__init__(message)
-        self.tried = tuple(tried)
+        self.tried, self.reason = tuple(tried), reason or message
 
 
 class ModelDamagedError(ModelError):

@@ -1,14 +1,12 @@
 """The model hub, asked politely: its cache first, then the network, which may cost a few seconds once.
 
 huggingface_hub retries an unreachable hub for minutes when it is left to itself. Here one short request
-decides, and its answer is remembered for a while in the user's cache folder.
+decides, a download is ended where it does not go on, and what went wrong is remembered for a while.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -17,13 +15,13 @@ from pathlib import Path
 import platformdirs
 
 from ingest.hub_checksums import verify_snapshot
+from ingest.hub_download import START, HubFailure, Patience, download
+from ingest.hub_files import MODEL_FILES, missing_files
+from ingest.hub_memory import HubMemory
 
 PROBE_SECONDS = 3.0  # a reachable hub answers in well under one
-REMEMBER_SECONDS = 600.0  # long enough for a session of CLI calls, short enough after plugging in a cable
-MODEL_FILES = [
-    "*.json", "*.txt", "*.model", "*.safetensors", "*/config.json", "*/model.safetensors", "artifact.metadata",
-]  # fmt: skip
-NOT_NEEDED = ["onnx/*", "openvino/*", "*training*", "*.h5", "*.msgpack"]
+# What the notes on the hub itself go under, beside those on single models.
+_THE_HUB = "the hub"
 
 
 def _memory() -> Path:
@@ -36,21 +34,14 @@ class Hub:
 
     allow_downloads: bool = True
     memory: Path = field(default_factory=_memory)
+    patience: Patience = START
     _reason: str | None = field(default=None, init=False)
     _asked: bool = field(default=False, init=False)
 
     def cached(self, name: str, revision: str | None) -> Path | None:
-        """Folder of a complete snapshot in the hub's cache on this machine, or ``None``."""
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-        try:
-            folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError):
-            return None
-        needed = ("config.json", "tokenizer.json")  # passages are counted and cut by the latter
-        complete = all((folder / file).is_file() for file in needed) and any(folder.glob("*.safetensors"))
-        return folder if complete else None
+        """Folder of a whole model in the hub's cache on this machine, or ``None``."""
+        folder = _snapshot(name, revision)
+        return folder if folder is not None and not missing_files(folder, name) else None
 
     def verify(self, folder: Path, name: str) -> None:
         """Raise `ModelDamagedError` where a file of the model in ``folder`` is not the one that the hub published."""
@@ -61,44 +52,47 @@ class Hub:
         if not self.allow_downloads:
             return "downloads are switched off"
         if not self._asked:
-            self._reason = self._remembered() or self._probe()
+            self._reason = self._notes.reason(_THE_HUB) or self._probe()
             self._asked = True
         return self._reason
 
+    def why_not(self, name: str, revision: str | None) -> str | None:
+        """As `why_not_now`, for one model; asks nobody where it is known that the hub does not have it."""
+        known = self._notes.reason(_model(name, revision)) if self.allow_downloads else None
+        return known or self.why_not_now()
+
+    @property
+    def is_switched_off(self) -> bool:
+        """Whether somebody wants the hub not to be asked."""
+        from huggingface_hub import constants
+
+        return not self.allow_downloads or bool(constants.HF_HUB_OFFLINE)
+
     def forget(self) -> None:
         """Ask the network again at the next call, whatever was found before."""
-        self.memory.unlink(missing_ok=True)
+        self._notes.forget()
         self._asked = False
 
     def download(self, name: str, revision: str | None) -> tuple[Path | None, str]:
-        """Fetch a model's safetensors, configuration and tokenizer; the folder, or ``None`` and why not."""
-        from huggingface_hub import snapshot_download
+        """Fetch a model's safetensors, configuration and tokenizer; the folder, or ``None`` and why not.
 
-        try:
-            snapshot_download(
-                name, revision=revision, etag_timeout=PROBE_SECONDS,
-                allow_patterns=MODEL_FILES, ignore_patterns=NOT_NEEDED,
-            )  # fmt: skip
-        # Any failure only means the next source; the HTTP client, and so its errors, changes between versions.
-        except Exception as error:  # noqa: BLE001
-            return (
-                None,
-                f"the download failed ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})",
-            )
-        folder = self.cached(name, revision)
-        if folder is None:
-            return None, (
-                "the hub has no safetensors weights or no tokenizer.json of it (pickled weights are not loaded)"
-            )
-        return folder, ""
+        What went wrong is remembered, of the model or of the hub, and `why_not` says it for a while.
+        """
+        failure = download(name, revision, self.patience)
+        if failure is None:
+            folder = _snapshot(name, revision)
+            missing = ["its files"] if folder is None else missing_files(folder, name)
+            if folder is not None and not missing:
+                return folder, ""
+            failure = HubFailure(f"the hub does not have {' and '.join(missing)} of it", of_model=True)
+        if not failure.of_model:
+            self._reason, self._asked = failure.reason, True
+        self._notes.note(_model(name, revision) if failure.of_model else _THE_HUB, failure.reason)
+        return None, failure.reason
 
-    def _remembered(self) -> str | None:
-        try:
-            noted = json.loads(self.memory.read_text(encoding="utf-8"))
-            age = time.time() - float(noted["at"])
-            return str(noted["reason"]) if 0 <= age < REMEMBER_SECONDS else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # a lost or damaged note only means asking again
+    @property
+    def _notes(self) -> HubMemory:
+        return HubMemory(self.memory)
 
     def _probe(self) -> str | None:
         from huggingface_hub import constants
@@ -112,15 +106,26 @@ class Hub:
         thread.join(PROBE_SECONDS + 1)
         reason = answer[0] if answer else f"the hub did not answer within {PROBE_SECONDS:.0f} s"
         if reason is not None:
-            self._remember(reason)
+            self._notes.note(_THE_HUB, reason)
         return reason
 
-    def _remember(self, reason: str) -> None:
-        try:
-            self.memory.parent.mkdir(parents=True, exist_ok=True)
-            self.memory.write_text(json.dumps({"at": time.time(), "reason": reason}), encoding="utf-8")
-        except OSError:
-            return  # a read-only home only means asking again next time
+
+def _model(name: str, revision: str | None) -> str:
+    """What a note on this model goes under."""
+    return f"{name}@{revision}"
+
+
+def _snapshot(name: str, revision: str | None) -> Path | None:
+    """Where the hub's cache has the model, unless it knows of a file among ours that it does not have."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:  # by the patterns of the download: without them, what was never wanted counts as missing
+        return Path(
+            snapshot_download(name, revision=revision, local_files_only=True, allow_patterns=MODEL_FILES)
+        )
+    except (HFValidationError, HfHubHTTPError, OSError):  # that nothing is there is an OSError
+        return None
 
 
 def _ask(endpoint: str) -> str | None:

@@ -71,13 +71,29 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """The model that was to be used, and why it could not be had, as a clause."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Both, as a clause."""
+        return f"{self.name} could not be had: {self.reason.rstrip('.')}"
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A model whose files are on this machine, in ``folder``; ``tried`` says what was asked before."""
+    """A model whose files are on this machine, in ``folder``; ``tried`` says what was asked before.
+
+    ``missed`` is the one that it stands in for, unless nobody was to be asked for that one.
+    """
 
     spec: ModelSpec
     source: ModelSource
     folder: Path
     tried: tuple[str, ...] = ()
+    missed: Missed | None = None
 
     @property
     def name(self) -> str:

@@ -10,10 +10,11 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import ModelDamagedError, ModelNotFoundError
+from ingest.errors import ModelDamagedError, ModelError, ModelNotFoundError
 from ingest.hub import Hub
 from ingest.known_encoders import (
     BUNDLED_ENCODER,
@@ -22,7 +23,7 @@ from ingest.known_encoders import (
     ENCODERS,
     prefixes_of,
 )
-from ingest.model_records import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.model_records import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.pickled import not_loaded
 from ingest.served_encoders import served_encoder
 from ingest.service_access import ServiceAccess
@@ -100,16 +101,19 @@ def resolve(
 ) -> ResolvedModel:
     """Find the files of ``spec``: hub cache, then the hub, then ``bundled`` (given what was tried).
 
-    Raises `ModelNotFoundError` with how to convert it for one whose published weights are pickled.
+    With ``bundled``, nothing is raised for a model that cannot be had or is damaged. Else `ModelDamagedError`, or
+    `ModelNotFoundError`: with how to convert it for one whose published weights are pickled.
     """
     if spec.pickled and hub.cached(spec.name, spec.revision) is None:
         raise not_loaded(spec)
     try:
         folder, source, tried = find_in_hub(spec.name, spec.revision, hub)
-    except ModelNotFoundError as error:
+    except ModelError as error:
         if bundled is None:
             raise
-        return bundled(error.tried)
+        attempts = error.tried if isinstance(error, ModelNotFoundError) else (f"{spec.name}: {error}",)
+        reason = error.reason if isinstance(error, ModelNotFoundError) else str(error)
+        return replace(bundled(attempts), missed=None if hub.is_switched_off else Missed(spec.name, reason))
     return ResolvedModel(spec, source, folder, tried)
 
 
@@ -125,8 +129,8 @@ def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelS
         hub.verify(folder, name)
         require_safetensors(folder)
         return folder, ModelSource.CACHE, ()
-    tried.append(f"{name}: not in the hub's cache on this machine")
-    reason = hub.why_not_now()
+    tried.append(f"{name}: not, or not whole, in the hub's cache on this machine")
+    reason = hub.why_not(name, revision)
     if reason is None:
         folder, reason = hub.download(name, revision)
         if folder is not None:
@@ -136,8 +140,10 @@ def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelS
     tried.append(f"{name}: {reason}")
     raise ModelNotFoundError(
         f"The model {name} cannot be had: {'; '.join(tried)}. "
-        "Give a folder instead of a name, or fetch it where there is a network with: secondlook models prefetch",
+        "Give a folder instead of a name, or fetch it where there is a network with: secondlook models prefetch "
+        f"{name}",
         tried,
+        reason,
     )
 
 

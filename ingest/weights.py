@@ -20,6 +20,8 @@ LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
+# Names the shards of pickled weights, whatever they are called.
+PICKLED_INDEX = ".bin.index.json"
 # What training leaves beside the weights; no loader of a model opens them.
 LEFT_BY_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")
 
@@ -77,10 +79,11 @@ def _places(folder: Path) -> Iterator[Path]:
 
 
 def _holds_pickled_weights(path: Path) -> bool:
-    """Whether a loader would unpickle this file: an index of shards that are no safetensors, or what stands alone."""
+    """Whether a loader would unpickle it: an index of shards that are no safetensors, or a pickle that stands alone."""
     if path.name == INDEX:
         return not _only_safetensors(path)
-    if path.suffix.lower() not in PICKLED or path.name.startswith(LEFT_BY_TRAINING):
+    is_pickled = path.suffix.lower() in PICKLED or path.name.endswith(PICKLED_INDEX)
+    if not is_pickled or path.name.startswith(LEFT_BY_TRAINING):
         return False
     if path.name == "adapter_model.bin":
         return not path.with_suffix(".safetensors").is_file()

@@ -26,6 +26,7 @@ FIRST_LOOKS = {
 def model_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str, ...]:
     """What is to be known of these two: what leaves the machine, what was not trained for this, what is mixed."""
     notices = [notice for model in (encoder, reranker) if (notice := privacy_notice(model))]
+    notices += missed_notices(encoder, reranker)
     if reranker.source is ModelSource.BUNDLED and reranker.spec.architecture == "late-interaction":
         notices.append(
             "The second look is late interaction (MaxSim) over the bundled encoder's token vectors, for which that "
@@ -40,6 +41,16 @@ def model_notices(encoder: ResolvedModel, reranker: ResolvedModel) -> tuple[str,
             "prefetch brings the standard one."
         )
     return tuple(notices)
+
+
+def missed_notices(*models: ResolvedModel) -> list[str]:
+    """Which models of the hub could not be had, and why: a sentence a reason."""
+    names: dict[str, list[str]] = {}
+    for missed in (model.missed for model in models if model.missed):
+        names.setdefault(missed.reason, []).append(missed.name)
+    return [
+        f"{' and '.join(those)} could not be had: {reason.rstrip('.')}." for reason, those in names.items()
+    ]
 
 
 def whole_notices(reranker: ResolvedModel, plan: SecondLookPlan) -> tuple[str, ...]:

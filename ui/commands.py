@@ -15,6 +15,7 @@ from typing import Any
 from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
 from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
+from ingest.hub_download import PREFETCH
 from ingest.library import Library, Manifest
 from ingest.models import (
     BUNDLED_ENCODER,
@@ -98,9 +99,9 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
 
 def models(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook models [prefetch [NAME…]]`: the pair that answers, and why that one."""
-    hub = Hub(settings.allow_downloads)
     if parsed.action == "prefetch":
-        return prefetch(hub, parsed.names)
+        return prefetch(Hub(settings.allow_downloads, patience=PREFETCH), parsed.names)
+    hub = Hub(settings.allow_downloads)
     rows = []
     for kind, find, name in (
         ("encoder", partial(resolve_encoder, access=settings.services), settings.encoder),
@@ -260,6 +261,8 @@ def make_sample_library(settings: Settings) -> None:
     """Ingest the sample documents into the library of the settings."""
     print("Making the sample library (once)…", file=sys.stderr, flush=True)
     model = encoder_for(None, settings.models, Hub(settings.allow_downloads))
+    if model.missed:
+        print(f"{model.missed}; {model.name} is used.", file=sys.stderr)
     encoder = open_encoder(model, access=settings.services)
     library = Library.create(settings.library, Manifest.of(encoder.model.spec))
     sources = list(walk([SAMPLE / "documents"]))

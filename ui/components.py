@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ingest.models import ResolvedModel
+from ingest.models import ModelSource, ResolvedModel
 from ingest.service_access import is_service
 from rerank.records import Models
 from ui.payload import Cost, StageTime
@@ -59,8 +59,9 @@ def models_line(models: Models, second: str = "", other: Models | None = None) -
     names = [_short(models.reranker) if models.reranker else "no reranker", *filter(None, [second])]
     with st.container(horizontal=True, vertical_alignment="center", key="models", gap="small"):
         st.text(f"{_short(models.encoder)} → {' and '.join(names)}")
-        missed = [tried for model in (models.encoder, *rerankers) for tried in model.tried]
-        with st.popover("offline (why?)" if missed else "about these models", type="tertiary"):
+        stand_ins = [m for m in (models.encoder, *rerankers) if m.source is ModelSource.BUNDLED]
+        missed = [tried for model in stand_ins for tried in model.tried]
+        with st.popover("bundled (why?)" if missed else "about these models", type="tertiary"):
             _about("First look", models.encoder)
             for letter, reranker in zip("AB", rerankers, strict=False):
                 _about("Second look" if not second else f"Second look {letter}", reranker)

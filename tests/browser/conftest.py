@@ -50,13 +50,20 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """`serve(script, env={...}, port=N)` → the address of a healthy server, stopped at the end.
+    """`serve(script, env={...}, port=N, sample=False)` → the address of a healthy server, stopped at the end.
 
-    Without a script it is the product's own `secondlook serve`, with no setting but its own.
+    Without a script it is the product's own `secondlook serve`, with no setting but its own; with the sample library
+    where one is wanted.
     """
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(script: Path | None, *, env: dict[str, str] | None = None, port: int | None = None) -> str:
+    def start(
+        script: Path | None,
+        *,
+        env: dict[str, str] | None = None,
+        port: int | None = None,
+        sample: bool = False,
+    ) -> str:
         port = port or free_port()
         log = tmp_path_factory.mktemp("server") / "output.txt"
         command = [
@@ -65,7 +72,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             "--browser.gatherUsageStats=false",
         ]  # fmt: skip
         if script is None:
-            command = [sys.executable, "-m", "ui.cli", "serve", "--no-sample", "--port", str(port)]
+            command = [sys.executable, "-m", "ui.cli", "serve", "--port", str(port)]
+            command += [] if sample else ["--no-sample"]
         found = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PYTHONPATH": found, **(env or {})}
         with log.open("wb") as output:

@@ -107,6 +107,8 @@ def test_the_hubs_cache_comes_before_the_network_and_must_be_complete(
     assert resolve_encoder(None, hub).source is ModelSource.BUNDLED, "a download that broke off was used"
     snapshot = tmp_path / "cache/models--BAAI--bge-small-en-v1.5/snapshots" / revision
     (snapshot / "model.safetensors").write_bytes(b"weights")
+    assert resolve_encoder(None, hub).source is ModelSource.BUNDLED, "how it is pooled was guessed"
+    (snapshot / "modules.json").write_text("[]")
     model = resolve_encoder(None, hub)
     assert (model.source, model.folder.name) == (ModelSource.CACHE, revision)
     assert model.spec.query_prefix.startswith("Represent this sentence")

@@ -63,6 +63,13 @@ def pickled_shards(folder: Path) -> str:
     return "model.safetensors.index.json"
 
 
+def pickled_shards_of_any_name(folder: Path) -> str:
+    """As `pickled_shards`, by the index that pickled weights have of their own."""
+    name = pickled_shards(folder)
+    (folder / name).rename(folder / "pytorch_model.bin.index.json")
+    return "pytorch_model.bin.index.json"
+
+
 def pickled_within(folder: Path) -> str:
     """A module of a module, as a router keeps them."""
     (dense,) = folder.glob("*_Dense")
@@ -79,7 +86,9 @@ def _pickled(weights: Path, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "spoil", [pickled_dense, pickled_beside_another, pickled_shards, pickled_within], ids=lambda f: f.__name__
+    "spoil",
+    [pickled_dense, pickled_beside_another, pickled_shards, pickled_shards_of_any_name, pickled_within],
+    ids=lambda f: f.__name__,
 )
 def test_an_encoder_is_refused_by_the_name_of_its_pickle(
     encoder: Path, tmp_path: Path, spoil: Callable[[Path], str]
@@ -93,7 +102,9 @@ def test_an_encoder_is_refused_by_the_name_of_its_pickle(
     assert str(folder) in str(refused.value)
 
 
-@pytest.mark.parametrize("spoil", [pickled_beside_another, pickled_shards], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "spoil", [pickled_beside_another, pickled_shards, pickled_shards_of_any_name], ids=lambda f: f.__name__
+)
 def test_a_reranker_is_refused_by_the_name_of_its_pickle(
     cross_encoder: Path, tmp_path: Path, spoil: Callable[[Path], str]
 ) -> None:

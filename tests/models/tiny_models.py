@@ -29,7 +29,7 @@ WORDS = (
 COLBERT_DIM = 16
 
 
-def make_cross_encoder(folder: Path) -> Path:
+def make_cross_encoder(folder: Path, places: int = 128) -> Path:
     """A BERT cross-encoder of 2 layers, 32 wide, as sentence-transformers saves it."""
     from sentence_transformers import CrossEncoder
     from transformers import BertConfig, BertForSequenceClassification
@@ -40,10 +40,10 @@ def make_cross_encoder(folder: Path) -> Path:
     torch.manual_seed(11)
     config = BertConfig(
         vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=128, num_labels=1, initializer_range=0.5,
+        max_position_embeddings=places, num_labels=1, initializer_range=0.5,
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(raw)
-    CrossEncoder(str(raw), max_length=128).save_pretrained(str(folder))
+    CrossEncoder(str(raw), max_length=places).save_pretrained(str(folder))
     return folder
 
 
@@ -101,7 +101,9 @@ def make_xlm_roberta(folder: Path, places: int = 130) -> Path:
     return folder
 
 
-def make_encoder(folder: Path, pooling: str, normalize: bool = True, dense: int | None = None) -> Path:
+def make_encoder(
+    folder: Path, pooling: str, normalize: bool = True, dense: int | None = None, places: int = 64
+) -> Path:
     """A BERT bi-encoder of 2 layers, 32 wide, as sentence-transformers saves it: pooling, a dense layer, length 1."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
@@ -113,7 +115,7 @@ def make_encoder(folder: Path, pooling: str, normalize: bool = True, dense: int 
     torch.manual_seed(17)
     config = BertConfig(
         vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=64, initializer_range=0.5,
+        max_position_embeddings=places, initializer_range=0.5,
     )  # fmt: skip
     BertModel(config).save_pretrained(raw)
     modules = [Transformer(str(raw)), Pooling(32, pooling_mode=pooling)]

@@ -95,7 +95,7 @@ def test_what_is_remembered_of_the_hub_holds_for_ten_minutes_and_never_from_the_
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "_ask", ask)
-    monkeypatch.setattr(hub.time, "time", lambda: times[-1])
+    monkeypatch.setattr("ingest.hub_memory.time.time", lambda: times[-1])
     assert Hub(memory=tmp_path / "hub.json").why_not_now() == "the hub cannot be reached"
     times.append(times[-1] + jump)
     assert Hub(memory=tmp_path / "hub.json").why_not_now() == "the hub cannot be reached"

@@ -6,7 +6,7 @@ the folder says. What goes wrong is a sentence, as folders come from anywhere an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +31,7 @@ _MOST_ROOM, _ROOM_FOR_ANY = 4, 10_000_000
 
 
 def load_sentence_model(
-    kind: type[Model], folder: Path, *, attention: str | None = None, **options: Any
+    kind: Callable[..., Model], folder: Path, *, attention: str | None = None, **options: Any
 ) -> Model:
     """A model of sentence-transformers (`SentenceTransformer`, `CrossEncoder`) from ``folder``.
 
@@ -119,7 +119,7 @@ def _require_weights(folder: Path) -> None:
         raise refused(folder / "config.json", "model_type", None)
     config = AutoConfig.from_pretrained(str(folder), **_HERE_ONLY)
     with torch.device("meta"):  # where nothing has a size in bytes
-        model = AutoModel.from_config(config)
+        model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     wanted = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
     held = stored_numbers(folder)
     if wanted > _MOST_ROOM * held + _ROOM_FOR_ANY:

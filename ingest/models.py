@@ -87,8 +87,12 @@ def bundled_encoder_folder() -> Path:
     return folder
 
 
-def resolve_encoder(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
+def resolve_encoder(
+    name: str | None, hub: Hub, access: ServiceAccess | None = None, *, relative: bool = True
+) -> ResolvedModel:
     """Find the encoder ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
+
+    A ``relative`` folder is looked for where one works, which only a person can mean.
 
     Names of `ingest.served_encoders` are behind the services of ``access``. Only the default falls back to the bundled
     encoder: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
@@ -100,7 +104,7 @@ def resolve_encoder(name: str | None, hub: Hub, access: ServiceAccess | None = N
     if behind_service is not None:
         return behind_service
     name = ENCODER_ALIASES.get(name, name)
-    if Path(name).is_dir():
+    if (relative or Path(name).is_absolute()) and Path(name).is_dir():
         folder = Path(name).absolute()  # a library that remembers its encoder is asked from other folders too
         return ResolvedModel(encoder_spec_of_folder(folder), ModelSource.FOLDER, folder)
     if name == BUNDLED_ENCODER:

@@ -102,6 +102,9 @@ RERANKER_ALIASES: Mapping[str, str] = {
     **{name: f"{COHERE}:{name}" for name in COHERE_MODELS},
 }  # fmt: skip
 
+# Those that need nobody's leave, whoever names them.
+KNOWN_RERANKERS = frozenset({*RERANKERS, *RERANKER_ALIASES, BUNDLED_RERANKER, LATE_INTERACTION})
+
 
 def resolve_reranker(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
     """Find the reranker ``name`` (a name, an alias or a folder), or the default pair's for ``None``.

@@ -49,7 +49,10 @@ def load_base(folder: Path, max_length: int, device: str = "cpu", interaction: f
     if (folder / HEAD_FOLDER / "config.json").is_file():
         return _ours(folder, max_length, device)
     if has_own_head(folder):
-        return load_sentence_model(CrossEncoder, folder, max_length=max_length, device=device, num_labels=1)
+        ranker: CrossEncoder = load_sentence_model(
+            CrossEncoder, folder, max_length=max_length, device=device, num_labels=1
+        )
+        return ranker
     transformer = load_transformer(folder, max_length, ATTENTION)
     transformer.model.config.num_labels = 1  # what sentence-transformers shapes its answers by
     separator = model_tokenizer(transformer).sep_token_id

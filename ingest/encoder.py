@@ -113,7 +113,10 @@ class SentenceTransformerEncoder:
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )
-        return np.asarray(vectors, dtype=np.float32)
+            found = np.asarray(vectors, dtype=np.float32)
+            if found.shape != (len(texts), self.model.spec.dim):
+                raise ValueError(f"they are {found.shape[-1]} wide, and its files say {self.model.spec.dim}")
+        return found
 
     def _encoder(self) -> SentenceTransformer:
         """The model, loaded once: an ingest in which nothing is new never needs it, and torch takes seconds."""

@@ -91,8 +91,8 @@ def _check_files(folder: Path, modules: Mapping[str, str]) -> None:
             raise ModelDamagedError(
                 f"{path} is a link that leads out of the model's folder. Put the file itself there."
             )
-        if goal.exists() and not (goal.is_file() or goal.is_dir()):
-            raise ModelDamagedError(f"{path} is no file. Remove it from the model's folder.")
+        if not (goal.is_file() or goal.is_dir()):  # a link to nothing, a pipe, a device
+            raise ModelDamagedError(f"{path} is no file that can be read. Put the file itself there.")
         if path.name.endswith(".index.json"):
             _check_index(path)
     for name, why in NOT_READ.items():

@@ -36,12 +36,12 @@ def is_known(name: str, known: Collection[str] = KNOWN_ENCODERS) -> bool:
     return name in known or is_served_name(name)
 
 
-def name_fault(name: str) -> str:
+def name_fault(name: object) -> str:
     """What is wrong with the name of a model in a library, as a clause; empty where nothing is.
 
     A folder is named as a whole: another's would be looked for wherever one works.
     """
-    if not name.strip() or len(name) > LONGEST_NAME:
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
         return "it names no model"
     if is_known(name) or Path(name).is_absolute() or _HUB_NAME.fullmatch(name):
         return ""

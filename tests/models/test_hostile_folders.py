@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,75 @@ def test_a_strangers_export_and_one_search_run_nothing(
     assert main(["search", "snake", "--library", ours, "--reranker", "bundled", "--trust-encoder"]) == 1
     assert not (tmp_path / "mark").exists()
     assert "model_args.use_safetensors" in capsys.readouterr().err
+
+
+def test_a_library_names_its_model_as_a_whole_and_the_yes_stays_on_this_machine(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder where one works is not what a library's name means; what a person named needs no second yes."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(encoder, tmp_path / "here")
+    (tmp_path / "a.txt").write_text("A boa is a snake.")
+    assert main(["ingest", "a.txt", "--encoder", "here", "--library", "mine"]) == 0
+    assert (
+        main(["search", "snake", "--library", "mine", "--reranker", "bundled"]) == 0
+    )  # who named it, trusts it
+    main(["export", "mine.zip", "--library", "mine"])
+    with_name(tmp_path / "mine", "word-encoder")
+    shutil.copytree(encoder, tmp_path / "word-encoder")
+    capsys.readouterr()
+    assert main(["search", "snake", "--library", "mine", "--trust-encoder", "--offline"]) == 1
+    assert "cannot be had" in capsys.readouterr().err
+    for name in (3, "", " ", ".", "./here", "../here", "a/b/c", "~/here", "x" * 2000):
+        with_name(tmp_path / "mine", name)
+        assert main(["search", "snake", "--library", "mine", "--trust-encoder"]) == 1
+        assert "cannot be used" in capsys.readouterr().err
+        main(["export", "bad.zip", "--library", "mine"])
+        assert main(["import", "bad.zip", "--library", "new"]) == 1
+        assert not (tmp_path / "new").exists()
+        capsys.readouterr()
+    # The leave is the user's own: for another user of the machine, the same library names a stranger's model.
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another"))
+    monkeypatch.setattr("ingest.trust._allowed_now", set())
+    assert main(["import", "mine.zip", "--library", "copy", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert models == [{"use": "encoder", "name": str(tmp_path / "here"), "known": False}]
+    for call in (["search", "snake"], ["ingest", "a.txt"]):
+        assert main([*call, "--library", "copy"]) == 1
+        assert "--trust-encoder" in capsys.readouterr().err
+    assert main(["search", "snake", "--library", "copy", "--reranker", "bundled", "--trust-encoder"]) == 0
+    assert main(["search", "snake", "--library", "copy", "--reranker", "bundled"]) == 0
+    assert (
+        str(tmp_path / "here") in (tmp_path / "another" / "second-look" / "trusted-models.json").read_text()
+    )
+
+
+def with_name(folder: Path, name: object) -> None:
+    with sqlite3.connect(folder / "library.sqlite") as db:
+        db.execute("UPDATE manifest SET value = ? WHERE key = 'encoder'", (json.dumps(name),))
+
+
+def test_a_card_calls_no_other_scorer_than_ours(tmp_path: Path) -> None:
+    """By its architecture a folder could have named one that sends passages away, and nobody would have been asked."""
+    card = {"name": "a", "version": "1", "licence": "x", "max_length": 64, "bi_weight": 0, "bi_encoder": "b"}
+    card |= {"relevance_scale": 1, "relevance_shift": 0}
+    for bad in ({"architecture": "cohere"}, {"bi_weight": "nan"}, {"max_length": -1}, {"window": 1e400}):
+        (tmp_path / "secondlook.json").write_text(json.dumps(card | bad))
+        with pytest.raises(ModelError, match=r"secondlook\.json"):
+            resolve_reranker(str(tmp_path), OFF)
+
+
+LOADERS = re.compile(
+    r"(from_pretrained|from_file|\b(SentenceTransformer|CrossEncoder|Transformer)\((?!modules|\s+modules))"
+)
+
+
+def test_models_are_loaded_in_one_place_alone() -> None:
+    root = Path(__file__).resolve().parents[2]
+    files = [
+        path for layer in ("ingest", "retrieval", "rerank", "ui") for path in (root / layer).rglob("*.py")
+    ]
+    text = {path.name: path.read_text(encoding="utf-8") for path in files}
+    named = {name for name, lines in text.items() if LOADERS.search(lines)}
+    # What writes the command of a conversion and a model's card load nothing; a tokenizer is read there too.
+    assert named == {"model_loading.py", "pickled.py", "card.py"}

@@ -14,6 +14,7 @@ from typing import Any
 from ingest.archive import ARCHIVE_FORMAT, CONTENTS, MEMBERS
 from ingest.errors import NewerFormatError, TooLargeError
 from ingest.library import Manifest
+from ingest.trust import name_fault
 
 MAX_DIM = 65_536
 
@@ -125,7 +126,9 @@ def _manifest(stored: dict[str, Any]) -> Manifest:
     numbers = (manifest.dim, manifest.chunk_tokens, manifest.chunker_version)
     if not all(type(number) is int and number > 0 for number in numbers) or manifest.dim > MAX_DIM:
         raise ValueError("it does not say what made it")
-    text_of(manifest.encoder), text_of(manifest.identity)
+    text_of(manifest.identity)
+    if fault := name_fault(text_of(manifest.encoder)):
+        raise ValueError(fault)
     return manifest
 
 

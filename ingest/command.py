@@ -30,6 +30,7 @@ from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport,
 from ingest.served_encoders import is_served_name
 from ingest.service_access import ServiceAccess, privacy_notice
 from ingest.terminal import one_line
+from ingest.trust import encoder_asked_for, encoder_of_library
 
 
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
@@ -44,6 +45,7 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
         help=f"tokens a passage, for a new library (default {DEFAULT_CHUNK_TOKENS})",
     )  # fmt: skip
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
+    add_trust_encoder(parser)
     add_password_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -64,6 +66,15 @@ def add_allow_services(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_trust_encoder(parser: argparse.ArgumentParser) -> None:
+    """Declare the leave to load a model that a library names."""
+    parser.add_argument(
+        "--trust-encoder", action="store_true",
+        help="load the encoder that the library names (and its reranker of token vectors) though it is neither bundled "
+        "nor on the list of known models; remembered for you on this machine. Naming it with --encoder does the same",
+    )  # fmt: skip
+
+
 def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | None = None) -> int:
     """Ingest the paths and print the report; 0, or 1 when nothing could be read.
 
@@ -75,7 +86,7 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
     passwords = read_passwords(arguments.password_file)
     sources = [replace(source, passwords=passwords) for source in walk(arguments.paths)]
-    model = encoder_model(arguments.library, arguments.encoder, hub, access)
+    model = encoder_model(arguments.library, arguments.encoder, hub, access, arguments.trust_encoder)
     if model.missed:
         print(f"{model.missed}; {model.name} is used.", file=sys.stderr)
     encoder = open_encoder(model, access=access)
@@ -126,14 +137,19 @@ def check_chunk_tokens(tokens: int) -> None:
 
 
 def encoder_model(
-    folder: Path, name: str | None, hub: Hub, access: ServiceAccess | None = None
+    folder: Path, name: str | None, hub: Hub, access: ServiceAccess | None = None, trusting: bool = False
 ) -> ResolvedModel:
-    """The encoder asked for, else the one that made the library, else the default one."""
-    if name is None and Library.exists(folder):
-        name = Library(folder).manifest().encoder
-    if access is None and name is not None and is_served_name(name):
-        raise UsageError(f"{name} is behind a service, whose key is not known here. Use: secondlook ingest")
-    return resolve_encoder(name, hub, access)
+    """The encoder asked for, else the one that made the library, else the default one.
+
+    ``trusting`` as in `encoder_of_library`.
+    """
+    library = Library(folder) if Library.exists(folder) else None
+    used = name or (library.manifest().encoder if library else None)
+    if access is None and used is not None and is_served_name(used):
+        raise UsageError(f"{used} is behind a service, whose key is not known here. Use: secondlook ingest")
+    if library is not None:
+        return encoder_of_library(library, name, hub, access, trusting)
+    return resolve_encoder(None, hub, access) if name is None else encoder_asked_for(name, hub, access)
 
 
 def print_report(report: IngestReport, *, as_json: bool) -> None:

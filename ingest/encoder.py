@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ingest.errors import ModelError
+from ingest.model_loading import in_a_sentence, load_sentence_model, read_tokenizer
 from ingest.models import ResolvedModel
 from ingest.plain_text import PlainText
-from ingest.weights import LOAD_ERRORS
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -52,7 +52,7 @@ def counting_tokenizer(model: ResolvedModel) -> Tokenizer:
         raise ModelError(
             f"The model {model.name} has no tokenizer.json in {model.folder}; choose a model with one."
         )
-    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer = read_tokenizer(path)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -105,7 +105,7 @@ class SentenceTransformerEncoder:
             return self._encoder()
 
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        with self._lock:
+        with self._lock, in_a_sentence(f"The encoder {self.model.name} gives no vectors"):
             vectors = self._encoder().encode(
                 texts,
                 batch_size=BATCH,
@@ -113,7 +113,10 @@ class SentenceTransformerEncoder:
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )
-        return np.asarray(vectors, dtype=np.float32)
+            found = np.asarray(vectors, dtype=np.float32)
+            if found.shape != (len(texts), self.model.spec.dim):
+                raise ValueError(f"they are {found.shape[-1]} wide, and its files say {self.model.spec.dim}")
+        return found
 
     def _encoder(self) -> SentenceTransformer:
         """The model, loaded once: an ingest in which nothing is new never needs it, and torch takes seconds."""
@@ -123,13 +126,7 @@ class SentenceTransformerEncoder:
 
             # transformers draws a bar for each model that it loads; ours are small and load in a second.
             disable_progress_bar()  # type: ignore[no-untyped-call]
-            folder = str(self.model.folder)
-            try:
-                self._loaded = SentenceTransformer(folder, device=self._device, local_files_only=True)
-            except LOAD_ERRORS as error:
-                raise ModelError(
-                    f"The encoder {self.model.name} in {folder} cannot be loaded: {error}"
-                ) from error
+            self._loaded = load_sentence_model(SentenceTransformer, self.model.folder, device=self._device)
             self._loaded.max_seq_length = self.model.spec.max_length
         return self._loaded
 

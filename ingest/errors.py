@@ -21,7 +21,8 @@
     │   ├── ModelNotFoundError
     │   ├── ModelDamagedError    a checksum that does not agree
     │   ├── ServiceError         a service refused, was too slow, or gave a broken answer
-    │   └── ConsentNeededError   text would leave this machine, and nobody allowed it yet
+    │   ├── ConsentNeededError   text would leave this machine, and nobody allowed it yet
+    │   └── TrustNeededError     a library names a model that is not known here, and nobody allowed it yet
     ├── RerankError              the reranker failed; the first look's order stands
     ├── UsageError               the call itself is wrong (exit status 2)
     └── CancelledError           the person stopped the work
@@ -136,6 +137,15 @@ class ConsentNeededError(ModelError):
         """Keep ``notice`` and ``host`` beside the message."""
         super().__init__(message)
         self.notice, self.host = notice, host
+
+
+class TrustNeededError(ModelError):
+    """A library names a model that is not known here, and nobody of this machine allowed it yet: ``model``."""
+
+    def __init__(self, message: str, model: str) -> None:
+        """Keep ``model`` beside the message."""
+        super().__init__(message)
+        self.model = model
 
 
 class RerankError(SecondLookError):

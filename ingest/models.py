@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,18 @@ from ingest.known_encoders import (
     ENCODERS,
     prefixes_of,
 )
+from ingest.model_check import check_model
+from ingest.model_json import read_json
 from ingest.model_records import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.pickled import not_loaded
 from ingest.served_encoders import served_encoder
 from ingest.service_access import ServiceAccess
-from ingest.weights import modules_of, require_safetensors
+from ingest.weights import modules_of
 
 __all__ = [  # what a model is belongs to this door, wherever it is written
     "BUNDLED_ENCODER", "DEFAULT_ENCODER", "ENCODERS", "ENCODER_ALIASES", "ModelKind", "ModelSource", "ModelSpec",
-    "ResolvedModel", "bundled_encoder_folder", "encoder_spec_of_folder", "find_in_hub", "folder_revision", "places",
-    "read_json", "resolve", "resolve_encoder", "sha256_of", "verify_checksum",
+    "ResolvedModel", "bundled_encoder_folder", "content_of", "encoder_spec_of_folder", "find_in_hub",
+    "folder_revision", "places", "read_json", "resolve", "resolve_encoder", "sha256_of", "verify_checksum",
 ]  # fmt: skip
 
 BUNDLED_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -44,10 +46,24 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def content_of(path: Path) -> str:
+    """The same, of a file that is asked for again and again: read once, as long as it stays as it is.
+
+    A file that takes another's place differs from it in more than size and date, which may be copied.
+    """
+    stat = path.stat()
+    return _content(path, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+@lru_cache(maxsize=256)
+def _content(path: Path, _: tuple[int, ...]) -> str:
+    return sha256_of(path)
+
+
 def verify_checksum(path: Path, expected: str) -> None:
     """Raise `ModelDamagedError` unless the file's SHA-256 is ``expected``."""
     try:
-        found = sha256_of(path)
+        found = content_of(path)
     except OSError as error:
         raise ModelDamagedError(
             f"The model file {path} cannot be read ({error}). Reinstall with: make install"
@@ -72,8 +88,12 @@ def bundled_encoder_folder() -> Path:
     return folder
 
 
-def resolve_encoder(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
+def resolve_encoder(
+    name: str | None, hub: Hub, access: ServiceAccess | None = None, *, relative: bool = True
+) -> ResolvedModel:
     """Find the encoder ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
+
+    A ``relative`` folder is looked for where one works, which only a person can mean.
 
     Names of `ingest.served_encoders` are behind the services of ``access``. Only the default falls back to the bundled
     encoder: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
@@ -85,7 +105,7 @@ def resolve_encoder(name: str | None, hub: Hub, access: ServiceAccess | None = N
     if behind_service is not None:
         return behind_service
     name = ENCODER_ALIASES.get(name, name)
-    if Path(name).is_dir():
+    if (relative or Path(name).is_absolute()) and Path(name).is_dir():
         folder = Path(name).absolute()  # a library that remembers its encoder is asked from other folders too
         return ResolvedModel(encoder_spec_of_folder(folder), ModelSource.FOLDER, folder)
     if name == BUNDLED_ENCODER:
@@ -127,7 +147,7 @@ def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelS
     folder = hub.cached(name, revision)
     if folder is not None:
         hub.verify(folder, name)
-        require_safetensors(folder)
+        check_model(folder)
         return folder, ModelSource.CACHE, ()
     tried.append(f"{name}: not, or not whole, in the hub's cache on this machine")
     reason = hub.why_not(name, revision)
@@ -135,7 +155,7 @@ def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelS
         folder, reason = hub.download(name, revision)
         if folder is not None:
             hub.verify(folder, name)
-            require_safetensors(folder)
+            check_model(folder)
             return folder, ModelSource.HUB, tuple(tried)
     tried.append(f"{name}: {reason}")
     raise ModelNotFoundError(
@@ -151,27 +171,16 @@ def _bundled_encoder(tried: tuple[str, ...]) -> ResolvedModel:
     return ResolvedModel(ENCODERS[BUNDLED_ENCODER], ModelSource.BUNDLED, bundled_encoder_folder(), tried)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; an empty one where the file does not exist."""
-    if not path.is_file():
-        return {}
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelDamagedError(f"{path} is not valid JSON ({error}). Fetch the model again.") from error
-    return loaded if isinstance(loaded, dict) else {}
-
-
 def folder_revision(folder: Path) -> str:
-    """Revision of a model that is only a folder: SHA-256 over its weights, 16 digits. None of them may be pickled."""
-    require_safetensors(folder)
+    """Revision of a model that is only a folder: SHA-256 over its weights, 16 digits. Raises as `check_model`."""
+    check_model(folder)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelNotFoundError(
             f"The folder {folder} holds no .safetensors file; pickled weights are not loaded, for safety. "
             "Save the model with safe serialization, then name the folder again.",
         )
-    return hashlib.sha256("".join(sha256_of(path) for path in weights).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(content_of(path) for path in weights).encode()).hexdigest()[:16]
 
 
 def encoder_spec_of_folder(folder: Path, name: str | None = None) -> ModelSpec:

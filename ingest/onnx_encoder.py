@@ -27,7 +27,7 @@ from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokeniz
 from ingest.encoder_graph import CALIBRATION, make_graph
 from ingest.graph_session import GraphSession, batched, padded
 from ingest.kept_graphs import UNFINISHED, note_use, sweep
-from ingest.models import ResolvedModel, sha256_of
+from ingest.models import ResolvedModel, content_of, sha256_of
 from ingest.plain_text import PlainText
 from ingest.service_access import ServiceAccess, is_service
 
@@ -131,7 +131,7 @@ class OnnxEncoder:
         state = hashlib.sha256(f"{GRAPH_VERSION} {self.model.spec.identity}".encode())
         for path in sorted(self.model.folder.rglob("*")):
             if path.suffix in {".safetensors", ".json"} and path.is_file():
-                state.update(sha256_of(path).encode())
+                state.update(content_of(path).encode())
         return self._cache / f"{PREFIX}{state.hexdigest()[:24]}.onnx"
 
 

@@ -6,28 +6,27 @@ itself; so each is looked at by itself, before anything is loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from ingest.errors import ModelDamagedError, ModelNotFoundError
-
-# What transformers and sentence-transformers raise for a folder that they cannot load a model from.
-LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+from ingest.errors import ModelNotFoundError
+from ingest.model_json import read_json, read_json_list
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
-# Names the shards of pickled weights, whatever they are called.
-PICKLED_INDEX = ".bin.index.json"
 # What training leaves beside the weights; no loader of a model opens them.
 LEFT_BY_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")
 
 
 def require_safetensors(folder: Path) -> None:
-    """Raise `ModelNotFoundError`, which names the file, if weights of any module in ``folder`` would be unpickled."""
+    """Raise `ModelNotFoundError`, which names the file, if weights of any module in ``folder`` would be unpickled.
+
+    Which modules there may be is looked at before (`ingest.model_check`).
+    """
     for place in _places(folder):
         pickled = next((path for path in sorted(place.iterdir()) if _holds_pickled_weights(path)), None)
         if pickled is not None:
@@ -45,23 +44,26 @@ def stored_names(folder: Path) -> frozenset[str]:
     """
     index = folder / INDEX
     if index.is_file():
-        return frozenset(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        return frozenset(read_json(index)["weight_map"])
     if not (folder / WEIGHTS).is_file():
         return frozenset()
     with safe_open(folder / WEIGHTS, "np") as stored:
         return frozenset(stored.keys())
 
 
+def stored_numbers(folder: Path) -> int:
+    """How many numbers a folder's safetensors hold, of all files. Raises as `stored_names`."""
+    return sum(map(_numbers_in, sorted(folder.glob("*.safetensors"))))
+
+
+def _numbers_in(path: Path) -> int:
+    with safe_open(path, "np") as stored:
+        return sum(prod(stored.get_slice(name).get_shape()) for name in stored.keys())  # noqa: SIM118 - no dictionary
+
+
 def modules_of(folder: Path) -> list[dict[str, Any]]:
     """What a sentence-transformers model is made of, in order; nothing where the folder does not say."""
-    path = folder / "modules.json"
-    if not path.is_file():
-        return []
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelDamagedError(f"{path} is not valid JSON ({error}). Fetch the model again.") from error
-    return [module for module in loaded if isinstance(module, dict)] if isinstance(loaded, list) else []
+    return [module for module in read_json_list(folder / "modules.json") if isinstance(module, dict)]
 
 
 def _places(folder: Path) -> Iterator[Path]:
@@ -69,30 +71,13 @@ def _places(folder: Path) -> Iterator[Path]:
     yield folder
     for module in modules_of(folder):
         path = Path(str(module.get("path", "")))
-        if path.is_absolute() or ".." in path.parts:
-            raise ModelDamagedError(
-                f"{folder / 'modules.json'} names a module outside of its folder ({path}). Fetch the model again."
-            )
         if path.parts and (folder / path).is_dir():
             yield folder / path
             yield from (inner for inner in (folder / path).rglob("*") if inner.is_dir())
 
 
 def _holds_pickled_weights(path: Path) -> bool:
-    """Whether a loader would unpickle it: an index of shards that are no safetensors, or a pickle that stands alone."""
-    if path.name == INDEX:
-        return not _only_safetensors(path)
-    is_pickled = path.suffix.lower() in PICKLED or path.name.endswith(PICKLED_INDEX)
-    if not is_pickled or path.name.startswith(LEFT_BY_TRAINING):
+    """Whether a loader would unpickle this file: one of weights that stands alone."""
+    if path.suffix.lower() not in PICKLED or path.name.startswith(LEFT_BY_TRAINING):
         return False
-    if path.name == "adapter_model.bin":
-        return not path.with_suffix(".safetensors").is_file()
     return not (path.with_name(WEIGHTS).is_file() or path.with_name(INDEX).is_file())
-
-
-def _only_safetensors(index: Path) -> bool:
-    try:
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return all(str(shard).endswith(".safetensors") for shard in shards)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelDamagedError(f"{index} cannot be read ({error!r}). Fetch the model again.") from error

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 from ingest.errors import ModelError
 from ingest.hub import Hub
+from ingest.model_check import check_model
+from ingest.model_json import shown
 from ingest.models import (
     ENCODERS,
     ModelKind,
@@ -23,7 +26,6 @@ from ingest.models import (
     resolve_encoder,
 )
 from ingest.service_access import ServiceAccess
-from ingest.weights import require_safetensors
 from rerank.scorers import resolve_named
 from rerank.scorers.colbert_recipe import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.late_interaction import late_interaction_of
@@ -34,6 +36,7 @@ BUNDLED_RERANKER = "second-look-reranker"
 LATE_INTERACTION = "maxsim"
 # What transformers writes for a length that is not known begins far beyond this.
 ENDLESS = 10**6
+OURS = "onnx-cross-encoder"  # what `secondlook train` writes
 BUNDLED_FOLDER = Path(__file__).resolve().parents[1] / "data" / "models" / BUNDLED_RERANKER
 
 
@@ -99,6 +102,9 @@ RERANKER_ALIASES: Mapping[str, str] = {
     **{name: f"{COHERE}:{name}" for name in COHERE_MODELS},
 }  # fmt: skip
 
+# Those that need nobody's leave, whoever names them.
+KNOWN_RERANKERS = frozenset({*RERANKERS, *RERANKER_ALIASES, BUNDLED_RERANKER, LATE_INTERACTION})
+
 
 def resolve_reranker(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
     """Find the reranker ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
@@ -145,7 +151,7 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
     A sentence-transformers cross-encoder whose configuration names the sigmoid as its activation was
     trained to give relevance by it; others' scores are shown as they are.
     """
-    require_safetensors(folder)
+    check_model(folder)
     ours = read_json(folder / "secondlook.json")
     if ours:
         return _our_spec(folder, ours)
@@ -186,11 +192,16 @@ def _architecture(folder: Path, config: Mapping[str, object]) -> str:
 def _our_spec(folder: Path, ours: Mapping[str, object]) -> ModelSpec:
     base = str(ours.get("base"))
     trained_from = RERANKERS.get(base) or ENCODERS.get(base)  # training changes no model's size
+    kind = ours.get("architecture", OURS)
+    if kind != OURS:  # by its name any scorer could be called, one that sends text away for one
+        raise ModelError(
+            f"{folder / 'secondlook.json'} describes no reranker of ours ({shown(kind)}); choose another."
+        )
     try:
-        return ModelSpec(
+        spec = ModelSpec(
             name=str(ours["name"]),
             kind=ModelKind.RERANKER,
-            architecture=str(ours.get("architecture", "onnx-cross-encoder")),
+            architecture=OURS,
             revision=str(ours["version"]),
             licence=str(ours["licence"]),
             max_length=int(str(ours["max_length"])),
@@ -201,7 +212,17 @@ def _our_spec(folder: Path, ours: Mapping[str, object]) -> ModelSpec:
             window=int(str(ours["window"])) if "window" in ours else None,
             parameters=trained_from.parameters if trained_from is not None else None,
         )
-    except (KeyError, ValueError) as error:
+        _check_numbers(spec)
+    except (KeyError, ValueError, OverflowError) as error:
         raise ModelError(
-            f"{folder / 'secondlook.json'} is not complete ({error}). Train or fetch the model again."
+            f"{folder / 'secondlook.json'} is not complete ({shown(str(error))}). Train or fetch the model again."
         ) from error
+    return spec
+
+
+def _check_numbers(spec: ModelSpec) -> None:
+    """Raise ``ValueError`` for numbers that nothing can be read or ordered by."""
+    if not all(map(isfinite, (spec.bi_weight, spec.relevance_scale or 0.0, spec.relevance_shift))):
+        raise ValueError("a number of it is none")
+    if not 16 <= spec.max_length <= ENDLESS or (spec.window is not None and spec.window < 1):
+        raise ValueError("it reads no passage of such a length")

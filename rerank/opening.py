@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ingest.encoder import Encoder
-from ingest.errors import EncoderMismatchError, ModelError
+from ingest.errors import EncoderMismatchError, ModelError, TrustNeededError
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.memory import give_back
 from ingest.models import ResolvedModel, resolve_encoder
 from ingest.onnx_encoder import open_encoder
 from ingest.token_store import TokenStore
+from ingest.trust import encoder_asked_for, encoder_of_library
 from rerank.models import resolve_reranker
 from rerank.notices import model_notices, window_notices
 from rerank.score_store import user_store
@@ -28,7 +29,7 @@ class ModelChoice:
     ``engine`` is what runs the reranker, one of `rerank.scorers.engine.ENGINES`; without ``wait_for_engine`` a
     model that can run as it is does so until its engine is chosen. ``window`` is how many tokens of a passage the
     reranker reads at most (see `rerank.windows.windowed`). ``access`` holds addresses of rerankers outside this
-    process, and the keys to them.
+    process, and the keys to them. ``trusting`` is the leave to load the encoder that a library names, whatever it is.
     """
 
     encoder: str | None = None
@@ -38,22 +39,25 @@ class ModelChoice:
     wait_for_engine: bool = True
     window: int | None = None
     access: ServiceAccess = field(default_factory=ServiceAccess)
+    trusting: bool = False
 
 
 def encoder_for(library: Library | None, choice: ModelChoice, hub: Hub) -> ResolvedModel:
     """The encoder to use: the one asked for, else the one that made the library, else the default.
 
     Raises `EncoderMismatchError` where the one asked for did not make the library, or where the one that
-    made it cannot be had on this machine.
+    made it cannot be had on this machine; else as `encoder_of_library`.
     """
     if library is None:
-        return resolve_encoder(choice.encoder, hub, choice.access)
+        if choice.encoder is None:
+            return resolve_encoder(None, hub, choice.access)
+        return encoder_asked_for(choice.encoder, hub, choice.access)
     manifest = library.manifest()
     made_with = manifest.encoder
     try:
-        model = resolve_encoder(choice.encoder or made_with, hub, choice.access)
+        model = encoder_of_library(library, choice.encoder, hub, choice.access, choice.trusting)
     except ModelError as error:
-        if choice.encoder is not None:
+        if choice.encoder is not None or isinstance(error, TrustNeededError):
             raise
         raise EncoderMismatchError(
             f"The library {library.folder} was made with the encoder {made_with}, which cannot be had here: {error} "

@@ -12,14 +12,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ingest.models import ResolvedModel
+from ingest.models import ResolvedModel, content_of
 from ingest.records import digest
 from rerank.score_file import Key
 from rerank.score_store import Entry, ScoreStore
 from rerank.scorers.base import OnBatch, Scorer, Scores, empty_scores, engine_name
 
 # Raise it when scores are made or stored otherwise, so that older ones are not used.
-VERSION = 2
+VERSION = 3
 _NOT_COMPUTED_WITH = frozenset(
     {
         "bi_weight",
@@ -38,14 +38,13 @@ _CARDS = frozenset({"secondlook.json", "training.json", "README.md"})
 
 
 def fingerprint(model: ResolvedModel) -> str:
-    """What the model computes with: its specification, and size and time of its files.
+    """What the model computes with: its specification, and its files by their content.
 
     A model trained again may keep its version. How its scores are mixed or shown is no part of it.
     """
     spec = {name: value for name, value in asdict(model.spec).items() if name not in _NOT_COMPUTED_WITH}
     files = sorted(path for path in model.folder.rglob("*") if path.is_file() and path.name not in _CARDS)
-    stamps = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    return json.dumps([spec, stamps], ensure_ascii=False)
+    return json.dumps([spec, [[path.name, content_of(path)] for path in files]], ensure_ascii=False)
 
 
 class CachedScorer:

@@ -15,7 +15,8 @@ from ingest.library import Library
 from ingest.models import ResolvedModel
 from ingest.records import Chunk
 from ingest.token_store import TokenStore, Wish
-from rerank.models import RERANKER_ALIASES, resolve_reranker
+from ingest.trust import require_trust
+from rerank.models import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.maxsim import LateInteraction, vectors_identity
 from rerank.scorers.token_codec import compress
@@ -63,7 +64,7 @@ def store_token_vectors(
             "of late interaction: maxsim, or colbert-ir/colbertv2.0."
         )
     store, identity = TokenStore(library), vectors_identity(model)
-    store.want(Wish(_lasting(name), identity))
+    store.want(Wish(lasting(name), identity))
     lacking = store.lacking(identity)
     too_long = _fill(library, store, model, lacking, on_progress, cancelled) if lacking else 0
     store.forget_gone()
@@ -76,12 +77,16 @@ def keep_up(
     hub: Hub,
     on_progress: OnFilled = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
+    trusting: bool = False,
 ) -> list[Filled]:
     """Bring the token vectors of every model that was asked for up to date; nothing where none was.
 
-    Raises as `store_token_vectors`.
+    Raises as `store_token_vectors`, and `TrustNeededError` for a model that only the library names: ``trusting`` is the
+    leave to load it.
     """
     wishes = TokenStore(library).wishes()
+    for wish in wishes:
+        require_trust(wish.name, library.folder, trusting, KNOWN_RERANKERS)
     return [store_token_vectors(library, wish.name, hub, on_progress, cancelled) for wish in wishes]
 
 
@@ -132,6 +137,6 @@ def _rows(scorer: LateInteraction, chunks: Sequence[Chunk]) -> tuple[dict[str, b
     return rows, len(chunks) - len(kept)
 
 
-def _lasting(name: str) -> str:
+def lasting(name: str) -> str:
     """The name as it is remembered: a folder's from wherever it is looked for, any other's in full."""
     return str(Path(name).resolve()) if Path(name).is_dir() else RERANKER_ALIASES.get(name, name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 # Graphs and notes that the code keeps for a user go to a folder of this run, for its child processes too.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="second-look-tests-")
+os.environ["XDG_DATA_HOME"] = os.path.join(os.environ["XDG_CACHE_HOME"], "data")
 
 import pytest
 

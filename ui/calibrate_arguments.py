@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ingest.command import add_allow_services, named_folder
+from ingest.command import add_allow_services, add_trust_encoder, named_folder
 from ingest.errors import UsageError
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
@@ -63,6 +63,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser, settings: Settings)
     parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
     add_allow_services(parser)
+    add_trust_encoder(parser)
     parser.add_argument("--dry-run", action="store_true", help="report, and leave the library as it is")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

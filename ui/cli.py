@@ -12,7 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.command import add_allow_services, add_ingest_arguments, named_folder, run_ingest
+from ingest.command import (
+    add_allow_services,
+    add_ingest_arguments,
+    add_trust_encoder,
+    named_folder,
+    run_ingest,
+)
 from ingest.costs import billing
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
@@ -85,6 +91,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     )
     rebuild.add_argument("--offline", action="store_true", help="use only models that are on this machine")
     add_allow_services(rebuild)
+    add_trust_encoder(rebuild)
     models = action(
         "models", commands.models, "say which models are used, from where, and what else was tried"
     )
@@ -171,7 +178,8 @@ def _settings(parsed: argparse.Namespace) -> Settings:
     services = settings.services
     if getattr(parsed, "allow_services", False):
         services = replace(services, allowed=frozenset({ANYWHERE}))
-    return replace(settings, **given, allow_downloads=allowed, services=services)
+    trusting = getattr(parsed, "trust_encoder", False)
+    return replace(settings, **given, allow_downloads=allowed, services=services, trusting=trusting)
 
 
 def _add_library(parser: argparse.ArgumentParser, settings: Settings, *, as_json: bool = False) -> None:
@@ -194,6 +202,7 @@ def _add_models(parser: argparse.ArgumentParser, settings: Settings, *, two: boo
         )
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
     add_allow_services(parser)
+    add_trust_encoder(parser)
 
 
 def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
@@ -243,7 +252,7 @@ def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.no_token_vectors:
         drop_token_vectors(settings.library)
     return run_ingest(parsed, hub, settings.services) or store_and_say(
-        Library(settings.library), hub, parsed.token_vectors
+        Library(settings.library), hub, parsed.token_vectors, settings.trusting
     )
 
 

@@ -31,6 +31,7 @@ from ingest.pipeline import ingest, rebuild, walk
 from ingest.served_encoders import SERVER, is_served_name
 from ingest.service_access import is_service, privacy_notice
 from ingest.terminal import one_line
+from ingest.trust import allow
 from ingest.writer import writing
 from rerank.models import (
     BUNDLED_RERANKER,
@@ -88,13 +89,11 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
     tokens = library.manifest().chunk_tokens if parsed.chunk_tokens is None else parsed.chunk_tokens
     check_chunk_tokens(tokens)
     hub = Hub(settings.allow_downloads)
-    encoder = open_encoder(
-        resolve_encoder(settings.encoder, hub, settings.services), access=settings.services
-    )
+    encoder = open_encoder(encoder_for(None, settings.models, hub), access=settings.services)
     with ProgressBar() as bar:
         count = rebuild(library, encoder, tokens, bar.show)
     print(f"Rebuilt {count} documents with {encoder.model.name}.", file=sys.stderr)
-    return store_and_say(library, hub)
+    return store_and_say(library, hub, trusting=settings.trusting)
 
 
 def models(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -212,6 +211,10 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         _say_what_guards(parsed.address, settings)
     if not parsed.no_sample and not Library.exists(settings.library):
         make_sample_library(settings)
+    if parsed.trust_encoder and Library.exists(settings.library):
+        allow(
+            Library(settings.library).manifest().encoder
+        )  # remembered, for the page that is another process
     environment = os.environ | {
         "SECONDLOOK_LIBRARY": str(settings.library.resolve()),
         "SECONDLOOK_ENCODER": _from_anywhere(settings.encoder),

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from ingest.command import add_allow_services, named_folder
+from ingest.command import add_allow_services, add_trust_encoder, named_folder
 from ingest.errors import UsageError
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
@@ -69,6 +69,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw quality against time")
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
     add_allow_services(parser)
+    add_trust_encoder(parser)
     parser.add_argument(
         "--save-run", type=Path, metavar="FILE",
         help="write each order as a TREC run: FILE with the system's name before its suffix (.before and .after "

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.command import add_allow_services, named_folder
+from ingest.command import add_allow_services, add_trust_encoder, named_folder
 from ingest.errors import UsageError
 from ingest.label_records import Grade, Label
 from ingest.labels import Labels
@@ -59,6 +59,7 @@ def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
     )
     parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
     add_allow_services(parser)
+    add_trust_encoder(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

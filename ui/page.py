@@ -9,7 +9,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ingest.encoder import Encoder
-from ingest.errors import ConsentNeededError, SecondLookError, StorageError, TooLargeError
+from ingest.errors import (
+    ConsentNeededError,
+    SecondLookError,
+    StorageError,
+    TooLargeError,
+    TrustNeededError,
+)
 from ingest.library import Library, Manifest
 from rerank.anytime import SecondLookPlan
 from rerank.records import Models
@@ -49,6 +55,8 @@ def render() -> None:
             _page(services.settings_here(current()), current())
     except ConsentNeededError as error:
         services.ask_leave(error, current())
+    except TrustNeededError as error:
+        services.ask_trust(error)
     except SecondLookError as error:
         components.problem("Second Look cannot go on like this.", str(error))
 

@@ -10,10 +10,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ingest.errors import ConsentNeededError
+from ingest.errors import ConsentNeededError, TrustNeededError
 from ingest.service_access import ServiceAccess, require_consent
+from ingest.trust import allow
 from rerank.models import RERANKER_ALIASES
 from rerank.scorers.served import served_model
+from ui.access import Way
+from ui.gate import standing
 from ui.settings import Settings, from_environment
 from ui.state import State
 
@@ -31,6 +34,21 @@ def check_leave(reranker: str | None, access: ServiceAccess) -> None:
     model = served_model(RERANKER_ALIASES.get(reranker, reranker), access) if reranker else None
     if model is not None:
         require_consent(model, access)
+
+
+def ask_trust(error: TrustNeededError) -> None:
+    """Which model the library names, and the button that allows it, where the visitor is at this machine."""
+    with st.container(border=True, key="trust"):
+        st.subheader("May this model be loaded?", anchor=False)
+        st.text(str(error))
+        gate = standing()
+        if gate is None or gate.protection.way is Way.LOCAL:
+            st.button(
+                "Trust it and load it", key="trust-model", type="primary", on_click=allow, args=(error.model,)
+            )
+            st.text("That is remembered for you on this machine, for every library that names this model.")
+        else:
+            st.text("Whoever serves this page allows it, by starting it with --trust-encoder.")
 
 
 def ask_leave(error: ConsentNeededError, state: State) -> None:

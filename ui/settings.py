@@ -42,7 +42,7 @@ class Settings:
     reranker reads at most, `WHOLE` as many as it has room for, ``None`` as its specification says. ``fusion`` makes
     the second order a mix of both looks, and ``together`` one order of the first look and several rerankers, where
     several are chosen; ``None`` leaves those side by side. ``services`` holds addresses of rerankers outside this
-    process, and the keys to them.
+    process, and the keys to them. ``trusting`` is the leave to load the encoder that the library names.
     """
 
     library: Path = DEFAULT_LIBRARY
@@ -58,6 +58,7 @@ class Settings:
     engine: str = "auto"
     window: int | None = None
     services: ServiceAccess = field(default_factory=ServiceAccess)
+    trusting: bool = False
     access: AccessSettings = field(default_factory=AccessSettings)
 
     @property
@@ -70,6 +71,7 @@ class Settings:
             self.engine,
             window=self.window,
             access=self.services,
+            trusting=self.trusting,
         )
 
     @property

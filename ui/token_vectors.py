@@ -13,6 +13,7 @@ from ingest.errors import CancelledError, ModelError
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.token_store import TokenStore
+from ingest.trust import allow
 from rerank.models import LATE_INTERACTION
 from ui.words import count_of
 
@@ -37,7 +38,7 @@ def drop_token_vectors(folder: Path) -> None:
         _say(f"The token vectors of {folder} are removed; no more are stored.")
 
 
-def store_and_say(library: Library, hub: Hub, name: str | None = None) -> int:
+def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting: bool = False) -> int:
     """Bring the library's token vectors up to date, those for ``name`` too where one is asked for.
 
     Shows a bar where stderr is a terminal, and says there what is stored now, as an ingest's report is on stdout; 0, or
@@ -45,7 +46,11 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None) -> int:
     """
     if name is None and not TokenStore(library).wishes():
         return 0
-    from rerank.token_vectors import keep_up, store_token_vectors  # what loads models is not for every ingest
+    from rerank.token_vectors import (  # what loads models is not for every ingest
+        keep_up,
+        lasting,
+        store_token_vectors,
+    )
 
     bar = tqdm(unit=" passages", disable=not sys.stderr.isatty(), file=sys.stderr, desc="Token vectors")
 
@@ -56,7 +61,10 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None) -> int:
     with bar, cancel_on_interrupt() as cancelled:
         try:
             asked = None if name is None else store_token_vectors(library, name, hub, show, cancelled)
-            kept = keep_up(library, hub, show, cancelled)  # of what was asked for, nothing is lacking by now
+            if asked is not None:  # a person named it just now
+                allow(lasting(name or ""))
+            # Of what was asked for, nothing is lacking by now.
+            kept = keep_up(library, hub, show, cancelled, trusting)
         except CancelledError as stopped:
             _say(str(stopped))
             return 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ingest.archive import export_library
@@ -19,7 +20,10 @@ from ingest.errors import LibraryError
 from ingest.findings import Finding, Part
 from ingest.library import Library
 from ingest.repair import Repair, repair
+from ingest.terminal import one_line
+from ingest.trust import is_known
 from rerank.calibration.store import FILE, again, load
+from rerank.models import KNOWN_RERANKERS
 from ui.settings import Settings
 from ui.words import count_of
 
@@ -135,10 +139,13 @@ def run_export(parsed: argparse.Namespace, settings: Settings) -> int:
 def run_import(parsed: argparse.Namespace, settings: Settings) -> int:
     """Make a library of an exported file."""
     done = import_library(parsed.file, settings.library, attachments=ATTACHMENTS)
+    named = named_models(settings.library)
     _say(
         f"Made {settings.library}: {count_of(done.documents, 'document')}, {count_of(done.chunks, 'passage')}, "
         f"{count_of(done.labels, 'label')}."
     )
+    for use, name, known in named:
+        _say(f"It names the {use} {one_line(name)}, {_trusted(known)}.")
     if done.without_vector:
         _say(
             f"{count_of(done.without_vector, 'passage')} came without a vector. No search finds them before: "
@@ -149,9 +156,32 @@ def run_import(parsed: argparse.Namespace, settings: Settings) -> int:
             {
                 "documents": done.documents, "chunks": done.chunks, "labels": done.labels,
                 "without_vector": done.without_vector,
+                "models": [{"use": use, "name": name, "known": known} for use, name, known in named],
             }
         )  # fmt: skip
     return 0
+
+
+def named_models(folder: Path) -> list[tuple[str, str, bool]]:
+    """The models that a library names: what for, by which name, and whether Second Look knows them.
+
+    That is the encoder that made it, and the reranker that its calibration is of.
+    """
+    encoder = Library(folder).manifest().encoder
+    named = [("encoder", encoder, is_known(encoder))]
+    with suppress(LibraryError):  # none, or one that is no use
+        reranker = load(folder / FILE).fitted_for.reranker if (folder / FILE).is_file() else ""
+        named += [("reranker", reranker, is_known(reranker, KNOWN_RERANKERS))] if reranker else []
+    return named
+
+
+def _trusted(known: bool) -> str:
+    if known:
+        return "which Second Look knows"
+    return (
+        "which is neither bundled nor on Second Look's list. It is not loaded before you say that you trust it, with "
+        "--trust-encoder or on the page"
+    )
 
 
 def _say(message: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch.nn.functional import normalize
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel
@@ -22,10 +22,10 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
 from ingest.graph_session import batched
+from ingest.model_loading import in_a_sentence, load_pretrained
 from ingest.models import ResolvedModel
 from ingest.plain_text import PlainText
 from ingest.token_store import TokenStore
-from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.colbert_recipe import Recipe, projection_files
 from rerank.scorers.loading import quietly, require_all
@@ -60,17 +60,9 @@ class ColbertScorer(LateInteraction):
         self._tokenizer = counting_tokenizer(model)
         self._plain = PlainText(self._tokenizer, (self._recipe.query_marker, self._recipe.document_marker))
         self._projection = _projection(model).to(self._device)
-        try:
-            with quietly():
-                self._transformer: Any
-                self._transformer, told = AutoModel.from_pretrained(
-                    str(model.folder), local_files_only=True, use_safetensors=True, dtype=torch.float32,
-                    output_loading_info=True,
-                )  # fmt: skip
-        except LOAD_ERRORS as error:
-            raise ModelError(
-                f"The reranker {model.name} in {model.folder} cannot be loaded: {error}"
-            ) from error
+        self._transformer: Any
+        with quietly():
+            self._transformer, told = load_pretrained(AutoModel, model.folder, dtype=torch.float32)
         # Nothing here goes through a pooler.
         require_all(model, (name for name in told["missing_keys"] if not name.startswith("pooler.")))
         self._transformer.to(self._device).eval()
@@ -145,14 +137,12 @@ class ColbertScorer(LateInteraction):
 
 def _projection(model: ResolvedModel) -> torch.Tensor:
     """The linear layer's weights (dim, hidden). Raises `ModelError` where no file in the folder holds them."""
-    try:
+    with in_a_sentence(f"The weights of {model.name} in {model.folder} cannot be read"):
         for path in projection_files(model.folder):
             with safe_open(str(path), framework="pt") as weights:
                 if PROJECTION in weights.keys():  # noqa: SIM118 - it is no dictionary
                     projection: torch.Tensor = weights.get_tensor(PROJECTION).float()
                     return projection
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"The weights of {model.name} in {model.folder} cannot be read: {error}") from error
     raise ModelError(
         f"The model {model.name} in {model.folder} has no {PROJECTION}, the layer that makes a ColBERT of a BERT."
     )

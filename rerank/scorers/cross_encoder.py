@@ -13,9 +13,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from ingest.encoder import counting_tokenizer
 from ingest.errors import ModelError
+from ingest.model_loading import load_sentence_model
 from ingest.models import ResolvedModel
 from ingest.plain_text import PlainText
-from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 from rerank.scorers.loading import quietly, require_head
 
@@ -48,17 +48,16 @@ class CrossEncoderScorer:
         self._lock = threading.Lock()
         # Logits are wanted as they are, whatever the model's default says.
         self._identity = torch.nn.Identity()
-        try:
-            with quietly():
-                self._cross_encoder = CrossEncoder(
-                    str(model.folder), device=device, max_length=model.spec.max_length, local_files_only=True
-                )
-            network = self._cross_encoder.model
-            require_head(model, network, network.base_model_prefix)
-        except LOAD_ERRORS as error:
+        with quietly():
+            self._cross_encoder = load_sentence_model(
+                CrossEncoder, model.folder, device=device, max_length=model.spec.max_length
+            )
+        network = self._cross_encoder.model
+        if network is None:
             raise ModelError(
-                f"The reranker {model.name} in {model.folder} cannot be loaded: {error}"
-            ) from error
+                f"The model {model.name} in {model.folder} has no transformer; choose a reranker."
+            )
+        require_head(model, network, network.base_model_prefix)
         labels = self._cross_encoder.num_labels
         if labels != 1:
             raise ModelError(

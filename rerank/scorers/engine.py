@@ -8,33 +8,36 @@ is a graph already need not wait for that: it runs as it is until the choice is 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import shutil
 import sys
 import tempfile
 import threading
-from functools import lru_cache
 from pathlib import Path
 from time import time
 
 import platformdirs
 
-from ingest.errors import ModelError, UsageError
+from ingest.errors import ModelDamagedError, ModelError, UsageError
 from ingest.kept_graphs import UNFINISHED, note_use
-from ingest.models import ResolvedModel, read_json, sha256_of
+from ingest.models import ResolvedModel, content_of
 from rerank.scorers.base import Scorer
 from rerank.scorers.engine_record import Engine, failure_of, note_failure
 from rerank.scorers.graph_cache import PREFIX, publish, sweep
 from rerank.scorers.graph_scorer import GraphScorer, is_ours
-from rerank.scorers.onnx_cross_encoder import CARD_FILE, OnnxCrossEncoderScorer
+from rerank.scorers.onnx_cross_encoder import (
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    OnnxCrossEncoderScorer,
+    verify_files,
+)
 from rerank.scorers.tuning import machine_key
 
 log = logging.getLogger(__name__)
 
 # Raise it when graphs are made otherwise, so that older ones are not used.
-GRAPH_VERSION = 6
+GRAPH_VERSION = 7
 ENGINES = ("auto", "torch", "onnx-fp32", "onnx-int8")
 
 
@@ -50,6 +53,8 @@ def open_cross_encoder(
     """
     if runs_on_torch(model, wanted):
         return torch_scorer(model)
+    if is_ours(model):
+        verify_files(model.folder)  # a graph in the cache answers for no other files than these
     folder = graph_folder(model, cache, wanted)
     scorer = _open(model, folder)
     if scorer is not None:
@@ -77,20 +82,24 @@ def runs_on_torch(model: ResolvedModel, wanted: str) -> bool:
 def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Path:
     """Where the graph of this model lies once it is made; named by its weights and how it is made."""
     base = cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx"
-    if is_ours(model):
-        weights = json.dumps(read_json(model.folder / CARD_FILE).get("files"), sort_keys=True)
-    else:
-        weights = "".join(
-            _digest(path, path.stat().st_mtime_ns) for path in sorted(model.folder.glob("*.safetensors"))
-        )
-    key = f"{GRAPH_VERSION}-{wanted}-{model.spec.max_length}-{weights}"
+    key = f"{GRAPH_VERSION}-{wanted}-{model.spec.max_length}-{''.join(map(content_of, _made_of(model)))}"
     return base / f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
-@lru_cache(maxsize=16)
-def _digest(path: Path, changed: int) -> str:
-    """The SHA-256 of a file, last ``changed`` then: reading half a gigabyte takes a second, and the page asks often."""
-    return sha256_of(path)
+def _made_of(model: ResolvedModel) -> list[Path]:
+    """The files that a graph of the model depends on: weights, settings and tokenizer, as they are now.
+
+    Raises `ModelDamagedError` where there are no weights: a graph that was made of them would answer in their name.
+    """
+    if is_ours(model):
+        files = [model.folder / MODEL_FILE, model.folder / TOKENIZER_FILE]
+    else:
+        files = [path for path in sorted(model.folder.rglob("*")) if path.suffix in {".safetensors", ".json"}]
+    if not any(path.suffix in {".safetensors", ".onnx"} and path.is_file() for path in files):
+        raise ModelDamagedError(
+            f"The weights of {model.name} are not in {model.folder}. Fetch the model again."
+        )
+    return [path for path in files if path.is_file()]
 
 
 def engine_of(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Engine | None:

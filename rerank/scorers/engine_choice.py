@@ -16,10 +16,10 @@ from typing import Any, cast
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from ingest.errors import ModelError
 from ingest.graph_session import cores
+from ingest.model_loading import load_sentence_model, read_tokenizer
 from ingest.models import ResolvedModel, sha256_of
 from rerank.first_token import first_token_only
 from rerank.fused_graph import Kind, fused, linears, split_attention
@@ -101,7 +101,7 @@ class _Workshop:
         return Made(folder, agreement(self._wanted, found), name)
 
     def _calibration_batches(self) -> list[dict[str, NDArray[np.int64]]]:
-        tokenizer = Tokenizer.from_file(str(self._model.folder / TOKENIZER_FILE))
+        tokenizer = read_tokenizer(self._model.folder / TOKENIZER_FILE)
         tokenizer.no_padding()
         tokenizer.enable_truncation(self._model.spec.max_length)
         return [
@@ -159,9 +159,8 @@ def _exported(model: ResolvedModel, work: Path) -> Path:
     folder.mkdir()
     length = model.spec.max_length
     # Written out step by step, attention has the form that ONNX Runtime knows how to fuse.
-    attention = {"attn_implementation": "eager"}
-    loaded = CrossEncoder(
-        str(model.folder), device="cpu", max_length=length, local_files_only=True, model_kwargs=attention
+    loaded = load_sentence_model(
+        CrossEncoder, model.folder, device="cpu", max_length=length, attention="eager"
     )
     export_fp32(cast(Any, loaded.eval()), folder / MODEL_FILE)
     return folder / MODEL_FILE

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.encoder import counting_tokenizer
-from ingest.errors import ModelError
+from ingest.model_loading import load_sentence_model
 from ingest.models import ModelKind, ResolvedModel
 from ingest.plain_text import PlainText
 from ingest.token_store import TokenStore
-from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.maxsim import LateInteraction, PassageTokens
 
@@ -52,12 +51,7 @@ class LateInteractionScorer(LateInteraction):
 
         disable_progress_bar()  # type: ignore[no-untyped-call]
         super().__init__(model, store)
-        try:
-            self._encoder = SentenceTransformer(str(model.folder), device=device, local_files_only=True)
-        except LOAD_ERRORS as error:
-            raise ModelError(
-                f"The encoder {model.name} in {model.folder} cannot be loaded: {error}"
-            ) from error
+        self._encoder = load_sentence_model(SentenceTransformer, model.folder, device=device)
         self._encoder.max_seq_length = model.spec.max_length
         self._tokenizer = counting_tokenizer(model)
         self._plain = PlainText(self._tokenizer)

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoModelForSeq2SeqLM
 from transformers.utils.logging import disable_progress_bar
 
 from ingest.errors import ModelError
 from ingest.graph_session import batched
+from ingest.model_loading import load_pretrained, load_tokenizer
 from ingest.models import ResolvedModel
 from ingest.plain_text import PlainText
-from ingest.weights import LOAD_ERRORS
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 from rerank.scorers.loading import quietly, require_all
 
@@ -54,17 +54,10 @@ class MonoT5Scorer:
         self._model = model
         self._lock = threading.Lock()
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        folder = str(model.folder)
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            with quietly():
-                self._t5: Any
-                self._t5, told = AutoModelForSeq2SeqLM.from_pretrained(
-                    folder, local_files_only=True, use_safetensors=True, dtype=torch.float32,
-                    output_loading_info=True,
-                )  # fmt: skip
-        except (*LOAD_ERRORS, ImportError) as error:
-            raise ModelError(f"The reranker {model.name} in {folder} cannot be loaded: {error}") from error
+        self._tokenizer: Any = load_tokenizer(model.folder)
+        self._t5: Any
+        with quietly():
+            self._t5, told = load_pretrained(AutoModelForSeq2SeqLM, model.folder, dtype=torch.float32)
         require_all(model, told["missing_keys"])
         self._plain = PlainText(self._tokenizer.backend_tokenizer)
         self._t5.to(self._device).eval()

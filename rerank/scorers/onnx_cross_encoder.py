@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
 from ingest.errors import ModelDamagedError, ModelError
 from ingest.graph_session import GraphSession, batched, padded
+from ingest.model_json import shown
+from ingest.model_loading import read_tokenizer
 from ingest.models import ResolvedModel, read_json, verify_checksum
 from ingest.plain_text import PlainText
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
@@ -37,7 +39,7 @@ class OnnxCrossEncoderScorer:
         self._model = model
         self._lock = threading.Lock()
         verify_files(model.folder)
-        self._tokenizer = Tokenizer.from_file(str(model.folder / TOKENIZER_FILE))
+        self._tokenizer = read_tokenizer(model.folder / TOKENIZER_FILE)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._plain = PlainText(self._tokenizer)
@@ -97,7 +99,12 @@ def verify_files(folder: Path) -> Mapping[str, object]:
             "Fetch or train the model again."
         )
     for name, expected in files.items():
-        verify_checksum(folder / str(name), str(expected))
+        if Path(name).name != name:
+            raise ModelDamagedError(
+                f"{folder / CARD_FILE} lists “{shown(name)}”, which is no file beside it. Fetch or train the model "
+                "again."
+            )
+        verify_checksum(folder / name, str(expected))
     return card
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +12,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from ingest.errors import ModelNotFoundError, UsageError
-from ingest.weights import require_safetensors
+from ingest.model_check import check_head, check_model
+from ingest.model_loading import in_a_sentence, load_sentence_model, load_transformer
+from ingest.models import read_json
 from rerank.training.head import SegmentCosineHead
 
 MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ROWS_TOGETHER = 10
+# On CPU its backward pass is a third faster than the fused one at these lengths.
+ATTENTION = "eager"
 HEAD_FOLDER = "1_SegmentCosineHead"  # as sentence-transformers names the second module
 
 
@@ -36,8 +39,9 @@ def load_base(folder: Path, max_length: int, device: str = "cpu", interaction: f
         raise ModelNotFoundError(
             f"{folder} holds no model (config.json is missing); name another base model."
         )
-    require_safetensors(folder)
-    if json.loads(config.read_text(encoding="utf-8")).get("type_vocab_size", 0) < 2:
+    check_model(folder)
+    segments = read_json(config).get("type_vocab_size", 0)
+    if not isinstance(segments, int) or segments < 2:
         raise UsageError(
             f"The model in {folder} has no segment ids, which tell query and passage apart; "
             "choose a base of the BERT kind, such as MiniLM."
@@ -45,11 +49,11 @@ def load_base(folder: Path, max_length: int, device: str = "cpu", interaction: f
     if (folder / HEAD_FOLDER / "config.json").is_file():
         return _ours(folder, max_length, device)
     if has_own_head(folder):
-        ranker: CrossEncoder = CrossEncoder(
-            str(folder), max_length=max_length, device=device, num_labels=1, local_files_only=True
+        ranker: CrossEncoder = load_sentence_model(
+            CrossEncoder, folder, max_length=max_length, device=device, num_labels=1
         )
         return ranker
-    transformer = _transformer(folder, max_length)
+    transformer = load_transformer(folder, max_length, ATTENTION)
     transformer.model.config.num_labels = 1  # what sentence-transformers shapes its answers by
     separator = model_tokenizer(transformer).sep_token_id
     width = transformer.get_embedding_dimension()
@@ -58,14 +62,17 @@ def load_base(folder: Path, max_length: int, device: str = "cpu", interaction: f
 
 def has_own_head(folder: Path) -> bool:
     """Whether ``folder`` holds a cross-encoder, so something that ranks by itself before any training."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "config.json")
     classifies = (config.get("architectures") or [""])[0].endswith("ForSequenceClassification")
     return classifies or (folder / HEAD_FOLDER / "config.json").is_file()
 
 
 def _ours(folder: Path, max_length: int, device: str) -> CrossEncoder:
-    head = SegmentCosineHead.load(str(folder), subfolder=HEAD_FOLDER, local_files_only=True)
-    return joined(_transformer(folder, max_length), head, device)
+    check_head(folder / HEAD_FOLDER)  # which modules.json need not name
+    transformer = load_transformer(folder, max_length, ATTENTION)
+    with in_a_sentence(f"The head of the model in {folder} cannot be loaded"):
+        head = SegmentCosineHead.load(str(folder), subfolder=HEAD_FOLDER, local_files_only=True)
+    return joined(transformer, head, device)
 
 
 def joined(transformer: Transformer, head: SegmentCosineHead, device: str) -> CrossEncoder:
@@ -83,18 +90,6 @@ def model_tokenizer(model: Transformer | CrossEncoder) -> PreTrainedTokenizerBas
         raise ModelNotFoundError("The base model has no tokenizer; name another base model.")
     found: PreTrainedTokenizerBase = tokenizer
     return found
-
-
-def _transformer(folder: Path, max_length: int) -> Transformer:
-    # Eager attention: on CPU its backward pass is a third faster than the fused one at these lengths.
-    transformer: Transformer = Transformer(
-        str(folder),
-        max_seq_length=max_length,
-        model_kwargs={"attn_implementation": "eager", "local_files_only": True},
-        processor_kwargs={"local_files_only": True},
-        config_kwargs={"local_files_only": True},
-    )
-    return transformer
 
 
 def prepare(model: CrossEncoder) -> list[tuple[str, nn.Parameter]]:

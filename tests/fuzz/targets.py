@@ -20,7 +20,9 @@ from ingest.readers.registry import FORMATS
 from ingest.readers.wire import BrokenFrameError, from_wire, to_wire
 from ingest.records import Document
 from tests.fakes import whitespace_tokenizer
+from tests.fuzz import model_folders
 from tests.fuzz.asking import ask
+from tests.fuzz.model_folders import open_folder
 from tests.ingest.readers.awkward import CASES
 
 # Small, because a fuzzer wants many small files rather than a few large ones.
@@ -110,6 +112,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "cut": cut,
     "ask": ask,
     "hear": hear,
+    "model": open_folder,
 }
 
 
@@ -129,6 +132,8 @@ def seeds(target: str) -> Iterator[bytes]:
             continue
         if target in ("cut", "ask") or Path(case.name).suffix == target:
             yield case.data
+    if target == "model":
+        yield from model_folders.seeds()
     if target == "hear":
         page, heading = {"number": 1, "start": 0, "end": 2}, {"level": 1, "start": 0, "text": "a"}
         document = {"key": "k", "title": "t", "path": "p", "format": "pdf", "text": "ab", "source_id": None}

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.fuzz.__main__ import SHARES
 from tests.fuzz.asking import ask
 from tests.fuzz.corpus import archive_of, keep, kept
+from tests.fuzz.model_folders import FILES, open_folder
 from tests.fuzz.mutators import change_docx
 from tests.fuzz.targets import TARGETS, cut, hear, seeds
 
@@ -84,6 +85,14 @@ def test_any_bytes_are_cut_asked_and_heard(data: bytes) -> None:
 )  # fmt: skip
 def test_any_json_is_a_document_or_told_as_nonsense(value: object) -> None:
     hear(json.dumps(value).encode())
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_changed_model_folders_are_loaded_or_refused_in_a_sentence(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(FILES)).encode()
+    settings_of = {seed.partition(b"\n")[0]: seed.partition(b"\n")[2] for seed in SEEDS["model"]}
+    open_folder(name + b"\n" + changed(data.draw, settings_of.get(name, b'{"a": [1, "b", null]}')))
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,13 +15,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from ingest.errors import ModelError, UsageError
+from ingest.errors import ModelDamagedError, ModelError, UsageError
 from ingest.hub import Hub
 from ingest.kept_graphs import UNFINISHED, UNUSED_FOR, USE_FILE
 from ingest.models import ResolvedModel
 from rerank.fused_graph import linears, split_attention
-from rerank.models import resolve_reranker
+from rerank.models import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers import engine, engine_choice, tuning
 from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
 from rerank.scorers.cross_encoder import CrossEncoderScorer
@@ -232,6 +234,51 @@ def test_a_damaged_graph_is_noticed_and_made_again(model: ResolvedModel, cache: 
     assert open_cross_encoder(model, cache).score(QUESTIONS[0], PASSAGES).logits == pytest.approx(
         before, abs=1e-5
     )
+
+
+def test_a_kept_graph_of_ours_answers_for_no_other_weights(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "ours", tmp_path / "graphs"
+    shutil.copytree(BUNDLED_FOLDER, folder)
+    model = resolve_reranker(str(folder), Hub(allow_downloads=False))
+    assert isinstance(open_cross_encoder(model, cache, "onnx-fp32"), GraphScorer)
+    weights = folder / MODEL_FILE
+    whole = weights.read_bytes()
+    for spoil in (
+        lambda: weights.write_bytes(whole[: len(whole) // 2]),
+        lambda: weights.write_bytes(whole[:-1] + b"x"),
+        weights.unlink,
+    ):
+        spoil()
+        for graphs in (cache, tmp_path / "none"):
+            with pytest.raises(ModelDamagedError, match=MODEL_FILE):
+                open_cross_encoder(model, graphs, "onnx-fp32")
+
+
+def test_weights_and_settings_that_changed_make_the_graph_anew(
+    tiny_cross_encoder: Path, tmp_path: Path
+) -> None:
+    folder, cache = tmp_path / "model", tmp_path / "graphs"
+    shutil.copytree(tiny_cross_encoder, folder)
+    model = resolve_reranker(str(folder), Hub(allow_downloads=False))
+    before = open_cross_encoder(model, cache, "onnx-fp32").score(QUESTIONS[1], PASSAGES).logits
+    path = folder / "model.safetensors"
+    stat, weights = path.stat(), load_file(path)
+    save_file(
+        {name: -part if "classifier" in name else part for name, part in weights.items()},
+        path,
+        {"format": "pt"},
+    )
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    after = open_cross_encoder(model, cache, "onnx-fp32").score(QUESTIONS[1], PASSAGES).logits
+    assert np.allclose(after, -before, atol=1e-3)
+    made = graph_folder(model, cache, "onnx-fp32")
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('"gelu"', '"relu"'))
+    assert graph_folder(model, cache, "onnx-fp32") != made
+    path.unlink()
+    with pytest.raises(ModelError, match="weights"):
+        open_cross_encoder(model, cache, "onnx-fp32")
 
 
 def test_another_processor_or_onnx_runtime_measures_again(

@@ -21,8 +21,8 @@ from ingest.errors import (
     DocumentNotFoundError,
     EncoderMismatchError,
     LibraryDamagedError,
+    LibraryError,
     LibraryNotFoundError,
-    StorageError,
     UsageError,
 )
 from ingest.models import ModelSpec
@@ -67,9 +67,7 @@ class Library:
         """Open the library in ``folder``. Raises `LibraryNotFoundError`, `NewerFormatError`, `LibraryDamagedError`."""
         self.folder = folder
         if not (folder / DATABASE).is_file():
-            raise LibraryNotFoundError(
-                f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
-            )
+            raise _not_there(folder)
         if not (folder / DATABASE).stat().st_size:  # SQLite takes it for a new one
             raise LibraryDamagedError(
                 f"The library file {folder / DATABASE} is empty (0 bytes), and every text is gone with what it held. "
@@ -103,7 +101,8 @@ class Library:
     def connection(self) -> Iterator[sqlite3.Connection]:
         """A connection of one's own, closed at the end; SQLite's errors become sentences.
 
-        Raises `StorageError` where the disk refuses, `LibraryDamagedError` for whatever else SQLite says.
+        Raises `StorageError` where the disk refuses, `LibraryNotFoundError` where the library was removed meanwhile,
+        `LibraryDamagedError` for whatever else SQLite says.
         """
         try:
             with closing(connect(self.folder / DATABASE)) as db:
@@ -111,7 +110,9 @@ class Library:
         except sqlite3.DatabaseError as error:
             raise self._sentence(error) from error
 
-    def _sentence(self, error: sqlite3.DatabaseError) -> StorageError | LibraryDamagedError:
+    def _sentence(self, error: sqlite3.DatabaseError) -> LibraryError:
+        if not (self.folder / DATABASE).is_file():
+            return _not_there(self.folder)  # removed since it was opened
         if refused := refusal(f"The library {self.folder}", error):
             return refused
         if isinstance(error, sqlite3.OperationalError):
@@ -168,8 +169,14 @@ class Library:
             )
 
 
+def _not_there(folder: Path) -> LibraryNotFoundError:
+    return LibraryNotFoundError(
+        f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
+    )
+
+
 def _write_empty(path: Path, manifest: Manifest) -> None:
-    db = connect(path)
+    db = connect(path, "rwc")
     try:
         migrate(db, path)
         with transaction(db):

@@ -185,7 +185,7 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
     if not state.question.strip():
         empty.nothing_asked(library, partial(_ask, state))
         return
-    generation = library.generation().id
+    generation = library.generation()
     if state.ask is not None and state.ingesting:
         generation = state.ask.generation  # files are still being added: one new search when they are done
     budget: float | None = st.session_state[BUDGET_KEY]

@@ -125,6 +125,22 @@ class LibraryWriter:
         )
         return [Twin(report_of(report).path, key, read) for report, key, read in rows]
 
+    def holds(self, source: str) -> bool:
+        """Whether a document of this file will be there after publishing."""
+        return bool(
+            self._db.execute(
+                "SELECT EXISTS (SELECT 1 FROM documents WHERE source = ? AND id NOT IN (SELECT document FROM doomed))",
+                (source,),
+            ).fetchone()[0]
+        )
+
+    def hash_of(self, source: str) -> str | None:
+        """The hash of the file when it was last read, ``None`` where that is not known, after a rebuild say."""
+        row = self._db.execute(
+            "SELECT file_hash FROM sources WHERE key = ? ORDER BY born DESC LIMIT 1", (source,)
+        ).fetchone()
+        return row["file_hash"] if row else None
+
     def documents_of(self, source: str) -> set[str]:
         """Ids of the documents that came from this file."""
         rows = self._db.execute(

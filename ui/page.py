@@ -157,9 +157,12 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
     if state.ingest is not None:
         state.ingest.discard()
     state.make_sample = False
+    replaces = visitors.is_alone() and bool(st.session_state.get(sidebar.replace_key(state)))
     state.uploader += 1
     try:
-        sources, clean_up = keep(uploads) if uploads else (samples.sources(), lambda needed: None)
+        sources, clean_up = (
+            keep(uploads, replaces=replaces) if uploads else (samples.sources(), lambda needed: None)
+        )
     except (TooLargeError, StorageError) as error:
         state.upload_problem = str(error)
         return

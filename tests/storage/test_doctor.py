@@ -149,7 +149,7 @@ def test_what_cannot_be_repaired_says_what_helps_and_it_does(full: Desk) -> None
     done = " ".join(repair(full.library.folder).done)
     assert f"Add its file again: secondlook ingest “{full.folder / 'f0.txt'}”" in done
     assert parts(examine(full.library.folder)) == {"content"}
-    assert full.add(full.folder / "f0.txt").files[0].status == "indexed"
+    assert full.add(full.folder / "f0.txt").files[0].status == "replaced"
     assert examine(full.library.folder) == []
     assert sorted(map(sorted, results(full.library.folder, full))) == sorted(map(sorted, good))
 

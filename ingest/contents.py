@@ -81,6 +81,15 @@ def index(view: View) -> Iterator[Finding]:
         yield Finding(Part.INDEX, f"{error} {view.remedy}")
         return
     live = [number for number, vector in live_vectors(view) if vector is not None]
+    hidden = view.db.execute(
+        "SELECT count(*) FROM tombstones WHERE chunk IN (SELECT id FROM chunks)"
+    ).fetchone()[0]
+    if hidden:
+        yield Finding(
+            Part.INDEX,
+            f"{hidden} passages are marked as deleted and are not, so that searches by meaning pass over them. "
+            f"{view.remedy}",
+        )
     held = np.sort(indexes.ids_of(index))
     wanted = np.union1d(np.array(live, dtype=np.int64), view.snapshot.tombstones())
     if not np.array_equal(held, wanted):

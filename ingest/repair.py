@@ -64,9 +64,10 @@ def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
             db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             with transaction(db):
                 done += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
+                done += _mend_tombstones(db)
                 done += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
                 if parts & {Part.CONTENT, Part.VECTORS, Part.WORDS}:
-                    word_index.fill(db)
+                    word_index.remake(db)
                     done.append("The index of words was built again from the passages.")
         if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
             writer.publish()
@@ -142,6 +143,12 @@ def _missing_chunks(db: sqlite3.Connection, row: sqlite3.Row, there: int) -> lis
         f"“{row['title']}” lacks {row['chunk_count'] - there} passages; its text is whole. Cut it again with: "
         "secondlook rebuild"
     ]
+
+
+def _mend_tombstones(db: sqlite3.Connection) -> list[str]:
+    """A passage that is there is not deleted, whatever a tombstone says; only those of passages that are gone count."""
+    hidden = db.execute("DELETE FROM tombstones WHERE chunk IN (SELECT id FROM chunks)").rowcount
+    return [f"{hidden} passages that were hidden as deleted are found again."] if hidden else []
 
 
 def _mend_sources(db: sqlite3.Connection) -> list[str]:

@@ -56,6 +56,18 @@ def results(folder: Path, desk: Desk) -> list[list[tuple[str, float]]]:
     ]  # fmt: skip
 
 
+def test_a_passage_that_is_hidden_by_a_tombstone_is_noticed_and_found_again(full: Desk) -> None:
+    before = results(full.library.folder, full)
+    execute(full, "INSERT INTO tombstones SELECT max(id) FROM chunks")
+    assert results(full.library.folder, full) != before
+    (finding,) = examine(full.library.folder)
+    assert finding.part is Part.INDEX
+    assert "1 passages are marked as deleted and are not" in finding.sentence
+    assert "1 passages that were hidden as deleted are found again." in repair(full.library.folder).done
+    assert examine(full.library.folder) == []
+    assert results(full.library.folder, full) == before
+
+
 def execute(desk: Desk, statement: str, *values: object) -> None:
     """Change the database behind the library's back, as damage would."""
     with sqlite3.connect(desk.library.folder / "library.sqlite") as db:

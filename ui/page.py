@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ingest.encoder import Encoder
 from ingest.errors import ConsentNeededError, SecondLookError, StorageError, TooLargeError
 from ingest.library import Library, Manifest
+from ingest.records import FileReport
 from rerank.anytime import SecondLookPlan
 from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
@@ -169,10 +170,16 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
     finally:
         visitors.let_go(uploads)
 
-    def open_library() -> Library:
-        return Library.create(settings.library, Manifest.of(encoder.model.spec))
+    make = Library.create if uploads else samples.library_for
 
-    state.ingest = IngestJob(sources, open_library, encoder, clean_up)
+    def open_library() -> Library:
+        return make(settings.library, Manifest.of(encoder.model.spec))
+
+    def cross_off(report: FileReport) -> None:
+        if not uploads:
+            samples.added(Library(settings.library), report.path)
+
+    state.ingest = IngestJob(sources, open_library, encoder, clean_up, on_report=cross_off)
 
 
 def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:

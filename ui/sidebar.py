@@ -189,8 +189,11 @@ def _ask_to_delete(state: State, what: str | None) -> None:
 
 def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> None:
     """Take documents out; whatever happens, the page says it."""
+    no_samples = state.deleting == ALL_SAMPLES
     state.deleting, state.problem = None, ""
     try:
+        if no_samples:
+            samples.forget(library)
         with writing(library) as writer:
             writer.delete([document.id for document in doomed])
     except SecondLookError as error:

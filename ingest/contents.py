@@ -11,12 +11,13 @@ import numpy as np
 from ingest import indexes, word_index
 from ingest.errors import LibraryDamagedError
 from ingest.findings import Finding, Part
-from ingest.inspection import View, differing_vectors, leftovers, live_vectors, reading
+from ingest.inspection import View, differing_vectors, live_vectors, reading
 from ingest.library import VECTORS, read_manifest
 from ingest.rows import document_of, report_of
 from ingest.snapshot import Snapshot
 from ingest.vectors import index_files, open_index
 from ingest.verification import chunks_fault, document_fault, passage_hash, vector_fault
+from ingest.workspace import abandoned
 
 
 def references(view: View) -> Iterator[Finding]:
@@ -150,5 +151,5 @@ def litter(view: View) -> Iterator[Finding]:
         yield Finding(Part.LITTER, f"{pending} rows were written and never published. {view.remedy}")
     name = active.index.name if active.index else ""
     orphans = [path for path in index_files(view.folder / VECTORS) if path.name != name]
-    for path in orphans + leftovers(view.folder):
+    for path in orphans + abandoned(view.folder):
         yield Finding(Part.LITTER, f"{path} belongs to nothing. {view.remedy}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from ingest.models import ModelSpec
 from ingest.schema import connect, migrate
 from ingest.snapshot import DocumentInfo, Generation, Snapshot
 from ingest.storage import refusal, storing
+from ingest.workspace import MAKING, Workspace
 
 DATABASE = "library.sqlite"
 VECTORS = "vectors"
@@ -91,11 +91,11 @@ class Library:
         if not cls.exists(folder):
             with storing(f"A library in {folder}"):
                 folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as name:
-                    _write_empty(Path(name) / DATABASE, manifest, notes or {})
+                with Workspace(folder, MAKING) as aside:
+                    _write_empty(aside / DATABASE, manifest, notes or {})
                     # A link, not a rename, never takes the place of a library that came first.
                     with suppress(FileExistsError):
-                        os.link(Path(name) / DATABASE, folder / DATABASE)
+                        os.link(aside / DATABASE, folder / DATABASE)
         return cls(folder)
 
     @contextmanager

@@ -6,7 +6,6 @@ beside it.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError
 from ingest.findings import Finding, Part
-from ingest.inspection import View, differing_vectors, leftovers, live_vectors
+from ingest.inspection import View, differing_vectors, live_vectors
 from ingest.library import VECTORS, Library, transaction
 from ingest.records import Document
 from ingest.rows import document_of, report_of
@@ -57,9 +56,7 @@ def repair(folder: Path) -> Repair:
 def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
     parts = {finding.part for finding in findings}
     done = ["Rows and files that belong to nothing were removed."] if Part.LITTER in parts else []
-    with writing(library) as writer:  # discards what is pending, and index files that nothing points to
-        for path in leftovers(library.folder):
-            shutil.rmtree(path)
+    with writing(library) as writer:  # discards what is pending, and files and folders that belong to nothing
         with library.connection() as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             with transaction(db):

@@ -23,6 +23,7 @@ from ingest.rows import document_of, insert_document, insert_report, report_of
 from ingest.storage import refusal
 from ingest.stored import encoder_number
 from ingest.token_store import forget_gone
+from ingest.workspace import sweep
 
 # Seconds that a second writer waits for the first: a delete fits in, an ingest does not.
 WAIT_SECONDS = 10.0
@@ -54,6 +55,11 @@ def writing(
         with library.connection() as db:
             writer = LibraryWriter(library, db, on_step)
             writer.discard_pending()
+            for place in (
+                library.folder,
+                library.folder.absolute().parent,
+            ):  # of imports and exports that died
+                sweep(place)
             try:
                 yield writer
             finally:

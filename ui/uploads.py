@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Protocol
@@ -14,6 +13,7 @@ from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
 from ingest.sources import numbered
 from ingest.storage import storing
+from ingest.workspace import Workspace
 from ui.words import count_of
 
 SIGNS = {
@@ -59,16 +59,16 @@ def keep(
             "folder in the terminal: secondlook ingest FOLDER"
         )
     with storing("A copy of the uploaded files"):
-        folder = tempfile.TemporaryDirectory(prefix="second-look-")  # mode 0700; also removed at exit
+        room = Workspace.temporary()
         try:
-            sources = _copied(given, Path(folder.name), replaces)
+            sources = _copied(given, room.folder, replaces)
         except BaseException:
-            folder.cleanup()
+            room.close()
             raise
 
     def clean_up(needed: Collection[Path] = ()) -> None:
         if not needed:
-            folder.cleanup()
+            room.close()
         for source in sources:
             if needed and source.path not in needed:
                 source.path.unlink(missing_ok=True)

@@ -224,6 +224,7 @@ def test_litter_is_found_and_swept(full: Desk) -> None:
     (folder / "vectors" / "000001.faiss").write_bytes(b"old")
     (folder / "vectors" / ".000009.faiss.tmp").write_bytes(b"half")
     (folder / ".making-x").mkdir()
+    (folder / ".making-x" / ".alive").touch()  # which nobody holds
     (folder / ".making-x" / "library.sqlite").write_bytes(b"half")
     (folder / ".making-of.mp4").write_bytes(b"mine")  # what was left behind are folders
     found = examine(folder)

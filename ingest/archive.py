@@ -22,7 +22,7 @@ import os
 import sqlite3
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from ingest.rows import document_of
 from ingest.snapshot import Snapshot
 from ingest.vectors import fsync
 from ingest.verification import chunks_fault, document_fault, vector_fault
+from ingest.workspace import EXPORTING, Workspace
 
 # Raise it when the form of the members changes.
 ARCHIVE_FORMAT = 1
@@ -71,26 +72,24 @@ def export_library(
     # Where it might take the place of the database itself.
     if library.folder.resolve() in file.resolve().parents:
         raise UsageError(f"{file} lies within the library. Write the export beside it, or elsewhere.")
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         if file.exists() and not _is_export(file):
             raise UsageError(
                 f"{file} is there already and is no export; it is left as it is. Name another file."
             )
-        with temporary.open("wb") as handle:
-            with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
-                counts = _write(library, _Members(archive), vectors, attachments)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, file)
+        with Workspace(file.parent, EXPORTING) as aside:
+            temporary = aside / "export.zip"
+            with temporary.open("wb") as handle:
+                with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
+                    counts = _write(library, _Members(archive), vectors, attachments)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(temporary, file)
         fsync(file.parent)
     except OSError as error:
         raise LibraryError(
             f"The export {file} cannot be written: {error.strerror or error}. Free the disk, or choose another place."
         ) from error
-    finally:
-        with suppress(OSError):  # where nothing can be written, nothing was
-            temporary.unlink(missing_ok=True)
     return Exported(*counts, file.stat().st_size)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -30,6 +29,7 @@ from ingest.records import Chunk, Document, Heading, Page
 from ingest.rows import report_of
 from ingest.vectors import fsync
 from ingest.verification import passage_hash, vector_fault
+from ingest.workspace import IMPORTING, Workspace
 from ingest.writer import LibraryWriter, writing
 
 # Wrong in form: what the constructors of our records, JSON and zip say of content that is not ours.
@@ -87,8 +87,8 @@ def import_library(
 def _place(source: ArchiveSource, folder: Path) -> Imported:
     folder.parent.mkdir(parents=True, exist_ok=True)
     source.check_space(folder.parent)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".importing-") as name:
-        making = Path(name) / "library"
+    with Workspace(folder.parent, IMPORTING) as aside:
+        making = aside / "library"
         imported = _fill(source, making)
         if folder.exists():
             folder.rmdir()

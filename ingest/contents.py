@@ -11,12 +11,13 @@ import numpy as np
 from ingest import indexes, word_index
 from ingest.errors import LibraryDamagedError
 from ingest.findings import Finding, Part
-from ingest.inspection import View, differing_vectors, leftovers, live_vectors, reading
+from ingest.inspection import View, differing_vectors, live_vectors, reading
 from ingest.library import VECTORS, read_manifest
 from ingest.rows import document_of, report_of
 from ingest.snapshot import Snapshot
 from ingest.vectors import index_files, open_index
 from ingest.verification import chunks_fault, document_fault, passage_hash, vector_fault
+from ingest.workspace import abandoned
 
 
 def references(view: View) -> Iterator[Finding]:
@@ -81,6 +82,15 @@ def index(view: View) -> Iterator[Finding]:
         yield Finding(Part.INDEX, f"{error} {view.remedy}")
         return
     live = [number for number, vector in live_vectors(view) if vector is not None]
+    hidden = view.db.execute(
+        "SELECT count(*) FROM tombstones WHERE chunk IN (SELECT id FROM chunks)"
+    ).fetchone()[0]
+    if hidden:
+        yield Finding(
+            Part.INDEX,
+            f"{hidden} passages are marked as deleted and are not, so that searches by meaning pass over them. "
+            f"{view.remedy}",
+        )
     held = np.sort(indexes.ids_of(index))
     wanted = np.union1d(np.array(live, dtype=np.int64), view.snapshot.tombstones())
     if not np.array_equal(held, wanted):
@@ -141,5 +151,5 @@ def litter(view: View) -> Iterator[Finding]:
         yield Finding(Part.LITTER, f"{pending} rows were written and never published. {view.remedy}")
     name = active.index.name if active.index else ""
     orphans = [path for path in index_files(view.folder / VECTORS) if path.name != name]
-    for path in orphans + leftovers(view.folder):
+    for path in orphans + abandoned(view.folder):
         yield Finding(Part.LITTER, f"{path} belongs to nothing. {view.remedy}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingest import vectors, word_index
 from ingest.library import Manifest, transaction, write_manifest
-from ingest.snapshot import INDEX_RECALL, read_index_file
+from ingest.snapshot import GENERATION_MARK, INDEX_RECALL, read_index_file
 from ingest.stored import StoredVectors, encoder_number, id_array
 
 
@@ -99,8 +100,9 @@ class Generations:
             "INSERT INTO generations (id, index_file, index_sha256, vectors) VALUES (?, ?, ?, ?)",
             (self.pending, file.name, file.sha256, file.vectors),
         )
-        self._db.execute(
-            "INSERT OR REPLACE INTO manifest VALUES (?, ?)", (INDEX_RECALL, json.dumps(file.recall))
+        self._db.executemany(
+            "INSERT OR REPLACE INTO manifest VALUES (?, ?)",
+            [(INDEX_RECALL, json.dumps(file.recall)), (GENERATION_MARK, json.dumps(secrets.token_hex(16)))],
         )
         self._db.execute("DELETE FROM generations WHERE id < ?", (self.pending,))
         self.active += 1

@@ -17,9 +17,6 @@ from ingest.library import DATABASE, Manifest
 from ingest.schema import open_file
 from ingest.snapshot import Snapshot
 
-# Folders in which a library, a calibration or an import is made before it is put in its place.
-MAKING = (".making-*", ".calibration-*")
-
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -89,8 +86,3 @@ def differing_vectors(view: View, index: faiss.Index) -> dict[int, NDArray[np.fl
         for number, vector in live_vectors(view)
         if number in place and vector != rows[place[number]].astype("<f4").tobytes()
     }
-
-
-def leftovers(folder: Path) -> list[Path]:
-    """Temporary folders that a process which died left in the library's folder."""
-    return sorted(path for pattern in MAKING for path in folder.glob(pattern) if path.is_dir())

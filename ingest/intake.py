@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 
 from ingest.chunker import Chunker
@@ -63,7 +64,7 @@ class Intake:
         self._chunker = Chunker(encoder.tokenizer, writer.manifest.chunk_tokens)
         self._waiting: dict[str, str] = {}
         self._dirty = False
-        self._paths = {source.key: source.path for source in sources}
+        self._paths = {source.key: source.path for source in sources if not source.apart}
         self._finished: list[tuple[int, FileReport]] = []
         self._embedded, self._total, self._embed_seconds = 0, 0, 0.0
         self._published_at, self._publish_took = time.perf_counter(), 0.0
@@ -122,6 +123,7 @@ class Intake:
         source.require_file()
         stamp = _stamp(source.path)
         file_hash = sha256_of(source.path)
+        given, source = source, self._beside(source, file_hash) if source.apart else source
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
             return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason="")
@@ -130,10 +132,28 @@ class Intake:
             return self._duplicate(source, twin)
         file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
         try:
-            return self._take_documents(file)
+            report = self._take_documents(file)
         except BaseException:
             self._writer.unstage(source.key)
             raise
+        if source.key == given.key:
+            return report
+        kept = f"Another file called {given.name} is in the library; both are kept."
+        return replace(report, reason=f"{kept} {report.reason}".rstrip())
+
+    def _beside(self, source: Source, file_hash: str) -> Source:
+        """The upload under the first of its names that no other file has."""
+        names = chain((source,), map(source.numbered, count(2)))
+        return next(one for one in names if not self._writer.holds(one.key) or self._is_held(one, file_hash))
+
+    def _is_held(self, source: Source, file_hash: str) -> bool:
+        """Whether what the library holds of this identity is this very file."""
+        known = self._writer.hash_of(source.key)
+        if known is not None:
+            return known == file_hash
+        with closing(self._read(source)) as documents:  # a rebuild forgets hashes, and keeps what was read
+            ours = {document.id: document.content_hash for document in documents}
+        return ours == {name: self._writer.content_of(name) for name in self._writer.documents_of(source.key)}
 
     def _take_documents(self, file: _File) -> FileReport:
         source = file.source
@@ -150,12 +170,13 @@ class Intake:
             raise ReadError(
                 f"{source.name} changed while it was being read; nothing of it was indexed. Add it again."
             )
-        gone = self._drop(self._writer.documents_of(source.key) - file.seen)
-        report = _summary(file, gone)
+        held = self._writer.documents_of(source.key)
+        report = _summary(file, self._drop(held - file.seen))
         # An unchanged one too: a rebuild forgets files, and other bytes may say the same.
         remember = self._writer.stage_source if self._dirty else self._writer.remember_source
         remember(source.key, file.file_hash, report)
-        return report
+        changed = bool(held) and report.status is FileStatus.INDEXED
+        return replace(report, status=FileStatus.REPLACED) if changed else report
 
     def _read(self, source: Source) -> Generator[Document, None, None]:
         return read_in_worker(
@@ -181,10 +202,10 @@ class Intake:
             return True  # it is refused, and what it held before is kept
 
     def _duplicate(self, source: Source, twin: str) -> FileReport:
-        self._drop(self._writer.documents_of(source.key))
-        return FileReport(
-            source.name, FileStatus.DUPLICATE, f"The same content is in the library already, as {twin}."
-        )
+        reason = f"The same content is in the library already, as {twin}."
+        if self._drop(self._writer.documents_of(source.key)):
+            reason += f" What {source.name} held before is taken out."
+        return FileReport(source.name, FileStatus.DUPLICATE, reason)
 
     def _drop(self, document_ids: set[str]) -> int:
         """Have documents dropped that a file held before and holds no more; how many."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from ingest.models import ModelSpec
 from ingest.schema import connect, migrate
 from ingest.snapshot import DocumentInfo, Generation, Snapshot
 from ingest.storage import refusal, storing
+from ingest.workspace import MAKING, Workspace
 
 DATABASE = "library.sqlite"
 VECTORS = "vectors"
@@ -67,9 +67,7 @@ class Library:
         """Open the library in ``folder``. Raises `LibraryNotFoundError`, `NewerFormatError`, `LibraryDamagedError`."""
         self.folder = folder
         if not (folder / DATABASE).is_file():
-            raise LibraryNotFoundError(
-                f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
-            )
+            raise _not_there(folder)
         if not (folder / DATABASE).stat().st_size:  # SQLite takes it for a new one
             raise LibraryDamagedError(
                 f"The library file {folder / DATABASE} is empty (0 bytes), and every text is gone with what it held. "
@@ -84,26 +82,28 @@ class Library:
         return (folder / DATABASE).is_file()
 
     @classmethod
-    def create(cls, folder: Path, manifest: Manifest) -> Library:
+    def create(cls, folder: Path, manifest: Manifest, notes: Mapping[str, object] | None = None) -> Library:
         """Make an empty library in ``folder``, or open the one that is there.
 
-        It appears whole: whoever looks at the same moment sees no library, or one with its manifest.
+        It appears whole: whoever looks at the same moment sees no library, or one with its manifest and these ``notes``
+        (see `note`), which one that is there does not get.
         """
         if not cls.exists(folder):
             with storing(f"A library in {folder}"):
                 folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as name:
-                    _write_empty(Path(name) / DATABASE, manifest)
+                with Workspace(folder, MAKING) as aside:
+                    _write_empty(aside / DATABASE, manifest, notes or {})
                     # A link, not a rename, never takes the place of a library that came first.
                     with suppress(FileExistsError):
-                        os.link(Path(name) / DATABASE, folder / DATABASE)
+                        os.link(aside / DATABASE, folder / DATABASE)
         return cls(folder)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """A connection of one's own, closed at the end; SQLite's errors become sentences.
 
-        Raises `StorageError` where the disk refuses, `LibraryDamagedError` for whatever else SQLite says.
+        Raises `StorageError` where the disk refuses, `LibraryNotFoundError` where the library was removed meanwhile,
+        `LibraryDamagedError` for whatever else SQLite says.
         """
         try:
             with closing(connect(self.folder / DATABASE)) as db:
@@ -111,7 +111,11 @@ class Library:
         except sqlite3.DatabaseError as error:
             raise self._sentence(error) from error
 
-    def _sentence(self, error: sqlite3.DatabaseError) -> StorageError | LibraryDamagedError:
+    def _sentence(
+        self, error: sqlite3.DatabaseError
+    ) -> StorageError | LibraryDamagedError | LibraryNotFoundError:
+        if not (self.folder / DATABASE).is_file():
+            return _not_there(self.folder)  # removed since it was opened
         if refused := refusal(f"The library {self.folder}", error):
             return refused
         if isinstance(error, sqlite3.OperationalError):
@@ -131,6 +135,23 @@ class Library:
         """What made the library."""
         with self.connection() as db:
             return read_manifest(db, self.folder)
+
+    def note(self, name: str, value: object) -> None:
+        """Keep a value for a later stage, as JSON under a name that is no manifest's field; ``None`` forgets it."""
+        with self.connection() as db:
+            if value is None:
+                db.execute("DELETE FROM manifest WHERE key = ?", (name,))
+            else:
+                db.execute("INSERT OR REPLACE INTO manifest VALUES (?, ?)", (name, json.dumps(value)))
+
+    def noted(self, name: str) -> object:
+        """What was kept under that name, ``None`` where nothing is, or nothing that can be read."""
+        with self.connection() as db:
+            row = db.execute("SELECT value FROM manifest WHERE key = ?", (name,)).fetchone()
+        try:
+            return None if row is None else json.loads(row["value"])
+        except ValueError:
+            return None
 
     def generation(self) -> Generation:
         """The active generation."""
@@ -168,12 +189,20 @@ class Library:
             )
 
 
-def _write_empty(path: Path, manifest: Manifest) -> None:
-    db = connect(path)
+def _not_there(folder: Path) -> LibraryNotFoundError:
+    return LibraryNotFoundError(
+        f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
+    )
+
+
+def _write_empty(path: Path, manifest: Manifest, notes: Mapping[str, object]) -> None:
+    db = connect(path, "rwc")
     try:
         migrate(db, path)
         with transaction(db):
             write_manifest(db, manifest)
+            rows = [(name, json.dumps(value)) for name, value in notes.items()]
+            db.executemany("INSERT INTO manifest VALUES (?, ?)", rows)
     finally:
         db.close()  # the last connection folds the write-ahead log into the file
 

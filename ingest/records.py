@@ -120,9 +120,10 @@ class Chunk:
 
 
 class FileStatus(StrEnum):
-    """How a file ended."""
+    """How a file ended. ``REPLACED`` is indexed, in the place of what the same path or name held before."""
 
     INDEXED = "indexed"
+    REPLACED = "replaced"
     UNCHANGED = "unchanged"
     DUPLICATE = "duplicate"
     REFUSED = "refused"

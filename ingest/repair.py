@@ -6,7 +6,6 @@ beside it.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError
 from ingest.findings import Finding, Part
-from ingest.inspection import View, differing_vectors, leftovers, live_vectors
+from ingest.inspection import View, differing_vectors, live_vectors
 from ingest.library import VECTORS, Library, transaction
 from ingest.records import Document
 from ingest.rows import document_of, report_of
@@ -57,16 +56,15 @@ def repair(folder: Path) -> Repair:
 def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
     parts = {finding.part for finding in findings}
     done = ["Rows and files that belong to nothing were removed."] if Part.LITTER in parts else []
-    with writing(library) as writer:  # discards what is pending, and index files that nothing points to
-        for path in leftovers(library.folder):
-            shutil.rmtree(path)
+    with writing(library) as writer:  # discards what is pending, and files and folders that belong to nothing
         with library.connection() as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             with transaction(db):
                 done += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
+                done += _mend_tombstones(db)
                 done += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
                 if parts & {Part.CONTENT, Part.VECTORS, Part.WORDS}:
-                    word_index.fill(db)
+                    word_index.remake(db)
                     done.append("The index of words was built again from the passages.")
         if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
             writer.publish()
@@ -142,6 +140,12 @@ def _missing_chunks(db: sqlite3.Connection, row: sqlite3.Row, there: int) -> lis
         f"“{row['title']}” lacks {row['chunk_count'] - there} passages; its text is whole. Cut it again with: "
         "secondlook rebuild"
     ]
+
+
+def _mend_tombstones(db: sqlite3.Connection) -> list[str]:
+    """A passage that is there is not deleted, whatever a tombstone says; only those of passages that are gone count."""
+    hidden = db.execute("DELETE FROM tombstones WHERE chunk IN (SELECT id FROM chunks)").rowcount
+    return [f"{hidden} passages that were hidden as deleted are found again."] if hidden else []
 
 
 def _mend_sources(db: sqlite3.Connection) -> list[str]:

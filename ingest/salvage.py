@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from ingest.inspection import reading_what_is_left
 from ingest.library import DATABASE, Library, Manifest, read_manifest, transaction
 from ingest.rows import document_of
 from ingest.verification import chunks_fault, document_fault, passage_hash, vector_fault
+from ingest.workspace import SAVING, Workspace
 from ingest.writer import writing
 
 UNKNOWN = "unknown"
@@ -56,8 +56,8 @@ def salvage(folder: Path) -> Saved:
     """
     real = folder.resolve()  # “.” has no name to put anything behind
     target = next(path for n in count(1) if not (path := real.with_name(f"{real.name}-saved-{n}")).exists())
-    with tempfile.TemporaryDirectory(dir=real.parent, prefix=".saving-") as name:
-        copy, making = Path(name) / "copy", Path(name) / "made"
+    with Workspace(real.parent, SAVING) as aside:
+        copy, making = aside / "copy", aside / "made"
         _copy(folder, copy)
         loss = _Loss()
         try:

@@ -109,9 +109,9 @@ FORMAT = len(MIGRATIONS)
 FILLED: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: word_index.fill}
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     """A connection in autocommit mode: transactions are begun and ended by name. Raises as `open_file`."""
-    connection = open_file(path)
+    connection = open_file(path, mode)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
@@ -119,7 +119,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_file(path: Path, mode: str = "rwc") -> sqlite3.Connection:
+def open_file(path: Path, mode: str) -> sqlite3.Connection:
     """The database, opened in one of SQLite's modes (rwc makes a file that is missing, ro cannot write).
 
     Where nothing can be written beside it (a read-only folder, a full disk) it is read as it stands. Raises

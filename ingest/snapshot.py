@@ -14,19 +14,27 @@ from ingest import word_index
 from ingest.errors import LibraryDamagedError
 from ingest.records import Chunk
 from ingest.resemblance import Sketch, sketch
-from ingest.stored import StoredVectors, active_encoder, id_array
+from ingest.stored import StoredVectors, active_encoder, active_identity, id_array
 from ingest.vectors import IndexFile
 
 # The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
 INDEX_RECALL = "index_recall"
+# The manifest's row that is drawn at random whenever a generation becomes the active one.
+GENERATION_MARK = "generation_mark"
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One state of a library: what a reader pins. ``index`` is ``None`` while it is empty."""
+    """One state of a library: what a reader pins. ``index`` is ``None`` while it is empty.
+
+    Compare it whole. Numbers begin again in a library that is made anew in the same folder, imported, or put back from
+    a copy; ``mark`` is random and belongs to one state alone ("" in a library that nobody wrote to since there are
+    marks, where the checksum of the index tells them apart).
+    """
 
     id: int
     index: IndexFile | None
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,11 @@ class Snapshot:
         """Pin the generation that is active now."""
         self._db = db
         row = db.execute("SELECT coalesce(max(id), 0) FROM generations").fetchone()
-        self.generation = Generation(row[0], read_index_file(db))
+        self.generation = Generation(row[0], read_index_file(db), _mark(db))
+
+    def made_with(self) -> str:
+        """The identity of the encoder whose vectors these are."""
+        return active_identity(self._db)
 
     def tombstones(self) -> NDArray[np.int64]:
         """Ids of chunks that the index still holds but that are deleted, shape (n,)."""
@@ -144,6 +156,11 @@ def _chunk(row: sqlite3.Row) -> Chunk:
             "with: secondlook doctor"
         )
     return chunk
+
+
+def _mark(db: sqlite3.Connection) -> str:
+    row = db.execute("SELECT value FROM manifest WHERE key = ?", (GENERATION_MARK,)).fetchone()
+    return "" if row is None else str(row["value"])
 
 
 def read_index_file(db: sqlite3.Connection) -> IndexFile | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 
 from ingest.errors import ReadError
 
@@ -12,13 +12,15 @@ from ingest.errors import ReadError
 class Source:
     """A file to ingest: where its bytes lie, what people call it, and its identity in the library.
 
-    ``passwords`` are tried on it if it needs one; they are neither shown nor stored.
+    ``passwords`` are tried on it if it needs one; they are neither shown nor stored. ``apart``: where another file
+    has its identity already, it goes in beside that one, under a numbered name, and replaces nothing.
     """
 
     path: Path
     name: str
     key: str
     passwords: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    apart: bool = False
 
     @classmethod
     def of_path(cls, path: Path) -> Source:
@@ -30,14 +32,28 @@ class Source:
         return cls(path, _as_text(path), _as_text(real))
 
     @classmethod
-    def of_upload(cls, path: Path, name: str) -> Source:
-        """An uploaded file, whose bytes lie under a name of ours: its own name is its identity."""
-        return cls(path, name, f"upload:{name}")
+    def of_upload(cls, path: Path, name: str, *, replaces: bool = False) -> Source:
+        """An uploaded file, whose bytes lie under a name of ours: its own name is its identity.
+
+        A name says little of where a file comes from, so that another one of it is kept unless this ``replaces`` it.
+        """
+        return cls(path, name, f"upload:{name}", apart=not replaces)
+
+    def numbered(self, number: int) -> Source:
+        """The same upload under a name with a number: "minutes (2).txt"."""
+        name = numbered(self.name, number)
+        return replace(self, name=name, key=f"upload:{name}")
 
     def require_file(self) -> None:
         """Raise `ReadError` for a device or a pipe, which would never end; what is not there is another's to say."""
         if self.path.exists() and not self.path.is_file() and not self.path.is_dir():
             raise ReadError(f"{self.name} is a device or a pipe, not a file; save what it gives to a file.")
+
+
+def numbered(name: str, number: int) -> str:
+    """A file's name with a number before its suffix, as people and browsers write it: "minutes (2).txt"."""
+    plain = PurePath(name)
+    return f"{name[: len(name) - len(plain.suffix)]} ({number}){plain.suffix}"
 
 
 def _as_text(path: Path) -> str:

@@ -55,6 +55,14 @@ def active_encoder(db: sqlite3.Connection) -> int:
     return row["id"] if row else 0
 
 
+def active_identity(db: sqlite3.Connection) -> str:
+    """The identity of the encoder that the manifest names, "" where it names none."""
+    row = db.execute(
+        "SELECT json_extract(value, '$') AS name FROM manifest WHERE key = 'identity'"
+    ).fetchone()
+    return str(row["name"]) if row else ""
+
+
 def encoder_number(db: sqlite3.Connection, identity: str) -> int:
     """The number of the encoder with this identity, which it gets now where it has none."""
     db.execute("INSERT OR IGNORE INTO encoders (identity) VALUES (?)", (identity,))

@@ -72,12 +72,16 @@ def add(db: sqlite3.Connection, born: int) -> None:
 
 
 def _insert(db: sqlite3.Connection, which: str, values: Sequence[object], table: str = "words") -> None:
-    rows = db.execute(
-        f"{_PASSAGES} WHERE {which} AND EXISTS "
-        "(SELECT 1 FROM vectors AS v WHERE v.encoder = ? AND v.passage_hash = c.passage_hash) ORDER BY c.id",
-        (*values, active_encoder(db)),
-    )
+    rows = db.execute(f"{_found(db, which)} ORDER BY c.id", values)
     db.executemany(f"INSERT INTO {table} (rowid, passage) VALUES (?, ?)", map(_entry, rows))
+
+
+def _found(db: sqlite3.Connection, which: str) -> str:
+    """The query for those passages that have a vector."""
+    return (
+        f"{_PASSAGES} WHERE {which} AND EXISTS "
+        f"(SELECT 1 FROM vectors AS v WHERE v.encoder = {active_encoder(db)} AND v.passage_hash = c.passage_hash)"
+    )
 
 
 def remove(db: sqlite3.Connection, which: str, values: Sequence[object]) -> None:
@@ -103,7 +107,11 @@ _PASSAGES = "SELECT c.id, c.title, c.text FROM documents AS d JOIN chunks AS c O
 
 def _entry(row: sqlite3.Row) -> tuple[int, str]:
     """What is indexed of a chunk: its title and its text, as the models read them, unspaced scripts spaced."""
-    return row["id"], _UNSPACED.sub(r" \g<0> ", f"{row['title']}\n{row['text']}")
+    return row["id"], _text_of(row["title"], row["text"])
+
+
+def _text_of(title: str, text: str) -> str:
+    return _UNSPACED.sub(r" \g<0> ", f"{title}\n{text}")
 
 
 def best(db: sqlite3.Connection, query: str, limit: int) -> list[tuple[int, float]]:
@@ -118,32 +126,71 @@ def best(db: sqlite3.Connection, query: str, limit: int) -> list[tuple[int, floa
         return []
     rows = db.execute(
         "SELECT rowid, rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?", (expression, limit)
-    )
+    ).fetchall()
+    if any(rank is None for _, rank in rows):
+        raise sqlite3.DatabaseError("a score of its counts is no number")
     return [(number, -rank) for number, rank in rows]
 
 
 def fault(db: sqlite3.Connection, wanted: Set[int]) -> str:
     """What is wrong with the index, in half a sentence, or "". ``wanted`` are the chunks that it should hold.
 
-    The passages are indexed once more, in a temporary table, and how often each word stands in how many is compared.
-    To be called on a connection that is closed afterwards.
+    FTS5 checks every word and place that it has against the passages, cut into words once more. It does that only for
+    an index that names its texts, and only where it may write: hence a copy in temporary tables, over a view of the
+    passages. What it does not see is a word that it lists and cannot find: each is looked up, too. To be called on a
+    connection that is closed afterwards.
     """
     held = {row[0] for row in db.execute("SELECT id FROM words_docsize")}
     if held != wanted:
         return f"it holds {len(held)} passages that are not the library's {len(wanted)}"
-    made = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'words'").fetchone()[0]
     try:
-        db.execute(made.replace("TABLE words", "TABLE temp.words_anew"))
-        _insert(db, _ACTIVE, (), "temp.words_anew")
-        for name, of in (("words_stored", "'main', 'words'"), ("words_fresh", "'temp', 'words_anew'")):
-            db.execute(f"CREATE VIRTUAL TABLE temp.{name} USING fts5vocab ({of}, 'row')")
-        differing = db.execute(
-            "SELECT count(DISTINCT term) FROM (SELECT * FROM (SELECT * FROM words_stored EXCEPT SELECT * FROM "
-            "words_fresh) UNION ALL SELECT * FROM (SELECT * FROM words_fresh EXCEPT SELECT * FROM words_stored))"
-        ).fetchone()[0]
+        db.create_function("entry", 2, _text_of, deterministic=True)
+        db.execute(
+            f"CREATE TEMP VIEW passages AS SELECT id, entry(title, text) AS passage FROM ({_found(db, _ACTIVE)})"
+        )
+        _twin(db, "content = 'passages', content_rowid = 'id'")
+        settings = [db.execute(f"SELECT * FROM {table} ORDER BY k").fetchall() for table in _CONFIGS]
+        for part in _PARTS:
+            db.execute(f"DELETE FROM temp.{_TWIN}_{part}")
+            db.execute(f"INSERT INTO temp.{_TWIN}_{part} SELECT * FROM main.words_{part}")
+        db.execute(f"INSERT INTO temp.{_TWIN} ({_TWIN}, rank) VALUES ('integrity-check', 1)")
+        for name in ("listed", "sought"):
+            db.execute(f"CREATE VIRTUAL TABLE temp.{name} USING fts5vocab ('temp', '{_TWIN}', 'row')")
+        (lost,) = db.execute(
+            "SELECT count(*) FROM listed LEFT JOIN sought ON sought.term = listed.term "
+            "WHERE sought.cnt IS NOT listed.cnt"
+        ).fetchone()
     except (
         sqlite3.DatabaseError,
         MemoryError,
     ) as error:  # a damaged length asks for more memory than there is
-        return f"it cannot be read ({str(error) or 'a length in it is wrong'})"
-    return f"{differing} words are not counted as the passages have them" if differing else ""
+        return f"it is not what the passages give ({str(error) or 'a length in it is wrong'})"
+    if lost:
+        return f"{lost} of its words cannot be found in it"
+    ours, fresh = ([tuple(row) for row in rows] for rows in settings)
+    return "" if ours == fresh else "its settings are not what was stored"
+
+
+def remake(db: sqlite3.Connection) -> None:
+    """Index the active generation anew, whatever is left of the index. To be called in a transaction.
+
+    FTS5 empties no index that it cannot read, so that a new one takes its place part by part.
+    """
+    _twin(db, "content = ''")
+    _insert(db, _ACTIVE, (), f"temp.{_TWIN}")
+    for part in _PARTS:
+        db.execute(f"DELETE FROM main.words_{part}")
+        db.execute(f"INSERT INTO main.words_{part} SELECT * FROM temp.{_TWIN}_{part}")
+    db.execute(f"DROP TABLE temp.{_TWIN}")
+
+
+# The tables in which FTS5 keeps an index, and the name of one beside it.
+_PARTS = ("data", "idx", "docsize", "config")
+_TWIN = "words_twin"
+_CONFIGS = ("main.words_config", f"temp.{_TWIN}_config")
+
+
+def _twin(db: sqlite3.Connection, content: str) -> None:
+    """Make an index beside the library's, of the same kind but for where its texts are."""
+    made: str = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'words'").fetchone()[0]
+    db.execute(made.replace("TABLE words", f"TABLE temp.{_TWIN}").replace("content = ''", content))

@@ -23,6 +23,7 @@ from ingest.rows import document_of, insert_document, insert_report, report_of
 from ingest.storage import refusal
 from ingest.stored import encoder_number
 from ingest.token_store import forget_gone
+from ingest.workspace import sweep
 
 # Seconds that a second writer waits for the first: a delete fits in, an ingest does not.
 WAIT_SECONDS = 10.0
@@ -54,6 +55,11 @@ def writing(
         with library.connection() as db:
             writer = LibraryWriter(library, db, on_step)
             writer.discard_pending()
+            for place in (
+                library.folder,
+                library.folder.absolute().parent,
+            ):  # of imports and exports that died
+                sweep(place)
             try:
                 yield writer
             finally:
@@ -124,6 +130,22 @@ class LibraryWriter:
             (source, file_hash),
         )
         return [Twin(report_of(report).path, key, read) for report, key, read in rows]
+
+    def holds(self, source: str) -> bool:
+        """Whether a document of this file will be there after publishing."""
+        return bool(
+            self._db.execute(
+                "SELECT EXISTS (SELECT 1 FROM documents WHERE source = ? AND id NOT IN (SELECT document FROM doomed))",
+                (source,),
+            ).fetchone()[0]
+        )
+
+    def hash_of(self, source: str) -> str | None:
+        """The hash of the file when it was last read, ``None`` where that is not known, after a rebuild say."""
+        row = self._db.execute(
+            "SELECT file_hash FROM sources WHERE key = ? ORDER BY born DESC LIMIT 1", (source,)
+        ).fetchone()
+        return row["file_hash"] if row else None
 
     def documents_of(self, source: str) -> set[str]:
         """Ids of the documents that came from this file."""

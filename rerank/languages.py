@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ingest.languages import SURE_OF_PASSAGE, Language, known_languages, language_of
 from ingest.library import Library
 from ingest.models import ModelSpec
+from ingest.snapshot import Generation
 
 # Passages that are looked at, evenly spread over the library; their languages stand for all.
 SAMPLE = 40
@@ -25,7 +26,7 @@ class LanguageWarnings:
         limited = [(spec, known_languages(spec.languages)) for spec in models]
         self._limited = [(spec, known) for spec, known in limited if known is not None]
         self._lock = threading.Lock()
-        self._documents: tuple[int, tuple[str, ...]] | None = None
+        self._documents: tuple[Generation, tuple[str, ...]] | None = None
 
     def of(self, query: str) -> tuple[str, ...]:
         """Sentences about ``query`` and the library as it is now; none where nothing is sure to be lacking."""
@@ -37,7 +38,7 @@ class LanguageWarnings:
 
     def _of_documents(self) -> tuple[str, ...]:
         """The same about the documents, looked at once a generation."""
-        generation = self._library.generation().id
+        generation = self._library.generation()
         with self._lock:
             if self._documents is None or self._documents[0] != generation:
                 self._documents = generation, self._look()

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ingest import indexes
 from ingest.encoder import Encoder
-from ingest.errors import LibraryBusyError, LibraryDamagedError, StorageError
+from ingest.errors import EncoderMismatchError, LibraryBusyError, LibraryDamagedError, StorageError
 from ingest.library import VECTORS, Library
 from ingest.records import Chunk
-from ingest.snapshot import Snapshot
-from ingest.vectors import IndexFile, open_index, search
+from ingest.snapshot import Generation, Snapshot
+from ingest.vectors import open_index, search
 from ingest.writer import writing
 from retrieval.fusion import reciprocal_ranks
 from retrieval.records import Candidate, CandidateSource
@@ -45,7 +45,7 @@ class Retrieved:
 class _Pinned:
     """A generation's index, open; ``notices`` say what was wrong with its file, and go with it."""
 
-    generation: int
+    generation: Generation
     index: faiss.Index | None
     dead: NDArray[np.int64]
     notices: tuple[str, ...] = ()
@@ -155,9 +155,20 @@ class Retriever:
         """The index of the snapshot's generation, opened once a generation. Raises `_SupersededError` if it may."""
         with self._lock:
             generation = snapshot.generation
-            if self._pinned is None or self._pinned.generation != generation.id:
+            if self._pinned is None or self._pinned.generation != generation:
+                self._require_encoder(snapshot)
                 self._pinned = self._opened(snapshot, may_fail)
             return self._pinned
+
+    def _require_encoder(self, snapshot: Snapshot) -> None:
+        """Raise `EncoderMismatchError` where the library was rebuilt, or made anew, with another encoder meanwhile."""
+        spec = self._encoder.model.spec
+        if snapshot.made_with() != spec.identity:
+            self._library.require_encoder(spec)
+            raise EncoderMismatchError(
+                f"The library {self._library.folder} was made with another encoder than {spec.name} when it was asked. "
+                "Ask again."
+            )
 
     def _opened(self, snapshot: Snapshot, may_fail: bool) -> _Pinned:
         generation, index, notices = snapshot.generation, None, tuple[str, ...]()
@@ -166,25 +177,27 @@ class Retriever:
                 index = open_index(self._library.folder / VECTORS, generation.index, self._dim)
             except LibraryDamagedError as error:
                 # A file is swept away only after its successor is active, so that asking now tells the two apart.
-                if self._library.generation().index == generation.index:
-                    index = self._rebuilt(snapshot, generation.index)
+                if self._library.generation() == generation:
+                    index = self._rebuilt(snapshot)
                     notices = (f"{error} It was built again from the library's own vectors.",)
                 elif may_fail:
                     raise _SupersededError from error
                 else:
                     index = indexes.build(snapshot.vectors(self._dim)).index
-        return _Pinned(generation.id, index, snapshot.tombstones(), notices)
+        return _Pinned(generation, index, snapshot.tombstones(), notices)
 
-    def _rebuilt(self, snapshot: Snapshot, damaged: IndexFile) -> faiss.Index:
+    def _rebuilt(self, snapshot: Snapshot) -> faiss.Index:
         """An index made from the vectors in SQLite: the file is mended, or, while another process writes, in memory."""
         try:
             with writing(self._library, wait=0.0) as writer:
                 # Another reader may have mended it while this one came to the lock: then there is nothing to publish.
-                published = writer.publish() if self._library.generation().index == damaged else None
-                mended = self._library.generation().index
-            # What was published is the snapshot's successor, and holds the same passages, unless a writer came between.
-            if mended is not None and published == snapshot.generation.id + 1:
-                return open_index(self._library.folder / VECTORS, mended, self._dim)
+                if self._library.generation() == snapshot.generation:
+                    writer.publish()
+                    mended = (
+                        self._library.generation().index
+                    )  # of the snapshot's passages: nobody came between
+                    if mended is not None:
+                        return open_index(self._library.folder / VECTORS, mended, self._dim)
         except (LibraryBusyError, LibraryDamagedError, StorageError):
             pass  # the next search after the writer is done mends it; this one has its index in memory
         return indexes.build(snapshot.vectors(self._dim)).index

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
-from ingest.errors import ModelError, UsageError
+from ingest.errors import ModelError, SecondLookError, UsageError
 from ingest.hub import Hub
 from ingest.hub_download import PREFETCH
 from ingest.library import Library, Manifest
@@ -27,7 +27,8 @@ from ingest.models import (
     resolve_encoder,
 )
 from ingest.onnx_encoder import open_encoder
-from ingest.pipeline import ingest, rebuild, walk
+from ingest.pipeline import ingest, rebuild
+from ingest.records import IngestProgress
 from ingest.served_encoders import SERVER, is_served_name
 from ingest.service_access import is_service, privacy_notice
 from ingest.terminal import one_line
@@ -42,9 +43,10 @@ from rerank.models import (
 )
 from rerank.opening import encoder_for
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
+from ui import samples
 from ui.access import is_loopback
 from ui.model_list import checksum_words, known_encoders, known_rerankers, model_table
-from ui.settings import ROOT, SAMPLE, Settings
+from ui.settings import ROOT, Settings
 from ui.token_vectors import store_and_say
 
 
@@ -209,12 +211,11 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         raise UsageError(f"--port must be between 1 and 65535; {parsed.port} was given.")
     if not is_loopback(parsed.address):
         _say_what_guards(parsed.address, settings)
-    if not parsed.no_sample and not Library.exists(settings.library):
-        make_sample_library(settings)
+    if not parsed.no_sample:
+        _see_to_the_samples(settings)
     if parsed.trust_encoder and Library.exists(settings.library):
-        allow(
-            Library(settings.library).manifest().encoder
-        )  # remembered, for the page that is another process
+        # remembered, for the page that is another process
+        allow(Library(settings.library).manifest().encoder)
     environment = os.environ | {
         "SECONDLOOK_LIBRARY": str(settings.library.resolve()),
         "SECONDLOOK_ENCODER": _from_anywhere(settings.encoder),
@@ -260,17 +261,38 @@ def _say_what_guards(address: str, settings: Settings) -> None:
     )
 
 
+def _see_to_the_samples(settings: Settings) -> None:
+    """Make the sample library where there is none, and go on with it where a start died over that."""
+    if not Library.exists(settings.library):
+        make_sample_library(settings)
+        return
+    try:
+        if samples.pending(Library(settings.library)):
+            make_sample_library(settings)
+    except (
+        SecondLookError
+    ) as error:  # the page is served all the same, and says what is wrong with its library
+        print(error, file=sys.stderr)
+
+
 def make_sample_library(settings: Settings) -> None:
-    """Ingest the sample documents into the library of the settings."""
+    """Ingest the sample documents into the library of the settings: all of them, or those that it still waits for."""
+    library = Library(settings.library) if Library.exists(settings.library) else None
     print("Making the sample library (once)…", file=sys.stderr, flush=True)
-    model = encoder_for(None, settings.models, Hub(settings.allow_downloads))
+    model = encoder_for(library, settings.models, Hub(settings.allow_downloads))
     if model.missed:
         print(f"{model.missed}; {model.name} is used.", file=sys.stderr)
     encoder = open_encoder(model, access=settings.services)
-    library = Library.create(settings.library, Manifest.of(encoder.model.spec))
-    sources = list(walk([SAMPLE / "documents"]))
+    library = library or samples.library_for(settings.library, Manifest.of(encoder.model.spec))
+
+    def show(progress: IngestProgress) -> None:
+        bar.show(progress)
+        if progress.report is not None:
+            samples.added(library, progress.report.path)
+
+    sources = samples.pending(library)
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
-        report = ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
+        report = ingest(sources, library, encoder, on_progress=show, cancelled=cancelled)
     if report.cancelled:
         raise KeyboardInterrupt
     print(f"{len(report.files)} sample documents in {report.seconds:.1f} s.", file=sys.stderr)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 import weakref
 import zipfile
 import zlib
@@ -19,6 +17,7 @@ from typing import IO
 from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError, TooLargeError, UsageError
 from ingest.labels import Labels
 from ingest.readers.source import format_size
+from ingest.workspace import Workspace
 from rerank.evaluation.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
 from rerank.labels.exchange import export_labels
 from ui.uploads import short_name
@@ -66,10 +65,10 @@ def labels_dataset(labels: Labels) -> Dataset:
         raise UsageError(
             "No passage is judged relevant or partly yet, so that nothing can be measured. Judge some."
         )
-    with _private_folder() as root:
-        folder = root / "labels"
+    with _private_folder() as room:
+        folder = room.folder / "labels"
         export_labels(labels.all(), folder)
-        return _kept(root, Dataset("labels", folder, *_counted(folder), root / "library"))
+        return _kept(room, Dataset("labels", folder, *_counted(folder), room.folder / "library"))
 
 
 def uploaded_dataset(upload: IO[bytes], name: str) -> Dataset:
@@ -80,11 +79,11 @@ def uploaded_dataset(upload: IO[bytes], name: str) -> Dataset:
     """
     plain = short_name(name) or "The file"
     called = re.sub(r"[^\w.-]+", "-", PurePosixPath(plain).stem).strip(".-") or FOLDER
-    with _private_folder() as root:
-        folder = root / FOLDER
+    with _private_folder() as room:
+        folder = room.folder / FOLDER
         try:
             _unpack(upload, plain, folder)
-            return _kept(root, Dataset(called, folder, *_counted(folder), root / "library"))
+            return _kept(room, Dataset(called, folder, *_counted(folder), room.folder / "library"))
         except SecondLookError as error:
             raise type(error)(as_uploaded(str(error), folder, plain)) from error
 
@@ -95,18 +94,18 @@ def as_uploaded(sentence: str, folder: Path, name: str) -> str:
 
 
 @contextmanager
-def _private_folder() -> Iterator[Path]:
+def _private_folder() -> Iterator[Workspace]:
     """A new folder that only we may read, removed where what is made in it fails."""
-    root = Path(tempfile.mkdtemp(prefix="second-look-")).resolve()  # mode 0700
+    room = Workspace.temporary()
     try:
-        yield root
+        yield room
     except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
+        room.close()
         raise
 
 
-def _kept(root: Path, dataset: Dataset) -> Dataset:
-    weakref.finalize(dataset, shutil.rmtree, root, ignore_errors=True)
+def _kept(room: Workspace, dataset: Dataset) -> Dataset:
+    weakref.finalize(dataset, lambda kept: kept.close(), room)  # which keeps it until then
     return dataset
 
 

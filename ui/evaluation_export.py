@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tempfile
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from ingest.errors import UsageError
+from ingest.workspace import Workspace
 from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.records import VERDICT_MEASURE, JudgedSet
 from rerank.evaluation.trec import write_systems
@@ -89,11 +88,11 @@ def runs_zip(comparison: Comparison) -> bytes:
     """The order of every system as a TREC run file, in one zip. Raises `UsageError` for an id with white space."""
     packed = io.BytesIO()
     with (
-        tempfile.TemporaryDirectory(prefix="second-look-") as folder,
+        Workspace.temporary() as folder,
         zipfile.ZipFile(packed, "w") as archive,
     ):
         systems = [row.system for row in (comparison.before, *comparison.rows)]
-        for path in write_systems(Path(folder) / "run.txt", systems):
+        for path in write_systems(folder / "run.txt", systems):
             archive.write(path, path.name, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 

@@ -32,9 +32,9 @@ class IngestJob(Job[IngestReport]):
     """An ingest of those of several files that have no report yet; finished files stay.
 
     ``clean_up`` is called at its end, whatever that is, with the files that are still needed: those that wait for a
-    password. ``password`` is tried on each, and forgotten at the end. ``cost`` is what services counted, as a
-    sentence, once that is known and where there was any; ``token_vectors`` how far those are stored, where they are
-    wanted, or why they were not.
+    password. ``on_report`` hears of each file that is done. ``password`` is tried on each, and forgotten at the end.
+    ``cost`` is what services counted, as a sentence, once that is known and where there was any; ``token_vectors`` how
+    far those are stored, where they are wanted, or why they were not.
     """
 
     sources: Sequence[Source]
@@ -42,6 +42,7 @@ class IngestJob(Job[IngestReport]):
     encoder: Encoder
     clean_up: Callable[[Collection[Path]], None] = lambda needed: None
     progress: IngestProgress | None = None
+    on_report: Callable[[FileReport], None] = lambda report: None
     password: str = field(default="", repr=False)
     cost: str = ""
     token_vectors: str = ""
@@ -115,3 +116,5 @@ class IngestJob(Job[IngestReport]):
                 self._reports[number] = progress.report
             else:
                 self.progress = replace(progress, file=number)
+        if progress.report is not None:
+            self.on_report(progress.report)

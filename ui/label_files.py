@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import stat
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from ingest.errors import DamagedFileError, SecondLookError
 from ingest.label_records import Label, MergeReport
 from ingest.labels import Labels
+from ingest.workspace import Workspace
 from rerank.labels.exchange import CORPUS, QUERIES, TREC, export_labels, query_id
 from rerank.labels.intake import read_labels
 from ui.evaluation_dataset import TABLE_NAME, as_uploaded
@@ -26,9 +26,9 @@ MOST_BYTES = 512 * 1024 * 1024
 def as_zip(labels: Sequence[Label]) -> bytes:
     """Every file of `export_labels` in one zip. Raises `UsageError` where there are no labels."""
     packed = io.BytesIO()
-    with tempfile.TemporaryDirectory() as name, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        export_labels(labels, Path(name))
-        for path in sorted(Path(name).rglob("*")):
+    with Workspace.temporary() as name, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        export_labels(labels, name)
+        for path in sorted(name.rglob("*")):
             if path.is_file():
                 archive.write(path, path.relative_to(name).as_posix())
     return packed.getvalue()
@@ -36,9 +36,9 @@ def as_zip(labels: Sequence[Label]) -> bytes:
 
 def as_qrels(labels: Sequence[Label]) -> bytes:
     """The labels as TREC qrels. Raises `UsageError` where there are no labels."""
-    with tempfile.TemporaryDirectory() as name:
-        export_labels(labels, Path(name))
-        return (Path(name) / TREC).read_bytes()
+    with Workspace.temporary() as name:
+        export_labels(labels, name)
+        return (name / TREC).read_bytes()
 
 
 def take_in(name: str, data: bytes, labels: Labels) -> MergeReport:
@@ -49,8 +49,8 @@ def take_in(name: str, data: bytes, labels: Labels) -> MergeReport:
     """
     known = {query_id(label.query): label.query for label in labels.all()}
     plain = short_name(name) or "The file"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder).resolve() / UPLOADED  # the client's name is only ever said, never a path
+    with Workspace.temporary() as folder:
+        path = folder.resolve() / UPLOADED  # the client's name is only ever said, never a path
         try:
             if zipfile.is_zipfile(io.BytesIO(data)):
                 _unpack(plain, data, path)

@@ -17,6 +17,7 @@ from ingest.errors import (
     TrustNeededError,
 )
 from ingest.library import Library, Manifest
+from ingest.records import FileReport
 from rerank.anytime import SecondLookPlan
 from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
@@ -165,19 +166,28 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
     if state.ingest is not None:
         state.ingest.discard()
     state.make_sample = False
+    replaces = visitors.is_alone() and bool(st.session_state.get(sidebar.replace_key(state)))
     state.uploader += 1
     try:
-        sources, clean_up = keep(uploads) if uploads else (samples.sources(), lambda needed: None)
+        sources, clean_up = (
+            keep(uploads, replaces=replaces) if uploads else (samples.sources(), lambda needed: None)
+        )
     except (TooLargeError, StorageError) as error:
         state.upload_problem = str(error)
         return
     finally:
         visitors.let_go(uploads)
 
-    def open_library() -> Library:
-        return Library.create(settings.library, Manifest.of(encoder.model.spec))
+    make = Library.create if uploads else samples.library_for
 
-    state.ingest = IngestJob(sources, open_library, encoder, clean_up)
+    def open_library() -> Library:
+        return make(settings.library, Manifest.of(encoder.model.spec))
+
+    def cross_off(report: FileReport) -> None:
+        if not uploads:
+            samples.added(Library(settings.library), report.path)
+
+    state.ingest = IngestJob(sources, open_library, encoder, clean_up, on_report=cross_off)
 
 
 def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:
@@ -193,7 +203,7 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
     if not state.question.strip():
         empty.nothing_asked(library, partial(_ask, state))
         return
-    generation = library.generation().id
+    generation = library.generation()
     if state.ask is not None and state.ingesting:
         generation = state.ask.generation  # files are still being added: one new search when they are done
     budget: float | None = st.session_state[BUDGET_KEY]

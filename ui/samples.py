@@ -1,4 +1,4 @@
-"""The sample library as the page sees it: which documents belong to it, and its example questions."""
+"""The sample library: which documents belong to it, which are still to be added, and its example questions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from functools import cache
 from pathlib import Path, PurePath
 
 from ingest.intake import Source
-from ingest.library import DocumentInfo
+from ingest.library import DocumentInfo, Library, Manifest
 from ingest.pipeline import walk
 from ui.settings import SAMPLE
 
 DOCUMENTS = SAMPLE / "documents"
 QUERIES = SAMPLE / "queries.jsonl"
+PENDING = "samples_pending"  # the library's note of names that are still to be added
 MOST_EXAMPLES = 3  # as many as fit on a line
 
 _TAIL = ("data", "sample", "documents")
@@ -27,6 +28,35 @@ def is_sample(document: DocumentInfo) -> bool:
 def sources() -> list[Source]:
     """The sample documents, to ingest; none where the project was installed without them."""
     return list(walk([DOCUMENTS])) if DOCUMENTS.is_dir() else []
+
+
+def library_for(folder: Path, manifest: Manifest) -> Library:
+    """The library in ``folder``, made if need be, to which the sample documents are to be added.
+
+    It remembers which are not in it yet, so that a process that dies over them leaves that to the next start. What a
+    person deletes meanwhile has been in it, and does not come back.
+    """
+    names = [source.path.name for source in sources()]
+    library = Library.create(folder, manifest, {PENDING: names})
+    library.note(PENDING, names)
+    return library
+
+
+def pending(library: Library) -> list[Source]:
+    """The sample documents that somebody began to add and did not come to."""
+    names = library.noted(PENDING)
+    return [source for source in sources() if source.path.name in names] if isinstance(names, list) else []
+
+
+def added(library: Library, path: str) -> None:
+    """Cross off the sample at ``path``, of which there is a report now."""
+    left = [source.path.name for source in pending(library) if source.path.name != PurePath(path).name]
+    library.note(PENDING, left or None)
+
+
+def forget(library: Library) -> None:
+    """Leave the samples that are not in the library yet out of it: nobody wants them any more."""
+    library.note(PENDING, None)
 
 
 def split(documents: Sequence[DocumentInfo]) -> tuple[list[DocumentInfo], list[DocumentInfo]]:

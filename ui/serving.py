@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.errors import SecondLookError, UsageError
+from ingest.workspace import sweep
 from ui.access import Protection, protection
 from ui.passwords import LONGEST, PasswordHash
 from ui.settings import Settings, from_environment
@@ -31,6 +32,7 @@ def guard() -> Sequence[Middleware]:
     from ui.connections import bound
     from ui.gate import gate_for
 
+    sweep(Path(tempfile.gettempdir()))  # of uploads that a server which was killed had taken
     try:
         middleware = gate_for(protection_at(st.get_option("server.address"), from_environment()))
     except SecondLookError as error:

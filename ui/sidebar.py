@@ -18,7 +18,7 @@ from ui.ingest_job import FileLine, IngestJob
 from ui.locked_files import ask_for_passwords
 from ui.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
-from ui.visitors import refused_upload
+from ui.visitors import is_alone, refused_upload
 from ui.words import count_of
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
@@ -37,6 +37,13 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
         help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason. At once: "
         f"{MOST_FILES:,} files, {format_size(MOST_BYTES)}.",
     )
+    if is_alone():  # on a network a name says nothing of whose file it is
+        st.checkbox(
+            "Replace earlier files of the same name",
+            key=replace_key(state),
+            disabled=state.ingesting or not usable,
+            help="Else both are kept: minutes.txt and minutes (2).txt. It holds for the next files alone.",
+        )
     if not uploads and (refused := refused_upload()):
         state.upload_problem = refused
     if state.upload_problem:
@@ -44,6 +51,11 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
     if state.ingest is not None:
         _ingest(state.ingest, state)
     return uploads
+
+
+def replace_key(state: State) -> str:
+    """The key of the choice to replace earlier files, which is made anew for each drop."""
+    return f"replace-{state.uploader}"
 
 
 def _ingest(job: IngestJob, state: State) -> None:
@@ -177,8 +189,11 @@ def _ask_to_delete(state: State, what: str | None) -> None:
 
 def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> None:
     """Take documents out; whatever happens, the page says it."""
+    no_samples = state.deleting == ALL_SAMPLES
     state.deleting, state.problem = None, ""
     try:
+        if no_samples:
+            samples.forget(library)
         with writing(library) as writer:
             writer.delete([document.id for document in doomed])
     except SecondLookError as error:

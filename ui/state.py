@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ingest.snapshot import Generation
 from rerank.fusion import Fusion
 from retrieval.records import CandidateSource
 from ui.ingest_job import IngestJob
@@ -51,7 +52,7 @@ class Ask:
     question: str
     candidates: int
     reranker: str | None
-    generation: int
+    generation: Generation
     budget_ms: float | None = None
     source: CandidateSource = CandidateSource.VECTORS
     fusion: Fusion | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Protocol
@@ -12,11 +11,14 @@ from ingest.errors import TooLargeError
 from ingest.intake import Source
 from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
+from ingest.sources import numbered
 from ingest.storage import storing
+from ingest.workspace import Workspace
 from ui.words import count_of
 
 SIGNS = {
     FileStatus.INDEXED: "✓",
+    FileStatus.REPLACED: "✓",
     FileStatus.UNCHANGED: "=",
     FileStatus.DUPLICATE: "=",
     FileStatus.REFUSED: "!",
@@ -39,12 +41,15 @@ class Upload(Protocol):
         """The next ``size`` bytes."""
 
 
-def keep(uploads: Iterable[Upload]) -> tuple[list[Source], Callable[[Collection[Path]], None]]:
+def keep(
+    uploads: Iterable[Upload], *, replaces: bool = False
+) -> tuple[list[Source], Callable[[Collection[Path]], None]]:
     """Write uploads into a new private folder; what to ingest, and a function that removes the folder, but for
     the files that it is given.
 
     The client's name is only ever shown, never used as a path. A name that comes twice gets a number,
-    so that the second file does not replace the first. Raises `TooLargeError` for more files, or more bytes, than one
+    so that the second file does not replace the first. An earlier file in the library that has the name is kept too,
+    unless these are to ``replaces`` such. Raises `TooLargeError` for more files, or more bytes, than one
     drop may bring, `StorageError` where there is no room for them; nothing of it is kept then.
     """
     given = list(uploads)
@@ -54,16 +59,16 @@ def keep(uploads: Iterable[Upload]) -> tuple[list[Source], Callable[[Collection[
             "folder in the terminal: secondlook ingest FOLDER"
         )
     with storing("A copy of the uploaded files"):
-        folder = tempfile.TemporaryDirectory(prefix="second-look-")  # mode 0700; also removed at exit
+        room = Workspace.temporary()
         try:
-            sources = _copied(given, Path(folder.name))
+            sources = _copied(given, room.folder, replaces)
         except BaseException:
-            folder.cleanup()
+            room.close()
             raise
 
     def clean_up(needed: Collection[Path] = ()) -> None:
         if not needed:
-            folder.cleanup()
+            room.close()
         for source in sources:
             if needed and source.path not in needed:
                 source.path.unlink(missing_ok=True)
@@ -71,7 +76,7 @@ def keep(uploads: Iterable[Upload]) -> tuple[list[Source], Callable[[Collection[
     return sources, clean_up
 
 
-def _copied(given: Iterable[Upload], folder: Path) -> list[Source]:
+def _copied(given: Iterable[Upload], folder: Path, replaces: bool) -> list[Source]:
     sources, room = [], MOST_BYTES
     for number, (upload, name) in enumerate(_named_apart(given)):
         path = folder / f"upload-{number}"
@@ -83,7 +88,7 @@ def _copied(given: Iterable[Upload], folder: Path) -> list[Source]:
                 f"These files have more than {format_size(MOST_BYTES)} together, the most that the page takes at once. "
                 "Drop fewer, or add the whole folder in the terminal: secondlook ingest FOLDER"
             )
-        sources.append(Source.of_upload(path, name))
+        sources.append(Source.of_upload(path, name, replaces=replaces))
     return sources
 
 
@@ -91,10 +96,9 @@ def _named_apart(uploads: Iterable[Upload]) -> Iterator[tuple[Upload, str]]:
     seen: set[str] = set()
     for upload in uploads:
         plain = PurePath(upload.name).name or "unnamed"
-        stem, suffix = PurePath(plain).stem, PurePath(plain).suffix
         name, copy = plain, 2
         while name in seen:
-            name, copy = f"{stem} ({copy}){suffix}", copy + 1
+            name, copy = numbered(plain, copy), copy + 1
         seen.add(name)
         yield upload, name
 
@@ -109,7 +113,8 @@ def result_line(report: FileReport) -> str:
     if report.status is FileStatus.UNCHANGED:
         return f"{sign} {name}: unchanged, it is in the library already."
     size = extent(report.chunks, report.pages)
-    return f"{sign} {name}: indexed, {size}." + (f" {report.reason}" if report.reason else "")
+    done = "replaced the earlier one" if report.status is FileStatus.REPLACED else "indexed"
+    return f"{sign} {name}: {done}, {size}." + (f" {report.reason}" if report.reason else "")
 
 
 def extent(chunks: int, pages: int) -> str:

@@ -48,6 +48,12 @@ def may_enter() -> bool:
     return True
 
 
+def is_alone() -> bool:
+    """Whether the page is served to this machine alone; where not, others add files to the library too."""
+    gate = standing()
+    return gate is None or gate.protection.way is Way.LOCAL
+
+
 def still_here() -> Callable[[], bool]:
     """A function for any thread that says whether this visitor's tab is still open.
 

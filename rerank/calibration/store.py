@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from ingest.errors import LibraryError
 from ingest.library import Library, Manifest
 from ingest.resemblance import Sketch
+from ingest.workspace import CALIBRATING, Workspace
 from rerank.calibration.curves import Curve, Logistic, Steps
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Bin, Quality
@@ -53,8 +53,8 @@ def save(path: Path, calibration: Calibration) -> None:
         allow_nan=False,
     )
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".calibration-") as folder:
-            temporary = Path(folder) / path.name
+        with Workspace(path.parent, CALIBRATING) as aside:
+            temporary = aside / path.name
             with temporary.open("w", encoding="utf-8", newline="\n") as handle:
                 handle.write(text.replace(UNSEALED, _digest(text + "\n"), 1) + "\n")
                 handle.flush()

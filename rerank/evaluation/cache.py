@@ -108,7 +108,7 @@ def look_prefix(generation: Generation, encoder: ResolvedModel, source: Candidat
     """What the keys of a library's first looks have in common; `digest` of it and the query's text is a key."""
     index = generation.index.sha256 if generation.index else ""
     kind = "look" if source is CandidateSource.VECTORS else f"look by {source}"
-    return digest(LOOKS, kind, str(generation.id), index, fingerprint(encoder))
+    return digest(LOOKS, kind, str(generation.id), index, generation.mark, fingerprint(encoder))
 
 
 def score_prefix(scorer: Scorer) -> str:

@@ -107,7 +107,8 @@ class _Desk:
         self, cache: EvaluationCache, searcher: Searcher, library: Library, source: CandidateSource
     ) -> None:
         self._cache, self._searcher, self._source = cache, searcher, source
-        self._look_prefix = look_prefix(library.generation(), searcher.models.encoder, source)
+        self._library, self._generation = library, library.generation()
+        self._look_prefix = look_prefix(self._generation, searcher.models.encoder, source)
         self._score_prefix = score_prefix(searcher.scorer) if searcher.scorer is not None else ""
         self._documents = min(LISTED, len({document_id(found.path) for found in library.documents()}))
 
@@ -142,7 +143,10 @@ class _Desk:
         kept = self._cache.look(key)
         if kept is None or kept.asked < depth:
             kept = self._listed(text, depth)
-            self._cache.put(key, kept)
+            if (
+                self._library.generation() == self._generation
+            ):  # else it is another's, and would be found as this one's
+                self._cache.put(key, kept)
         return kept
 
     def _listed(self, text: str, depth: int) -> KeptLook:

@@ -56,7 +56,7 @@ def test_what_it_unpacks_to_is_counted_and_not_believed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(evaluation_dataset, "MAX_UNPACKED", 1_000_000)
-    monkeypatch.setattr(evaluation_dataset.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     error = refused(packed(beir_files(corpus="{}\n" * 1_000_000)))
     assert isinstance(error, TooLargeError)
     assert "set.zip unpacks to more than 1 MB." in str(error)

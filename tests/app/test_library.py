@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,8 @@ from ingest.library import Library
 from ingest.writer import writing
 from tests.app.conftest import TEXTS, Screen
 from tests.fakes import WORD_ENCODER, WordEncoder
-from ui import sidebar
+from ui import sidebar, visitors
+from ui.access import Protection, Way
 
 
 def titles(folder: Path) -> list[str]:
@@ -39,6 +41,47 @@ def test_without_a_library_the_page_offers_the_sample_documents(screen: Screen, 
     screen.press("Add the sample documents")
     assert titles(screen.library) == ["python", "vipers"]
     assert "✓ vipers.txt: indexed, 1 passage." in screen.texts()
+
+
+def drop(screen: Screen, name: str, text: str) -> None:
+    screen.app.file_uploader[0].set_value([(name, text.encode(), "text/plain")])
+    screen.app.run()
+    screen.settle()
+
+
+def test_an_upload_replaces_an_earlier_one_of_its_name_only_where_it_is_told_to(screen: Screen) -> None:
+    screen.open()
+    drop(screen, "minutes.txt", "The snake was heard.")
+    drop(screen, "minutes.txt", "The bank was closed.")
+    kept = "✓ minutes (2).txt: indexed, 1 passage. Another file called minutes.txt is in the library; both are kept."
+    assert kept in screen.texts()
+    assert titles(screen.library) == ["minutes", "minutes (2)"]
+    screen.app.checkbox[0].check()
+    drop(screen, "minutes.txt", "The river was high.")
+    assert "✓ minutes.txt: replaced the earlier one, 1 passage." in screen.texts()
+    assert titles(screen.library) == ["minutes", "minutes (2)"]
+    screen.ask("river")
+    assert screen.columns()[0] == ["minutes", "minutes (2)"]
+    assert not screen.app.checkbox[0].value, "the choice is made anew for each drop"
+    drop(screen, "minutes.txt", "A crane flew by.")
+    assert titles(screen.library) == ["minutes", "minutes (2)", "minutes (3)"]
+
+
+def test_on_a_shared_page_nobody_replaces_a_file_by_its_name(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen.open()
+    drop(screen, "minutes.txt", "The snake was heard.")
+    screen.app.checkbox[
+        0
+    ].check()  # before the server is seen to be on a network: what is forged counts for nothing
+    guarded = SimpleNamespace(
+        protection=Protection(Way.PASSWORD), uploads=SimpleNamespace(refusal=lambda session: "")
+    )
+    monkeypatch.setattr(visitors, "standing", lambda: guarded)
+    drop(screen, "minutes.txt", "The bank was closed.")
+    assert [box.label for box in screen.app.checkbox if box.label.startswith("Replace")] == []
+    assert titles(screen.library) == ["minutes", "minutes (2)"]
 
 
 def test_an_empty_library_says_what_to_do(screen: Screen, fill) -> None:

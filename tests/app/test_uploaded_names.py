@@ -12,6 +12,7 @@ from ingest.errors import SecondLookError
 from ingest.label_records import Grade
 from ingest.labels import Labels
 from ingest.library import Library, Manifest
+from ingest.workspace import ALIVE
 from tests.app.datasets import beir_files, packed
 from tests.app.test_uploads import Dropped
 from tests.conftest import Desk
@@ -47,7 +48,7 @@ def judged(desk: Desk) -> Labels:
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name != ALIVE)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

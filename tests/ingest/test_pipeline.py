@@ -10,7 +10,7 @@ import pytest
 from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBusyError, UsageError
 from ingest.library import Library, Manifest
 from ingest.pipeline import Source, ingest, rebuild, walk
-from ingest.records import FileStatus, Stage
+from ingest.records import FileReport, FileStatus, Stage
 from ingest.writer import writing
 from rerank.calibration import store as calibration
 from rerank.evaluation import cache as evaluation
@@ -55,7 +55,7 @@ def test_a_change_embeds_only_what_changed(desk: Desk) -> None:
     paragraphs[5] = "A new one about the crane. " + "steel " * 20
     path.write_text("\n\n".join(paragraphs))
     (report,) = desk.add(path).files
-    assert report.status is FileStatus.INDEXED
+    assert report.status is FileStatus.REPLACED
     assert len(desk.encoder.calls) == 1
     assert "A new one about the crane" in desk.encoder.calls[0]
     assert len(desk.library.documents()) == 1
@@ -93,7 +93,7 @@ def test_a_file_that_takes_over_what_another_held_is_no_duplicate(
     paths[0].write_text("# Log\n\nThe new crane.")
     paths[1].write_text(old, encoding="utf-8" if same_bytes else "utf-8-sig")
     report = desk.add(*(paths[place] for place in order))
-    assert [file.status for file in report.files] == ["indexed", "indexed"]
+    assert [file.status for file in report.files] == ["replaced", "replaced"]
     assert len(desk.texts()) == 2
     for crane in ("The new crane.", "The old crane."):
         assert any(crane in text for text in desk.texts())
@@ -108,7 +108,7 @@ def test_entries_of_a_corpus_come_and_go_with_its_file(desk: Desk) -> None:
     lines[2]["text"] = "the river bank"
     path.write_text("\n".join(map(json.dumps, lines)))
     (second,) = desk.add(path).files
-    assert (second.status, second.chunks) == (FileStatus.INDEXED, 4)
+    assert (second.status, second.chunks) == (FileStatus.REPLACED, 4)
     assert sorted(desk.texts()) == ["crane number 0", "crane number 2", "crane number 4", "the river bank"]
 
 
@@ -159,10 +159,42 @@ def test_progress_tells_the_stages_and_reports_only_what_is_visible(desk: Desk) 
 def test_an_upload_is_known_by_its_name(desk: Desk, library: Library) -> None:
     first = desk.write("tmp1", "Version one of the crane.")
     second = desk.write("tmp2", "Version two of the crane.")
-    ingest([Source.of_upload(first, "../crane.txt")], library, desk.encoder)
-    (report,) = ingest([Source.of_upload(second, "../crane.txt")], library, desk.encoder).files
-    assert (report.path, report.status) == ("../crane.txt", FileStatus.INDEXED)
+
+    def add(path: Path, name: str, **options: bool) -> FileReport:
+        return ingest([Source.of_upload(path, name, **options)], library, desk.encoder).files[0]
+
+    add(first, "crane.txt")
+    report = add(second, "crane.txt")
+    assert (report.path, report.status) == ("crane (2).txt", FileStatus.INDEXED)
+    assert report.reason == "Another file called crane.txt is in the library; both are kept."
+    assert [document.title for document in library.documents()] == ["crane", "crane (2)"]
+    again = [add(first, "crane.txt"), add(second, "crane.txt"), add(second, "other.txt")]
+    assert [(file.path, file.status) for file in again] == [
+        ("crane.txt", FileStatus.UNCHANGED), ("crane (2).txt", FileStatus.UNCHANGED),
+        ("other.txt", FileStatus.DUPLICATE),
+    ]  # fmt: skip
+    rebuild(library, desk.encoder, 64)  # which forgets what bytes the files had
+    assert [add(path, "crane.txt").path for path in (first, second)] == ["crane.txt", "crane (2).txt"]
+    third = desk.write("tmp3", "Version three of the crane.")
+    assert add(third, "crane.txt", replaces=True).status is FileStatus.REPLACED
+    assert sorted(desk.texts()) == ["Version three of the crane.", "Version two of the crane."]
+    told = add(second, "crane.txt", replaces=True)  # which takes the third version out: that is said
+    assert told.status is FileStatus.DUPLICATE
+    assert told.reason.endswith("What crane.txt held before is taken out.")
     assert desk.texts() == ["Version two of the crane."]
+
+
+def test_an_upload_that_is_refused_or_a_duplicate_takes_nothing_out(desk: Desk, library: Library) -> None:
+    def add(name: str, content: str) -> str:
+        return (
+            ingest([Source.of_upload(desk.write("tmp", content), name)], library, desk.encoder)
+            .files[0]
+            .status
+        )
+
+    assert [add("a.txt", "One crane."), add("b.txt", "Two cranes.")] == ["indexed", "indexed"]
+    assert [add("a.txt", ""), add("a.txt", "Two cranes.")] == ["refused", "duplicate"]
+    assert sorted(desk.texts()) == ["One crane.", "Two cranes."]
 
 
 def test_folders_are_walked_in_order_and_hidden_files_are_passed_over(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def full(desk: Desk) -> Desk:
 
 
 def content(library: Library) -> dict[str, list[tuple[object, ...]]]:
-    """All that a library holds, without the numbers that it gives its rows."""
+    """All that a library holds, without the numbers that it gives its rows, and the mark that each state has alone."""
     queries = {
         "documents": "SELECT id, source, key, title, path, format, content_hash, source_id, text, pages, headings, "
         "pages_without_text, chunk_count, page_count FROM documents ORDER BY number",
@@ -70,7 +70,7 @@ def content(library: Library) -> dict[str, list[tuple[object, ...]]]:
         "FROM chunks AS c JOIN documents AS d ON d.number = c.document ORDER BY c.id",
         "sources": "SELECT key, file_hash, report FROM sources ORDER BY key",
         "vectors": "SELECT DISTINCT passage_hash, vector FROM vectors JOIN chunks USING (passage_hash) ORDER BY 1",
-        "manifest": "SELECT key, value FROM manifest ORDER BY key",
+        "manifest": "SELECT key, value FROM manifest WHERE key <> 'generation_mark' ORDER BY key",
     }
     with library.connection() as db:
         return {name: [tuple(row) for row in db.execute(query)] for name, query in queries.items()}

@@ -74,7 +74,7 @@ def test_files_and_generations_of_other_times_are_taken_as_they_come(desk: Desk,
         db.execute("UPDATE generations SET created = '2999-01-01 00:00:00'")
     desk.write("a.txt", "The new crane.")
     os.utime(path, (written, written))
-    assert desk.add(path).files[0].status is FileStatus.INDEXED
+    assert desk.add(path).files[0].status is FileStatus.REPLACED
     assert desk.add(path).files[0].status is FileStatus.UNCHANGED
     (candidate,) = Retriever(desk.library, desk.encoder).retrieve("crane", 10).candidates
     assert candidate.chunk.text == "The new crane."

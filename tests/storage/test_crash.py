@@ -38,7 +38,7 @@ WORKER = textwrap.dedent(
 
     with writing(Library(folder), on_step=step) as writer:
         def tell(progress):
-            if progress.report is not None and progress.report.status == "indexed":
+            if progress.report is not None and progress.report.status in ("indexed", "replaced"):
                 print(progress.report.path, flush=True)
         intake = Intake(writer, WordEncoder(), len(files), tell, lambda: False, Limits())
         for number, name in enumerate(files, start=1):

@@ -305,7 +305,7 @@ def test_a_file_that_changes_while_it_is_read_leaves_the_library_as_it_was(
     assert sentence in report.files[0].reason
     check_whole(desk.library, *before, OLD)
     desk.write("corpus.jsonl", corpus(2, "again"))
-    assert desk.add(path).files[0].status is FileStatus.INDEXED
+    assert desk.add(path).files[0].status is FileStatus.REPLACED
     assert found(desk.library) == {"again 0, a crane.", "again 1, a crane.", OLD}
 
 

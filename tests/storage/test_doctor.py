@@ -56,6 +56,18 @@ def results(folder: Path, desk: Desk) -> list[list[tuple[str, float]]]:
     ]  # fmt: skip
 
 
+def test_a_passage_that_is_hidden_by_a_tombstone_is_noticed_and_found_again(full: Desk) -> None:
+    before = results(full.library.folder, full)
+    execute(full, "INSERT INTO tombstones SELECT max(id) FROM chunks")
+    assert results(full.library.folder, full) != before
+    (finding,) = examine(full.library.folder)
+    assert finding.part is Part.INDEX
+    assert "1 passages are marked as deleted and are not" in finding.sentence
+    assert "1 passages that were hidden as deleted are found again." in repair(full.library.folder).done
+    assert examine(full.library.folder) == []
+    assert results(full.library.folder, full) == before
+
+
 def execute(desk: Desk, statement: str, *values: object) -> None:
     """Change the database behind the library's back, as damage would."""
     with sqlite3.connect(desk.library.folder / "library.sqlite") as db:
@@ -149,7 +161,7 @@ def test_what_cannot_be_repaired_says_what_helps_and_it_does(full: Desk) -> None
     done = " ".join(repair(full.library.folder).done)
     assert f"Add its file again: secondlook ingest “{full.folder / 'f0.txt'}”" in done
     assert parts(examine(full.library.folder)) == {"content"}
-    assert full.add(full.folder / "f0.txt").files[0].status == "indexed"
+    assert full.add(full.folder / "f0.txt").files[0].status == "replaced"
     assert examine(full.library.folder) == []
     assert sorted(map(sorted, results(full.library.folder, full))) == sorted(map(sorted, good))
 
@@ -212,6 +224,7 @@ def test_litter_is_found_and_swept(full: Desk) -> None:
     (folder / "vectors" / "000001.faiss").write_bytes(b"old")
     (folder / "vectors" / ".000009.faiss.tmp").write_bytes(b"half")
     (folder / ".making-x").mkdir()
+    (folder / ".making-x" / ".alive").touch()  # which nobody holds
     (folder / ".making-x" / "library.sqlite").write_bytes(b"half")
     (folder / ".making-of.mp4").write_bytes(b"mine")  # what was left behind are folders
     found = examine(folder)

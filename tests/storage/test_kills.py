@@ -76,7 +76,7 @@ class Known:
                 self.maybe[number] = {self.on_disk[number], self.files.get(number)}
 
     def _reported(self, file: int, status: str) -> None:
-        assert status in ("indexed", "unchanged")
+        assert status in ("indexed", "replaced", "unchanged")
         self.files[file] = self.on_disk[file]
         self.maybe[file] = {self.files[file]}
 

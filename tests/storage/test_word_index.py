@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import sqlite3
 from math import log
 from pathlib import Path
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.doctor import examine
+from ingest.errors import LibraryDamagedError
 from ingest.findings import Part
 from ingest.intake import Intake, Source
 from ingest.library import Library
@@ -145,3 +148,55 @@ def test_a_damaged_index_of_words_is_noticed_and_built_again(desk: Desk, damage:
     assert repair(desk.library.folder).done == ("The index of words was built again from the passages.",)
     assert examine(desk.library.folder) == []
     assert found(desk.library, "river number3") == whole
+
+
+def asked(folder: Path) -> list[object]:
+    """What searches by words give, or the name of what they end with."""
+    answers: list[object] = []
+    with Library(folder).snapshot() as snapshot:
+        for number in range(0, 900, 7):
+            try:
+                answers.append(snapshot.best_by_words(f"w{number:03} crane", 50))
+            except LibraryDamagedError as error:
+                answers.append(type(error))
+    return answers
+
+
+def test_whatever_changes_an_answer_by_words_is_noticed_and_mended(desk: Desk, tmp_path: Path) -> None:
+    dice = random.Random(1)
+    words = [f"w{number:03}" for number in range(900)]
+    for part in range(3):
+        desk.add(*(desk.write(f"{part}{n}.txt", " ".join(dice.choices(words, k=60))) for n in range(20)))
+    whole, copy = asked(desk.library.folder), tmp_path / "copy"
+    damages = [
+        "DELETE FROM words_idx",
+        "DELETE FROM words_idx WHERE pgno = (SELECT max(pgno) FROM words_idx)",
+        "UPDATE words_idx SET pgno = pgno + 2 WHERE length(term) > 0",
+        "UPDATE words_data SET block = x'0101' WHERE id = 1",
+        "UPDATE words_docsize SET sz = x'7f' WHERE id % 3 = 0",
+        "UPDATE words_config SET v = 5",
+        "INSERT INTO words_config VALUES ('rank', 'bm25(0.0)')",
+        "DELETE FROM words_data WHERE id = 10",
+        "UPDATE words_data SET block = (SELECT max(block) FROM words_data) WHERE id = (SELECT max(id) FROM words_data)",
+    ]
+    with desk.library.connection() as db:
+        blocks = db.execute("SELECT id, block FROM words_data ORDER BY id").fetchall()
+    for _ in range(25):
+        name, block = dice.choice(blocks)
+        place, bit = dice.randrange(len(block)), 1 << dice.randrange(8)
+        flipped = block[:place] + bytes([block[place] ^ bit]) + block[place + 1 :]
+        damages.append(f"UPDATE words_data SET block = x'{flipped.hex()}' WHERE id = {name}")
+    changed = 0
+    for damage in damages:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(desk.library.folder, copy)
+        with sqlite3.connect(copy / "library.sqlite") as db:
+            db.execute(damage)
+        db.close()
+        if asked(copy) != whole:
+            changed += 1
+            assert [finding.part for finding in examine(copy)] == [Part.WORDS], damage
+            repair(copy)
+            assert examine(copy) == [], damage
+            assert asked(copy) == whole, damage
+    assert changed > 15, "the damages have to change answers, or nothing was tried"

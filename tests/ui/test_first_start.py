@@ -1,0 +1,69 @@
+"""A first start that is killed over the sample library: the next one goes on with it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from ingest.library import Library
+from ingest.writer import writing
+from ui import samples
+
+ROOT = Path(__file__).resolve().parents[2]
+START = textwrap.dedent(
+    """
+    import os, signal, sys
+    from argparse import Namespace
+    from dataclasses import replace
+    from pathlib import Path
+    from ingest import intake
+    from ingest.readers import read_documents
+    from tests.fakes import WordEncoder
+    from ui import commands, samples
+    from ui.settings import Settings
+
+    encoder, die_after = WordEncoder(), int(sys.argv[2])
+    commands.encoder_for = lambda *_: encoder.model
+    commands.open_encoder = lambda *_, **__: encoder
+    commands.os.execve = lambda *_: sys.exit(0)  # the page itself is not what this is about
+    intake.PUBLISH_SECONDS = intake.PUBLISH_SHARE = 0.0
+    intake.read_in_worker = lambda path, *, cancelled, **options: read_documents(path, **options)
+    done, crossed_off = 0, samples.added
+
+    def added(library, path):
+        global done
+        done += 1
+        if done == die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        crossed_off(library, path)
+
+    samples.added = added
+    settings = replace(Settings(), library=Path(sys.argv[1]))
+    commands.serve(Namespace(port=8600, address="localhost", no_sample=False), settings)
+    """
+)
+
+
+def start(library: Path, die_after: int = 0) -> int:
+    command = [sys.executable, "-c", START, str(library), str(die_after)]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode
+
+
+def test_a_start_that_is_killed_over_the_samples_is_gone_on_with(tmp_path: Path) -> None:
+    library, all_of_them = tmp_path / "library", len(samples.sources())
+    assert start(library, die_after=47) == -signal.SIGKILL
+    assert len(Library(library).documents()) == 47 < all_of_them
+    unwanted = Library(library).documents()[0].id
+    with writing(Library(library)) as writer:
+        writer.delete([unwanted])
+    assert start(library) == 0
+    there = {document.id for document in Library(library).documents()}
+    assert len(there) == all_of_them - 1
+    assert unwanted not in there, "what a person deleted came back"
+    with writing(Library(library)) as writer:
+        writer.delete(sorted(there)[:5])
+    assert start(library) == 0
+    assert len(Library(library).documents()) == len(there) - 5

@@ -23,6 +23,7 @@
     │   ├── ServiceError         a service refused, was too slow, or gave a broken answer
     │   └── ConsentNeededError   text would leave this machine, and nobody allowed it yet
     ├── RerankError              the reranker failed; the first look's order stands
+    ├── AddressError             nothing can be served at that address and port
     ├── UsageError               the call itself is wrong (exit status 2)
     └── CancelledError           the person stopped the work
 
@@ -137,6 +138,10 @@ class ConsentNeededError(ModelError):
 
 class RerankError(SecondLookError):
     """The reranker gave no usable scores."""
+
+
+class AddressError(SecondLookError):
+    """Nothing can be served there: the port is taken, or the address is not this machine's."""
 
 
 class UsageError(SecondLookError):

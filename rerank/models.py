@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ingest.errors import ModelError
 from ingest.hub import Hub
+from ingest.installation import shipped_files
 from ingest.models import (
     ENCODERS,
     ModelKind,
@@ -34,7 +35,7 @@ BUNDLED_RERANKER = "second-look-reranker"
 LATE_INTERACTION = "maxsim"
 # What transformers writes for a length that is not known begins far beyond this.
 ENDLESS = 10**6
-BUNDLED_FOLDER = Path(__file__).resolve().parents[1] / "data" / "models" / BUNDLED_RERANKER
+BUNDLED_FOLDER = shipped_files() / "data" / "models" / BUNDLED_RERANKER
 
 
 def _ms_marco(name: str, revision: str, parameters: float, pickled: bool = False) -> ModelSpec:

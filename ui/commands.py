@@ -15,6 +15,7 @@ from typing import Any
 from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
 from ingest.errors import ModelError, UsageError
 from ingest.hub import Hub
+from ingest.installation import shipped_files
 from ingest.library import Library, Manifest
 from ingest.models import (
     BUNDLED_ENCODER,
@@ -42,7 +43,8 @@ from rerank.opening import encoder_for
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
 from ui.access import is_loopback
 from ui.model_list import checksum_words, known_encoders, known_rerankers, model_table
-from ui.settings import ROOT, SAMPLE, Settings
+from ui.serving import require_free
+from ui.settings import SAMPLE, Settings
 from ui.token_vectors import store_and_say
 
 
@@ -209,6 +211,7 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         raise UsageError(f"--port must be between 1 and 65535; {parsed.port} was given.")
     if not is_loopback(parsed.address):
         _say_what_guards(parsed.address, settings)
+    require_free(parsed.address, parsed.port)
     if not parsed.no_sample and not Library.exists(settings.library):
         make_sample_library(settings)
     environment = os.environ | {
@@ -219,20 +222,10 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         "SECONDLOOK_ALLOW_SERVICES": ",".join(sorted(settings.services.allowed)),
         "SECONDLOOK_PASSWORD_FILE": str(settings.access.password_file or ""),
     }
-    name = "localhost" if is_loopback(parsed.address) else parsed.address
-    print(f"Second Look is at http://{name}:{parsed.port} (Ctrl-C stops it).", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
-    command += [
-        "--server.port",
-        str(parsed.port),
-        "--server.address",
-        parsed.address,
-        "--server.headless",
-        "true",
-        "--logger.hideWelcomeMessage",  # it would ask a service elsewhere for this machine's address
-        "true",
-    ]
-    os.chdir(ROOT)  # Streamlit reads .streamlit/config.toml from where it is started
+    command = [sys.executable, "-m", "streamlit", "run", str(shipped_files() / "app.py")]
+    command += ["--server.port", str(parsed.port), "--server.address", parsed.address]
+    # Neither a module nor a .streamlit folder of where the person works is taken for ours.
+    os.chdir(shipped_files())
     os.execve(sys.executable, command, environment)
 
 
@@ -248,7 +241,7 @@ def _say_what_guards(address: str, settings: Settings) -> None:
     """What stands in front of a page that others can reach. Raises `UsageError` where nothing would."""
     from ui.serving import protection_at  # imports Streamlit, which no other command should wait for
 
-    with chdir(ROOT):  # where Streamlit will look for its secrets
+    with chdir(shipped_files()):  # where Streamlit will look for its secrets
         way = protection_at(address, settings).way
     print(
         f"Served to the network; visitors are known {way}. Without TLS, whoever listens on the network hears all.",

@@ -10,4 +10,4 @@ if __name__ == "__main__":
     st.set_page_config(page_title="Second Look", layout="wide", initial_sidebar_state="auto")
     page.render()
 else:
-    app = st.App(__file__, middleware=serving.guard())
+    app = st.App(__file__, middleware=serving.guard(), lifespan=serving.announce)

@@ -24,6 +24,7 @@
     │   ├── ConsentNeededError   text would leave this machine, and nobody allowed it yet
     │   └── TrustNeededError     a library names a model that is not known here, and nobody allowed it yet
     ├── RerankError              the reranker failed; the first look's order stands
+    ├── AddressError             nothing can be served at that address and port
     ├── UsageError               the call itself is wrong (exit status 2)
     └── CancelledError           the person stopped the work
 
@@ -150,6 +151,10 @@ class TrustNeededError(ModelError):
 
 class RerankError(SecondLookError):
     """The reranker gave no usable scores."""
+
+
+class AddressError(SecondLookError):
+    """Nothing can be served there: the port is taken, or the address is not this machine's."""
 
 
 class UsageError(SecondLookError):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ingest.errors import ModelError
 from ingest.hub import Hub
+from ingest.installation import shipped_files
 from ingest.model_check import check_model
 from ingest.model_json import shown
 from ingest.models import (
@@ -37,7 +38,7 @@ LATE_INTERACTION = "maxsim"
 # What transformers writes for a length that is not known begins far beyond this.
 ENDLESS = 10**6
 OURS = "onnx-cross-encoder"  # what `secondlook train` writes
-BUNDLED_FOLDER = Path(__file__).resolve().parents[1] / "data" / "models" / BUNDLED_RERANKER
+BUNDLED_FOLDER = shipped_files() / "data" / "models" / BUNDLED_RERANKER
 
 
 def _ms_marco(name: str, revision: str, parameters: float, pickled: bool = False) -> ModelSpec:

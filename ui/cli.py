@@ -22,6 +22,7 @@ from ingest.command import (
 from ingest.costs import billing
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
+from ingest.installation import program_version
 from ingest.library import Library
 from ingest.service_access import ANYWHERE
 from ingest.terminal import harmless_output
@@ -61,6 +62,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
         prog="secondlook",
         description="Document search that shows its work: the first look and the second, side by side.",
     )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version")
     actions = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def action(name: str, run: Command, text: str) -> argparse.ArgumentParser:
@@ -133,6 +135,14 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     password = action("password", serving.password, "write the hash of a password, to serve the page with it")
     password.add_argument("file", type=Path, metavar="FILE", help="the file to write")
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    """argparse's own would look the version up for every command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"Second Look {program_version()}")
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
 from ingest.errors import ModelError, SecondLookError, UsageError
 from ingest.hub import Hub
 from ingest.hub_download import PREFETCH
+from ingest.installation import shipped_files
 from ingest.library import Library, Manifest
 from ingest.models import (
     BUNDLED_ENCODER,
@@ -46,7 +47,8 @@ from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
 from ui import samples
 from ui.access import is_loopback
 from ui.model_list import checksum_words, known_encoders, known_rerankers, model_table
-from ui.settings import ROOT, Settings
+from ui.serving import require_free
+from ui.settings import Settings
 from ui.token_vectors import store_and_say
 
 
@@ -211,6 +213,7 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         raise UsageError(f"--port must be between 1 and 65535; {parsed.port} was given.")
     if not is_loopback(parsed.address):
         _say_what_guards(parsed.address, settings)
+    require_free(parsed.address, parsed.port)
     if not parsed.no_sample:
         _see_to_the_samples(settings)
     if parsed.trust_encoder and Library.exists(settings.library):
@@ -224,20 +227,10 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         "SECONDLOOK_ALLOW_SERVICES": ",".join(sorted(settings.services.allowed)),
         "SECONDLOOK_PASSWORD_FILE": str(settings.access.password_file or ""),
     }
-    name = "localhost" if is_loopback(parsed.address) else parsed.address
-    print(f"Second Look is at http://{name}:{parsed.port} (Ctrl-C stops it).", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")]
-    command += [
-        "--server.port",
-        str(parsed.port),
-        "--server.address",
-        parsed.address,
-        "--server.headless",
-        "true",
-        "--logger.hideWelcomeMessage",  # it would ask a service elsewhere for this machine's address
-        "true",
-    ]
-    os.chdir(ROOT)  # Streamlit reads .streamlit/config.toml from where it is started
+    command = [sys.executable, "-m", "streamlit", "run", str(shipped_files() / "app.py")]
+    command += ["--server.port", str(parsed.port), "--server.address", parsed.address]
+    # Neither a module nor a .streamlit folder of where the person works is taken for ours.
+    os.chdir(shipped_files())
     os.execve(sys.executable, command, environment)
 
 
@@ -253,7 +246,7 @@ def _say_what_guards(address: str, settings: Settings) -> None:
     """What stands in front of a page that others can reach. Raises `UsageError` where nothing would."""
     from ui.serving import protection_at  # imports Streamlit, which no other command should wait for
 
-    with chdir(ROOT):  # where Streamlit will look for its secrets
+    with chdir(shipped_files()):  # where Streamlit will look for its secrets
         way = protection_at(address, settings).way
     print(
         f"Served to the network; visitors are known {way}. Without TLS, whoever listens on the network hears all.",

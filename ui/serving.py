@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
+import socket
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.errors import SecondLookError, UsageError
+from ingest.errors import AddressError, SecondLookError, UsageError
 from ingest.workspace import sweep
-from ui.access import Protection, protection
+from ui.access import Protection, is_loopback, protection
 from ui.passwords import LONGEST, PasswordHash
 from ui.settings import Settings, from_environment
 
@@ -54,6 +57,46 @@ def protection_at(address: str | None, settings: Settings) -> Protection:
         raise UsageError("OIDC is configured, but Authlib is not installed: pip install 'second-look[auth]'")
     safe = st.get_option("server.enableXsrfProtection") and st.get_option("server.enableCORS")
     return protection(address, settings.access, oidc=oidc, xsrf=bool(safe))
+
+
+def require_free(address: str, port: int) -> None:
+    """Raise `AddressError` where nothing can be served at an address, before anybody waits for it."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        if os.name != "nt":  # there it would find every port free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise AddressError(_why_not_served(address, port, error)) from error
+
+
+def _why_not_served(address: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} is taken, perhaps by another Second Look. End what uses it, or choose another port: "
+            f"--port {port + 1 if port < 65535 else port - 1}"
+        )
+    if error.errno == errno.EACCES:
+        return f"You may not open port {port}. Choose one from 1024 on: --port 8501"
+    return (
+        f"Nothing can be served at {address} ({error.strerror}). Give an address of this machine: "
+        "--address 127.0.0.1"
+    )
+
+
+@asynccontextmanager
+async def announce(app: object) -> AsyncIterator[None]:
+    """For Streamlit's `App`, which begins when the port is ours: say where the page is."""
+    import streamlit as st
+
+    address, base = st.get_option("server.address"), st.get_option("server.baseUrlPath").strip("/")
+    name = "localhost" if not address or is_loopback(address) else address
+    place = f"[{name}]" if ":" in name else name
+    scheme = "https" if st.get_option("server.sslCertFile") else "http"
+    where = f"{scheme}://{place}:{st.get_option('server.port')}{f'/{base}' if base else ''}"
+    sys.stderr.write(f"Second Look is at {where} (Ctrl-C stops it).\n")
+    sys.stderr.flush()
+    yield
 
 
 def password(parsed: Namespace, settings: Settings) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ingest.errors import UsageError
+from ingest.installation import default_library, shipped_files
 from ingest.service_access import ANYWHERE, COHERE_URL, OPENAI_URL, ServiceAccess
 from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
@@ -18,9 +19,8 @@ from rerank.windows import WHOLE
 from retrieval.records import CandidateSource
 from ui.access import AccessSettings, read_access
 
-ROOT = Path(__file__).resolve().parents[1]
-SAMPLE = ROOT / "data" / "sample"
-DEFAULT_LIBRARY = ROOT / "data" / "library"
+SAMPLE = shipped_files() / "data" / "sample"
+DEFAULT_LIBRARY = default_library()
 
 MIN_CANDIDATES, MAX_CANDIDATES = 10, 200
 LEAST_WINDOW = 16  # tokens; a title and a sentence

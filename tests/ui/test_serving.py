@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from tests.browser.conftest import ROOT
+from ingest.errors import AddressError
+from tests.browser.conftest import ROOT, free_port
 from ui import gate, serving
 from ui.cli import main
 from ui.passwords import read_password_file
@@ -131,10 +133,37 @@ def test_a_reranker_in_a_folder_is_the_same_one_from_where_streamlit_starts(
         "ui.commands.os.execve", lambda program, command, environment: begun.append(environment)
     )
     monkeypatch.chdir(tmp_path)
-    asked = ["serve", "--no-sample", "--reranker", "my-reranker", "--encoder", "bundled"]
+    asked = [
+        "serve",
+        "--port",
+        str(free_port()),
+        "--no-sample",
+        "--reranker",
+        "my-reranker",
+        "--encoder",
+        "bundled",
+    ]
     main(asked)
     assert begun[0]["SECONDLOOK_RERANKER"] == str(tmp_path / "my-reranker")
     assert begun[0]["SECONDLOOK_ENCODER"] == "bundled", "a name is a name"
+
+
+def test_a_taken_port_is_said_before_anybody_waits_for_a_library(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port), "--library", str(tmp_path / "library")]) == 1
+    told = capsys.readouterr().err
+    assert f"Port {port} is taken" in told
+    assert "choose another port: --port" in told
+    assert "Second Look is at" not in told
+    assert not (tmp_path / "library").exists()
+
+
+def test_an_address_that_is_not_this_machines_is_a_sentence() -> None:
+    with pytest.raises(AddressError, match=r"Nothing can be served at 192\.0\.2\.1 .*--address 127\.0\.0\.1"):
+        serving.require_free("192.0.2.1", free_port())
 
 
 @pytest.mark.parametrize("theirs", [b"my\nnotes\n", b"SQLite format 3\0\x10", b"%PDF-1.7 " + b"x" * 5000])

@@ -104,7 +104,8 @@ def _made_of(model: ResolvedModel) -> list[Path]:
 
 def engine_of(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Engine | None:
     """The engine that was chosen for a model on this machine; ``None`` before its first use."""
-    engine = Engine.read(graph_folder(model, cache, wanted))
+    folder = _folder_if_whole(model, cache, wanted)
+    engine = Engine.read(folder) if folder is not None else None
     return engine if engine is not None and engine.machine == machine_key() else None
 
 
@@ -112,7 +113,19 @@ def is_pending(model: ResolvedModel, cache: Path | None = None, wanted: str = "a
     """Whether the model runs as it is because nobody has waited for its engine to be chosen yet."""
     if wanted != "auto" or not is_ours(model) or engine_of(model, cache, wanted) is not None:
         return False
-    return not _failed(graph_folder(model, cache, wanted))
+    folder = _folder_if_whole(model, cache, wanted)
+    return folder is not None and not _failed(folder)
+
+
+def _folder_if_whole(model: ResolvedModel, cache: Path | None, wanted: str) -> Path | None:
+    """`graph_folder`; ``None`` for a model whose weights are gone, of which no engine can be chosen any more.
+
+    Loading it is refused. A question about its engine is not: the page asks that of models that it has loaded.
+    """
+    try:
+        return graph_folder(model, cache, wanted)
+    except ModelDamagedError:
+        return None
 
 
 def _failed(folder: Path) -> bool:

@@ -217,7 +217,11 @@ def stand_in_hub() -> Iterator[StandInHub]:
         server = _Server(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         servers.append(server)
-    hub.endpoint, hub.store = (f"http://127.0.0.1:{server.server_address[1]}" for server in servers)
+    # The store has a host of its own: a redirect within the hub's is followed where one asks what a file is.
+    hub.endpoint, hub.store = (
+        f"http://{host}:{server.server_address[1]}"
+        for host, server in zip(("127.0.0.1", "localhost"), servers, strict=True)
+    )
     try:
         yield hub
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,6 @@ def fill(tmp_path: Path) -> Callable[..., Library]:
 def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
     """The page on a library folder that is empty as yet; nothing of it is run before a test says so."""
     encoder, scorer = WordEncoder(), MoodyScorer()
-    encoder.model = replace(encoder.model, tried=("a-larger-encoder: not in the cache",))
 
     rerankers: list[str | None] = []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ingest.models import ModelSource
 from rerank.search import Searcher
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
@@ -51,6 +53,8 @@ def test_candidates_by_words_and_a_fused_order_are_asked_for_and_named(filled: S
 
 
 def test_why_these_models_says_what_was_tried(filled: Screen) -> None:
+    tried = ("a-larger-encoder: not in the cache",)
+    filled.encoder.model = replace(filled.encoder.model, source=ModelSource.BUNDLED, tried=tried)
     filled.open()
     assert "a-larger-encoder: not in the cache." in filled.texts()
 
@@ -260,8 +264,9 @@ def _explode(*_: object, **__: object) -> None:
 def test_the_context_holds_the_passages_in_the_reranked_order(filled: Screen) -> None:
     filled.open(q=QUESTION)
     copied = filled.app.code[0].value
-    assert copied.startswith(f"Question: {QUESTION}\n\n[1] python")
-    assert TEXTS["python.txt"] in copied
+    assert copied.startswith(f"Question: {QUESTION}\n\nPassages from documents follow.")
+    assert copied.index("[1] python") < copied.index("[2] ")
+    assert f"> {TEXTS['python.txt']}" in copied
 
 
 def test_an_empty_question_explains_instead_of_failing(filled: Screen) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ingest.chunker import Chunker
+from ingest.cutting import WorkerChunker
 from ingest.encoder import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError
 from ingest.models import sha256_of
@@ -60,7 +60,7 @@ class Intake:
         self.at = ("", 0)
         self._writer, self._encoder, self._limits = writer, encoder, limits
         self._files, self._on_progress, self._cancelled = files, on_progress, cancelled
-        self._chunker = Chunker(encoder.tokenizer, writer.manifest.chunk_tokens)
+        self._chunker = WorkerChunker(encoder.tokenizer, writer.manifest.chunk_tokens, limits, cancelled)
         self._waiting: dict[str, str] = {}
         self._dirty = False
         self._paths = {source.key: source.path for source in sources}

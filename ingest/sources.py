@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.errors import ReadError
+from ingest.errors import UnreachableError
+
+NO_FILE = "is a device, a pipe or a socket, not a file; save what it gives to a file."
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file to ingest: where its bytes lie, what people call it, and its identity in the library.
 
-    ``passwords`` are tried on it if it needs one; they are neither shown nor stored.
+    ``passwords`` are tried on it if it needs one; they are neither shown nor stored. ``fault`` says why it cannot be
+    read, where that is known beforehand.
     """
 
     path: Path
     name: str
     key: str
     passwords: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    fault: str = ""
 
     @classmethod
     def of_path(cls, path: Path) -> Source:
@@ -30,14 +34,25 @@ class Source:
         return cls(path, _as_text(path), _as_text(real))
 
     @classmethod
+    def unreachable(cls, path: Path, fault: str) -> Source:
+        """What cannot be read; ``fault`` continues the sentence that begins with its path."""
+        name = _as_text(path)
+        return cls(path, name, name, fault=f"{name} {fault}")
+
+    @classmethod
     def of_upload(cls, path: Path, name: str) -> Source:
         """An uploaded file, whose bytes lie under a name of ours: its own name is its identity."""
         return cls(path, name, f"upload:{name}")
 
     def require_file(self) -> None:
-        """Raise `ReadError` for a device or a pipe, which would never end; what is not there is another's to say."""
+        """Raise `UnreachableError` for what cannot be read, as a device or a pipe, which would never end.
+
+        What is not there is another's to say.
+        """
+        if self.fault:
+            raise UnreachableError(self.fault)
         if self.path.exists() and not self.path.is_file() and not self.path.is_dir():
-            raise ReadError(f"{self.name} is a device or a pipe, not a file; save what it gives to a file.")
+            raise UnreachableError(f"{self.name} {NO_FILE}")
 
 
 def _as_text(path: Path) -> str:

@@ -14,8 +14,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
+from ingest.cache_folder import writable_cache
 from ingest.hub_checksums import verify_snapshot
 
 PROBE_SECONDS = 3.0  # a reachable hub answers in well under one
@@ -27,7 +26,7 @@ NOT_NEEDED = ["onnx/*", "openvino/*", "*training*", "*.h5", "*.msgpack"]
 
 
 def _memory() -> Path:
-    return Path(platformdirs.user_cache_dir("second-look")) / "hub.json"
+    return writable_cache() / "hub.json"
 
 
 @dataclass

@@ -12,9 +12,11 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import (
@@ -33,6 +35,8 @@ from ingest.storage import refusal, storing
 DATABASE = "library.sqlite"
 VECTORS = "vectors"
 LOCK = "writer.lock"
+# Seconds that one process waits for another that makes the same library, which takes milliseconds.
+LONGEST_MAKING = 10.0
 
 __all__ = [  # the views of a library belong to its door, wherever they are written
     "DATABASE", "LOCK", "VECTORS", "DocumentInfo", "Generation", "Library", "Manifest", "Snapshot",
@@ -94,9 +98,11 @@ class Library:
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as name:
                     _write_empty(Path(name) / DATABASE, manifest)
-                    # A link, not a rename, never takes the place of a library that came first.
-                    with suppress(FileExistsError):
-                        os.link(Path(name) / DATABASE, folder / DATABASE)
+                    # The lock, and not a link, which fails on sticks and shares: it never takes the place of a
+                    # library that came first.
+                    with FileLock(folder / LOCK, timeout=LONGEST_MAKING):
+                        if not cls.exists(folder):
+                            os.rename(Path(name) / DATABASE, folder / DATABASE)
         return cls(folder)
 
     @contextmanager

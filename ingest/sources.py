@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ingest.errors import UnreachableError
 
-NO_FILE = "is a device, a pipe or a socket, not a file; save what it gives to a file."
+NO_FILE = "is a device, a pipe or a socket, not a file; name a file instead."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,13 @@ class Source:
         """
         if self.fault:
             raise UnreachableError(self.fault)
-        if self.path.exists() and not self.path.is_file() and not self.path.is_dir():
+        if is_no_file(self.path):
             raise UnreachableError(f"{self.name} {NO_FILE}")
+
+
+def is_no_file(path: Path) -> bool:
+    """Whether a device, a pipe or a socket is there, which may never end and may wait for good to be opened."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _as_text(path: Path) -> str:

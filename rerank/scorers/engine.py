@@ -19,8 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from time import time
 
-import platformdirs
-
+from ingest.cache_folder import kept_in_cache
 from ingest.errors import ModelError, UsageError
 from ingest.kept_graphs import UNFINISHED, note_use
 from ingest.models import ResolvedModel, read_json, sha256_of
@@ -76,7 +75,6 @@ def runs_on_torch(model: ResolvedModel, wanted: str) -> bool:
 
 def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Path:
     """Where the graph of this model lies once it is made; named by its weights and how it is made."""
-    base = cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx"
     if is_ours(model):
         weights = json.dumps(read_json(model.folder / CARD_FILE).get("files"), sort_keys=True)
     else:
@@ -84,7 +82,8 @@ def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = 
             _digest(path, path.stat().st_mtime_ns) for path in sorted(model.folder.glob("*.safetensors"))
         )
     key = f"{GRAPH_VERSION}-{wanted}-{model.spec.max_length}-{weights}"
-    return base / f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    name = f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    return kept_in_cache("onnx", name) if cache is None else cache / name
 
 
 @lru_cache(maxsize=16)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 
 from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus
-from tests.conftest import Desk
+from tests.conftest import AS_A_USER, Desk, needs_a_user
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 # The command of a real ingest but for the encoder, whose graph takes long to make.
@@ -29,10 +28,6 @@ parser = argparse.ArgumentParser()
 command.add_ingest_arguments(parser)
 sys.exit(command.run_ingest(parser.parse_args(), Hub(allow_downloads=False)))
 """
-# Without the capabilities by which root reads what nobody may.
-AS_A_USER = (
-    [] if os.name == "nt" or os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-)
 
 
 def walked(desk: Desk) -> dict[str, FileReport]:
@@ -49,7 +44,7 @@ def run_ingest(*arguments: Path | str) -> tuple[int, list[dict[str, str]]]:
 
 
 @posix
-@pytest.mark.skipif(bool(AS_A_USER) and not shutil.which("setpriv"), reason="root may read everything")
+@needs_a_user
 def test_what_may_not_be_read_is_refused_and_the_exit_status_says_so(desk: Desk, tmp_path: Path) -> None:
     desk.write("a.txt", "The crane is a bird.")
     library = tmp_path / "made"

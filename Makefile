@@ -9,9 +9,13 @@ SECONDS ?= 300
 SEARCHES ?= 10000
 VENV := .venv
 STAMP := $(VENV)/.installed
+# An environment belongs to the folder that it was set up in: copied or moved along with it, it would run the code that lies
+# there. What is installed in it is then kept, and all that names the folder written anew.
+MOVED := $(shell test ! -e $(STAMP) || test "$$(cat $(STAMP))" = "$$(pwd -P)" || echo moved)
+export PORT LIBRARY
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test test-slow bench fuzz soak lint clean browser
+.PHONY: help install lock run test test-slow bench fuzz soak lint clean browser moved
 
 help:
 	@echo "make install  set up $(VENV) from the lock, every file verified by its hash"
@@ -33,7 +37,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --n
 CPU_BUILD := --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 5 --requirement requirements-cpu.lock
 IS_CUDA := import sys; from importlib.metadata import version; sys.exit(sys.platform != "linux" or "+cpu" in version("torch"))
 
-$(STAMP): pyproject.toml requirements.lock requirements-cpu.lock requirements-cuda.lock
+$(STAMP): pyproject.toml requirements.lock requirements-cpu.lock requirements-cuda.lock $(MOVED)
 	@test -n "$(PYTHON)" || { echo "Second Look needs Python 3.11 or later; none was found on the PATH." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1; then \
@@ -42,14 +46,14 @@ $(STAMP): pyproject.toml requirements.lock requirements-cpu.lock requirements-cu
 	$(PIP) --require-hashes --requirement requirements.lock
 	@if $(VENV)/bin/python -c '$(IS_CUDA)'; then $(PIP) --require-hashes --requirement requirements-cuda.lock; fi
 	$(PIP) --no-build-isolation --editable .
-	@touch $(STAMP)
+	@pwd -P >$(STAMP)
 
 # Needs the package index; versions stay as they are unless UPGRADE=1.
 lock:
 	@PYTHON="$(PYTHON)" UPGRADE="$(UPGRADE)" .ci/lock
 
 run: install
-	@exec $(VENV)/bin/secondlook serve --port $(PORT) --library "$(LIBRARY)"
+	@exec $(VENV)/bin/python -m ui.cli serve --port "$$PORT" --library "$$LIBRARY"
 
 test: install browser
 	$(VENV)/bin/python -m pytest -m "not slow and not soak"
@@ -78,7 +82,7 @@ soak: install browser
 lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m mypy
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build ./*.egg-info

@@ -33,6 +33,7 @@ from ingest.labels import Labels
 from ingest.library import Library, Manifest, read_manifest, transaction
 from ingest.rows import document_of
 from ingest.snapshot import Snapshot
+from ingest.sources import NO_FILE, is_no_file
 from ingest.vectors import fsync
 from ingest.verification import chunks_fault, document_fault, vector_fault
 from ingest.workspace import EXPORTING, Workspace
@@ -65,10 +66,12 @@ def export_library(
 
     One generation is exported, whatever a writer does meanwhile. Raises `LibraryDamagedError` where a document, a
     passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written, `UsageError` where it
-    is a folder, lies within the library, or is there already and is no export.
+    is a folder or a device, lies within the library, or is there already and is no export.
     """
     if not file.name or file.is_dir():
         raise UsageError(f"{file} is a folder. Say which file to write the export to, my-library.zip say.")
+    if is_no_file(file):
+        raise UsageError(f"{file} {NO_FILE}")
     # Where it might take the place of the database itself.
     if library.folder.resolve() in file.resolve().parents:
         raise UsageError(f"{file} lies within the library. Write the export beside it, or elsewhere.")

@@ -27,6 +27,7 @@ from ingest.labels import Labels, normal_query
 from ingest.library import Library
 from ingest.records import Chunk, Document, Heading, Page
 from ingest.rows import report_of
+from ingest.sources import NO_FILE, is_no_file
 from ingest.vectors import fsync
 from ingest.verification import passage_hash, vector_fault
 from ingest.workspace import IMPORTING, Workspace
@@ -64,13 +65,15 @@ def import_library(
     """Make a library in ``folder``, which must not exist or be empty, from an exported ``file``.
 
     ``attachments`` are the names that are taken into the library's folder beside its own members. Raises
-    `UsageError` for a folder that holds something or has no name, `DamagedFileError`, `TooLargeError`,
+    `UsageError` for a folder that holds something or has no name and for a device, `DamagedFileError`, `TooLargeError`,
     `NewerFormatError` and `LibraryError`; after any of them ``folder`` is as it was.
     """
     if not folder.name:  # “.” cannot be replaced while somebody works in it
         raise UsageError(f"Import into a folder that does not exist yet; {folder} is where you are.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty. Import into a folder that does not exist yet.")
+    if is_no_file(file):
+        raise UsageError(f"{file} {NO_FILE}")
     try:
         with zipfile.ZipFile(file) as archive:
             source = ArchiveSource(file, archive, attachments, limits or ArchiveLimits())

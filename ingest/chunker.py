@@ -1,7 +1,8 @@
 """Document → Chunks: pure, exact offsets, sizes in the encoder's own tokens.
 
 The cutting is semantic-text-splitter's: it fills a chunk up to its size and cuts at the largest boundary
-that fits (heading, paragraph, sentence, word, and only then inside a word).
+that fits (heading, paragraph, sentence, word, and only then inside a word). It cannot be interrupted, so texts of
+strangers are cut in a process of its own (`ingest.cutting`).
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ MAX_TITLE_CHARACTERS = 160
 # characters without a stop took seven minutes), and Markdown of thousands of ">" is quadratic. So a line that is
 # longer than any real paragraph is cut by itself, in pieces of at most MAX_CHUNK_CHARACTERS.
 LONGEST_LINE = 20_000
+# The same where Markdown shows nothing at all for long, which link definitions do (127 kB of them took 15 s): a longer
+# stretch is cut by itself, as plain text.
+LONGEST_UNSEEN = 10_000
 # A word of over 100 characters is one token to WordPiece, so that tokens alone do not bound a chunk.
 MAX_CHUNK_CHARACTERS = 4_000
-# Raise it when the cutting changes: a library remembers what cut its chunks. The two bounds above did not raise it:
-# they change only texts that no model could use as they were cut before.
+# Raise it when the cutting changes: a library remembers what cut its chunks. The bounds above did not raise it:
+# they change only texts that no model could use as they were cut before, and long lists of links.
 CHUNKER_VERSION = 1
 
 
@@ -60,10 +64,9 @@ class Chunker:
         None is longer than `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its
         neighbours.
         """
-        whole = self._markdown if markdown and not _TOO_DEEP.search(text) else self._plain
         found: list[tuple[int, int]] = []
-        for start, end, long in _parts(text):
-            splitter = self._plain if long else whole
+        for start, end, as_markdown in _parts(text, markdown and not _TOO_DEEP.search(text)):
+            splitter = self._markdown if as_markdown else self._plain
             found += (
                 (start + at, start + at + len(chunk))
                 for at, chunk in splitter.chunk_indices(text[start:end])
@@ -74,23 +77,33 @@ class Chunker:
 
     def chunks(self, document: Document) -> list[Chunk]:
         """The document's chunks, not yet numbered (id -1), each with its place in the document."""
-        page_starts = [page.start for page in document.pages]
-        trail = _HeadingTrail(document.headings)
-        return [
-            Chunk(
-                id=-1,
-                document_id=document.id,
-                title=document.title[:MAX_TITLE_CHARACTERS],
-                path=document.path,
-                page=_page_at(document.pages, page_starts, start),
-                page_end=_page_at(document.pages, page_starts, end - 1),
-                heading=trail.at(start),
-                start=start,
-                end=end,
-                text=document.text[start:end],
-            )
-            for start, end in self.spans(document.text, markdown=document.format == "markdown")
-        ]
+        return chunks_of(document, self.spans(document.text, markdown=is_markdown(document)))
+
+
+def is_markdown(document: Document) -> bool:
+    """Whether the document is cut as Markdown."""
+    return document.format == "markdown"
+
+
+def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chunk]:
+    """The document's chunks where it is cut at ``spans``, not yet numbered (id -1), each with its place."""
+    page_starts = [page.start for page in document.pages]
+    trail = _HeadingTrail(document.headings)
+    return [
+        Chunk(
+            id=-1,
+            document_id=document.id,
+            title=document.title[:MAX_TITLE_CHARACTERS],
+            path=document.path,
+            page=_page_at(document.pages, page_starts, start),
+            page_end=_page_at(document.pages, page_starts, end - 1),
+            heading=trail.at(start),
+            start=start,
+            end=end,
+            text=document.text[start:end],
+        )
+        for start, end in spans
+    ]
 
 
 # Quotes and lists deeper than people nest them, by their markers or their indentation: the Markdown splitter's time
@@ -99,16 +112,41 @@ _TOO_DEEP = re.compile(r"^(?:[ \t]{200,}\S|(?:[ \t]*(?:>|[*+-][ \t]|\d{1,9}[.)][
 _LONG_LINE = re.compile(rf"[^\n]{{{LONGEST_LINE + 1},}}")
 
 
-def _parts(text: str) -> Iterator[tuple[int, int, bool]]:
-    """``text`` as ``[start, end)`` parts that are cut apart from each other, and whether each is of a long line."""
+def _parts(text: str, markdown: bool) -> Iterator[tuple[int, int, bool]]:
+    """``text`` as ``[start, end)`` parts that are cut apart from each other, and whether each is cut as Markdown."""
     position = 0
-    for line in _LONG_LINE.finditer(text):
-        if position < line.start():
-            yield position, line.start(), False
-        yield from ((start, end, True) for start, end in _bounded(text, line.start(), line.end()))
-        position = line.end()
-    if position < len(text):
-        yield position, len(text), False
+    for start, end in [*(_unseen(text) if markdown else ()), (len(text), len(text))]:
+        yield from _lines_apart(text, position, start, markdown)
+        yield from _lines_apart(text, start, end, False)
+        position = end
+
+
+def _lines_apart(text: str, start: int, end: int, markdown: bool) -> Iterator[tuple[int, int, bool]]:
+    """``[start, end)`` with its long lines apart from the rest, in pieces, as plain text."""
+    for line in _LONG_LINE.finditer(text, start, end):
+        if start < line.start():
+            yield start, line.start(), markdown
+        yield from ((*piece, False) for piece in _bounded(text, line.start(), line.end()))
+        start = line.end()
+    if start < end:
+        yield start, end, markdown
+
+
+def _unseen(text: str) -> Iterator[tuple[int, int]]:
+    """The stretches of Markdown of over `LONGEST_UNSEEN` characters of which a page would show nothing."""
+    if len(text) <= LONGEST_UNSEEN or "]:" not in text:  # only definitions are so long and show nothing
+        return
+    from markdown_it import MarkdownIt  # which no other text, and no command without texts, should wait for
+
+    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
+    parser = MarkdownIt("commonmark")
+    parser.core.ruler.enableOnly(["block"])
+    shown = [token.map for token in parser.parse(text) if token.nesting == 0 and token.map]
+    position = 0
+    for first, after in [*shown, [len(starts) - 1, len(starts) - 1]]:
+        if starts[first] - position > LONGEST_UNSEEN:
+            yield position, starts[first]
+        position = max(position, starts[min(after, len(starts) - 1)])
 
 
 def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

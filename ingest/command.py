@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -75,13 +76,17 @@ def add_trust_encoder(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | None = None) -> int:
-    """Ingest the paths and print the report; 0, or 1 when nothing could be read.
+def run_ingest(
+    arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | None = None,
+    then: Callable[[], int] = lambda: 0,
+) -> int:  # fmt: skip
+    """Ingest the paths and print the report; 0, or 1 when nothing could be read or something not be reached.
 
-    Without ``access`` to services, only encoders of this machine can be used.
+    Without ``access`` to services, only encoders of this machine can be used. ``then`` is what follows where anything
+    was read; its status counts too.
     """
     tokens = _chunk_tokens(arguments.library, arguments.chunk_tokens)
-    missing = [path for path in arguments.paths if not os.path.exists(path)]
+    missing = [path for path in arguments.paths if _is_missing(path)]
     if len(missing) == len(arguments.paths):
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
     passwords = read_passwords(arguments.password_file)
@@ -112,7 +117,18 @@ def run_ingest(arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | 
             file=sys.stderr,
         )
         return 1
-    return 1 if report.files and report.count(FileStatus.REFUSED) == len(report.files) else 0
+    if report.files and report.count(FileStatus.REFUSED) == len(report.files):
+        return 1
+    return then() or int(any(file.unreachable for file in report.files))
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether nothing is there, as far as one may look."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno != errno.EACCES
+    return False
 
 
 def _chunk_tokens(folder: Path, wanted: int | None) -> int:

@@ -7,6 +7,7 @@
     │   │   └── PasswordNeededError  and it can be read here with the right one
     │   ├── NoTextError          readable, but without any text (a scan, say)
     │   ├── EmptyFileError       zero bytes, or white space only
+    │   ├── UnreachableError     no file, or the system does not let it be read
     │   ├── TooLargeError        over a limit of size
     │   └── DamagedFileError     the parser gave up
     ├── LibraryError
@@ -62,6 +63,10 @@ class NoTextError(ReadError):
 
 class EmptyFileError(ReadError):
     """The file has no bytes, or nothing but white space."""
+
+
+class UnreachableError(ReadError):
+    """It is no file (a device, a link that is not followed), or the system does not let it be read."""
 
 
 class TooLargeError(ReadError):

@@ -12,8 +12,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platformdirs
-
+from ingest.cache_folder import writable_cache
 from ingest.hub_checksums import verify_snapshot
 from ingest.hub_download import START, HubFailure, Patience, download
 from ingest.hub_files import MODEL_FILES, missing_files
@@ -25,7 +24,7 @@ _THE_HUB = "the hub"
 
 
 def _memory() -> Path:
-    return Path(platformdirs.user_cache_dir("second-look")) / "hub.json"
+    return writable_cache() / "hub.json"
 
 
 @dataclass

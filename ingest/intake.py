@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 
-from ingest.chunker import Chunker
+from ingest.cutting import WorkerChunker
 from ingest.encoder import Encoder
-from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError
+from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.models import sha256_of
 from ingest.readers import Limits, read_in_worker
 from ingest.records import Chunk, Document, FileReport, FileStatus, IngestProgress, Stage, format_pages
@@ -61,10 +61,10 @@ class Intake:
         self.at = ("", 0)
         self._writer, self._encoder, self._limits = writer, encoder, limits
         self._files, self._on_progress, self._cancelled = files, on_progress, cancelled
-        self._chunker = Chunker(encoder.tokenizer, writer.manifest.chunk_tokens)
+        self._chunker = WorkerChunker(encoder.tokenizer, writer.manifest.chunk_tokens, limits, cancelled)
         self._waiting: dict[str, str] = {}
         self._dirty = False
-        self._paths = {source.key: source.path for source in sources if not source.apart}
+        self._sources = {source.key: source for source in sources if not source.apart}
         self._finished: list[tuple[int, FileReport]] = []
         self._embedded, self._total, self._embed_seconds = 0, 0, 0.0
         self._published_at, self._publish_took = time.perf_counter(), 0.0
@@ -78,10 +78,13 @@ class Intake:
             report = self._take(source)
         except ReadError as error:
             locked = isinstance(error, PasswordNeededError)
-            report = FileReport(source.name, FileStatus.REFUSED, str(error), needs_password=locked)
+            report = FileReport(
+                source.name, FileStatus.REFUSED, str(error), needs_password=locked,
+                unreachable=isinstance(error, UnreachableError),
+            )  # fmt: skip
         except OSError as error:
             why = f"{source.name} cannot be read: {error.strerror or error}. Check that it exists and may be read."
-            report = FileReport(source.name, FileStatus.REFUSED, why)
+            report = FileReport(source.name, FileStatus.REFUSED, why, unreachable=True)
         self._finished.append((number, report))
         due = max(PUBLISH_SECONDS, PUBLISH_SHARE * self._publish_took)
         if not self._dirty:
@@ -122,7 +125,7 @@ class Intake:
     def _take(self, source: Source) -> FileReport:
         source.require_file()
         stamp = _stamp(source.path)
-        file_hash = sha256_of(source.path)
+        file_hash = sha256_of(source.path, self._stop_if_cancelled)
         given, source = source, self._beside(source, file_hash) if source.apart else source
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
@@ -193,12 +196,13 @@ class Intake:
         return next((twin.path for twin in twins if self._stays(twin)), None)
 
     def _stays(self, twin: Twin) -> bool:
-        path = self._paths.get(twin.source)
-        if path is None:
+        source = self._sources.get(twin.source)
+        if source is None:
             return True  # it is not read in this call, and stays as it is in the library
         try:
-            return sha256_of(path) == twin.file_hash
-        except OSError:
+            source.require_file()
+            return sha256_of(source.path, self._stop_if_cancelled) == twin.file_hash
+        except (OSError, UnreachableError):
             return True  # it is refused, and what it held before is kept
 
     def _duplicate(self, source: Source, twin: str) -> FileReport:

@@ -11,9 +11,11 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import (
@@ -33,6 +35,8 @@ from ingest.workspace import MAKING, Workspace
 DATABASE = "library.sqlite"
 VECTORS = "vectors"
 LOCK = "writer.lock"
+# Seconds that one process waits for another that makes the same library, which takes milliseconds.
+LONGEST_MAKING = 10.0
 
 __all__ = [  # the views of a library belong to its door, wherever they are written
     "DATABASE", "LOCK", "VECTORS", "DocumentInfo", "Generation", "Library", "Manifest", "Snapshot",
@@ -93,9 +97,11 @@ class Library:
                 folder.mkdir(parents=True, exist_ok=True)
                 with Workspace(folder, MAKING) as aside:
                     _write_empty(aside / DATABASE, manifest, notes or {})
-                    # A link, not a rename, never takes the place of a library that came first.
-                    with suppress(FileExistsError):
-                        os.link(aside / DATABASE, folder / DATABASE)
+                    # The lock, and not a link, which fails on sticks and shares: it never takes the place of a
+                    # library that came first.
+                    with FileLock(folder / LOCK, timeout=LONGEST_MAKING):
+                        if not cls.exists(folder):
+                            os.rename(aside / DATABASE, folder / DATABASE)
         return cls(folder)
 
     @contextmanager

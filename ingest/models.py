@@ -39,11 +39,18 @@ __all__ = [  # what a model is belongs to this door, wherever it is written
 
 BUNDLED_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
+# Bytes of a file that are hashed at once.
+_PIECE = 1 << 20
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+
+def sha256_of(path: Path, between: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file's bytes, in hex. ``between`` is called while it is read, and may raise to stop that."""
+    state = hashlib.sha256()
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        while piece := handle.read(_PIECE):
+            state.update(piece)
+            between()
+    return state.hexdigest()
 
 
 def content_of(path: Path) -> str:

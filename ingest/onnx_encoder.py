@@ -19,10 +19,10 @@ from time import time
 from typing import Final
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ingest.cache_folder import kept_in_cache
 from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
 from ingest.encoder_graph import CALIBRATION, make_graph
 from ingest.graph_session import GraphSession, batched, padded
@@ -54,14 +54,14 @@ def open_encoder(
         return open_served_encoder(model, access or ServiceAccess())
     if Path("/proc/driver/nvidia/version").exists():
         return SentenceTransformerEncoder(model)
-    return OnnxEncoder(model, cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx")
+    return OnnxEncoder(model, cache)
 
 
 class OnnxEncoder:
     """An encoder whose graph is found or made at the first use. Safe to share between threads."""
 
-    def __init__(self, model: ResolvedModel, cache: Path) -> None:
-        """Nothing is loaded yet but the tokenizer, which chunking needs."""
+    def __init__(self, model: ResolvedModel, cache: Path | None) -> None:
+        """Nothing is loaded yet but the tokenizer, which chunking needs. ``cache`` as for `open_encoder`."""
         self.model: Final = model
         self._cache = cache
         self._lock = threading.Lock()
@@ -123,7 +123,7 @@ class OnnxEncoder:
                 if self._session is not None:
                     note_use(path, GRAPH_VERSION)
                 # Other encoders' and former weights' graphs: one that is needed again is made again in seconds.
-                sweep(self._cache, f"{PREFIX}*.onnx", lambda graph, _: graph == path, time())
+                sweep(path.parent, f"{PREFIX}*.onnx", lambda graph, _: graph == path, time())
             return self._session
 
     def _graph_path(self) -> Path:
@@ -132,7 +132,8 @@ class OnnxEncoder:
         for path in sorted(self.model.folder.rglob("*")):
             if path.suffix in {".safetensors", ".json"} and path.is_file():
                 state.update(content_of(path).encode())
-        return self._cache / f"{PREFIX}{state.hexdigest()[:24]}.onnx"
+        name = f"{PREFIX}{state.hexdigest()[:24]}.onnx"
+        return kept_in_cache("onnx", name) if self._cache is None else self._cache / name
 
 
 def _open(path: Path) -> GraphSession | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from ingest.intake import Intake, OnProgress, Source
 from ingest.library import DATABASE, LOCK, VECTORS, Library, Manifest
 from ingest.readers import Limits
 from ingest.records import IngestReport
+from ingest.sources import NO_FILE
 from ingest.token_store import FILE as TOKEN_VECTORS
 from ingest.vectors import NAME
 from ingest.writer import writing
@@ -25,22 +27,62 @@ LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json", "evaluation-
 def walk(paths: Iterable[Path]) -> Iterator[Source]:
     """The files of ``paths``, folders walked in order of name.
 
-    Hidden files and folders are passed over, and those of a library that lies among them.
+    Hidden files and folders are passed over, and those of a library that lies among them. What cannot be read (a
+    folder that is locked, a path that is too long, a pipe) and what is not followed (a link to a folder, or out of the
+    one that is walked) is among them with its fault.
     """
     for path in paths:
-        if not os.path.isdir(path):  # a name that is too long is none, where pathlib raises
+        if os.path.isdir(path):  # a name that is too long is none, where pathlib raises
+            yield from _inside(path)
+        else:
             yield Source.of_path(path)
+
+
+def _inside(root: Path) -> Iterator[Source]:
+    """The files of a folder. Without recursion: folders nest without bound."""
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        try:
+            mode = os.stat(path, follow_symlinks=path is root).st_mode
+            if stat.S_ISDIR(mode):
+                names = sorted((name for name in os.listdir(path) if not name.startswith(".")), reverse=True)
+                waiting += [path / name for name in names]
+                continue
+        except OSError as error:
+            fault = f"cannot be read ({error.strerror or error}), nor what may be in it; check that it may be read."
+            yield Source.unreachable(path, fault)
             continue
-        for inside in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
-            if inside.is_file() and not hidden and not _is_of_a_library(inside):
-                yield Source.of_path(inside)
+        if not _is_of_a_library(path):
+            fault = (
+                _fault_of_link(path, root) if stat.S_ISLNK(mode) else "" if stat.S_ISREG(mode) else NO_FILE
+            )
+            yield Source.unreachable(path, fault) if fault else Source.of_path(path)
+
+
+def _fault_of_link(link: Path, root: Path) -> str:
+    """Why a link is not followed, "" where it leads to a file of the folder that is walked."""
+    try:
+        target = Path(os.path.realpath(link, strict=True))
+        mode = target.stat().st_mode
+    except OSError as error:
+        return f"is a link that leads nowhere ({error.strerror or error}); mend or remove it."
+    if stat.S_ISDIR(mode):
+        return "is a link to a folder, which is not followed; add that folder by its own path."
+    if not target.is_relative_to(os.path.realpath(root)):
+        return "is a link that leads out of the folder, and is not followed; add the file by its own path."
+    return "" if stat.S_ISREG(mode) else NO_FILE
 
 
 def _is_of_a_library(path: Path) -> bool:
-    if path.parent.name == VECTORS and NAME.fullmatch(path.name):
-        return Library.exists(path.parent.parent)
-    return path.name.startswith(LIBRARY_FILES) and Library.exists(path.parent)
+    folder = path.parent
+    if folder.name == VECTORS and NAME.fullmatch(path.name):
+        folder = folder.parent
+    elif not path.name.startswith(LIBRARY_FILES):
+        return False
+    return os.path.isfile(
+        folder / DATABASE
+    )  # as `Library.exists`, which raises where a folder may not be searched
 
 
 def ingest(

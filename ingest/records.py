@@ -133,7 +133,8 @@ class FileStatus(StrEnum):
 class FileReport:
     """What became of one file. ``reason`` is a sentence, empty where there is nothing to say.
 
-    ``needs_password``: it was refused, and would be read with its password.
+    ``needs_password``: it was refused, and would be read with its password. ``unreachable``: it was refused because it
+    is no file, or the system does not let it be read.
     """
 
     path: str
@@ -143,6 +144,7 @@ class FileReport:
     pages: int = 0
     pages_without_text: tuple[int, ...] = ()
     needs_password: bool = False
+    unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,9 @@ def insert_document(
 
 def insert_report(db: sqlite3.Connection, source: str, born: int, file_hash: str, report: FileReport) -> None:
     """Store what was reported of a source, in the place of what this generation said of it before."""
+    stored = asdict(report)
+    del stored["unreachable"]  # what was read was reached
     db.execute(
         "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
-        (source, born, file_hash, json.dumps(asdict(report))),
+        (source, born, file_hash, json.dumps(stored)),
     )

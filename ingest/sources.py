@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
-from ingest.errors import ReadError
+from ingest.errors import UnreachableError
+
+NO_FILE = "is a device, a pipe or a socket, not a file; name a file instead."
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,8 @@ class Source:
     """A file to ingest: where its bytes lie, what people call it, and its identity in the library.
 
     ``passwords`` are tried on it if it needs one; they are neither shown nor stored. ``apart``: where another file
-    has its identity already, it goes in beside that one, under a numbered name, and replaces nothing.
+    has its identity already, it goes in beside that one, under a numbered name, and replaces nothing. ``fault`` says
+    why it cannot be read, where that is known beforehand.
     """
 
     path: Path
@@ -21,6 +24,7 @@ class Source:
     key: str
     passwords: tuple[str, ...] = field(default=(), repr=False, compare=False)
     apart: bool = False
+    fault: str = ""
 
     @classmethod
     def of_path(cls, path: Path) -> Source:
@@ -30,6 +34,12 @@ class Source:
         except (OSError, RuntimeError):  # links that lead round in a ring; reading it says so
             real = path.absolute()
         return cls(path, _as_text(path), _as_text(real))
+
+    @classmethod
+    def unreachable(cls, path: Path, fault: str) -> Source:
+        """What cannot be read; ``fault`` continues the sentence that begins with its path."""
+        name = _as_text(path)
+        return cls(path, name, name, fault=f"{name} {fault}")
 
     @classmethod
     def of_upload(cls, path: Path, name: str, *, replaces: bool = False) -> Source:
@@ -45,9 +55,19 @@ class Source:
         return replace(self, name=name, key=f"upload:{name}")
 
     def require_file(self) -> None:
-        """Raise `ReadError` for a device or a pipe, which would never end; what is not there is another's to say."""
-        if self.path.exists() and not self.path.is_file() and not self.path.is_dir():
-            raise ReadError(f"{self.name} is a device or a pipe, not a file; save what it gives to a file.")
+        """Raise `UnreachableError` for what cannot be read, as a device or a pipe, which would never end.
+
+        What is not there is another's to say.
+        """
+        if self.fault:
+            raise UnreachableError(self.fault)
+        if is_no_file(self.path):
+            raise UnreachableError(f"{self.name} {NO_FILE}")
+
+
+def is_no_file(path: Path) -> bool:
+    """Whether a device, a pipe or a socket is there, which may never end and may wait for good to be opened."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def numbered(name: str, number: int) -> str:

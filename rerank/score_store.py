@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import platformdirs
-
+from ingest.cache_folder import writable_cache
 from rerank.score_file import DISK_ENTRIES, Key, ScoreFile
 
 # In memory: an entry is 230 bytes of Python objects, so 5 MB; 200 questions of 100 passages.
@@ -37,7 +36,7 @@ class Entry:
 @cache
 def user_store() -> ScoreStore:
     """The one store of this process, its file in the user's cache folder."""
-    return ScoreStore(Path(platformdirs.user_cache_dir("second-look")) / "scores.sqlite")
+    return ScoreStore(writable_cache() / "scores.sqlite")
 
 
 class ScoreStore:

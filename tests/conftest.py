@@ -16,6 +16,12 @@ from ingest.pipeline import Source, ingest
 from ingest.records import IngestReport
 from tests.fakes import WORD_ENCODER, WordEncoder
 
+# Without the capabilities by which root reads and writes what nobody may.
+AS_A_USER = (
+    [] if os.name == "nt" or os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+)
+needs_a_user = pytest.mark.skipif(bool(AS_A_USER) and not shutil.which("setpriv"), reason="root may do all")
+
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)

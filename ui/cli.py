@@ -261,9 +261,10 @@ def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
         parsed.encoder = from_environment().encoder  # a library that is there knows what made it
     if parsed.no_token_vectors:
         drop_token_vectors(settings.library)
-    return run_ingest(parsed, hub, settings.services) or store_and_say(
-        Library(settings.library), hub, parsed.token_vectors, settings.trusting
-    )
+    return run_ingest(
+        parsed, hub, settings.services,
+        then=lambda: store_and_say(Library(settings.library), hub, parsed.token_vectors, settings.trusting),
+    )  # fmt: skip
 
 
 def _train(parsed: argparse.Namespace, settings: Settings) -> int:

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import BinaryIO, cast
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, cast
 
 from ingest import errors
 from ingest.errors import CancelledError, DamagedFileError, ReadError, TooLargeError
-from ingest.readers.wire import BrokenFrameError, Message, from_wire, receive, send
+from ingest.readers.source import Limits
+from ingest.readers.wire import BrokenFrameError, Message, from_wire, receive, send, spans_from_wire
 from ingest.records import Document
 
 logger = logging.getLogger(__name__)
@@ -35,12 +37,21 @@ def command() -> list[str]:
     return [sys.executable, "-I", "-X", "utf8", "-c", _START, *sys.path]
 
 
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """How texts are cut: the tokenizer as JSON, and tokens a chunk. Two of one ``id`` cut alike."""
+
+    id: str
+    tokenizer: str
+    tokens: int
+
+
 class _Lost(Exception):  # noqa: N818 (it never leaves this module)
     """The process ended, or said something that is no answer."""
 
 
 class Worker:
-    """One reading process and the pipe to it. Not for two threads at once."""
+    """One process that reads and cuts, and the pipe to it. Not for two threads at once."""
 
     def __init__(self) -> None:
         """Start the process; it is ready some tenths of a second later, which the first file waits for."""
@@ -50,12 +61,14 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=None if os.name == "nt" else {},  # Windows needs some of it to start at all
+            start_new_session=True,  # Ctrl-C in a terminal is for the parent, from the first moment on
         )
         self._requests = cast("BinaryIO", self._process.stdin)
         self._frames: queue.Queue[Message | None] = queue.Queue(_AHEAD)
         self._pumping = threading.Thread(target=self._pump, args=(self._process.stdout,), daemon=True)
         self._pumping.start()
         self.usable = True
+        self._cutter = ""  # the id of the one that was handed over
 
     @property
     def alive(self) -> bool:
@@ -66,19 +79,50 @@ class Worker:
         self, request: Message, seconds: float, cancelled: Callable[[], bool]
     ) -> Generator[Document, None, None]:
         """The documents of one file, as they are read. See `ingest.readers.isolation.read_in_worker`."""
+        for message in self._answers(request, "read", seconds, cancelled):
+            if "document" in message:
+                yield from_wire(message["document"])
+
+    def spans(
+        self,
+        name: str,
+        text: str,
+        markdown: bool,
+        cutter: Cutter,
+        limits: Limits,
+        cancelled: Callable[[], bool],
+    ) -> list[tuple[int, int]]:
+        """Where a text is cut. See `ingest.cutting.WorkerChunker`."""
+        request: dict[str, Any] = {
+            "cut": text, "markdown": markdown, "name": name, "limits": asdict(limits),
+            "log_level": logging.getLogger("ingest").getEffectiveLevel(),
+        }  # fmt: skip
+        if self._cutter != cutter.id:
+            request["cutter"] = [cutter.tokenizer, cutter.tokens]
+        spans: list[tuple[int, int]] = []
+        for message in self._answers(request, "cut into passages", limits.max_seconds, cancelled):
+            if "spans" in message:
+                spans = spans_from_wire(message["spans"], len(text))
+                self._cutter = cutter.id
+        return spans
+
+    def _answers(
+        self, request: Message, doing: str, seconds: float, cancelled: Callable[[], bool]
+    ) -> Generator[Message, None, None]:
+        """What is answered to a request, up to its end, whose error is raised."""
         name = request["name"]
-        self.usable = False  # until the file's end was heard
+        late = f"{name} took longer than {seconds:g} seconds to {doing}"
+        self.usable = False  # until the end was heard
         try:
             send(self._requests, request)
-            while "end" not in (message := self._next(name, seconds, cancelled)):
-                if "document" in message:
-                    yield from_wire(message["document"])
+            while "end" not in (message := self._next(late, seconds, cancelled)):
+                yield message
             self.usable = not message["retire"]
             _raise_end(message)
         except (OSError, BrokenFrameError, _Lost) as error:
             self.usable = False
             raise DamagedFileError(
-                f"{name} could not be read: the process that parsed it was lost ({self._fate()}), so the file is "
+                f"{name} could not be {doing}: the process that parsed it was lost ({self._fate()}), so the file is "
                 "probably damaged; open it in the program that made it, save it again, and add that."
             ) from error
         except GeneratorExit:
@@ -110,7 +154,7 @@ class Worker:
                 logger.warning("a reading process spoke nonsense: %s", error)
             self._frames.put(None)
 
-    def _next(self, name: str, seconds: float, cancelled: Callable[[], bool]) -> Message:
+    def _next(self, late: str, seconds: float, cancelled: Callable[[], bool]) -> Message:
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -122,8 +166,8 @@ class Worker:
                     ) from None
                 if time.monotonic() > deadline:
                     raise TooLargeError(
-                        f"{name} took longer than {seconds:g} seconds to read and was given up; split it into smaller "
-                        "files, or save it again from the program that made it."
+                        f"{late} and was given up; split it into smaller files, or save it again from the program "
+                        "that made it."
                     ) from None
                 continue
             if message is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Protocol
 
-from ingest.errors import DamagedFileError, EmptyFileError, ReadError, TooLargeError
+from ingest.errors import DamagedFileError, EmptyFileError, ReadError, TooLargeError, UnreachableError
 from ingest.readers.titles import clean_characters, clean_title
 from ingest.records import Document, Heading, Page
 
@@ -117,12 +117,12 @@ class Source:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Turn the operating system's refusals into a ``ReadError`` that says which."""
+        """Turn the operating system's refusals into an ``UnreachableError`` that says which."""
         try:
             yield
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise ReadError(
+            raise UnreachableError(
                 f"{self.name} cannot be opened ({reason}); check that it is there and may be read."
             ) from error
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from ingest.records import Document, Heading, Page
 
@@ -87,3 +87,21 @@ def from_wire(values: Mapping[str, Any]) -> Document:
     ):
         raise BrokenFrameError("a document whose fields are of other kinds")
     return document
+
+
+def spans_from_wire(values: object, length: int) -> list[tuple[int, int]]:
+    """The spans of a text of ``length`` characters, in order and apart.
+
+    Raises:
+        BrokenFrameError: the values are no such spans.
+    """
+    try:
+        spans = [(start, end) for start, end in cast("list[list[int]]", values)]
+        position = 0
+        for start, end in spans:
+            if not position <= start < end <= length:
+                raise ValueError
+            position = end
+    except (TypeError, ValueError) as error:
+        raise BrokenFrameError("spans that are none") from error
+    return spans

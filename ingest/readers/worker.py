@@ -1,7 +1,8 @@
-"""The process that reads files: parses what strangers wrote, and can be lost without loss.
+"""The process that reads files and cuts texts: parses what strangers wrote, and can be lost without loss.
 
-`ingest.readers.isolation` starts it and hands it one file after the other. It answers on its standard output with
-the documents of the file, one frame each, then with how it ended. It ends itself when its parent does.
+`ingest.readers.isolation` starts it and hands it one file after the other, `ingest.cutting` one text. It answers on its
+standard output with the documents of the file, one frame each, or where the text is cut, then with how it ended. It
+ends itself when its parent does.
 
 Limits: on Linux the kernel refuses memory beyond `Limits.max_memory_bytes` (RLIMIT_DATA); on all POSIX systems
 processor time is bounded (RLIMIT_CPU), so that not even an orphan in an endless loop stays.
@@ -17,13 +18,17 @@ import queue
 import signal
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ingest.errors import DamagedFileError, ReadError
 from ingest.readers.registry import read_documents
 from ingest.readers.source import Limits, explain
 from ingest.readers.wire import Message, receive, send, to_wire
+
+if TYPE_CHECKING:
+    from ingest.chunker import Chunker
 
 try:
     import resource
@@ -75,16 +80,13 @@ class _ToParent(logging.Handler):
 
 
 def _answer(request: Message, replies: BinaryIO) -> None:
-    """Read one file: a frame for each document, then one with ``end``: how it ended."""
+    """Read one file, or cut one text: a frame for each part, then one with ``end``: how it ended."""
     logging.getLogger().setLevel(request["log_level"])
-    limits = Limits(**request["limits"])
+    limits, name = Limits(**request["limits"]), request["name"]
     _confine(limits)
-    path, name, key = Path(request["path"]), request["name"], request["key"]
     try:
-        for document in read_documents(
-            path, name=name, key=key, limits=limits, passwords=request["passwords"]
-        ):
-            send(replies, {"document": to_wire(document)})
+        for part in _cut(request) if "cut" in request else _read(request, limits):
+            send(replies, part)
             _allow_seconds(limits.max_seconds)
         end, words = "", ""
     except (
@@ -101,6 +103,30 @@ def _answer(request: Message, replies: BinaryIO) -> None:
             ),
         )
     send(replies, {"end": end, "message": words, "retire": _holds_too_much()})
+
+
+def _read(request: Message, limits: Limits) -> Iterator[Message]:
+    path, passwords = Path(request["path"]), request["passwords"]
+    documents = read_documents(
+        path, name=request["name"], key=request["key"], limits=limits, passwords=passwords
+    )
+    return ({"document": to_wire(document)} for document in documents)
+
+
+_chunkers: list[Chunker] = []  # the one that was handed over last
+
+
+def _cut(request: Message) -> Iterator[Message]:
+    if "cutter" in request:
+        # Of no use where files are read, which wait for this process to start.
+        from tokenizers import Tokenizer
+
+        from ingest.chunker import Chunker
+
+        tokenizer, tokens = request.pop("cutter")
+        _chunkers[:] = [Chunker(Tokenizer.from_str(tokenizer), tokens)]
+        _expected[:] = [_held()]
+    yield {"spans": _chunkers[0].spans(request["cut"], markdown=request["markdown"])}
 
 
 def _confine(limits: Limits) -> None:
@@ -123,13 +149,21 @@ def _lower(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
+_expected = [0]  # bytes that this process holds for a cutter
+
+
 def _holds_too_much() -> bool:
-    """Whether this process keeps much memory although no file is in hand; unknown, so no, where there is no /proc."""
+    """Whether this process keeps much memory although no file is in hand."""
+    return _held() - _expected[0] > _HOLDS_TOO_MUCH
+
+
+def _held() -> int:
+    """Bytes of memory that this process holds; unknown, so none, where there is no /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        return False
-    return pages * os.sysconf("SC_PAGE_SIZE") > _HOLDS_TOO_MUCH
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

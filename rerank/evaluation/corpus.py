@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-
+from ingest.cache_folder import kept_in_cache
 from ingest.encoder import Encoder
 from ingest.errors import CancelledError, DamagedFileError, UsageError
 from ingest.hub import Hub
@@ -28,7 +27,7 @@ SHOWN = 3
 def default_folder(judged: JudgedSet, encoder: ModelSpec) -> Path:
     """Where a judged set's own library lies: in the user's cache folder, one for each path and encoder."""
     name = f"{judged.folder.name}-{digest(str(judged.folder), encoder.identity)[:12]}"
-    return Path(platformdirs.user_cache_dir("second-look")) / "evaluation" / name
+    return kept_in_cache("evaluation", name)
 
 
 def choose_library(judged: JudgedSet, wanted: Path | None, choice: ModelChoice) -> tuple[Path, ResolvedModel]:

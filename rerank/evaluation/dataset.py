@@ -140,7 +140,7 @@ def _table(folder: Path, split: str) -> Path:
 
 def _tables(folder: Path) -> dict[str, Path]:
     """The tables of judgements by split, sorted; .tsv goes before the other suffixes."""
-    found = sorted((folder / QRELS).glob("*"))
+    found = sorted(path for path in (folder / QRELS).glob("*") if path.is_file())
     by_suffix = [path for suffix in reversed(SUFFIXES) for path in found if path.suffix == suffix]
     return dict(sorted({path.stem: path for path in by_suffix}.items()))
 

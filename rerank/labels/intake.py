@@ -65,7 +65,7 @@ def _tables(path: Path) -> tuple[Path, list[Path]]:
     """The folder with queries and corpus, and the tables of judgements to read."""
     if path.is_file():
         return (path.parent.parent if path.parent.name == "qrels" else path.parent), [path]
-    tables = sorted((path / "qrels").glob("*.tsv"))
+    tables = sorted(table for table in (path / "qrels").glob("*.tsv") if table.is_file())
     tables += [path / TREC] if (path / TREC).is_file() else []
     if not tables:
         raise UsageError(

@@ -17,8 +17,7 @@ import threading
 from pathlib import Path
 from time import time
 
-import platformdirs
-
+from ingest.cache_folder import kept_in_cache
 from ingest.errors import ModelDamagedError, ModelError, UsageError
 from ingest.kept_graphs import UNFINISHED, note_use
 from ingest.models import ResolvedModel, content_of
@@ -81,9 +80,9 @@ def runs_on_torch(model: ResolvedModel, wanted: str) -> bool:
 
 def graph_folder(model: ResolvedModel, cache: Path | None = None, wanted: str = "auto") -> Path:
     """Where the graph of this model lies once it is made; named by its weights and how it is made."""
-    base = cache or Path(platformdirs.user_cache_dir("second-look")) / "onnx"
     key = f"{GRAPH_VERSION}-{wanted}-{model.spec.max_length}-{''.join(map(content_of, _made_of(model)))}"
-    return base / f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    name = f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    return kept_in_cache("onnx", name) if cache is None else cache / name
 
 
 def _made_of(model: ResolvedModel) -> list[Path]:

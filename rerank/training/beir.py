@@ -67,7 +67,7 @@ def read_labelled_set(folder: Path) -> LabelledSet:
         str(row["_id"]): Entry(str(row.get("title") or ""), str(row["text"]))
         for row in read_rows(corpus, "text")
     }
-    judged = _read_judgements(sorted(qrels.glob("*.tsv")), documents)
+    judged = _read_judgements(_tables(qrels), documents)
     asked = (
         make_query(str(row["_id"]), str(row["text"]), judged.get(str(row["_id"]), {}))
         for row in read_rows(queries, "text")
@@ -115,13 +115,18 @@ def _read_judgements(paths: list[Path], documents: dict[str, Entry]) -> dict[str
     return judged
 
 
+def _tables(qrels: Path) -> list[Path]:
+    """The tables of judgements, in a fixed order; no pipe, which would be waited for."""
+    return sorted(table for table in qrels.glob("*.tsv") if table.is_file())
+
+
 def _hash_files(folder: Path) -> str:
     """SHA-256 over the bytes of the folder's files, in a fixed order."""
     state = hashlib.sha256()
     for path in (
         folder / "corpus.jsonl",
         folder / "queries.jsonl",
-        *sorted((folder / "qrels").glob("*.tsv")),
+        *_tables(folder / "qrels"),
     ):
         state.update(path.read_bytes())
     return state.hexdigest()

@@ -16,7 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from ingest import intake
+from ingest.chunker import Chunker
 from ingest.label_records import Grade
 from ingest.labels import Labels
 from ingest.library import Library
@@ -37,6 +40,11 @@ FILES = 8
 def read_here(path: Path, *, cancelled: object, **options: Any) -> Iterator[Document]:
     """A file read in this process: to start a reading process would take a life longer than all that it does."""
     return read_documents(path, **options)
+
+
+def cut_here(tokenizer: Tokenizer, tokens: int, *_: object) -> Chunker:
+    """What cuts in this process, for the same reason."""
+    return Chunker(tokenizer, tokens)
 
 
 def text_of(number: int, version: int) -> str:
@@ -152,4 +160,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     intake.read_in_worker = read_here  # type: ignore[assignment]  # here only: tests import this module too
+    intake.WorkerChunker = cut_here  # type: ignore[assignment,misc]
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -306,3 +307,20 @@ def test_every_flipped_byte_and_every_cut_of_an_export_is_noticed(full: Desk, tm
                 assert same, f"a flip at {at} changed the library unnoticed"
     # What nothing reads (a member's time, its attributes) may differ; what a library is made of may not.
     assert len(accepted) < 20
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_is_neither_written_nor_waited_for(kind: str, full: Desk, tmp_path: Path) -> None:
+    file = Path("/dev/null") if kind == "device" else tmp_path / "pipe"
+    if kind == "pipe":
+        os.mkfifo(file)
+    before = file.stat()
+    for work in (
+        lambda: export_library(full.library, file),
+        lambda: import_library(file, tmp_path / "new"),
+    ):
+        with pytest.raises(UsageError, match=f"{file} is a device, a pipe or a socket, not a file"):
+            work()
+    assert (file.stat().st_ino, file.stat().st_mode) == (before.st_ino, before.st_mode)
+    assert not (tmp_path / "new").exists()

@@ -319,7 +319,9 @@ def test_a_file_that_goes_before_it_is_parsed(desk: Desk, monkeypatch: pytest.Mo
 
     gone, other = desk.write("gone.txt", NEW), desk.write("other.txt", OLD)
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "sha256_of", lambda path: (hash_and_remove if path == gone else hashed)(path))
+        patch.setattr(
+            intake, "sha256_of", lambda path, *_: (hash_and_remove if path == gone else hashed)(path)
+        )
         report = desk.add(gone, other)
     assert [file.status for file in report.files] == [FileStatus.REFUSED, FileStatus.INDEXED]
     assert (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -99,6 +101,20 @@ def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> Non
 def test_two_processes_may_create_the_same_library(desk: Desk) -> None:
     again = Library.create(desk.library.folder, desk.library.manifest())
     assert again.manifest() == desk.library.manifest()
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
+def test_a_library_can_be_made_where_there_are_no_hard_links(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on sticks with exFAT, and on some shares."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    library = Library.create(tmp_path / "stick", Manifest.of(WORD_ENCODER, 32))
+    assert library.manifest() == Manifest.of(WORD_ENCODER, 32)
 
 
 def test_documents_are_listed_by_title_with_their_counts(desk: Desk) -> None:

@@ -91,6 +91,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the gate compares with: the model started from (default), or the bi-encoder's order",
     )  # fmt: skip
     add("--limit", action="append", default=[], metavar="SET=N", help="use at most N queries of a set")
+    add(
+        "--mine", action="append", default=[], metavar="SET=FIRST-LAST",
+        help="ranks between which a set's hard negatives are mined (default: 1-50), or SET=none for judged ones only",
+    )  # fmt: skip
+    add(
+        "--share", action="append", default=[], metavar="SET=S",
+        help="share of the steps' questions that come from a set (default: in proportion to its questions)",
+    )  # fmt: skip
     add("--validate-every", type=int, default=500, metavar="STEPS")
     add(
         "--validation-queries", type=int, default=160, help="held-out queries to choose by, all sets together"

@@ -1,4 +1,8 @@
-"""Labelled folders in BEIR's layout, read for training: corpus.jsonl, queries.jsonl, qrels/<split>.tsv."""
+"""Labelled folders in BEIR's layout, read for training: corpus.jsonl, queries.jsonl, qrels/<split>.tsv.
+
+A file ``hard-negatives.tsv`` beside them (query-id, corpus-id, with tabs between) names documents that do not
+answer a query, as public training sets give them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import DamagedFileError, UsageError
+
+HARD_NEGATIVES = "hard-negatives.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class LabelledSet:
 
 
 def read_labelled_set(folder: Path) -> LabelledSet:
-    """Reads ``folder``; all files of ``qrels/`` count together.
+    """Reads ``folder``; all files of ``qrels/`` count together, and ``hard-negatives.tsv`` as judged not relevant.
 
     Raises ``UsageError`` where the folder is not in BEIR's layout or has no usable query, and
     ``DamagedFileError`` where a line cannot be parsed.
@@ -68,6 +74,9 @@ def read_labelled_set(folder: Path) -> LabelledSet:
         for row in read_rows(corpus, "text")
     }
     judged = _read_judgements(_tables(qrels), documents)
+    for query, names in _read_hard_negatives(folder / HARD_NEGATIVES, documents).items():
+        grades = judged.setdefault(query, {})
+        grades.update({name: 0 for name in names if name not in grades})
     asked = (
         make_query(str(row["_id"]), str(row["text"]), judged.get(str(row["_id"]), {}))
         for row in read_rows(queries, "text")
@@ -120,13 +129,33 @@ def _tables(qrels: Path) -> list[Path]:
     return sorted(table for table in qrels.glob("*.tsv") if table.is_file())
 
 
+def _read_hard_negatives(path: Path, documents: dict[str, Entry]) -> dict[str, list[str]]:
+    """``{query id: document ids}`` of the file, known documents only; empty where there is no such file."""
+    named: dict[str, list[str]] = {}
+    if not path.is_file():
+        return named
+    with path.open(encoding="utf-8", newline="") as lines:
+        for number, row in enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), 1):
+            if not row or (number == 1 and row[0] == "query-id"):
+                continue
+            if len(row) < 2:
+                raise DamagedFileError(
+                    f"Line {number} of {path} is not 'query-id, corpus-id' with a tab between."
+                )
+            if row[1] in documents:
+                named.setdefault(row[0], []).append(row[1])
+    return named
+
+
 def _hash_files(folder: Path) -> str:
     """SHA-256 over the bytes of the folder's files, in a fixed order."""
     state = hashlib.sha256()
+    given = folder / HARD_NEGATIVES
     for path in (
         folder / "corpus.jsonl",
         folder / "queries.jsonl",
         *_tables(folder / "qrels"),
+        *([given] if given.is_file() else []),
     ):
         state.update(path.read_bytes())
     return state.hexdigest()

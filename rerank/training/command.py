@@ -29,6 +29,7 @@ from rerank.training.embedding import CachedEncoder
 from rerank.training.finish import Job, finish
 from rerank.training.labels import read_library_labels, read_training_set
 from rerank.training.loop import Progress, Schedule, Trainer
+from rerank.training.mining import Ranks
 from rerank.training.model import load_base
 from rerank.training.preparation import Plan, prepare_data
 from rerank.training.sampling import Mixture, Sampler
@@ -65,9 +66,13 @@ def _train(args: argparse.Namespace, hub: Hub, stopped: Callable[[], bool], say:
     plan = Plan(
         seed=args.seed, held_out_share=args.held_out, limits=_limits(args.limit, sets),
         validation=args.validation_queries, gate=args.gate_queries, unseen=_known(args.unseen, sets),
+        ranks=_ranks(args.mine, sets),
     )  # fmt: skip
     prepared = prepare_data(sets, encoder, plan, say)
-    mixture = Mixture(groups=args.questions, hard=args.negatives, short_steps=args.short, cloze=args.cloze)
+    mixture = Mixture(
+        groups=args.questions, hard=args.negatives, short_steps=args.short, cloze=args.cloze,
+        shares=_shares(args.share, sets),
+    )  # fmt: skip
     sampler = Sampler(prepared.sources, mixture, args.seed)
     steps = args.steps or math.ceil(args.epochs * len(sampler) / args.questions)
     warmup = args.warmup or min(100, max(1, steps // 10))
@@ -158,6 +163,42 @@ def _limits(given: list[str], sets: list[LabelledSet]) -> dict[str, int]:
             raise UsageError(f"--limit {item} is not SET=N with one of the sets {', '.join(sorted(known))}.")
         limits[name] = int(number)
     return limits
+
+
+def _ranks(given: list[str], sets: list[LabelledSet]) -> dict[str, Ranks | None]:
+    """``["bioasq=6-50", "qmsum=none"]`` → ``{"bioasq": (6, 50), "qmsum": None}``."""
+    known, ranks = {labelled.name for labelled in sets}, dict[str, Ranks | None]()
+    for item in given:
+        name, _, span = item.partition("=")
+        first, _, last = span.partition("-")
+        numbers = first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)
+        if name not in known or not (numbers or span == "none"):
+            raise UsageError(
+                f"--mine {item} is not SET=FIRST-LAST or SET=none with one of the sets {', '.join(sorted(known))}."
+            )
+        ranks[name] = (int(first), int(last)) if numbers else None
+    return ranks
+
+
+def _shares(given: list[str], sets: list[LabelledSet]) -> dict[str, float]:
+    """``["bioasq=.1"]`` → ``{"bioasq": 0.1}``; together at most 1."""
+    known, shares = {labelled.name for labelled in sets}, dict[str, float]()
+    for item in given:
+        name, _, number = item.partition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            share = math.nan
+        if name not in known or not 0 <= share <= 1:
+            raise UsageError(
+                f"--share {item} is not SET=S with S from 0 to 1 and one of the sets {', '.join(sorted(known))}."
+            )
+        shares[name] = share
+    if sum(shares.values()) > 1 + 1e-9:
+        raise UsageError(
+            f"The shares given with --share sum to {sum(shares.values()):g}; they may not exceed 1."
+        )
+    return shares
 
 
 def _licensed(sets: list[LabelledSet], given: list[str]) -> list[LabelledSet]:

@@ -1,7 +1,7 @@
-"""Hard negatives: what the bi-encoder ranks high and is not the answer.
+"""Hard negatives: what the bi-encoder or BM25 ranks high and is not the answer.
 
-Documents are embedded once (title and opening words), queries searched by exact inner product. Ranks 2
-to 50 give the negatives; positives, documents of the same title where titles name subjects closely, and
+Documents are embedded once (title and opening words), queries searched by exact inner product and by words. Ranks 2
+to 50 of both give the negatives, since that is what a reranker will be asked to tell apart; positives and
 near duplicates of a positive are filtered out: a false negative teaches the wrong thing.
 """
 
@@ -11,16 +11,20 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rerank.training.beir import Entry, LabelledSet, Query
+from rerank.training.lexical import BM25
 from rerank.training.windows import first_words, words
 
 OPENING_WORDS = 90  # what the bi-encoder sees of a document: about one chunk of the product
 DEEPEST_RANK = 50
+Ranks = tuple[int, int]
+RANKS: Ranks = (1, DEEPEST_RANK)  # first and last rank that negatives are taken from, in either order
 NEAR_DUPLICATE = 0.95
 BLOCK = 512  # queries multiplied with all documents at once
 
@@ -71,34 +75,88 @@ def title_queries(labelled: LabelledSet, allowed: frozenset[str], limit: int, se
 
 
 def mine(
-    labelled: LabelledSet, queries: Sequence[Query], allowed: frozenset[str], encoder: TextEncoder, depth: int
+    labelled: LabelledSet,
+    queries: Sequence[Query],
+    allowed: frozenset[str],
+    encoder: TextEncoder,
+    depth: int,
+    ranks: Ranks | None = RANKS,
 ) -> list[Mined]:
     """Each query with up to ``depth`` mined negatives among the ``allowed`` documents; never empty-handed ones.
 
-    Documents that people judged not relevant come beside them, unmined and unfiltered: a person knew better.
+    ``ranks`` are the first and last rank to take, counted in the order of the bi-encoder and in that of BM25; their
+    finds alternate, hardest first. Where positives are incomplete, first ranks hold unlabelled answers: begin
+    deeper, or give ``None`` to mine nothing. Documents that people judged not relevant come beside them, unmined and
+    unfiltered: a person knew better.
 
     All documents are embedded, the ones held out too, so that held-out queries find their vectors ready.
     """
     names = sorted(labelled.documents)
     everything = encoder.passages([opening(labelled.documents[name]) for name in names])
     kept = [row for row, name in enumerate(names) if name in allowed]
-    pool, vectors = [names[row] for row in kept], everything[kept]
-    rows = {name: row for row, name in enumerate(pool)}
+    pool = Pool(labelled, [names[row] for row in kept], everything[kept])
     asked = encoder.queries([query.text for query in queries])
     relevant = _relevant_by_text(queries)
     mined = []
     for start in range(0, len(queries), BLOCK):
-        scores = asked[start : start + BLOCK] @ vectors.T
-        for query, row in zip(queries[start : start + BLOCK], scores, strict=True):
-            known = relevant[_key(query.text)]
-            judged = tuple(name for name in query.not_relevant if name in rows)
-            found = _negatives(labelled, row, pool, rows, vectors, known)
-            negatives = tuple(name for name in found if name not in judged)[:depth]
-            positives = tuple(name for name in query.grades if name in rows)
+        block = queries[start : start + BLOCK]
+        orders = pool.orders([query.text for query in block], asked[start : start + BLOCK]) if ranks else []
+        for number, query in enumerate(block):
+            judged = tuple(name for name in query.not_relevant if name in pool.rows)
+            negatives = list[str]()
+            if ranks:
+                found = [pool.negatives(order[number], relevant[_key(query.text)], ranks) for order in orders]
+                negatives = [name for name in _alternate(found) if name not in judged][:depth]
+            positives = tuple(name for name in query.grades if name in pool.rows)
             if positives and (negatives or judged):
                 is_title = query.id.startswith("title:")
-                mined.append(Mined(query.text, positives, negatives, is_title, judged))
+                mined.append(Mined(query.text, positives, tuple(negatives), is_title, judged))
     return mined
+
+
+class Pool:
+    """The documents that negatives may come from, searched by vectors and by words."""
+
+    def __init__(self, labelled: LabelledSet, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """``vectors`` (n, dim) are of unit length and belong to ``names``."""
+        self._labelled, self._names, self._vectors = labelled, names, vectors
+        self.rows = {name: row for row, name in enumerate(names)}
+        self._words = BM25([opening(labelled.documents[name]) for name in names])
+
+    def orders(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+        """The rows (queries, ranks) of the best documents by the bi-encoder, and by BM25."""
+        deepest = min(DEEPEST_RANK, len(self._names))
+        return [_best(vectors @ self._vectors.T, deepest), _best(self._words.scores(texts), deepest)]
+
+    def negatives(self, order: NDArray[np.int64], known: set[str], ranks: Ranks) -> list[str]:
+        """Documents of ``order`` within ``ranks`` that are no positive (``known``) and no near duplicate of one."""
+        anchors = [self.rows[name] for name in known if name in self.rows]
+        texts = {self._labelled.documents[name].text for name in known}
+        alike = np.zeros(len(order), dtype=bool)
+        if anchors:
+            alike = (self._vectors[order] @ self._vectors[anchors].T).max(axis=1) >= NEAR_DUPLICATE
+        names = [self._names[row] for row in order]
+        usable = [
+            (rank, name)
+            for rank, (name, twin) in enumerate(zip(names, alike, strict=True), 1)
+            if name not in known and not twin and self._labelled.documents[name].text not in texts
+        ]
+        # Rank 1 of a query without its positive there is as often an unlabelled answer as a mistake.
+        first = max(ranks[0], 2)
+        return [name for rank, name in usable if first <= rank <= ranks[1]]
+
+
+def _best(scores: NDArray[np.float32], deepest: int) -> NDArray[np.int64]:
+    """The columns of each row's ``deepest`` highest scores, in falling order."""
+    top = np.argpartition(-scores, deepest - 1, axis=1)[:, :deepest]
+    order = np.argsort(-np.take_along_axis(scores, top, axis=1), axis=1, kind="stable")
+    best: NDArray[np.int64] = np.take_along_axis(top, order, axis=1)
+    return best
+
+
+def _alternate(lists: Sequence[Sequence[str]]) -> list[str]:
+    """The names of all ``lists`` in turns, each once."""
+    return list(dict.fromkeys(name for name in chain.from_iterable(zip_longest(*lists)) if name is not None))
 
 
 def _key(text: str) -> str:
@@ -111,30 +169,3 @@ def _relevant_by_text(queries: Sequence[Query]) -> dict[str, set[str]]:
     for query in queries:
         relevant[_key(query.text)].update(query.grades)
     return relevant
-
-
-def _negatives(
-    labelled: LabelledSet,
-    scores: NDArray[np.float32],
-    pool: Sequence[str],
-    rows: dict[str, int],
-    vectors: NDArray[np.float32],
-    known: set[str],
-) -> list[str]:
-    """Document ids at ranks 2 to 50 by ``scores`` that are no positive and no near duplicate of one."""
-    deepest = min(DEEPEST_RANK, len(pool))
-    top = np.argpartition(-scores, deepest - 1)[:deepest]
-    order = top[np.argsort(-scores[top], kind="stable")]
-    anchors = [rows[name] for name in known if name in rows]
-    texts = {labelled.documents[name].text for name in known}
-    if anchors:
-        alike = (vectors[order] @ vectors[anchors].T).max(axis=1) >= NEAR_DUPLICATE
-    else:
-        alike = np.zeros(len(order), dtype=bool)
-    kept = [
-        pool[row]
-        for row, twin in zip(order, alike, strict=True)
-        if pool[row] not in known and not twin and labelled.documents[pool[row]].text not in texts
-    ]
-    # Rank 1 of a query without its positive there is as often an unlabelled answer as a mistake.
-    return kept[1:] if kept and pool[order[0]] == kept[0] else kept

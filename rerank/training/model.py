@@ -18,7 +18,8 @@ from ingest.models import read_json
 from rerank.training.head import SegmentCosineHead
 
 MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-ROWS_TOGETHER = 10
+# Rows that run through the model together: a CPU core is fastest while they fit its cache, a GPU with many.
+ROWS_TOGETHER, ROWS_TOGETHER_ON_GPU = 10, 256
 # On CPU its backward pass is a third faster than the fused one at these lengths.
 ATTENTION = "eager"
 HEAD_FOLDER = "1_SegmentCosineHead"  # as sentence-transformers names the second module
@@ -125,8 +126,9 @@ def score_pairs(model: CrossEncoder, pairs: Sequence[tuple[str, str]], max_lengt
     lengths = [len(ids) for ids in encoded["input_ids"]]
     order = sorted(range(len(pairs)), key=lambda row: (-lengths[row], row))
     parts = []
-    for start in range(0, len(order), ROWS_TOGETHER):
-        rows = order[start : start + ROWS_TOGETHER]
+    together = ROWS_TOGETHER if model.device.type == "cpu" else ROWS_TOGETHER_ON_GPU
+    for start in range(0, len(order), together):
+        rows = order[start : start + together]
         batch = {name: [encoded[name][row] for row in rows] for name in MODEL_INPUTS}
         features = tokenizer.pad(batch, return_tensors="pt")
         outputs = model({name: features[name].to(model.device) for name in MODEL_INPUTS})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ingest.errors import UsageError
 from rerank.training.beir import LabelledSet, Query
 from rerank.training.evaluate import Case, build_cases
-from rerank.training.mining import TextEncoder, mine, opening, title_queries
+from rerank.training.mining import RANKS, Ranks, TextEncoder, mine, opening, title_queries
 from rerank.training.sampling import Source, word_rarity
 from rerank.training.split import Split, limited, split_by_document
 
@@ -20,13 +20,15 @@ class Plan:
 
     ``validation`` and ``gate`` are totals, dealt over the sets in proportion to their queries; ``limits``
     caps sets by name. Of the ``unseen`` sets nothing is trained on: a share of what is chosen by is then of
-    matters that the model has never met.
+    matters that the model has never met. ``ranks`` says by set between which ranks negatives are mined (``None``:
+    only judged ones are taken).
     """
 
     seed: int = 0
     held_out_share: float = 0.1
     limits: Mapping[str, int] = field(default_factory=dict)
-    negatives: int = 30
+    negatives: int = 60
+    ranks: Mapping[str, Ranks | None] = field(default_factory=dict)
     title_share: float = 0.25
     validation: int = 160
     validation_candidates: int = 20
@@ -78,7 +80,8 @@ def _mine_source(labelled: LabelledSet, split: Split, encoder: TextEncoder, plan
     """The training side of a set: its questions, and titles as queries beside them."""
     allowed = frozenset(labelled.documents) - split.held_out_documents
     titles = title_queries(labelled, allowed, int(plan.title_share * len(split.train)), plan.seed)
-    mined = mine(labelled, (*split.train, *titles), allowed, encoder, plan.negatives)
+    ranks = plan.ranks.get(labelled.name, RANKS)
+    mined = mine(labelled, (*split.train, *titles), allowed, encoder, plan.negatives, ranks)
     pool = tuple(sorted(allowed))
     names = sorted(labelled.documents)
     return Source(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,9 @@ class Mixture:
     Shares are in [0, 1]: of steps on short windows (the others see chunks), of questions reduced to
     keywords, of passages that lose their title, and of questions replaced by a sentence taken out of the
     answer (the inverse cloze task of Lee, Chang and Toutanova 2019), which rewards matter over shared words.
-    A group is one positive, ``hard`` mined negatives and ``easy`` random ones.
+    A group is one positive, ``hard`` mined negatives (half of them of the hardest ``hardest``) and ``easy``
+    random ones. ``shares`` names sets that are dealt more or less often than in proportion to their queries:
+    {set: share of the groups}; the others divide what is left.
     """
 
     groups: int = 8
@@ -35,6 +38,8 @@ class Mixture:
     cloze: float = 0.0
     short_words: int = 60
     chunk_words: tuple[int, int] = (70, 160)
+    hardest: int = 12
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +80,24 @@ def word_rarity(labelled: LabelledSet, pool: Sequence[str]) -> dict[str, float]:
 
 
 class Sampler:
-    """Deals groups: every mined query once an epoch, in an order that the seed decides."""
+    """Deals groups in an order that the seed decides: an epoch deals as many as there are mined queries.
+
+    Each set has its share of an epoch and deals its queries in turn, each once before one comes again.
+    """
 
     def __init__(self, sources: Sequence[Source], mixture: Mixture, seed: int) -> None:
         """Prepare dealing over all ``sources``; raises ``ValueError`` where nothing was mined."""
-        self._sources = tuple(sources)
+        self._sources = tuple(source for source in sources if source.mined)
         self._mixture, self._seed = mixture, seed
-        self._cards = [(s, q) for s, source in enumerate(sources) for q in range(len(source.mined))]
-        if not self._cards:
+        if not self._sources:
             raise ValueError("no training query has both a positive and a negative")
-        self._epoch, self._order = -1, list[int]()
+        self._length = sum(len(source.mined) for source in self._sources)
+        self._counts = _counts(self._sources, mixture.shares, self._length)
+        self._epoch, self._order = -1, list[tuple[int, int]]()
 
     def __len__(self) -> int:
         """Training queries, so groups an epoch."""
-        return len(self._cards)
+        return self._length
 
     def step(self, number: int) -> list[Group]:
         """The groups of step ``number`` (from 0)."""
@@ -97,14 +106,24 @@ class Sampler:
         return [self._deal(card, short) for card in range(first, first + self._mixture.groups)]
 
     def _deal(self, number: int, short: bool) -> Group:
-        epoch, place = divmod(number, len(self._cards))
+        epoch, place = divmod(number, self._length)
         if epoch != self._epoch:
-            self._order = list(range(len(self._cards)))
+            self._order = [
+                (index, self._query(index, turn))
+                for index, count in enumerate(self._counts)
+                for turn in range(epoch * count, (epoch + 1) * count)
+            ]
             random.Random(f"{self._seed}:epoch {epoch}").shuffle(self._order)
             self._epoch = epoch
-        source_index, query_index = self._cards[self._order[place]]
-        source = self._sources[source_index]
-        return self._group(source, query_index, short, random.Random(f"{self._seed}:group {number}"))
+        index, query = self._order[place]
+        dice = random.Random(f"{self._seed}:group {number}")
+        return self._group(self._sources[index], query, short, dice)
+
+    def _query(self, index: int, turn: int) -> int:
+        """The query that set ``index`` deals in its turn ``turn`` (from 0), in a new order each time round."""
+        size = len(self._sources[index].mined)
+        lap, place = divmod(turn, size)
+        return _permutation(f"{self._seed}:{self._sources[index].labelled.name}:{lap}", size)[place]
 
     def _group(self, source: Source, query: int, short: bool, dice: random.Random) -> Group:
         mixture, mined = self._mixture, source.mined[query]
@@ -112,7 +131,7 @@ class Sampler:
         # What people judged goes first: it is sure, where a mined negative is a guess.
         judged = dice.sample(mined.judged, min(mixture.hard, len(mined.judged)))
         names += judged
-        names += dice.sample(mined.negatives, min(mixture.hard - len(judged), len(mined.negatives)))
+        names += _hard(mined.negatives, mixture.hard - len(judged), mixture.hardest, dice)
         known = set(mined.positives)
         while len(names) < 1 + mixture.hard + mixture.easy:
             name = dice.choice(source.pool)
@@ -135,6 +154,35 @@ class Sampler:
         if dice.random() < mixture.keywords:
             asked = keyword_query(asked)
         return Group(asked, tuple(passages), source.cosines(query, names))
+
+
+@lru_cache(maxsize=64)
+def _permutation(key: str, size: int) -> Sequence[int]:
+    order = list(range(size))
+    random.Random(key).shuffle(order)
+    return order
+
+
+def _counts(sources: Sequence[Source], shares: Mapping[str, float], groups: int) -> list[int]:
+    """How many of an epoch's ``groups`` each set deals."""
+    left = max(0.0, 1.0 - sum(shares.values()))
+    others = sum(len(source.mined) for source in sources if source.labelled.name not in shares)
+    wanted = [
+        groups * shares.get(source.labelled.name, left * len(source.mined) / max(1, others))
+        for source in sources
+    ]
+    scale = groups / sum(wanted)
+    ends = [round(scale * sum(wanted[: place + 1])) for place in range(len(wanted))]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _hard(negatives: Sequence[str], count: int, hardest: int, dice: random.Random) -> list[str]:
+    """``count`` of the negatives (hardest first), half of them of the first ``hardest``; all where there are fewer."""
+    first, rest = negatives[:hardest], negatives[hardest:]
+    deep = min(count // 2, len(rest))
+    near = min(count - deep, len(first))
+    deep = min(count - near, len(rest))
+    return dice.sample(first, near) + dice.sample(rest, deep)
 
 
 def _take_sentence(question: str, text: str, dice: random.Random) -> tuple[str, str]:

@@ -41,7 +41,7 @@ CHUNKER_VERSION = 1
 class Chunker:
     """Cuts documents into chunks of at most ``tokens`` tokens, counted by ``tokenizer``.
 
-    The tokenizer must not truncate or pad (see `ingest.encoder.counting_tokenizer`).
+    The tokenizer must not truncate or pad (see `ingest.encoders.base.counting_tokenizer`).
     """
 
     tokenizer: Tokenizer

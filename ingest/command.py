@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
 from ingest.costs import billing
+from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.hub import Hub
 from ingest.intake import Source
 from ingest.library import Library, Manifest
 from ingest.models import ResolvedModel, resolve_encoder
-from ingest.onnx_encoder import open_encoder
 from ingest.passwords import add_password_arguments, read_again, read_passwords
 from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage

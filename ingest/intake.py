@@ -10,7 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from ingest.cutting import WorkerChunker
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.models import sha256_of
 from ingest.readers import Limits, read_in_worker

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ingest.costs import billing
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError
 from ingest.intake import Intake, OnProgress, Source
 from ingest.library import DATABASE, LOCK, VECTORS, Library, Manifest

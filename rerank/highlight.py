@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from sentencex import segment
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.records import Chunk
 
 # Shorter pieces ("Yes.") have vectors that say little; they are not marked.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
+from ingest.encoders.onnx import open_encoder
 from ingest.errors import EncoderMismatchError, ModelError, TrustNeededError
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.memory import give_back
 from ingest.models import ResolvedModel, resolve_encoder
-from ingest.onnx_encoder import open_encoder
 from ingest.token_store import TokenStore
 from ingest.trust import encoder_asked_for, encoder_of_library
 from rerank.models import resolve_reranker

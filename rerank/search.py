@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from ingest.costs import billing
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
 from ingest.memory import give_back_at_times
 from ingest.models import ModelSpec

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
-from ingest.encoder import counting_tokenizer
+from ingest.encoders.base import counting_tokenizer
 from ingest.models import ResolvedModel
 from rerank.highlight import sentence_spans
 from rerank.scorers.base import OnBatch, Scorer, Scores, engine_name

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest import indexes
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import EncoderMismatchError, LibraryBusyError, LibraryDamagedError, StorageError
 from ingest.library import VECTORS, Library
 from ingest.records import Chunk

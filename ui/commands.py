@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
+from ingest.encoders.onnx import open_encoder
 from ingest.errors import ModelError, SecondLookError, UsageError
 from ingest.hub import Hub
 from ingest.hub_download import PREFETCH
@@ -27,7 +28,6 @@ from ingest.models import (
     resolve,
     resolve_encoder,
 )
-from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, rebuild
 from ingest.records import IngestProgress
 from ingest.served_encoders import SERVER, is_served_name

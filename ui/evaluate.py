@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ingest.command import ProgressBar, cancel_on_interrupt
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
+from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.hub import Hub
 from ingest.library import Library
-from ingest.onnx_encoder import open_encoder
 from rerank.models import resolve_reranker
 from rerank.opening import open_searcher
 from rerank.search import OnProgress, Searcher

@@ -9,7 +9,7 @@ from functools import partial
 
 import streamlit as st
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
 from ingest.labels import Labels
 from ingest.library import Library

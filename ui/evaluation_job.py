@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.library import Library
 from ingest.records import IngestProgress
 from rerank.evaluation.comparison import Comparison

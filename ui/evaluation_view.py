@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.library import Library
 from rerank.evaluation.comparison import Comparison
 from ui.components import literal, problem, quiet

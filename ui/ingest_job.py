@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
 from ingest.hub import Hub
 from ingest.intake import Source

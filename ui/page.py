@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import (
     ConsentNeededError,
     SecondLookError,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
+from ingest.encoders.onnx import open_encoder
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.models import ResolvedModel
-from ingest.onnx_encoder import open_encoder
 from ingest.service_access import ServiceAccess, is_service
 from rerank.opening import ModelChoice, encoder_for, open_searcher
 from rerank.scorers.engine import choose_quietly, is_due, is_pending

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError, UsageError
 from ingest.library import Library
 from ingest.service_access import ServiceAccess

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingest.cache_folder import kept_in_cache
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, DamagedFileError, UsageError
 from ingest.hub import Hub
 from ingest.intake import OnProgress

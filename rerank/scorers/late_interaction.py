@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.encoder import counting_tokenizer
+from ingest.encoders.base import counting_tokenizer
+from ingest.encoders.special_tokens import PlainText
 from ingest.model_loading import load_sentence_model
 from ingest.models import ModelKind, ResolvedModel
-from ingest.plain_text import PlainText
 from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.maxsim import LateInteraction, PassageTokens

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ingest.encoder import SentenceTransformerEncoder
+from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import CancelledError, UsageError
 from ingest.hub import Hub
 from ingest.models import BUNDLED_ENCODER, find_in_hub, resolve_encoder

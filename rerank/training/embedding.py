@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
 from rerank.training.model import has_fast_bfloat16
 
 

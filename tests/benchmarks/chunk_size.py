@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from ingest.chunker import Chunker
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
+from ingest.encoders.onnx import open_encoder
 from ingest.hub import Hub
 from ingest.models import resolve_encoder
-from ingest.onnx_encoder import open_encoder
 from ingest.records import Chunk, Document
 
 SIZES = (64, 96, 128, 160, 192, 224)

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
+from ingest.encoders.onnx import open_encoder
 from ingest.hub import Hub
 from ingest.library import Library, Manifest
 from ingest.models import resolve_encoder
-from ingest.onnx_encoder import open_encoder
 from ingest.records import Chunk, Document
 from ingest.writer import writing
 from retrieval.retriever import Retriever

@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ingest import intake
-from ingest.encoder import Encoder
+from ingest.encoders.base import Encoder
+from ingest.encoders.onnx import open_encoder
 from ingest.hub import Hub
 from ingest.library import Library, Manifest
 from ingest.models import resolve_encoder
-from ingest.onnx_encoder import open_encoder
 from ingest.pipeline import ingest, walk
 from ingest.readers import read_documents, read_in_worker
 from ingest.records import Document

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ingest.encoder import SentenceTransformerEncoder
+from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
 from ingest.hub import Hub
 from ingest.models import resolve_encoder

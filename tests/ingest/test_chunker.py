@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunker import MAX_CHUNK_CHARACTERS, MAX_TITLE_CHARACTERS, Chunker
-from ingest.encoder import counting_tokenizer
+from ingest.encoders.base import counting_tokenizer
 from ingest.hub import Hub
 from ingest.models import resolve_encoder
 from ingest.records import Document, Heading, Page

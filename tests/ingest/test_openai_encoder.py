@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from ingest.costs import billing
-from ingest.embeddings_protocol import RequestLimits
+from ingest.encoders.onnx import open_encoder
+from ingest.encoders.openai import RequestLimits
 from ingest.errors import ConsentNeededError, EncoderMismatchError, ModelError, ServiceError
 from ingest.hub import Hub
 from ingest.known_encoders import BGE_QUERY
 from ingest.models import resolve_encoder
-from ingest.onnx_encoder import open_encoder
 from ingest.service_access import ServiceAccess, privacy_notice
 from ingest.services import Patience
 from rerank.opening import ModelChoice, encoder_for, open_searcher
@@ -39,9 +39,9 @@ from tests.rerank.rerank_stub import (
 
 pytest.importorskip("openai", reason='pip install "second-look[openai]"')
 
-from ingest import openai_encoder
+from ingest.encoders import openai
+from ingest.encoders.openai import OpenAIEncoder
 from ingest.library import Library
-from ingest.openai_encoder import OpenAIEncoder
 from ui.cli import main
 
 KEY = "sk-secret-0123456789"
@@ -85,7 +85,7 @@ def test_a_request_holds_no_more_than_the_service_allows_and_nothing_of_a_long_p
     stub: RerankStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = RequestLimits(inputs=3, tokens=40, input_tokens=20)
-    monkeypatch.setattr(openai_encoder, "OPENAI_LIMITS", limits)
+    monkeypatch.setattr(openai, "OPENAI_LIMITS", limits)
     long = "snake venom. 川の土手 bank, snake; and " * 2
     heard: list[int] = []
     vectors = encoder(stub, "openai:words").encode_passages(["code", long, "", "river"], heard.append)

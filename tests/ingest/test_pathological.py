@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ingest import cutting
-from ingest.encoder import counting_tokenizer
+from ingest.encoders.base import counting_tokenizer
 from ingest.errors import CancelledError, TooLargeError
 from ingest.hub import Hub
 from ingest.library import Library

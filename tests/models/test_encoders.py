@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.encoder import SentenceTransformerEncoder
+from ingest.encoders.base import SentenceTransformerEncoder
+from ingest.encoders.onnx import OnnxEncoder, open_encoder
 from ingest.hub import Hub
 from ingest.kept_graphs import UNUSED_FOR, note_of
 from ingest.models import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
-from ingest.onnx_encoder import OnnxEncoder, open_encoder
 from tests.models.tiny_models import make_encoder
 
 TEXTS = [
@@ -66,7 +66,7 @@ def test_torch_is_never_imported_here_whether_the_graph_is_there_or_not(
     OnnxEncoder(model, cache).encode_query("make the graph")
     program = (
         "import sys; from pathlib import Path; from ingest.hub import Hub; from ingest.models import resolve_encoder;"
-        "from ingest.onnx_encoder import OnnxEncoder;"
+        "from ingest.encoders.onnx import OnnxEncoder;"
         "e = OnnxEncoder(resolve_encoder('bundled', Hub(allow_downloads=False)), Path(sys.argv[1]));"
         "print(e.encode_query('which snake').shape, e.engine, 'torch' in sys.modules)"
     )
@@ -86,7 +86,7 @@ def test_a_graph_that_its_process_cannot_make_is_said_with_what_the_process_said
     program = (
         "import sys; from pathlib import Path; from ingest.models import ModelSource, ResolvedModel;"
         "from ingest.hub import Hub; from ingest.models import resolve_encoder;"
-        "from ingest.encoder_graph import make_graph;"
+        "from ingest.encoders.export import make_graph;"
         "spec = resolve_encoder('bundled', Hub(allow_downloads=False)).spec;"
         "make_graph(ResolvedModel(spec, ModelSource.FOLDER, Path(sys.argv[1])), Path(sys.argv[1], 'a.onnx'))"
     )
@@ -124,7 +124,7 @@ def test_where_no_graph_can_be_kept_torch_does_the_work(
 def test_a_graph_that_differs_from_torch_is_not_used(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ingest.onnx_encoder.MAX_DIFFERENCE", 0.0)
+    monkeypatch.setattr("ingest.encoders.onnx.MAX_DIFFERENCE", 0.0)
     encoder = OnnxEncoder(model, tmp_path)
     encoder.encode_query("x")
     assert encoder.engine == "torch"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.archive import export_library
-from ingest.encoder import SentenceTransformerEncoder
+from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
 from ingest.hub import Hub
 from ingest.library import Library, Manifest

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.encoder import SentenceTransformerEncoder
+from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.hub import Hub
 from ingest.hub_download import Patience

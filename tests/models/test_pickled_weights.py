@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ingest.encoder import SentenceTransformerEncoder
+from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.hub import Hub
 from ingest.models import ModelSource, resolve_encoder

@@ -10,12 +10,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers
 
-from ingest.encoder import SentenceTransformerEncoder, counting_tokenizer
+from ingest.encoders.base import SentenceTransformerEncoder, counting_tokenizer
+from ingest.encoders.onnx import OnnxEncoder
+from ingest.encoders.special_tokens import PlainText
 from ingest.graph_session import GraphSession
 from ingest.hub import Hub
 from ingest.models import ResolvedModel, resolve_encoder
-from ingest.onnx_encoder import OnnxEncoder
-from ingest.plain_text import PlainText
 from rerank.models import resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.colbert import ColbertScorer

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ingest.encoders.onnx import open_encoder
 from ingest.hub import Hub
 from ingest.intake import Source
 from ingest.library import Library
 from ingest.models import resolve_encoder
-from ingest.onnx_encoder import open_encoder
 from ingest.token_store import FILE
 from ui.cli import main
 from ui.ingest_job import IngestJob

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.encoder import SentenceTransformerEncoder
+from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
 from ingest.models import ModelKind, ModelSource, ModelSpec, ResolvedModel
 
@@ -30,7 +30,7 @@ OPSET = 17
 CALIBRATION = ("a", "Which snake kills without venom?", "The bank by the river floods in spring. " * 12)
 
 # What can be imported here can be imported there, and nothing else.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from ingest.encoder_graph import main; sys.exit(main())"
+_START = "import sys; sys.path[:] = sys.argv[1:]; from ingest.encoders.export import main; sys.exit(main())"
 
 
 def make_graph(model: ResolvedModel, path: Path) -> NDArray[np.float32]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.model_loading import in_a_sentence, load_sentence_model, read_tokenizer
 from ingest.models import ResolvedModel
-from ingest.plain_text import PlainText
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

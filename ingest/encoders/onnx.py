@@ -1,6 +1,6 @@
 """The bi-encoder on ONNX Runtime: the same vectors without waiting seconds for torch to be imported.
 
-The graph is made once a model revision (`ingest.encoder_graph`), checked against the very model that
+The graph is made once a model revision (`ingest.encoders.export`), checked against the very model that
 sentence-transformers loads, and kept in the user's cache folder. Whatever goes wrong there only means that torch is
 used.
 """
@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ingest.cache_folder import kept_in_cache
-from ingest.encoder import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
-from ingest.encoder_graph import CALIBRATION, make_graph
+from ingest.encoders.base import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
+from ingest.encoders.export import CALIBRATION, make_graph
+from ingest.encoders.special_tokens import PlainText
 from ingest.graph_session import GraphSession, batched, padded
 from ingest.kept_graphs import UNFINISHED, note_use, sweep
 from ingest.models import ResolvedModel, content_of, sha256_of
-from ingest.plain_text import PlainText
 from ingest.service_access import ServiceAccess, is_service
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,10 @@ def open_encoder(
     """The encoder on the fastest engine at hand: a GPU through torch, else ONNX Runtime, else torch on the CPU.
 
     ``cache`` is the folder of graphs, the user's cache folder where ``None``. ``access`` is for encoders behind a
-    service; see `ingest.openai_encoder.open_served_encoder` for what they raise.
+    service; see `ingest.encoders.openai.open_served_encoder` for what they raise.
     """
     if is_service(model):
-        from ingest.openai_encoder import open_served_encoder  # its client is an extra, and slow to import
+        from ingest.encoders.openai import open_served_encoder  # its client is an extra, and slow to import
 
         return open_served_encoder(model, access or ServiceAccess())
     if Path("/proc/driver/nvidia/version").exists():

@@ -18,7 +18,6 @@ from typing import Any
 from tqdm import tqdm
 
 from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
-from ingest.costs import billing
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.hub import Hub
@@ -29,7 +28,8 @@ from ingest.passwords import add_password_arguments, read_again, read_passwords
 from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
 from ingest.served_encoders import is_served_name
-from ingest.service_access import ServiceAccess, privacy_notice
+from ingest.services.access import ServiceAccess, privacy_notice
+from ingest.services.billing import billing
 from ingest.terminal import one_line
 from ingest.trust import encoder_asked_for, encoder_of_library
 

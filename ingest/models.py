@@ -28,7 +28,7 @@ from ingest.model_json import read_json
 from ingest.model_records import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.pickled import not_loaded
 from ingest.served_encoders import served_encoder
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 from ingest.weights import modules_of
 
 __all__ = [  # what a model is belongs to this door, wherever it is written

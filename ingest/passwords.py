@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.costs import Bill
 from ingest.errors import UsageError
 from ingest.intake import Source
 from ingest.records import FileReport, IngestReport
+from ingest.services.billing import Bill
 
 TRIES = 3
 

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ingest.costs import billing
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError
 from ingest.intake import Intake, OnProgress, Source
 from ingest.library import DATABASE, LOCK, VECTORS, Library, Manifest
 from ingest.readers import Limits
 from ingest.records import IngestReport
+from ingest.services.billing import billing
 from ingest.sources import NO_FILE
 from ingest.token_store import FILE as TOKEN_VECTORS
 from ingest.vectors import NAME

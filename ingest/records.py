@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ingest.costs import Bill
+from ingest.services.billing import Bill
 
 
 def digest(*parts: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ingest.errors import ModelError
 from ingest.known_encoders import ENCODER_ALIASES, ENCODERS, prefixes_of
 from ingest.model_records import ModelKind, ModelSpec, ResolvedModel
-from ingest.service_access import OPENAI_URL, ServiceAccess, checked_address, served
+from ingest.services.access import OPENAI_URL, ServiceAccess, checked_address, served
 
 OPENAI, SERVER = "openai", "server"
 # Dimensions of OpenAI's models (https://developers.openai.com/api/docs/guides/embeddings).

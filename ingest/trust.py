@@ -23,7 +23,7 @@ from ingest.model_json import shown
 from ingest.model_records import ResolvedModel
 from ingest.models import resolve_encoder
 from ingest.served_encoders import is_served_name
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 
 LONGEST_NAME = 1000
 KNOWN_ENCODERS = frozenset({*ENCODERS, *ENCODER_ALIASES})

@@ -26,7 +26,7 @@ from ingest.models import (
     resolve,
     resolve_encoder,
 )
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 from rerank.scorers import resolve_named
 from rerank.scorers.colbert_recipe import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.late_interaction import late_interaction_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ingest.costs import Bill
 from ingest.models import ModelSource, ResolvedModel
-from ingest.service_access import privacy_notice
+from ingest.services.access import privacy_notice
+from ingest.services.billing import Bill
 from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
 from rerank.records import FirstLook, Models, Part

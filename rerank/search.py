@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-from ingest.costs import billing
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
 from ingest.memory import give_back_at_times
 from ingest.models import ModelSpec
 from ingest.records import Chunk
-from ingest.service_access import is_service
+from ingest.services.access import is_service
+from ingest.services.billing import billing
 from rerank.anytime import WHOLE, OnPartial, SecondLookPlan, score_in_slices
 from rerank.highlight import best_sentences
 from rerank.languages import LanguageWarnings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ingest.errors import ModelError
 from ingest.hub import Hub
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES, RERANKERS
 from rerank.scorers import named_rerankers
 from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER, served_model

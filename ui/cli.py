@@ -19,12 +19,12 @@ from ingest.command import (
     named_folder,
     run_ingest,
 )
-from ingest.costs import billing
 from ingest.errors import SecondLookError, UsageError
 from ingest.hub import Hub
 from ingest.installation import program_version
 from ingest.library import Library
-from ingest.service_access import ANYWHERE
+from ingest.services.access import ANYWHERE
+from ingest.services.billing import billing
 from ingest.terminal import harmless_output
 from rerank.anytime import STABLE_SLICES
 from rerank.search import DEFAULT_CANDIDATES

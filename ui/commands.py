@@ -31,7 +31,7 @@ from ingest.models import (
 from ingest.pipeline import ingest, rebuild
 from ingest.records import IngestProgress
 from ingest.served_encoders import SERVER, is_served_name
-from ingest.service_access import is_service, privacy_notice
+from ingest.services.access import is_service, privacy_notice
 from ingest.terminal import one_line
 from ingest.trust import allow
 from ingest.writer import writing

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from ingest.models import ModelSource, ResolvedModel
-from ingest.service_access import is_service
+from ingest.services.access import is_service
 from rerank.records import Models
 from ui.payload import Cost, StageTime
 from ui.words import model_title

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ingest.records import Chunk
-from ingest.service_access import is_service
+from ingest.services.access import is_service
 from rerank.records import SearchResult
 from rerank.search import Searcher
 from ui.jobs import OVERTAKEN, Job, marked, shown_chunks

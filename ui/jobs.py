@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from ingest.errors import CancelledError, SecondLookError
 from ingest.records import Chunk
-from ingest.service_access import is_service
+from ingest.services.access import is_service
 from rerank.anytime import WHOLE, SecondLookPlan
 from rerank.records import FirstLook, SearchResult
 from rerank.search import Searcher

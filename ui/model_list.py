@@ -19,7 +19,7 @@ from ingest.models import (
 )
 from ingest.pickled import CONVERT
 from ingest.served_encoders import OPENAI, OPENAI_DIMENSIONS
-from ingest.service_access import ServiceAccess, is_service
+from ingest.services.access import ServiceAccess, is_service
 from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKERS, resolve_reranker
 from rerank.scorers import named_rerankers
 from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER

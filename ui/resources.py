@@ -14,7 +14,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.hub import Hub
 from ingest.library import Library
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess, is_service
+from ingest.services.access import ServiceAccess, is_service
 from rerank.opening import ModelChoice, encoder_for, open_searcher
 from rerank.scorers.engine import choose_quietly, is_due, is_pending
 from rerank.search import Searcher

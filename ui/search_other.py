@@ -10,7 +10,7 @@ from typing import Any
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError, UsageError
 from ingest.library import Library
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 from rerank.agreement import agreement
 from rerank.anytime import SecondLookPlan
 from rerank.opening import ModelChoice, open_searcher

@@ -11,7 +11,7 @@ from dataclasses import replace
 import streamlit as st
 
 from ingest.errors import ConsentNeededError, TrustNeededError
-from ingest.service_access import ServiceAccess, require_consent
+from ingest.services.access import ServiceAccess, require_consent
 from ingest.trust import allow
 from rerank.models import RERANKER_ALIASES
 from rerank.scorers.served import served_model

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.errors import UsageError
 from ingest.installation import default_library, shipped_files
-from ingest.service_access import ANYWHERE, COHERE_URL, OPENAI_URL, ServiceAccess
+from ingest.services.access import ANYWHERE, COHERE_URL, OPENAI_URL, ServiceAccess
 from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
 from rerank.opening import ModelChoice

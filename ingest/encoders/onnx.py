@@ -29,7 +29,7 @@ from ingest.encoders.special_tokens import PlainText
 from ingest.graph_session import GraphSession, batched, padded
 from ingest.kept_graphs import UNFINISHED, note_use, sweep
 from ingest.models import ResolvedModel, content_of, sha256_of
-from ingest.service_access import ServiceAccess, is_service
+from ingest.services.access import ServiceAccess, is_service
 
 log = logging.getLogger(__name__)
 

@@ -18,17 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from ingest.costs import charge
 from ingest.encoders.base import Encoder, counting_tokenizer, unit_rows
 from ingest.errors import ModelError, ServiceError
 from ingest.known_encoders import BUNDLED_ENCODER
 from ingest.models import ENCODERS, ModelSource, ResolvedModel, bundled_encoder_folder
 from ingest.served_encoders import OPENAI, OPENAI_TOKENS, split_name
-from ingest.service_access import OPENAI_URL, ServiceAccess, checked_key, leaves_machine, require_consent
-from ingest.services import (
+from ingest.services.access import OPENAI_URL, ServiceAccess, checked_key, leaves_machine, require_consent
+from ingest.services.billing import charge
+from ingest.services.client import (
     Patience,
     by_index,
     check_status,
+    httpx_client,
+    keep_headers_unlogged,
     message_of,
     not_json,
     parsed,
@@ -36,8 +38,8 @@ from ingest.services import (
     read_answer,
     too_slow,
     unreachable,
+    within,
 )
-from ingest.transports import httpx_client, keep_headers_unlogged, within
 
 LARGEST_ANSWER = 64 * 2**20
 # An ingest can wait until a minute's allowance of tokens is there again; somebody waits for a question's answer.

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from ingest.errors import ModelError
 from ingest.models import ModelSource, ModelSpec, ResolvedModel
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer, Scores
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 from ingest.token_store import TokenStore
 
 OnBatch = Callable[[int], None]

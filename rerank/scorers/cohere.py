@@ -6,12 +6,22 @@ import time
 from importlib import import_module
 from typing import Any
 
-from ingest.costs import charge
 from ingest.errors import ModelError, ServiceError
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess, checked_key
-from ingest.services import Patience, check_status, message_of, not_json, read_answer, too_slow, unreachable
-from ingest.transports import httpx_client, keep_headers_unlogged, within
+from ingest.services.access import ServiceAccess, checked_key
+from ingest.services.billing import charge
+from ingest.services.client import (
+    Patience,
+    check_status,
+    httpx_client,
+    keep_headers_unlogged,
+    message_of,
+    not_json,
+    read_answer,
+    too_slow,
+    unreachable,
+    within,
+)
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
 

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3 import exceptions
 
-from ingest.costs import charge
 from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess, checked_key, leaves_machine
-from ingest.services import (
+from ingest.services.access import ServiceAccess, checked_key, leaves_machine
+from ingest.services.billing import charge
+from ingest.services.client import (
     by_index,
     check_status,
     message_of,
@@ -32,8 +32,9 @@ from ingest.services import (
     slices,
     too_slow,
     unreachable,
+    urllib3_pools,
+    within,
 )
-from ingest.transports import urllib3_pools, within
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.services import Rows, ServiceScorer
 

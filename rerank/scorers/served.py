@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from ingest.models import ModelKind, ModelSpec, ResolvedModel
-from ingest.service_access import COHERE_URL, ServiceAccess, checked_address, served
+from ingest.services.access import COHERE_URL, ServiceAccess, checked_address, served
 
 COHERE, SERVER = "cohere", "server"
 # Cohere's models that may be typed without the prefix, its default one first, and how many tokens of query and

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ingest.errors import ServiceError
 from ingest.models import ResolvedModel
-from ingest.service_access import ServiceAccess, require_consent
-from ingest.services import Patience, by_index, persist, slices
+from ingest.services.access import ServiceAccess, require_consent
+from ingest.services.client import Patience, by_index, persist, slices
 from rerank.scorers.base import OnBatch, Scores
 
 Rows = Iterable[tuple[object, object]]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ingest.costs import Bill, billing, charge, dollars
+from ingest.services.billing import Bill, billing, charge, dollars
 
 
 def test_a_bill_holds_what_was_charged_inside_it_on_its_own_thread() -> None:

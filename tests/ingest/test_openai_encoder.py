@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest.costs import billing
 from ingest.encoders.onnx import open_encoder
 from ingest.encoders.openai import RequestLimits
 from ingest.errors import ConsentNeededError, EncoderMismatchError, ModelError, ServiceError
 from ingest.hub import Hub
 from ingest.known_encoders import BGE_QUERY
 from ingest.models import resolve_encoder
-from ingest.service_access import ServiceAccess, privacy_notice
-from ingest.services import Patience
+from ingest.services.access import ServiceAccess, privacy_notice
+from ingest.services.billing import billing
+from ingest.services.client import Patience
 from rerank.opening import ModelChoice, encoder_for, open_searcher
 from tests.fakes import DIM
 from tests.ingest.embeddings_stub import embeddings, word_vector
@@ -294,7 +294,7 @@ def test_without_the_client_the_command_that_installs_it_is_said(
 def test_nothing_is_sent_to_another_machine_before_somebody_allowed_it(
     stub: RerankStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.service_access.LOCAL", frozenset())
+    monkeypatch.setattr("ingest.services.access.LOCAL", frozenset())
     model = resolve_encoder("server:words", OFFLINE, access(stub))
     assert "every document that is added and every question leave" in str(privacy_notice(model)).lower()
     with pytest.raises(ConsentNeededError, match="--allow-services") as caught:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingest.costs import billing
 from ingest.errors import ModelError, ServiceError
 from ingest.hub import Hub
-from ingest.services import Patience
+from ingest.services.billing import billing
+from ingest.services.client import Patience
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, ServiceAccess, open_scorer
 from tests.rerank.rerank_stub import (

@@ -11,8 +11,8 @@ import pytest
 
 from ingest.errors import ModelError, ServiceError
 from ingest.hub import Hub
-from ingest.service_access import ServiceAccess, privacy_notice
-from ingest.services import Patience
+from ingest.services.access import ServiceAccess, privacy_notice
+from ingest.services.client import Patience
 from rerank.models import resolve_reranker
 from rerank.score_cache import fingerprint
 from rerank.scorers.rerank_server import RerankServerScorer

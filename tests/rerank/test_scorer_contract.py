@@ -18,7 +18,7 @@ from ingest.hub import Hub
 from ingest.library import Library, Manifest
 from ingest.pipeline import Source, ingest
 from ingest.records import digest
-from ingest.service_access import is_service
+from ingest.services.access import is_service
 from ingest.token_store import TokenStore
 from rerank import scorers
 from rerank.models import resolve_reranker

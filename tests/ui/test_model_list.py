@@ -8,7 +8,7 @@ import pytest
 
 from ingest.hub import Hub
 from ingest.models import DEFAULT_ENCODER, ENCODERS
-from ingest.service_access import ServiceAccess
+from ingest.services.access import ServiceAccess
 from rerank.models import DEFAULT_RERANKER, RERANKERS
 from ui.cli import build_parser, main
 from ui.model_list import known_encoders, known_rerankers, model_table

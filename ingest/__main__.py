@@ -7,7 +7,7 @@ import sys
 
 from ingest.command import add_ingest_arguments, run_ingest
 from ingest.errors import SecondLookError, UsageError
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from ingest.terminal import harmless_output
 
 

@@ -20,18 +20,19 @@ from tqdm import tqdm
 from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
-from ingest.hub import Hub
 from ingest.intake import Source
 from ingest.library import Library, Manifest
-from ingest.models import ResolvedModel, resolve_encoder
+from ingest.models.consent import privacy_notice
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.models.served import is_served_name
+from ingest.models.trust import encoder_asked_for, encoder_of_library
 from ingest.passwords import add_password_arguments, read_again, read_passwords
 from ingest.pipeline import ingest, walk
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
-from ingest.served_encoders import is_served_name
-from ingest.services.access import ServiceAccess, privacy_notice
+from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing
 from ingest.terminal import one_line
-from ingest.trust import encoder_asked_for, encoder_of_library
 
 
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:

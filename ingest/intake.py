@@ -12,7 +12,7 @@ from pathlib import Path
 from ingest.cutting import WorkerChunker
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
-from ingest.models import sha256_of
+from ingest.models.resolve import sha256_of
 from ingest.readers import Limits, read_in_worker
 from ingest.records import Chunk, Document, FileReport, FileStatus, IngestProgress, Stage, format_pages
 from ingest.sources import Source

@@ -26,7 +26,7 @@ from ingest.errors import (
     StorageError,
     UsageError,
 )
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from ingest.schema import connect, migrate
 from ingest.snapshot import DocumentInfo, Generation, Snapshot
 from ingest.storage import refusal, storing

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ingest import indexes
 from ingest.errors import LibraryDamagedError, StorageError
 from ingest.indexes import BuiltIndex, VectorSource
-from ingest.models import sha256_of
+from ingest.models.resolve import sha256_of
 from ingest.storage import storing
 
 # Whatever else lies in the folder is somebody's: a library may be made in a folder that had such a one before.

@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 
 from ingest.errors import UsageError
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from rerank.fusion import Fusion
 from rerank.records import FirstLook, RankedHit, SearchResult, Stopped
 from rerank.reranker import check_numbers, order

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ingest.languages import SURE_OF_PASSAGE, Language, known_languages, language_of
 from ingest.library import Library
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from ingest.snapshot import Generation
 
 # Passages that are looked at, evenly spread over the library; their languages stand for all.

@@ -8,11 +8,11 @@ from math import isfinite
 from pathlib import Path
 
 from ingest.errors import ModelError
-from ingest.hub import Hub
 from ingest.installation import shipped_files
-from ingest.model_check import check_model
-from ingest.model_json import shown
-from ingest.models import (
+from ingest.models.check import check_model
+from ingest.models.hub.hub import Hub
+from ingest.models.json_files import shown
+from ingest.models.resolve import (
     ENCODERS,
     ModelKind,
     ModelSource,

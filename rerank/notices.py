@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ingest.models import ModelSource, ResolvedModel
-from ingest.services.access import privacy_notice
+from ingest.models.consent import privacy_notice
+from ingest.models.resolve import ModelSource, ResolvedModel
 from ingest.services.billing import Bill
 from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import EncoderMismatchError, ModelError, TrustNeededError
-from ingest.hub import Hub
 from ingest.library import Library
 from ingest.memory import give_back
-from ingest.models import ResolvedModel, resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.models.trust import encoder_asked_for, encoder_of_library
 from ingest.token_store import TokenStore
-from ingest.trust import encoder_asked_for, encoder_of_library
 from rerank.models import resolve_reranker
 from rerank.notices import model_notices, window_notices
 from rerank.score_store import user_store

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import RerankError
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from rerank.fusion import Fusion, mixed
 from rerank.records import RankedHit
 from retrieval.records import Candidate

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ingest.models import ResolvedModel, content_of
+from ingest.models.resolve import ResolvedModel, content_of
 from ingest.records import digest
 from rerank.score_file import Key
 from rerank.score_store import Entry, ScoreStore

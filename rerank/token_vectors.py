@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.errors import CancelledError, LibraryError, UsageError
-from ingest.hub import Hub
 from ingest.library import Library
-from ingest.models import ResolvedModel
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ResolvedModel
+from ingest.models.trust import require_trust
 from ingest.records import Chunk
 from ingest.token_store import TokenStore, Wish
-from ingest.trust import require_trust
 from rerank.models import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.maxsim import LateInteraction, vectors_identity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingest.errors import ModelError
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from ingest.services.access import ServiceAccess
 from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES, RERANKERS
 from rerank.scorers import named_rerankers

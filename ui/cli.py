@@ -20,9 +20,9 @@ from ingest.command import (
     run_ingest,
 )
 from ingest.errors import SecondLookError, UsageError
-from ingest.hub import Hub
 from ingest.installation import program_version
 from ingest.library import Library
+from ingest.models.hub.hub import Hub
 from ingest.services.access import ANYWHERE
 from ingest.services.billing import billing
 from ingest.terminal import harmless_output

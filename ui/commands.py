@@ -15,11 +15,12 @@ from typing import Any
 from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import ModelError, SecondLookError, UsageError
-from ingest.hub import Hub
-from ingest.hub_download import PREFETCH
 from ingest.installation import shipped_files
 from ingest.library import Library, Manifest
-from ingest.models import (
+from ingest.models.consent import is_service, privacy_notice
+from ingest.models.hub.download import PREFETCH
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import (
     BUNDLED_ENCODER,
     DEFAULT_ENCODER,
     ENCODER_ALIASES,
@@ -28,12 +29,11 @@ from ingest.models import (
     resolve,
     resolve_encoder,
 )
+from ingest.models.served import SERVER, is_served_name
+from ingest.models.trust import allow
 from ingest.pipeline import ingest, rebuild
 from ingest.records import IngestProgress
-from ingest.served_encoders import SERVER, is_served_name
-from ingest.services.access import is_service, privacy_notice
 from ingest.terminal import one_line
-from ingest.trust import allow
 from ingest.writer import writing
 from rerank.models import (
     BUNDLED_RERANKER,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ingest.models import ModelSource, ResolvedModel
-from ingest.services.access import is_service
+from ingest.models.consent import is_service
+from ingest.models.resolve import ModelSource, ResolvedModel
 from rerank.records import Models
 from ui.payload import Cost, StageTime
 from ui.words import model_title

@@ -20,8 +20,8 @@ from ingest.command import ProgressBar, cancel_on_interrupt
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
-from ingest.hub import Hub
 from ingest.library import Library
+from ingest.models.hub.hub import Hub
 from rerank.models import resolve_reranker
 from rerank.opening import open_searcher
 from rerank.search import OnProgress, Searcher

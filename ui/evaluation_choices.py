@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from rerank.evaluation.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.evaluation.plan import Plan
 from rerank.models import DEFAULT_RERANKER

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ingest.models.consent import is_service
 from ingest.records import Chunk
-from ingest.services.access import is_service
 from rerank.records import SearchResult
 from rerank.search import Searcher
 from ui.jobs import OVERTAKEN, Job, marked, shown_chunks

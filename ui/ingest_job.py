@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
-from ingest.hub import Hub
 from ingest.intake import Source
 from ingest.library import Library
+from ingest.models.hub.hub import Hub
 from ingest.pipeline import ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
 from rerank.token_vectors import keep_up

@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from ingest.errors import CancelledError, SecondLookError
+from ingest.models.consent import is_service
 from ingest.records import Chunk
-from ingest.services.access import is_service
 from rerank.anytime import WHOLE, SecondLookPlan
 from rerank.records import FirstLook, SearchResult
 from rerank.search import Searcher

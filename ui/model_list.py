@@ -7,9 +7,10 @@ from itertools import chain
 from textwrap import shorten
 from typing import Any
 
-from ingest.hub import Hub
-from ingest.hub_checksums import has_checksums
-from ingest.models import (
+from ingest.models.consent import is_service
+from ingest.models.hub.checksums import has_checksums
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import (
     BUNDLED_ENCODER,
     ENCODERS,
     ModelSource,
@@ -17,9 +18,9 @@ from ingest.models import (
     ResolvedModel,
     resolve_encoder,
 )
-from ingest.pickled import CONVERT
-from ingest.served_encoders import OPENAI, OPENAI_DIMENSIONS
-from ingest.services.access import ServiceAccess, is_service
+from ingest.models.served import OPENAI, OPENAI_DIMENSIONS
+from ingest.models.weights import CONVERT
+from ingest.services.access import ServiceAccess
 from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKERS, resolve_reranker
 from rerank.scorers import named_rerankers
 from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER

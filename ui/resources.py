@@ -11,10 +11,11 @@ import streamlit as st
 
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.library import Library
-from ingest.models import ResolvedModel
-from ingest.services.access import ServiceAccess, is_service
+from ingest.models.consent import is_service
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ResolvedModel
+from ingest.services.access import ServiceAccess
 from rerank.opening import ModelChoice, encoder_for, open_searcher
 from rerank.scorers.engine import choose_quietly, is_due, is_pending
 from rerank.search import Searcher

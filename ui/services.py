@@ -11,8 +11,9 @@ from dataclasses import replace
 import streamlit as st
 
 from ingest.errors import ConsentNeededError, TrustNeededError
-from ingest.services.access import ServiceAccess, require_consent
-from ingest.trust import allow
+from ingest.models.consent import require_consent
+from ingest.models.trust import allow
+from ingest.services.access import ServiceAccess
 from rerank.models import RERANKER_ALIASES
 from rerank.scorers.served import served_model
 from ui.access import Way

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES
 from rerank.usable import full_name, usable_rerankers
 from ui import address

@@ -19,9 +19,9 @@ from ingest.doctor import examine
 from ingest.errors import LibraryError
 from ingest.findings import Finding, Part
 from ingest.library import Library
+from ingest.models.trust import is_known
 from ingest.repair import Repair, repair
 from ingest.terminal import one_line
-from ingest.trust import is_known
 from rerank.calibration.store import FILE, again, load
 from rerank.models import KNOWN_RERANKERS
 from ui.settings import Settings

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
-from ingest.model_loading import in_a_sentence, load_sentence_model, read_tokenizer
-from ingest.models import ResolvedModel
+from ingest.models.loading import in_a_sentence, load_sentence_model, read_tokenizer
+from ingest.models.resolve import ResolvedModel
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -28,8 +28,9 @@ from ingest.encoders.export import CALIBRATION, make_graph
 from ingest.encoders.special_tokens import PlainText
 from ingest.graph_session import GraphSession, batched, padded
 from ingest.kept_graphs import UNFINISHED, note_use, sweep
-from ingest.models import ResolvedModel, content_of, sha256_of
-from ingest.services.access import ServiceAccess, is_service
+from ingest.models.consent import is_service
+from ingest.models.resolve import ResolvedModel, content_of, sha256_of
+from ingest.services.access import ServiceAccess
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,11 @@ from tokenizers import Tokenizer
 
 from ingest.encoders.base import Encoder, counting_tokenizer, unit_rows
 from ingest.errors import ModelError, ServiceError
-from ingest.known_encoders import BUNDLED_ENCODER
-from ingest.models import ENCODERS, ModelSource, ResolvedModel, bundled_encoder_folder
-from ingest.served_encoders import OPENAI, OPENAI_TOKENS, split_name
-from ingest.services.access import OPENAI_URL, ServiceAccess, checked_key, leaves_machine, require_consent
+from ingest.models.consent import leaves_machine, require_consent
+from ingest.models.encoders import BUNDLED_ENCODER
+from ingest.models.resolve import ENCODERS, ModelSource, ResolvedModel, bundled_encoder_folder
+from ingest.models.served import OPENAI, OPENAI_TOKENS, split_name
+from ingest.services.access import OPENAI_URL, ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (
     Patience,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from rerank.calibration.answers import answer_errors, learn_answer_threshold, share, told_nothing
 from rerank.calibration.curves import fit
 from rerank.calibration.labels import Labelled, Labels, require_both_kinds, shortage

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.library import Library, Manifest
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from ingest.resemblance import Sketch
 from rerank.calibration.curves import Curve
 from rerank.calibration.methods import Method

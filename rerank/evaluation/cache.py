@@ -19,7 +19,7 @@ from typing import Any
 
 from ingest.errors import LibraryError
 from ingest.library import Generation
-from ingest.models import ResolvedModel
+from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
 from rerank.score_cache import fingerprint
 from rerank.scorers.base import Scorer, engine_name

@@ -9,10 +9,10 @@ from pathlib import Path
 from ingest.cache_folder import kept_in_cache
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, DamagedFileError, UsageError
-from ingest.hub import Hub
 from ingest.intake import OnProgress
 from ingest.library import Library, Manifest
-from ingest.models import ModelSpec, ResolvedModel
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ModelSpec, ResolvedModel
 from ingest.pipeline import ingest
 from ingest.records import FileStatus, IngestReport, digest
 from ingest.writer import writing

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ingest.errors import ModelError
 from ingest.library import Library
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import Evaluation, JudgedSet, QueryRun
 from rerank.evaluation.scoring import ScoredQuery, score_queries

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.models import ResolvedModel
+from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess
 from ingest.token_store import TokenStore
 

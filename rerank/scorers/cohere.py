@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from ingest.errors import ModelError, ServiceError
-from ingest.models import ResolvedModel
+from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (

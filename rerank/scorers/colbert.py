@@ -23,8 +23,8 @@ from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.graph_session import batched
-from ingest.model_loading import in_a_sentence, load_pretrained
-from ingest.models import ResolvedModel
+from ingest.models.loading import in_a_sentence, load_pretrained
+from ingest.models.resolve import ResolvedModel
 from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.colbert_recipe import Recipe, projection_files

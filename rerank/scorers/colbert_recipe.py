@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelError
-from ingest.models import read_json
+from ingest.models.resolve import read_json
 
 RECIPE_FILE = "artifact.metadata"
 PYLATE_FILE = "config_sentence_transformers.json"

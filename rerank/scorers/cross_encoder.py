@@ -14,8 +14,8 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
-from ingest.model_loading import load_sentence_model
-from ingest.models import ResolvedModel
+from ingest.models.loading import load_sentence_model
+from ingest.models.resolve import ResolvedModel
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 from rerank.scorers.loading import quietly, require_head
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from ingest.errors import ModelError
 from ingest.graph_session import cores
-from ingest.model_loading import load_sentence_model, read_tokenizer
-from ingest.models import ResolvedModel, sha256_of
+from ingest.models.loading import load_sentence_model, read_tokenizer
+from ingest.models.resolve import ResolvedModel, sha256_of
 from rerank.first_token import first_token_only
 from rerank.fused_graph import Kind, fused, linears, split_attention
 from rerank.int8_graph import input_ranges, with_int8

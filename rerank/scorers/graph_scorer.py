@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.models import ResolvedModel
+from ingest.models.resolve import ResolvedModel
 from rerank.scorers.engine_record import Engine
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
 from rerank.scorers.tuning import Threads

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
-from ingest.model_loading import load_sentence_model
-from ingest.models import ModelKind, ResolvedModel
+from ingest.models.loading import load_sentence_model
+from ingest.models.resolve import ModelKind, ResolvedModel
 from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.maxsim import LateInteraction, PassageTokens

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.models import ResolvedModel
+from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
 from ingest.token_store import TokenStore
 from rerank.scorers.base import OnBatch, Scores, empty_scores

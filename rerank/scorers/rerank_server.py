@@ -19,8 +19,9 @@ import urllib3
 from urllib3 import exceptions
 
 from ingest.errors import ServiceError
-from ingest.models import ResolvedModel
-from ingest.services.access import ServiceAccess, checked_key, leaves_machine
+from ingest.models.consent import leaves_machine
+from ingest.models.resolve import ResolvedModel
+from ingest.services.access import ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (
     by_index,

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ingest.models import ModelKind, ModelSpec, ResolvedModel
-from ingest.services.access import COHERE_URL, ServiceAccess, checked_address, served
+from ingest.models.consent import served
+from ingest.models.resolve import ModelKind, ModelSpec, ResolvedModel
+from ingest.services.access import COHERE_URL, ServiceAccess, checked_address
 
 COHERE, SERVER = "cohere", "server"
 # Cohere's models that may be typed without the prefix, its default one first, and how many tokens of query and

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import ServiceError
-from ingest.models import ResolvedModel
-from ingest.services.access import ServiceAccess, require_consent
+from ingest.models.consent import require_consent
+from ingest.models.resolve import ResolvedModel
+from ingest.services.access import ServiceAccess
 from ingest.services.client import Patience, by_index, persist, slices
 from rerank.scorers.base import OnBatch, Scores
 

@@ -20,8 +20,8 @@ import torch
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import CancelledError, UsageError
-from ingest.hub import Hub
-from ingest.models import BUNDLED_ENCODER, find_in_hub, resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import BUNDLED_ENCODER, find_in_hub, resolve_encoder
 from rerank.scorers.onnx_cross_encoder import CARD_FILE
 from rerank.training.arguments import add_train_arguments
 from rerank.training.beir import LabelledSet

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from ingest.errors import ModelNotFoundError, UsageError
-from ingest.model_check import check_head, check_model
-from ingest.model_loading import in_a_sentence, load_sentence_model, load_transformer
-from ingest.models import read_json
+from ingest.models.check import check_head, check_model
+from ingest.models.loading import in_a_sentence, load_sentence_model, load_transformer
+from ingest.models.resolve import read_json
 from rerank.training.head import SegmentCosineHead
 
 MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ingest.errors import UsageError
-from ingest.models import BUNDLED_ENCODER
+from ingest.models.resolve import BUNDLED_ENCODER
 from rerank.training import blend, derive
 from rerank.training.card import model_card
 from rerank.training.command import add_train_arguments, run_train

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ingest.models import ModelSource
+from ingest.models.resolve import ModelSource
 from rerank.search import Searcher
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer

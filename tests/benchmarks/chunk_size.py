@@ -24,8 +24,8 @@ import numpy as np
 from ingest.chunker import Chunker
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.records import Chunk, Document
 
 SIZES = (64, 96, 128, 160, 192, 224)

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from ingest import indexes, vectors
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import walk
 from ingest.readers import read_documents
 from tests.benchmarks.machine import machine

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.library import VECTORS, Library, Manifest
-from ingest.models import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.pipeline import ingest, walk
 from tests.benchmarks.machine import machine
 from tests.benchmarks.search_stages import peak_megabytes

@@ -17,9 +17,9 @@ from sentence_transformers import SentenceTransformer
 
 from ingest.chunker import Chunker
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, walk
 from ingest.readers import read_documents
 from tests.benchmarks.machine import machine

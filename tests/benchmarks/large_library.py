@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.records import Chunk, Document
 from ingest.writer import writing
 from retrieval.retriever import Retriever

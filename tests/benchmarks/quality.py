@@ -21,8 +21,8 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from rerank.evaluation.corpus import fill_library
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import VERDICT_MEASURE, JudgedSet

@@ -19,9 +19,9 @@ from pathlib import Path
 from ingest import intake
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, walk
 from ingest.readers import read_documents, read_in_worker
 from ingest.records import Document

@@ -39,8 +39,8 @@ from onnx import helper, numpy_helper
 from sentence_transformers import CrossEncoder
 from transformers import BertConfig, BertForSequenceClassification
 
-from ingest.hub import Hub
-from ingest.models import ResolvedModel, bundled_encoder_folder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ResolvedModel, bundled_encoder_folder
 from rerank.models import resolve_reranker
 from rerank.onnx_export import export_fp32
 from rerank.scorers import Scorer, open_scorer

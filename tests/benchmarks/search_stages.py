@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, walk
 from rerank.opening import ModelChoice, open_searcher
 from tests.benchmarks.machine import machine

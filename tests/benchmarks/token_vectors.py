@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, norm
 
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, walk
 from rerank.evaluation.dataset import document_id, read_judged_set
 from rerank.evaluation.measures import measure

@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from ingest.chunker import Chunker
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.records import Document
 from rerank.models import resolve_reranker
 from rerank.scorers.base import Scorer, Scores

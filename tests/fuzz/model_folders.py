@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from rerank.models import resolve_reranker
 from rerank.scorers import open_scorer
 from tests.models.tiny_models import make_encoder

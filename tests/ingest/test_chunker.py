@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ingest.chunker import MAX_CHUNK_CHARACTERS, MAX_TITLE_CHARACTERS, Chunker
 from ingest.encoders.base import counting_tokenizer
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.records import Document, Heading, Page
 from tests.fakes import whitespace_tokenizer
 

@@ -17,10 +17,11 @@ import pytest
 from ingest.encoders.onnx import open_encoder
 from ingest.encoders.openai import RequestLimits
 from ingest.errors import ConsentNeededError, EncoderMismatchError, ModelError, ServiceError
-from ingest.hub import Hub
-from ingest.known_encoders import BGE_QUERY
-from ingest.models import resolve_encoder
-from ingest.services.access import ServiceAccess, privacy_notice
+from ingest.models.consent import privacy_notice
+from ingest.models.encoders import BGE_QUERY
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
+from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing
 from ingest.services.client import Patience
 from rerank.opening import ModelChoice, encoder_for, open_searcher

@@ -14,9 +14,9 @@ import pytest
 from ingest import cutting
 from ingest.encoders.base import counting_tokenizer
 from ingest.errors import CancelledError, TooLargeError
-from ingest.hub import Hub
 from ingest.library import Library
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import rebuild
 from ingest.readers import Limits
 from ingest.records import Document, FileStatus

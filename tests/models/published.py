@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load as load_safetensors
 
-from ingest.models import ENCODERS, ModelSpec
+from ingest.models.resolve import ENCODERS, ModelSpec
 from rerank.models import RERANKERS
 from tests.models.stand_in_hub import StandInHub, files_of
 from tests.models.tiny_models import (

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ingest.errors import ModelError
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from rerank.models import resolve_reranker
 from rerank.scorers import Scorer, open_scorer
 from tests.models.tiny_models import COLBERT_DIM, make_colbert, make_modern_colbert

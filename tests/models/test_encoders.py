@@ -16,9 +16,9 @@ import pytest
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.encoders.onnx import OnnxEncoder, open_encoder
-from ingest.hub import Hub
 from ingest.kept_graphs import UNUSED_FOR, note_of
-from ingest.models import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
 from tests.models.tiny_models import make_encoder
 
 TEXTS = [
@@ -65,7 +65,7 @@ def test_torch_is_never_imported_here_whether_the_graph_is_there_or_not(
 ) -> None:
     OnnxEncoder(model, cache).encode_query("make the graph")
     program = (
-        "import sys; from pathlib import Path; from ingest.hub import Hub; from ingest.models import resolve_encoder;"
+        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub; from ingest.models.resolve import resolve_encoder;"
         "from ingest.encoders.onnx import OnnxEncoder;"
         "e = OnnxEncoder(resolve_encoder('bundled', Hub(allow_downloads=False)), Path(sys.argv[1]));"
         "print(e.encode_query('which snake').shape, e.engine, 'torch' in sys.modules)"
@@ -84,8 +84,8 @@ def test_a_graph_that_its_process_cannot_make_is_said_with_what_the_process_said
     shutil.copytree(model.folder, tmp_path / "model", symlinks=False)
     (tmp_path / "model" / "model.safetensors").write_bytes(b"no weights")
     program = (
-        "import sys; from pathlib import Path; from ingest.models import ModelSource, ResolvedModel;"
-        "from ingest.hub import Hub; from ingest.models import resolve_encoder;"
+        "import sys; from pathlib import Path; from ingest.models.resolve import ModelSource, ResolvedModel;"
+        "from ingest.models.hub.hub import Hub; from ingest.models.resolve import resolve_encoder;"
         "from ingest.encoders.export import make_graph;"
         "spec = resolve_encoder('bundled', Hub(allow_downloads=False)).spec;"
         "make_graph(ResolvedModel(spec, ModelSource.FOLDER, Path(sys.argv[1])), Path(sys.argv[1], 'a.onnx'))"

@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelDamagedError, ModelError, UsageError
-from ingest.hub import Hub
 from ingest.kept_graphs import UNFINISHED, UNUSED_FOR, USE_FILE
-from ingest.models import ResolvedModel
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ResolvedModel
 from rerank.fused_graph import linears, split_attention
 from rerank.models import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers import engine, engine_choice, tuning
@@ -310,7 +310,7 @@ def test_half_precision_gives_fp32_logits_near_the_exact_ones(model: ResolvedMod
 
 def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from ingest.hub import Hub; from rerank.models import resolve_reranker;"
+        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub; from rerank.models import resolve_reranker;"
         "from rerank.scorers.engine import open_cross_encoder;"
         "s = open_cross_encoder(resolve_reranker(sys.argv[1], Hub(allow_downloads=False)), Path(sys.argv[2]));"
         "print(s.score('a snake', ['a boa', 'a crane']).logits.shape, 'torch' in sys.modules)"

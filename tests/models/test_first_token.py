@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 from sentence_transformers import CrossEncoder
 
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from rerank.first_token import first_token_only
 from rerank.fused_graph import constants, fused, linears, split_attention
 from rerank.int8_graph import input_ranges, with_int8

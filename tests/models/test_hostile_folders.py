@@ -13,9 +13,9 @@ import pytest
 from ingest.archive import export_library
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source, ingest
 from rerank.models import resolve_reranker
 from rerank.scorers import open_scorer
@@ -124,7 +124,7 @@ def test_a_library_names_its_model_as_a_whole_and_the_yes_stays_on_this_machine(
         capsys.readouterr()
     # The leave is the user's own: for another user of the machine, the same library names a stranger's model.
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another"))
-    monkeypatch.setattr("ingest.trust._allowed_now", set())
+    monkeypatch.setattr("ingest.models.trust._allowed_now", set())
     assert main(["import", "mine.zip", "--library", "copy", "--json"]) == 0
     models = json.loads(capsys.readouterr().out)["models"]
     assert models == [{"use": "encoder", "name": str(tmp_path / "here"), "known": False}]

@@ -18,9 +18,9 @@ import pytest
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
-from ingest.hub import Hub
-from ingest.hub_download import Patience
-from ingest.models import ModelSource, ResolvedModel, resolve_encoder
+from ingest.models.hub.download import Patience
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
 from rerank.models import resolve_reranker
 from rerank.notices import model_notices
 from rerank.scorers import open_scorer

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest import hub_checksums
 from ingest.errors import ModelDamagedError
-from ingest.hub import Hub
-from ingest.hub_checksums import has_checksums
-from ingest.models import ModelSource
+from ingest.models.hub import checksums
+from ingest.models.hub.checksums import has_checksums
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ModelSource
 from rerank.models import RERANKERS, resolve_reranker
 from rerank.scorers import open_scorer
 from ui.cli import main
@@ -60,13 +60,13 @@ def cut(path: Path) -> None:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that are read from now on, in a list that grows."""
     read: list[str] = []
-    real = hub_checksums._hash
+    real = checksums._hash
 
     def spy(path: Path, size: int, digits: int) -> str:
         read.append(path.name)
         return real(path, size, digits)
 
-    monkeypatch.setattr(hub_checksums, "_hash", spy)
+    monkeypatch.setattr(checksums, "_hash", spy)
     return read
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ingest.errors import ModelError
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from rerank.models import resolve_reranker
 from rerank.reranker import relevance
 from rerank.scorers import open_scorer

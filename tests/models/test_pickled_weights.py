@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
-from ingest.hub import Hub
-from ingest.models import ModelSource, resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ModelSource, resolve_encoder
 from rerank.models import resolve_reranker
 from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.training.model import load_base

@@ -14,8 +14,8 @@ from ingest.encoders.base import SentenceTransformerEncoder, counting_tokenizer
 from ingest.encoders.onnx import OnnxEncoder
 from ingest.encoders.special_tokens import PlainText
 from ingest.graph_session import GraphSession
-from ingest.hub import Hub
-from ingest.models import ResolvedModel, resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ResolvedModel, resolve_encoder
 from rerank.models import resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.colbert import ColbertScorer

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ModelError, ModelNotFoundError
-from ingest.hub import Hub
-from ingest.models import BUNDLED_ENCODER, ENCODERS, ModelSource
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import BUNDLED_ENCODER, ENCODERS, ModelSource
 from rerank.models import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from rerank.scorers import ServiceAccess
 from tests.models.tiny_models import (

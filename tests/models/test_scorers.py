@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelError
-from ingest.hub import Hub
-from ingest.models import ModelSource, ResolvedModel, resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
 from rerank.models import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.cross_encoder import CrossEncoderScorer

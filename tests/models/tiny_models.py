@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from ingest.models import bundled_encoder_folder
+from ingest.models.resolve import bundled_encoder_folder
 
 WORDS = (
     "true",

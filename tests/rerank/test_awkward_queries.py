@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

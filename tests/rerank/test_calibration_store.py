@@ -13,7 +13,7 @@ from ingest.archive import export_library
 from ingest.archive_import import import_library
 from ingest.errors import LibraryError
 from ingest.library import Library
-from ingest.models import ModelSource, ResolvedModel
+from ingest.models.resolve import ModelSource, ResolvedModel
 from ingest.records import digest
 from ingest.resemblance import DIGITS, SIZE, Sketch
 from ingest.writer import writing

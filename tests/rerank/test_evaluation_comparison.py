@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, pareto_front
 from rerank.evaluation.dataset import read_judged_set, read_tuning_set

@@ -11,9 +11,9 @@ import pytest
 
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import ModelError, ServiceError
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from rerank.models import resolve_reranker
 from rerank.scorers import ServiceAccess, open_scorer
 from rerank.search import Searcher

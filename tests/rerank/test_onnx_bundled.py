@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from ingest.hub import Hub
-from ingest.models import BUNDLED_ENCODER, ModelSource
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import BUNDLED_ENCODER, ModelSource
 from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, resolve_reranker
 from rerank.scorers import Scorer, open_scorer
 

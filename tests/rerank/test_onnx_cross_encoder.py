@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ingest.errors import ModelDamagedError, ModelError
-from ingest.models import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from rerank.onnx_export import RowwiseInt8Embedding, export_int8, quantise
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer, open_session
 from rerank.training.finish import Job, write_card

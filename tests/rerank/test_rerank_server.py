@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from ingest.errors import ModelError, ServiceError
-from ingest.hub import Hub
-from ingest.services.access import ServiceAccess, privacy_notice
+from ingest.models.consent import privacy_notice
+from ingest.models.hub.hub import Hub
+from ingest.services.access import ServiceAccess
 from ingest.services.client import Patience
 from rerank.models import resolve_reranker
 from rerank.score_cache import fingerprint

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.models import ResolvedModel
+from ingest.models.resolve import ResolvedModel
 from rerank import score_file
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore

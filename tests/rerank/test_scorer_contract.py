@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
+from ingest.models.consent import is_service
+from ingest.models.hub.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import digest
-from ingest.services.access import is_service
 from ingest.token_store import TokenStore
 from rerank import scorers
 from rerank.models import resolve_reranker

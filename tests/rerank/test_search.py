@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import CancelledError, EncoderMismatchError, UsageError
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from rerank import opening
 from rerank.opening import ModelChoice, encoder_for, open_searcher
 from rerank.score_store import ScoreStore

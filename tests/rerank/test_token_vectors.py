@@ -15,8 +15,8 @@ import pytest
 from scipy.stats import kendalltau
 
 from ingest.errors import CancelledError, LibraryError, UsageError
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
+from ingest.models.hub.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.token_store import TokenStore, Wish
 from ingest.writer import writing

@@ -12,12 +12,12 @@ import pytest
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import LibraryNotFoundError, UsageError
-from ingest.hub import Hub
 from ingest.intake import Source
 from ingest.label_records import Grade
 from ingest.labels import Labels
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, rebuild
 from ingest.records import digest
 from rerank.models import resolve_reranker

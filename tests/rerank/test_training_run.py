@@ -14,7 +14,7 @@ import torch
 from sentence_transformers import CrossEncoder
 
 from ingest.errors import ModelDamagedError, UsageError
-from ingest.hub import Hub
+from ingest.models.hub.hub import Hub
 from rerank.models import reranker_spec_of_folder, resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.training.beir import read_labelled_set

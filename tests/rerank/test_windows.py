@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.models import ResolvedModel
+from ingest.models.resolve import ResolvedModel
 from ingest.records import Chunk
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.library import Library, Manifest
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, walk
 from tests.browser.conftest import serve
 from ui.settings import SAMPLE

@@ -13,7 +13,7 @@ from ingest.archive import export_library
 from ingest.archive_import import import_library
 from ingest.errors import EncoderMismatchError, LibraryNotFoundError
 from ingest.library import Library, Manifest
-from ingest.models import ModelSpec
+from ingest.models.resolve import ModelSpec
 from ingest.pipeline import rebuild
 from ingest.writer import writing
 from rerank.evaluation.cache import look_prefix

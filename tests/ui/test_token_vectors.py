@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ingest.encoders.onnx import open_encoder
-from ingest.hub import Hub
 from ingest.intake import Source
 from ingest.library import Library
-from ingest.models import resolve_encoder
+from ingest.models.hub.hub import Hub
+from ingest.models.resolve import resolve_encoder
 from ingest.token_store import FILE
 from ui.cli import main
 from ui.ingest_job import IngestJob

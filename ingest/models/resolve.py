@@ -15,21 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelError, ModelNotFoundError
-from ingest.hub import Hub
-from ingest.known_encoders import (
-    BUNDLED_ENCODER,
-    DEFAULT_ENCODER,
-    ENCODER_ALIASES,
-    ENCODERS,
-    prefixes_of,
-)
-from ingest.model_check import check_model
-from ingest.model_json import read_json
-from ingest.model_records import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
-from ingest.pickled import not_loaded
-from ingest.served_encoders import served_encoder
+from ingest.models.check import check_model
+from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS, prefixes_of
+from ingest.models.hub.hub import Hub
+from ingest.models.json_files import read_json
+from ingest.models.served import served_encoder
+from ingest.models.spec import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.weights import modules_of, not_loaded
 from ingest.services.access import ServiceAccess
-from ingest.weights import modules_of
 
 __all__ = [  # what a model is belongs to this door, wherever it is written
     "BUNDLED_ENCODER", "DEFAULT_ENCODER", "ENCODERS", "ENCODER_ALIASES", "ModelKind", "ModelSource", "ModelSpec",
@@ -102,7 +95,7 @@ def resolve_encoder(
 
     A ``relative`` folder is looked for where one works, which only a person can mean.
 
-    Names of `ingest.served_encoders` are behind the services of ``access``. Only the default falls back to the bundled
+    Names of `ingest.models.served` are behind the services of ``access``. Only the default falls back to the bundled
     encoder: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
     tried, `ModelDamagedError` for a bad checksum, `ModelError` for a server without an address.
     """

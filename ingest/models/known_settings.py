@@ -1,13 +1,13 @@
 """What the files of a model may say, by file: keys that are known to do nothing but describe a model that reads text.
 
-Left out is whatever names code, files or repositories, and how weights are read: that is `ingest.model_loading`'s own.
+Left out is whatever names code, files or repositories, and how weights are read: that is `ingest.models.loading`'s own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ingest.setting_checks import (
+from ingest.models.setting_checks import (
     Check,
     activation,
     count,

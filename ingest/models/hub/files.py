@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from ingest.known_encoders import ENCODERS
-from ingest.weights import INDEX, WEIGHTS
+from ingest.models.encoders import ENCODERS
+from ingest.models.weights import INDEX, WEIGHTS
 
 _DIGITS = "[0-9]" * 5
 SHARDS = f"model-{_DIGITS}-of-{_DIGITS}.safetensors"

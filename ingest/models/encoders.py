@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ingest.model_records import ModelKind, ModelSpec
+from ingest.models.spec import ModelKind, ModelSpec
 
 DEFAULT_ENCODER = "BAAI/bge-small-en-v1.5"
 BUNDLED_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"

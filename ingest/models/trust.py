@@ -16,13 +16,13 @@ from pathlib import Path
 import platformdirs
 
 from ingest.errors import LibraryDamagedError, TrustNeededError
-from ingest.hub import Hub
-from ingest.known_encoders import ENCODER_ALIASES, ENCODERS
 from ingest.library import Library
-from ingest.model_json import shown
-from ingest.model_records import ResolvedModel
-from ingest.models import resolve_encoder
-from ingest.served_encoders import is_served_name
+from ingest.models.encoders import ENCODER_ALIASES, ENCODERS
+from ingest.models.hub.hub import Hub
+from ingest.models.json_files import shown
+from ingest.models.resolve import resolve_encoder
+from ingest.models.served import is_served_name
+from ingest.models.spec import ResolvedModel
 from ingest.services.access import ServiceAccess
 
 LONGEST_NAME = 1000

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ingest.errors import ModelError
-from ingest.known_encoders import ENCODER_ALIASES, ENCODERS, prefixes_of
-from ingest.model_records import ModelKind, ModelSpec, ResolvedModel
-from ingest.services.access import OPENAI_URL, ServiceAccess, checked_address, served
+from ingest.models.consent import served
+from ingest.models.encoders import ENCODER_ALIASES, ENCODERS, prefixes_of
+from ingest.models.spec import ModelKind, ModelSpec, ResolvedModel
+from ingest.services.access import OPENAI_URL, ServiceAccess, checked_address
 
 OPENAI, SERVER = "openai", "server"
 # Dimensions of OpenAI's models (https://developers.openai.com/api/docs/guides/embeddings).

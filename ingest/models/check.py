@@ -1,7 +1,7 @@
 """What may stand in a model's folder. It is looked at before anything of it is loaded.
 
 The loaders do much that a folder asks of them: open a pickle in place of the weights, fetch code, import a class by its
-name, make room for a billion layers. So only what is known to do none of that is let through (`ingest.known_settings`),
+name, make room for a billion layers. So only what is known to do none of that is let through (`ingest.models.known_settings`),
 and what is not is refused by the file's and the key's name. That holds for any folder, whoever made it.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ingest import known_settings as known
 from ingest.errors import ModelDamagedError, ModelNotFoundError
-from ingest.model_json import read_json, read_json_list, shown, values_of
-from ingest.setting_checks import Check, check_keys, refused, text, texts, tokenizer_class
-from ingest.weights import WEIGHTS, require_safetensors
+from ingest.models import known_settings as known
+from ingest.models.json_files import read_json, read_json_list, shown, values_of
+from ingest.models.setting_checks import Check, check_keys, refused, text, texts, tokenizer_class
+from ingest.models.weights import WEIGHTS, require_safetensors
 
 NOT_READ = {
     "adapter_config.json": "the folder holds an adapter, which loads another model that it names",

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
-from ingest.memory import give_back_at_times
 from ingest.models.consent import is_service
 from ingest.models.resolve import ModelSpec
 from ingest.records import Chunk
+from ingest.runtime.memory import give_back_at_times
 from ingest.services.billing import billing
 from rerank.anytime import WHOLE, OnPartial, SecondLookPlan, score_in_slices
 from rerank.highlight import best_sentences

@@ -19,8 +19,8 @@ from time import time
 
 from ingest.cache_folder import kept_in_cache
 from ingest.errors import ModelDamagedError, ModelError, UsageError
-from ingest.kept_graphs import UNFINISHED, note_use
 from ingest.models.resolve import ResolvedModel, content_of
+from ingest.runtime.graph_cache import UNFINISHED, note_use
 from rerank.scorers.base import Scorer
 from rerank.scorers.engine_record import Engine, failure_of, note_failure
 from rerank.scorers.graph_cache import PREFIX, publish, sweep

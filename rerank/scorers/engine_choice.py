@@ -18,9 +18,9 @@ import onnx
 from numpy.typing import NDArray
 
 from ingest.errors import ModelError
-from ingest.graph_session import cores
 from ingest.models.loading import load_sentence_model, read_tokenizer
 from ingest.models.resolve import ResolvedModel, sha256_of
+from ingest.runtime.session import cores
 from rerank.first_token import first_token_only
 from rerank.fused_graph import Kind, fused, linears, split_attention
 from rerank.int8_graph import input_ranges, with_int8

@@ -1,4 +1,4 @@
-"""The folders of rerankers' graphs in the user's cache: published whole, and swept (see `ingest.kept_graphs`)."""
+"""The folders of rerankers' graphs in the user's cache: published whole, and swept (see `ingest.runtime.graph_cache`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ingest import kept_graphs
+from ingest.runtime import graph_cache
 from rerank.scorers.engine_record import FAILED, FAILED_FOR, Engine
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE
 
@@ -16,13 +16,13 @@ PREFIX = "reranker-"
 def sweep(parent: Path, version: int, now: float) -> None:
     """Remove from ``parent`` what nobody uses any more. ``now`` is Unix time in seconds.
 
-    Beside what `kept_graphs.sweep` removes of any graphs, that is notes of failures that do not hold any more, and
+    Beside what `graph_cache.sweep` removes of any graphs, that is notes of failures that do not hold any more, and
     graphs that ``version`` cannot use and no other version has used for long. Those that it can use stay: to choose an
     engine takes half a minute.
     """
     for note in parent.glob(f"{PREFIX}*{FAILED}"):
-        kept_graphs.remove_older(note, now - FAILED_FOR)
-    kept_graphs.sweep(parent, f"{PREFIX}*/", lambda _, noted: noted == str(version), now)
+        graph_cache.remove_older(note, now - FAILED_FOR)
+    graph_cache.sweep(parent, f"{PREFIX}*/", lambda _, noted: noted == str(version), now)
 
 
 def publish(made: Path, engine: Engine, folder: Path, former: Path) -> None:

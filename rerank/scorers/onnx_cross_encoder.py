@@ -13,10 +13,10 @@ from tokenizers import Encoding
 
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelDamagedError, ModelError
-from ingest.graph_session import GraphSession, batched, padded
 from ingest.models.json_files import shown
 from ingest.models.loading import read_tokenizer
 from ingest.models.resolve import ResolvedModel, read_json, verify_checksum
+from ingest.runtime.session import GraphSession, batched, padded
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 
 MODEL_FILE, TOKENIZER_FILE, CARD_FILE = "model_int8.onnx", "tokenizer.json", "secondlook.json"

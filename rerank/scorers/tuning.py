@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ingest.graph_session import TOKEN_BUDGET, GraphSession, cores
+from ingest.runtime.session import TOKEN_BUDGET, GraphSession, cores
 from rerank.scorers.onnx_cross_encoder import open_session
 
 LENGTH = 128  # tokens a row of the measured batch

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from ingest.graph_session import GraphSession, batched, cores, padded
+from ingest.runtime.session import GraphSession, batched, cores, padded
 
 
 @pytest.fixture(scope="module")

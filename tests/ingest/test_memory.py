@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest import memory
-from ingest.memory import give_back, give_back_at_times
+from ingest.runtime import memory
+from ingest.runtime.memory import give_back, give_back_at_times
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -35,7 +35,7 @@ def test_memory_between_pieces_in_use_is_given_back() -> None:
 
 
 def test_a_c_library_that_cannot_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.memory._trim", lambda: None)
+    monkeypatch.setattr("ingest.runtime.memory._trim", lambda: None)
     give_back()
 
 

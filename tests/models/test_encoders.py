@@ -16,9 +16,9 @@ import pytest
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.encoders.onnx import OnnxEncoder, open_encoder
-from ingest.kept_graphs import UNUSED_FOR, note_of
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
+from ingest.runtime.graph_cache import UNUSED_FOR, note_of
 from tests.models.tiny_models import make_encoder
 
 TEXTS = [

@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelDamagedError, ModelError, UsageError
-from ingest.kept_graphs import UNFINISHED, UNUSED_FOR, USE_FILE
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel
+from ingest.runtime.graph_cache import UNFINISHED, UNUSED_FOR, USE_FILE
 from rerank.fused_graph import linears, split_attention
 from rerank.models import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers import engine, engine_choice, tuning

@@ -13,9 +13,9 @@ from tokenizers import Tokenizer, models, normalizers
 from ingest.encoders.base import SentenceTransformerEncoder, counting_tokenizer
 from ingest.encoders.onnx import OnnxEncoder
 from ingest.encoders.special_tokens import PlainText
-from ingest.graph_session import GraphSession
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.runtime.session import GraphSession
 from rerank.models import resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.colbert import ColbertScorer

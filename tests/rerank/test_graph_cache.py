@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from ingest.kept_graphs import UNUSED_FOR, USE_FILE, note_use
+from ingest.runtime.graph_cache import UNUSED_FOR, USE_FILE, note_use
 from rerank.scorers.engine_record import FAILED, FAILED_FOR
 from rerank.scorers.graph_cache import PREFIX, sweep
 

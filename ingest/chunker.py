@@ -2,7 +2,7 @@
 
 The cutting is semantic-text-splitter's: it fills a chunk up to its size and cuts at the largest boundary
 that fits (heading, paragraph, sentence, word, and only then inside a word). It cannot be interrupted, so texts of
-strangers are cut in a process of its own (`ingest.cutting`).
+strangers are cut in a process of its own (`ingest.readers.process.cutting`).
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 
-from ingest.cutting import WorkerChunker
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.models.resolve import sha256_of
 from ingest.readers import Limits, read_in_worker
+from ingest.readers.process.cutting import WorkerChunker
 from ingest.records import Chunk, Document, FileReport, FileStatus, IngestProgress, Stage, format_pages
 from ingest.sources import Source
 from ingest.writer import LibraryWriter, Twin

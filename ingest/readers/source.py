@@ -34,7 +34,7 @@ class Limits:
     - ``max_seconds``: until the first document of a file, and from one to the next in a corpus. A PDF of
       10,000 pages takes 50 to 100 seconds.
     - ``max_memory_bytes``: what reading may hold at once. HTML takes some twenty times its size. Both of
-      these hold where a file is read in a process of its own (`ingest.readers.isolation`).
+      these hold where a file is read in a process of its own (`ingest.readers.process.client`).
     """
 
     max_bytes: int = 200_000_000

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from ingest import cutting
 from ingest.encoders.base import counting_tokenizer
 from ingest.errors import CancelledError, TooLargeError
 from ingest.library import Library
@@ -19,6 +18,7 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import rebuild
 from ingest.readers import Limits
+from ingest.readers.process import cutting
 from ingest.records import Document, FileStatus
 from tests.conftest import Desk
 

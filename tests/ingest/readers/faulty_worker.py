@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 
-from ingest.readers import text, worker
+from ingest.readers import text
+from ingest.readers.process import worker
 from ingest.readers.source import Source
 from ingest.records import Document
 

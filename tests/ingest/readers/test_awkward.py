@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ReadError
-from ingest.readers import Limits, isolation, read_in_worker
+from ingest.readers import Limits, read_in_worker
+from ingest.readers.process import client
 from ingest.records import Document
 from tests.conftest import Desk
 from tests.ingest.readers.awkward import CASES, DOCXS, LARGE, PDFS, Case
@@ -68,7 +69,7 @@ def test_a_process_that_read_them_leaves_nothing_open(tmp_path: Path) -> None:
                 read(case, tmp_path)
             except ReadError:
                 continue
-        worker = isolation._spare._worker
+        worker = client._spare._worker
         assert worker is not None
         process = worker._process.pid
         return process, len(os.listdir(f"/proc/{process}/fd")), threading.active_count()

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import CancelledError, DamagedFileError, ReadError, TooLargeError
-from ingest.readers import Limits, isolation, process, read_documents, read_in_worker, spare
+from ingest.readers import Limits, read_documents, read_in_worker
+from ingest.readers.process import client, worker_handle
+from ingest.readers.process import client as spare
 from ingest.records import Document, FileStatus
 from tests.conftest import Desk
 
@@ -33,8 +35,8 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     start = (
         f"import sys, runpy; sys.path[:] = sys.argv[1:]; runpy.run_path({str(FAULTY)!r}, run_name='__main__')"
     )
-    isolation._spare.close()
-    monkeypatch.setattr(process, "command", lambda: [sys.executable, "-I", "-c", start, *sys.path])
+    client._spare.close()
+    monkeypatch.setattr(worker_handle, "command", lambda: [sys.executable, "-I", "-c", start, *sys.path])
 
     def tell(what: str, limits: Limits | None = None, **options: object) -> list[Document]:
         path = tmp_path / "a.txt"
@@ -42,7 +44,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
         return list(read_in_worker(path, name="a.txt", key="k", limits=limits or Limits(), **options))  # type: ignore[arg-type]
 
     yield tell
-    isolation._spare.close()
+    client._spare.close()
 
 
 def sentence(told: Told, kind: type[ReadError], *what: object) -> str:
@@ -91,11 +93,11 @@ def test_a_process_that_hangs_is_given_up(told: Told) -> None:
 @linux
 def test_memory_over_the_limit_is_refused_and_the_process_lives_on(told: Told) -> None:
     told("warm")
-    kept = isolation._spare._worker
+    kept = client._spare._worker
     words = sentence(told, TooLargeError, f"eat {600_000_000}", Limits(max_memory_bytes=500_000_000))
     assert "needs more memory" in words
     assert "500 MB" in words
-    assert isolation._spare._worker is kept
+    assert client._spare._worker is kept
 
 
 def test_a_fault_of_a_reader_is_a_sentence_and_its_place_is_in_the_log(
@@ -115,7 +117,7 @@ def test_what_a_parser_prints_does_not_stand_between_the_answers(told: Told) -> 
 def test_the_process_knows_no_secret_of_the_environment(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_SECRET_KEY", "hunter2")
     told("Cranes fly.")
-    kept = isolation._spare._worker
+    kept = client._spare._worker
     assert kept is not None
     assert b"hunter2" not in Path(f"/proc/{kept._process.pid}/environ").read_bytes()
 
@@ -125,18 +127,18 @@ def test_cancel_is_heard_while_a_file_is_being_read(told: Told) -> None:
     threading.Timer(0.5, asked.set).start()
     with pytest.raises(CancelledError):
         told("hang", cancelled=asked.is_set)
-    assert isolation._spare._worker is None
+    assert client._spare._worker is None
 
 
 def test_a_corpus_that_is_no_longer_wanted_is_left_in_the_middle(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_text("".join(f'{{"_id": "{n}", "text": "{"crane " * 200}"}}\n' for n in range(20_000)))
-    isolation._spare.close()
+    client._spare.close()
     before = set(threading.enumerate())
     documents = read_in_worker(path, name="c.jsonl", key="k", limits=Limits())
     assert next(documents).source_id == "0"
     documents.close()
-    isolation._spare.close()  # it is kept for the next file where it came to its end in time
+    client._spare.close()  # it is kept for the next file where it came to its end in time
     deadline = time.monotonic() + 10
     while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -149,13 +151,13 @@ def test_one_process_reads_many_files_and_ends_when_it_has_been_idle(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told("one")
-    kept = isolation._spare._worker
+    kept = client._spare._worker
     monkeypatch.setattr(spare, "KEEP_SECONDS", 0.2)
     told("two")
     assert kept is not None
-    assert kept is isolation._spare._worker or kept._process.poll() is not None
+    assert kept is client._spare._worker or kept._process.poll() is not None
     kept._process.wait(20)
-    assert isolation._spare._worker is None
+    assert client._spare._worker is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
@@ -167,7 +169,7 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
         from ingest.readers import Limits, isolation, read_in_worker
         path = pathlib.Path(sys.argv[1])
         list(read_in_worker(path, name="a.txt", key="k", limits=Limits()))
-        print(isolation._spare._worker._process.pid, flush=True)
+        print(client._spare._worker._process.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         """
     )

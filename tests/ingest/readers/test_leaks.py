@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ReadError
-from ingest.readers import SUFFIXES, Limits, isolation, process, read_in_worker
+from ingest.readers import SUFFIXES, Limits, read_in_worker
+from ingest.readers.process import client, worker_handle
 from ingest.readers.registry import FORMATS
 from tests.ingest.readers import raw
 from tests.ingest.readers.awkward import CASES, Case
@@ -121,14 +122,14 @@ def readings(suffix: str) -> list[Reading]:
 
 def reading_process() -> int:
     """The number of the process that is kept for the next file."""
-    kept = isolation._spare._worker
+    kept = client._spare._worker
     assert kept is not None, "no reading process is kept"
     return kept._process.pid
 
 
 def check(files: Sequence[Reading], folder: Path) -> list[str]:
     """Read the files `WARM_UP` times, then `ROUNDS` times: that must leave nothing, here or there. How each ended."""
-    isolation._spare.close()
+    client._spare.close()
     fates = [file.read(folder) for file in files]
     for _ in range(WARM_UP):
         assert [file.read(folder) for file in files] == fates
@@ -164,10 +165,10 @@ def leaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Sequenc
     start = (
         f"import sys, runpy; sys.path[:] = sys.argv[1:]; runpy.run_path({str(FAULTY)!r}, run_name='__main__')"
     )
-    monkeypatch.setattr(process, "command", lambda: [sys.executable, "-I", "-c", start, *sys.path])
-    isolation._spare.close()
+    monkeypatch.setattr(worker_handle, "command", lambda: [sys.executable, "-I", "-c", start, *sys.path])
+    client._spare.close()
     yield lambda what: [Reading("a.txt", f"leak {what} {LINE * 3_000}".encode())]
-    isolation._spare.close()
+    client._spare.close()
 
 
 @pytest.mark.parametrize("what", ["nothing", "file", "thread", "child", "memory"])
@@ -183,7 +184,7 @@ def test_many_files_at_once_leave_one_process(tmp_path: Path) -> None:
     """Four readers at a time, with files that are refused or left in the middle: one process is kept, then none."""
     corpus = tmp_path / "c.jsonl"
     corpus.write_bytes(PLENTY["jsonl"]() * 40)
-    isolation._spare.close()
+    client._spare.close()
     before = Held.by(os.getpid())
 
     def one(number: int) -> None:
@@ -198,7 +199,7 @@ def test_many_files_at_once_leave_one_process(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(6)))
     assert set(children(os.getpid())) - set(before.children) == {reading_process()}
-    isolation._spare.close()
+    client._spare.close()
     for thread in threading.enumerate():  # the timer of the last spare one, which was cancelled
         if isinstance(thread, threading.Timer):
             thread.join(10)

@@ -17,14 +17,14 @@ from typing import Any, BinaryIO, cast
 
 from ingest import errors
 from ingest.errors import CancelledError, DamagedFileError, ReadError, TooLargeError
+from ingest.readers.process.wire import BrokenFrameError, Message, from_wire, receive, send, spans_from_wire
 from ingest.readers.source import Limits
-from ingest.readers.wire import BrokenFrameError, Message, from_wire, receive, send, spans_from_wire
 from ingest.records import Document
 
 logger = logging.getLogger(__name__)
 
 # -I, and the module path handed over: what can be imported here can be imported there, and nothing else.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from ingest.readers.worker import main; main()"
+_START = "import sys; sys.path[:] = sys.argv[1:]; from ingest.readers.process.worker import main; main()"
 # Documents read ahead of the one in hand, from a file of many.
 _AHEAD = 2
 # How often a wait asks for a cancel, and how long a file that is no longer wanted may take to end by itself.
@@ -78,7 +78,7 @@ class Worker:
     def documents(
         self, request: Message, seconds: float, cancelled: Callable[[], bool]
     ) -> Generator[Document, None, None]:
-        """The documents of one file, as they are read. See `ingest.readers.isolation.read_in_worker`."""
+        """The documents of one file, as they are read. See `ingest.readers.process.client.read_in_worker`."""
         for message in self._answers(request, "read", seconds, cancelled):
             if "document" in message:
                 yield from_wire(message["document"])
@@ -92,7 +92,7 @@ class Worker:
         limits: Limits,
         cancelled: Callable[[], bool],
     ) -> list[tuple[int, int]]:
-        """Where a text is cut. See `ingest.cutting.WorkerChunker`."""
+        """Where a text is cut. See `ingest.readers.process.cutting.WorkerChunker`."""
         request: dict[str, Any] = {
             "cut": text, "markdown": markdown, "name": name, "limits": asdict(limits),
             "log_level": logging.getLogger("ingest").getEffectiveLevel(),

@@ -1,6 +1,6 @@
 """The process that reads files and cuts texts: parses what strangers wrote, and can be lost without loss.
 
-`ingest.readers.isolation` starts it and hands it one file after the other, `ingest.cutting` one text. It answers on its
+`ingest.readers.process.client` starts it and hands it one file after the other, `ingest.readers.process.cutting` one text. It answers on its
 standard output with the documents of the file, one frame each, or where the text is cut, then with how it ended. It
 ends itself when its parent does.
 
@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ingest.errors import DamagedFileError, ReadError
+from ingest.readers.process.wire import Message, receive, send, to_wire
 from ingest.readers.registry import read_documents
 from ingest.readers.source import Limits, explain
-from ingest.readers.wire import Message, receive, send, to_wire
 
 if TYPE_CHECKING:
     from ingest.chunker import Chunker

@@ -1,7 +1,7 @@
 """Cutting in a process of its own: a text that takes its cutter minutes or all memory costs that file only.
 
 The cutters are native code that hears nobody: in the process of the library no Cancel and no Ctrl-C would be heard
-before they end. The process is the same that reads files (`ingest.readers.isolation`), another one of it, because that
+before they end. The process is the same that reads files (`ingest.readers.process.client`), another one of it, because that
 one may be reading ahead.
 """
 
@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 
 from ingest.chunker import chunks_of, is_markdown
 from ingest.readers import Limits
-from ingest.readers.process import Cutter
-from ingest.readers.spare import SpareWorker
+from ingest.readers.process.client import SpareWorker
+from ingest.readers.process.worker_handle import Cutter
 from ingest.records import Chunk, Document, digest
 
 _spare = SpareWorker()

@@ -10,9 +10,7 @@ from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 
 from ingest.errors import EmptyFileError
 from ingest.readers.encodings import read_decoded
-from ingest.readers.html_shape import Shape, shape_of
-from ingest.readers.html_text import PageText
-from ingest.readers.html_walk import walk
+from ingest.readers.html_text import PageText, Shape, shape_of, walk
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
 from ingest.records import Document

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
-from bs4 import Tag
+from bs4 import BeautifulSoup, Tag
+from bs4.element import NavigableString, PreformattedString
 
 from ingest.readers.blocks import Blocks
-from ingest.readers.html_shape import Shape
 from ingest.readers.source import Source
 from ingest.records import Heading
 
@@ -131,3 +134,85 @@ class PageText:
             return text.strip("\n")
         lines = "\n".join(_SPACE.sub(" ", line).strip(" ") for line in text.split("\n"))
         return re.sub(r"\n{3,}", "\n\n", lines).strip("\n")
+
+
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+# For each kind of tag, the tags of which one inside makes it something else than it seems.
+_TELLING = {
+    # A table that holds any of these lays out the page rather than showing data.
+    "table": frozenset(("table", "h1", "h2", "h3", "h4", "ul", "ol", "form", "article")),
+    # An article's own header is content.
+    "header": frozenset(("h1",)),
+    # So is the form that some servers (ASP.NET) put around the whole page.
+    "form": _HEADINGS | {"p", "article", "main"},
+}
+_CONTENT = frozenset(("article", "main"))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The tags, by identity, that hold one of those that tell, and the headers within an article."""
+
+    _holders: set[int] = field(default_factory=set)
+    _within: set[int] = field(default_factory=set)
+
+    def is_layout(self, table: Tag) -> bool:
+        """Whether a table is there for the page's layout and shows no data."""
+        return id(table) in self._holders
+
+    def is_content(self, tag: Tag) -> bool:
+        """Whether what looks like furniture is content: the header of a title or an article, the form around a page."""
+        return tag.name in ("header", "form") and (id(tag) in self._holders or id(tag) in self._within)
+
+
+def shape_of(soup: BeautifulSoup) -> Shape:
+    """The shape of a page, which must not be changed afterwards."""
+    holders, within = set[int](), set[int]()
+    around: dict[str, list[int]] = {kind: [] for kind in _TELLING}
+    articles = 0
+    for step in walk(soup):
+        if step[0] == "text":
+            continue
+        tag, is_open = step[1], step[0] == "open"
+        if is_open:
+            for kind, telling in _TELLING.items():
+                if tag.name in telling:
+                    _note(around[kind], holders)
+            if tag.name == "header" and articles:
+                within.add(id(tag))
+        if tag.name in around:
+            around[tag.name].append(id(tag)) if is_open else around[tag.name].pop()
+        articles += (1 if is_open else -1) * (tag.name in _CONTENT)
+    return Shape(holders, within)
+
+
+def _note(around: list[int], holders: set[int]) -> None:
+    """Add all that are ``around`` this place; one that is there already brought those around it along."""
+    for tag in reversed(around):
+        if tag in holders:
+            return
+        holders.add(tag)
+
+
+Step = tuple[Literal["open", "close"], Tag] | tuple[Literal["text"], NavigableString]
+
+
+def walk(soup: BeautifulSoup, dropped: Callable[[Tag], bool] = lambda tag: False) -> Iterator[Step]:
+    """Each tag as it opens and closes, and the text between; of what is ``dropped`` nothing, nor of what is inside.
+
+    Comments, declarations and the like are no text.
+    """
+    stack: list[tuple[Tag, Iterator[object]]] = [(soup, iter(soup.contents))]
+    while stack:
+        parent, children = stack[-1]
+        node = next(children, None)
+        if node is None:
+            stack.pop()
+            if stack:  # the page itself is no tag
+                yield "close", parent
+        elif isinstance(node, Tag):
+            if not dropped(node):
+                yield "open", node
+                stack.append((node, iter(node.contents)))
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+            yield "text", node

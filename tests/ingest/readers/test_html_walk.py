@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bs4 import BeautifulSoup
 
-from ingest.readers.html_walk import walk
+from ingest.readers.html_text import walk
 
 PAGE = "<!doctype html><p>one<b>two</b><!-- no --><i><u>three</u></i>four</p>"
 

@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import LibraryDamagedError, LibraryError, UsageError
-from ingest.label_records import Label
-from ingest.labels import Labels
-from ingest.library import Library, Manifest, read_manifest, transaction
-from ingest.rows import document_of
-from ingest.snapshot import Snapshot
+from ingest.library.disk import fsync
+from ingest.library.label_records import Label
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest, read_manifest, transaction
+from ingest.library.rows import document_of
+from ingest.library.snapshot import Snapshot
 from ingest.sources import NO_FILE, is_no_file
-from ingest.vectors import fsync
 from ingest.verification import chunks_fault, document_fault, vector_fault
 from ingest.workspace import EXPORTING, Workspace
 

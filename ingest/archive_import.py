@@ -22,16 +22,16 @@ from ingest.archive import CHUNKS, DOCUMENTS, HASH_BYTES, LABELS_MEMBER, PLACES,
 from ingest.archive_source import ArchiveLimits, ArchiveSource, number_of, text_of
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.errors import DamagedFileError, LibraryError, UsageError
-from ingest.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
-from ingest.labels import Labels, normal_query
-from ingest.library import Library
+from ingest.library.disk import fsync
+from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
+from ingest.library.labels import Labels, normal_query
+from ingest.library.library import Library
+from ingest.library.rows import report_of
+from ingest.library.writer import LibraryWriter, writing
 from ingest.records import Chunk, Document, Heading, Page
-from ingest.rows import report_of
 from ingest.sources import NO_FILE, is_no_file
-from ingest.vectors import fsync
 from ingest.verification import passage_hash, vector_fault
 from ingest.workspace import IMPORTING, Workspace
-from ingest.writer import LibraryWriter, writing
 
 # Wrong in form: what the constructors of our records, JSON and zip say of content that is not ours.
 MALFORMED = (

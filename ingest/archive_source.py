@@ -13,7 +13,7 @@ from typing import Any
 
 from ingest.archive import ARCHIVE_FORMAT, CONTENTS, MEMBERS
 from ingest.errors import NewerFormatError, TooLargeError
-from ingest.library import Manifest
+from ingest.library.library import Manifest
 from ingest.models.trust import name_fault
 
 MAX_DIM = 65_536

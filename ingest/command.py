@@ -21,7 +21,7 @@ from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.intake import Source
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.models.consent import privacy_notice
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder

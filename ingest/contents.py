@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest import indexes, word_index
 from ingest.errors import LibraryDamagedError
 from ingest.findings import Finding, Part
 from ingest.inspection import View, differing_vectors, live_vectors, reading
-from ingest.library import VECTORS, read_manifest
-from ingest.rows import document_of, report_of
-from ingest.snapshot import Snapshot
-from ingest.vectors import index_files, open_index
+from ingest.library import vector_index, word_index
+from ingest.library.index_files import index_files, open_index
+from ingest.library.library import VECTORS, read_manifest
+from ingest.library.rows import document_of, report_of
+from ingest.library.snapshot import Snapshot
 from ingest.verification import chunks_fault, document_fault, passage_hash, vector_fault
 from ingest.workspace import abandoned
 
@@ -91,7 +91,7 @@ def index(view: View) -> Iterator[Finding]:
             f"{hidden} passages are marked as deleted and are not, so that searches by meaning pass over them. "
             f"{view.remedy}",
         )
-    held = np.sort(indexes.ids_of(index))
+    held = np.sort(vector_index.ids_of(index))
     wanted = np.union1d(np.array(live, dtype=np.int64), view.snapshot.tombstones())
     if not np.array_equal(held, wanted):
         yield Finding(

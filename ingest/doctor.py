@@ -18,11 +18,11 @@ from ingest import contents
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError
 from ingest.findings import Finding, Part
 from ingest.inspection import View, reading
-from ingest.library import DATABASE, LOCK, VECTORS, read_manifest, transaction
-from ingest.schema import FORMAT
-from ingest.snapshot import Snapshot
+from ingest.library.index_files import index_files
+from ingest.library.library import DATABASE, LOCK, VECTORS, read_manifest, transaction
+from ingest.library.schema import FORMAT
+from ingest.library.snapshot import Snapshot
 from ingest.token_check import token_vectors
-from ingest.vectors import index_files
 from ingest.wal import lost_commits
 
 

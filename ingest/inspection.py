@@ -12,10 +12,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest import indexes
-from ingest.library import DATABASE, Manifest
-from ingest.schema import open_file
-from ingest.snapshot import Snapshot
+from ingest.library import vector_index
+from ingest.library.library import DATABASE, Manifest
+from ingest.library.schema import open_file
+from ingest.library.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def differing_vectors(view: View, index: faiss.Index) -> dict[int, NDArray[np.fl
     flat = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else None
     if not isinstance(flat, faiss.IndexFlat):
         return {}
-    ids = indexes.ids_of(index)
+    ids = vector_index.ids_of(index)
     rows = faiss.rev_swig_ptr(flat.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
     place = {number: position for position, number in enumerate(ids.tolist())}
     return {

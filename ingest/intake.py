@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
-from ingest.models.resolve import sha256_of
+from ingest.library.disk import sha256_of
+from ingest.library.writer import LibraryWriter, Twin
 from ingest.readers import Limits, read_in_worker
 from ingest.readers.process.cutting import WorkerChunker
 from ingest.records import Chunk, Document, FileReport, FileStatus, IngestProgress, Stage, format_pages
 from ingest.sources import Source
-from ingest.writer import LibraryWriter, Twin
 
 # Passages embedded at once, over the bounds of files: small files then fill whole batches too. A Cancel is
 # heard between windows, so this is also what it waits for (two or three seconds on 2 CPU cores).

@@ -11,14 +11,14 @@ from pathlib import Path
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError
 from ingest.intake import Intake, OnProgress, Source
-from ingest.library import DATABASE, LOCK, VECTORS, Library, Manifest
+from ingest.library.index_files import NAME
+from ingest.library.library import DATABASE, LOCK, VECTORS, Library, Manifest
+from ingest.library.token_vectors import FILE as TOKEN_VECTORS
+from ingest.library.writer import writing
 from ingest.readers import Limits
 from ingest.records import IngestReport
 from ingest.services.billing import billing
 from ingest.sources import NO_FILE
-from ingest.token_store import FILE as TOKEN_VECTORS
-from ingest.vectors import NAME
-from ingest.writer import writing
 
 # How the names of a library's own files begin (SQLite's have further ones beside them); later stages keep the last two.
 LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json", "evaluation-cache.sqlite")

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import faiss
 
-from ingest import word_index
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError
 from ingest.findings import Finding, Part
 from ingest.inspection import View, differing_vectors, live_vectors
-from ingest.library import VECTORS, Library, transaction
+from ingest.library import word_index
+from ingest.library.index_files import open_index
+from ingest.library.library import VECTORS, Library, transaction
+from ingest.library.rows import document_of, report_of
+from ingest.library.snapshot import Snapshot
+from ingest.library.writer import writing
 from ingest.records import Document
-from ingest.rows import document_of, report_of
 from ingest.salvage import salvage
-from ingest.snapshot import Snapshot
 from ingest.token_check import mend_token_vectors
-from ingest.vectors import open_index
 from ingest.verification import chunk_fault, document_fault, mended_text, vector_fault
-from ingest.writer import writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ingest.errors import StorageError
 from ingest.findings import Finding, Part
-from ingest.schema import open_file
-from ingest.token_store import FILE, is_whole
+from ingest.library.schema import open_file
+from ingest.library.token_vectors import FILE, is_whole
 
 # Somebody else has the file, or the disk refuses: that says nothing of what is in it.
 _NOT_NOW = (

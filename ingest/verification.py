@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
+from ingest.library.rows import document_of
 from ingest.records import Document, digest
-from ingest.rows import document_of
 
 # The encoders give unit vectors; float32 over a few hundred dimensions keeps their length to about 1e-6.
 NORM_TOLERANCE = 1e-3

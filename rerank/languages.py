@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ingest.languages import SURE_OF_PASSAGE, Language, known_languages, language_of
-from ingest.library import Library
+from ingest.library.library import Library
+from ingest.library.snapshot import Generation
 from ingest.models.resolve import ModelSpec
-from ingest.snapshot import Generation
 
 # Passages that are looked at, evenly spread over the library; their languages stand for all.
 SAMPLE = 40

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import EncoderMismatchError, ModelError, TrustNeededError
-from ingest.library import Library
+from ingest.library.library import Library
+from ingest.library.token_vectors import TokenStore
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.models.trust import encoder_asked_for, encoder_of_library
 from ingest.runtime.memory import give_back
-from ingest.token_store import TokenStore
 from rerank.models import resolve_reranker
 from rerank.notices import model_notices, window_notices
 from rerank.score_store import user_store

@@ -1,6 +1,6 @@
 """Token vectors of a library's passages, computed when documents come in: a query then costs one encoding.
 
-What is stored, and how it goes with its passages, is `ingest.token_store`; its form is `rerank.scorers.token_codec`.
+What is stored, and how it goes with its passages, is `ingest.library.token_vectors`; its form is `rerank.scorers.token_codec`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.errors import CancelledError, LibraryError, UsageError
-from ingest.library import Library
+from ingest.library.library import Library
+from ingest.library.token_vectors import TokenStore, Wish
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.models.trust import require_trust
 from ingest.records import Chunk
-from ingest.token_store import TokenStore, Wish
 from rerank.models import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker
 from rerank.scorers import open_scorer
 from rerank.scorers.maxsim import LateInteraction, vectors_identity

@@ -13,14 +13,14 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest import indexes
 from ingest.encoders.base import Encoder
 from ingest.errors import EncoderMismatchError, LibraryBusyError, LibraryDamagedError, StorageError
-from ingest.library import VECTORS, Library
+from ingest.library import vector_index
+from ingest.library.index_files import open_index, search
+from ingest.library.library import VECTORS, Library
+from ingest.library.snapshot import Generation, Snapshot
+from ingest.library.writer import writing
 from ingest.records import Chunk
-from ingest.snapshot import Generation, Snapshot
-from ingest.vectors import open_index, search
-from ingest.writer import writing
 from retrieval.fusion import reciprocal_ranks
 from retrieval.records import Candidate, CandidateSource
 
@@ -82,9 +82,9 @@ class Retriever:
     ) -> Retrieved:
         """The ``candidates`` best passages by ``source``, best first; fewer in a small library.
 
-        By vectors, those of the highest cosine: exactly the nearest up to `ingest.indexes.EXACT_LIMIT` passages; in a
+        By vectors, those of the highest cosine: exactly the nearest up to `ingest.library.vector_index.EXACT_LIMIT` passages; in a
         larger library, those that the index finds, whose measured recall is the generation's `IndexFile.recall`. By
-        words, those of the highest BM25 (`ingest.word_index.best`), which are none where no word is found. By both,
+        words, those of the highest BM25 (`ingest.library.word_index.best`), which are none where no word is found. By both,
         the best of as many of either, fused by reciprocal rank. Scores are exact cosines whatever found a passage.
         Each search sees the generation that is active when it starts, whole, whatever a writer does.
         """
@@ -183,7 +183,7 @@ class Retriever:
                 elif may_fail:
                     raise _SupersededError from error
                 else:
-                    index = indexes.build(snapshot.vectors(self._dim)).index
+                    index = vector_index.build(snapshot.vectors(self._dim)).index
         return _Pinned(generation, index, snapshot.tombstones(), notices)
 
     def _rebuilt(self, snapshot: Snapshot) -> faiss.Index:
@@ -200,7 +200,7 @@ class Retriever:
                         return open_index(self._library.folder / VECTORS, mended, self._dim)
         except (LibraryBusyError, LibraryDamagedError, StorageError):
             pass  # the next search after the writer is done mends it; this one has its index in memory
-        return indexes.build(snapshot.vectors(self._dim)).index
+        return vector_index.build(snapshot.vectors(self._dim)).index
 
 
 def _order(

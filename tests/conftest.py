@@ -11,7 +11,7 @@ os.environ["XDG_DATA_HOME"] = os.path.join(os.environ["XDG_CACHE_HOME"], "data")
 
 import pytest
 
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.pipeline import Source, ingest
 from ingest.records import IngestReport
 from tests.fakes import WORD_ENCODER, WordEncoder

@@ -181,7 +181,7 @@ def test_no_exception_is_kept_that_is_none() -> None:
 
 def test_the_order_of_folders_is_read_as_it_is_meant() -> None:
     assert higher(["a < b, c < d", "d < e"])["a"] == {"b", "c", "d", "e"}
-    assert goes_up("ingest.services.client", "ingest.library.health")
+    assert goes_up("ingest.services.client", "ingest.library.library.health")
     assert goes_up("ingest.readers", "ingest.pipeline")
     assert goes_up("rerank.scorers", "rerank.search")
     assert goes_up("rerank.search", "rerank.evaluation")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import ModelError, UsageError
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from rerank.opening import open_searcher
 from rerank.search import Searcher
 from ui.calibrate_arguments import check_calibrate_arguments

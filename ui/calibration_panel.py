@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Quality
 from rerank.calibration.reading import Choice, Reading, read_result

@@ -21,7 +21,7 @@ from ingest.command import (
 )
 from ingest.errors import SecondLookError, UsageError
 from ingest.installation import program_version
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.models.hub.hub import Hub
 from ingest.services.access import ANYWHERE
 from ingest.services.billing import billing

@@ -16,7 +16,8 @@ from ingest.command import ProgressBar, cancel_on_interrupt, check_chunk_tokens
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import ModelError, SecondLookError, UsageError
 from ingest.installation import shipped_files
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.writer import writing
 from ingest.models.consent import is_service, privacy_notice
 from ingest.models.hub.download import PREFETCH
 from ingest.models.hub.hub import Hub
@@ -34,7 +35,6 @@ from ingest.models.trust import allow
 from ingest.pipeline import ingest, rebuild
 from ingest.records import IngestProgress
 from ingest.terminal import one_line
-from ingest.writer import writing
 from rerank.models import (
     BUNDLED_RERANKER,
     DEFAULT_RERANKER,

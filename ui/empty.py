@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from ui import samples
 from ui.judged_questions import Ask, judged_questions
 from ui.settings import Settings

@@ -20,7 +20,7 @@ from ingest.command import ProgressBar, cancel_on_interrupt
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.models.hub.hub import Hub
 from rerank.models import resolve_reranker
 from rerank.opening import open_searcher

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError, TooLargeError, UsageError
-from ingest.labels import Labels
+from ingest.library.labels import Labels
 from ingest.readers.source import format_size
 from ingest.workspace import Workspace
 from rerank.evaluation.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits

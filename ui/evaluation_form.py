@@ -11,8 +11,8 @@ import streamlit as st
 
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from rerank.labels.exchange import TABLE
 from rerank.labels.verdict import running_verdicts
 from rerank.search import Searcher

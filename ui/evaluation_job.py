@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ingest.encoders.base import Encoder
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.records import IngestProgress
 from rerank.evaluation.comparison import Comparison
 from rerank.evaluation.corpus import default_folder, fill_library

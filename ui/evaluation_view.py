@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from ingest.encoders.base import Encoder
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.evaluation.comparison import Comparison
 from ui.components import literal, problem, quiet
 from ui.evaluation_form import form

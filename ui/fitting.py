@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ingest.errors import ModelError
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from rerank.calibration.calibrate import OF_EACH, calibrate
 from rerank.calibration.collect import MIN_GRADE, label_passages
 from rerank.calibration.methods import Method

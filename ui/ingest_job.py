@@ -10,7 +10,7 @@ from pathlib import Path
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
 from ingest.intake import Source
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.models.hub.hub import Hub
 from ingest.pipeline import ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from ingest.label_records import Grade
+from ingest.library.label_records import Grade
 from ui.components import literal, quiet
 from ui.words import count_of, shortened
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.label_records import Grade
-from ingest.labels import Labels
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
 from rerank.calibration.reading import Reading
 from rerank.labels.judging import judge
 from rerank.labels.suggest import DEFAULT_THRESHOLD, suggest

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from ingest.errors import SecondLookError
-from ingest.label_records import Grade
-from ingest.labels import Labels
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
 from rerank.labels.judging import pair_of, see
 from rerank.records import SearchResult
 from rerank.search import Searcher

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from ingest.errors import DamagedFileError, SecondLookError
-from ingest.label_records import Label, MergeReport
-from ingest.labels import Labels
+from ingest.library.label_records import Label, MergeReport
+from ingest.library.labels import Labels
 from ingest.workspace import Workspace
 from rerank.labels.exchange import CORPUS, QUERIES, TREC, export_labels, query_id
 from rerank.labels.intake import read_labels

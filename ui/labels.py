@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.command import add_allow_services, add_trust_encoder, named_folder
 from ingest.errors import UsageError
-from ingest.label_records import Grade, Label
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.label_records import Grade, Label
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from rerank.labels.exchange import TREC, export_labels, query_id
 from rerank.opening import open_searcher
 from rerank.search import DEFAULT_CANDIDATES

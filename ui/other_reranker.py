@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.agreement import agreement
 from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.store import load_for

@@ -16,7 +16,7 @@ from ingest.errors import (
     TooLargeError,
     TrustNeededError,
 )
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.records import FileReport
 from rerank.anytime import SecondLookPlan
 from rerank.records import Models

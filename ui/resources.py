@@ -11,7 +11,7 @@ import streamlit as st
 
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.models.consent import is_service
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel

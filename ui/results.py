@@ -7,8 +7,8 @@ from functools import partial
 
 import streamlit as st
 
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from rerank.calibration.reading import Reading
 from rerank.fusion import Fusion
 from rerank.records import SearchResult

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ingest.label_records import Grade, ModelPair, Places
-from ingest.labels import Labels
+from ingest.library.label_records import Grade, ModelPair, Places
+from ingest.library.labels import Labels
 from rerank.labels.verdict import RunningVerdict, weigh
 from ui.words import count_of
 

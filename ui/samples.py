@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path, PurePath
 
 from ingest.intake import Source
-from ingest.library import DocumentInfo, Library, Manifest
+from ingest.library.library import DocumentInfo, Library, Manifest
 from ingest.pipeline import walk
 from ui.settings import SAMPLE
 

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import UsageError
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.anytime import STABLE_TOP, SecondLookPlan, StableRule
 from rerank.fusion import Fusion
 from rerank.opening import open_searcher

@@ -9,7 +9,7 @@ from typing import Any
 
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError, UsageError
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.services.access import ServiceAccess
 from rerank.agreement import agreement
 from rerank.anytime import SecondLookPlan

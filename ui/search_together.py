@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ingest.errors import SecondLookError, UsageError
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
 from rerank.opening import ModelChoice, open_searcher

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ingest.errors import SecondLookError
-from ingest.library import DocumentInfo, Library
+from ingest.library.library import DocumentInfo, Library
+from ingest.library.writer import writing
 from ingest.readers import SUFFIXES
 from ingest.readers.source import format_size
 from ingest.records import Stage
-from ingest.writer import writing
 from ui import samples
 from ui.components import problem, quiet
 from ui.ingest_job import FileLine, IngestJob

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ingest.snapshot import Generation
+from ingest.library.snapshot import Generation
 from rerank.fusion import Fusion
 from retrieval.records import CandidateSource
 from ui.ingest_job import IngestJob

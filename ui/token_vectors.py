@@ -10,10 +10,10 @@ from tqdm import tqdm
 
 from ingest.command import cancel_on_interrupt
 from ingest.errors import CancelledError, ModelError
-from ingest.library import Library
+from ingest.library.library import Library
+from ingest.library.token_vectors import TokenStore
 from ingest.models.hub.hub import Hub
 from ingest.models.trust import allow
-from ingest.token_store import TokenStore
 from rerank.models import LATE_INTERACTION
 from ui.words import count_of
 

@@ -18,7 +18,7 @@ from ingest.command import named_folder
 from ingest.doctor import examine
 from ingest.errors import LibraryError
 from ingest.findings import Finding, Part
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.models.trust import is_known
 from ingest.repair import Repair, repair
 from ingest.terminal import one_line

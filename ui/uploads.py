@@ -9,10 +9,10 @@ from typing import Protocol
 
 from ingest.errors import TooLargeError
 from ingest.intake import Source
+from ingest.library.disk import storing
 from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
 from ingest.sources import numbered
-from ingest.storage import storing
 from ingest.workspace import Workspace
 from ui.words import count_of
 

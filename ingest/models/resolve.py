@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelError, ModelNotFoundError
+from ingest.library.disk import sha256_of
 from ingest.models.check import check_model
 from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS, prefixes_of
 from ingest.models.hub.hub import Hub
@@ -34,16 +35,6 @@ BUNDLED_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4
 
 # Bytes of a file that are hashed at once.
 _PIECE = 1 << 20
-
-
-def sha256_of(path: Path, between: Callable[[], None] = lambda: None) -> str:
-    """SHA-256 of a file's bytes, in hex. ``between`` is called while it is read, and may raise to stop that."""
-    state = hashlib.sha256()
-    with path.open("rb") as handle:
-        while piece := handle.read(_PIECE):
-            state.update(piece)
-            between()
-    return state.hexdigest()
 
 
 def content_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from ingest.errors import LibraryDamagedError, TrustNeededError
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.models.encoders import ENCODER_ALIASES, ENCODERS
 from ingest.models.hub.hub import Hub
 from ingest.models.json_files import shown

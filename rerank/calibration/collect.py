@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from ingest.errors import ModelError
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.calibration.labels import Labelled
 from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.scoring import ScoredQuery, score_queries

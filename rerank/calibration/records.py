@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.snapshot import Sketch
 from ingest.models.resolve import ModelSpec
-from ingest.resemblance import Sketch
 from rerank.calibration.curves import Curve
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Quality

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import LibraryError
-from ingest.library import Library, Manifest
-from ingest.resemblance import Sketch
+from ingest.library.library import Library, Manifest
+from ingest.library.snapshot import Sketch
 from ingest.workspace import CALIBRATING, Workspace
 from rerank.calibration.curves import Curve, Logistic, Steps
 from rerank.calibration.methods import Method

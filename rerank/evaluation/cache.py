@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from ingest.errors import LibraryError
-from ingest.library import Generation
+from ingest.library.library import Generation
 from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
 from rerank.score_cache import fingerprint

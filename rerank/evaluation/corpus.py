@@ -10,12 +10,12 @@ from ingest.cache_folder import kept_in_cache
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, DamagedFileError, UsageError
 from ingest.intake import OnProgress
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.writer import writing
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSpec, ResolvedModel
 from ingest.pipeline import ingest
 from ingest.records import FileStatus, IngestReport, digest
-from ingest.writer import writing
 from rerank.evaluation.dataset import CORPUS, document_id
 from rerank.evaluation.records import JudgedSet
 from rerank.labels.exchange import passage_hash

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.run import failures, ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ingest.errors import ModelError
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.models.resolve import ModelSpec
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import Evaluation, JudgedSet, QueryRun

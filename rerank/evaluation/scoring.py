@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import ModelError, RerankError
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.records import digest
 from rerank.evaluation.cache import EvaluationCache, KeptLook, KeptScores, look_prefix, score_prefix
 from rerank.evaluation.dataset import document_id

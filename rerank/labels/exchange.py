@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import UsageError
-from ingest.label_records import Label, LabelledPassage
+from ingest.library.label_records import Label, LabelledPassage
 from ingest.records import digest
 
 QUERIES, CORPUS = "queries.jsonl", "corpus.jsonl"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import DamagedFileError, UsageError
-from ingest.label_records import Grade, Label, LabelledPassage
-from ingest.labels import normal_query
+from ingest.library.label_records import Grade, Label, LabelledPassage
+from ingest.library.labels import normal_query
 from rerank.labels.exchange import CORPUS, JUDGED, QUERIES, TREC, passage_hash
 from rerank.training.beir import read_rows
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ingest.errors import ModelError
-from ingest.label_records import Grade, ModelPair, Places, Sighting
-from ingest.labels import Labels
+from ingest.library.label_records import Grade, ModelPair, Places, Sighting
+from ingest.library.labels import Labels
 from rerank.records import Models, SearchResult
 from rerank.search import OnProgress, Searcher
 from retrieval.records import Candidate, CandidateSource

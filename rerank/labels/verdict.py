@@ -16,8 +16,8 @@ from math import ceil
 from operator import attrgetter
 from statistics import NormalDist, fmean, stdev
 
-from ingest.label_records import Grade, ModelPair, Places
-from ingest.labels import Labels
+from ingest.library.label_records import Grade, ModelPair, Places
+from ingest.library.labels import Labels
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import VERDICT_MEASURE, Difference, Verdict
 from rerank.evaluation.significance import difference

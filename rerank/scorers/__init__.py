@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 
 from ingest.errors import ModelError
+from ingest.library.token_vectors import TokenStore
 from ingest.models.resolve import ModelSource, ModelSpec, ResolvedModel
 from ingest.services.access import ServiceAccess
-from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer, Scores
 
 __all__ = [

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.library.token_vectors import TokenStore
 from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess
-from ingest.token_store import TokenStore
 
 OnBatch = Callable[[int], None]
 

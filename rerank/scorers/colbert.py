@@ -22,10 +22,10 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
+from ingest.library.token_vectors import TokenStore
 from ingest.models.loading import in_a_sentence, load_pretrained
 from ingest.models.resolve import ResolvedModel
 from ingest.runtime.session import batched
-from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.colbert_recipe import Recipe, projection_files
 from rerank.scorers.loading import quietly, require_all

@@ -18,8 +18,9 @@ import onnx
 from numpy.typing import NDArray
 
 from ingest.errors import ModelError
+from ingest.library.disk import sha256_of
 from ingest.models.loading import load_sentence_model, read_tokenizer
-from ingest.models.resolve import ResolvedModel, sha256_of
+from ingest.models.resolve import ResolvedModel
 from ingest.runtime.session import cores
 from rerank.first_token import first_token_only
 from rerank.fused_graph import Kind, fused, linears, split_attention

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
+from ingest.library.token_vectors import TokenStore
 from ingest.models.loading import load_sentence_model
 from ingest.models.resolve import ModelKind, ResolvedModel
-from ingest.token_store import TokenStore
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.maxsim import LateInteraction, PassageTokens
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.library.token_vectors import TokenStore
 from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
-from ingest.token_store import TokenStore
 from rerank.scorers.base import OnBatch, Scores, empty_scores
 from rerank.scorers.token_codec import VERSION, compress, expand
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ingest.errors import UsageError
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from ingest.records import digest
 from rerank.training.beir import Entry, LabelledSet, make_query, read_labelled_set
 

@@ -15,7 +15,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from ingest.intake import Source
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.pipeline import ingest
 from rerank.opening import ModelChoice
 from rerank.search import Searcher

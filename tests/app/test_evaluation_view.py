@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from tests.app.conftest import TEXTS, Screen
 from tests.app.datasets import QUERIES, beir_files, lines, packed
 from ui import samples

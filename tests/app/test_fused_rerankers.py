@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.fusion import Fusion
 from rerank.notices import shipped_mix
 from rerank.scorers.base import Scores

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ingest.errors import CancelledError, LibraryBusyError
 from ingest.intake import Source
-from ingest.library import Library
-from ingest.writer import writing
+from ingest.library.library import Library
+from ingest.library.writer import writing
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingest.label_records import Grade
-from ingest.labels import Labels
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
 from tests.app.conftest import TEXTS, Screen
 from ui.judged_questions import MOST_SHOWN
 

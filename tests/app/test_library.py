@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ingest.library import Library
-from ingest.writer import writing
+from ingest.library.library import Library
+from ingest.library.writer import writing
 from tests.app.conftest import TEXTS, Screen
 from tests.fakes import WORD_ENCODER, WordEncoder
 from ui import sidebar, visitors

@@ -9,7 +9,7 @@ import pytest
 from fpdf import FPDF
 from pypdf import PdfReader, PdfWriter
 
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from tests.app.conftest import Screen
 from tests.app.test_uploads import Dropped
 from tests.conftest import Desk

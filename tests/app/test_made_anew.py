@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from ingest.library import Library
+from ingest.library.library import Library
 from tests.app.conftest import Screen
 
 

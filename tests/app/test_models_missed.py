@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank import opening
 from tests.app.conftest import TEXTS, Screen
 from tests.models.published import MS_MARCO

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank import opening
 from rerank.models import RERANKERS
 from tests.app.conftest import TEXTS, Screen

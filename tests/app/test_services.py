@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank import opening
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.rerank.rerank_stub import RerankStub, rerank_stub

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.opening import encoder_for
 from tests.app.conftest import TEXTS, Screen
 from ui import resources, services

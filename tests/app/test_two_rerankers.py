@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ingest.errors import ModelError
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from rerank.labels.judging import pair_of
 from rerank.search import Searcher
 from retrieval.retriever import Retriever

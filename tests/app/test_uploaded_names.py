@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import SecondLookError
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library, Manifest
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest
 from ingest.workspace import ALIVE
 from tests.app.datasets import beir_files, packed
 from tests.app.test_uploads import Dropped

@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def run(folder: Path) -> None:
-    from ingest.library import Library
+    from ingest.library.library import Library
     from rerank.opening import ModelChoice, open_searcher
     from tests.benchmarks.machine import machine
     from ui.commands import make_sample_library

@@ -23,8 +23,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest import indexes, vectors
 from ingest.encoders.onnx import open_encoder
+from ingest.library import index_files, vector_index
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import walk
@@ -114,19 +114,19 @@ def compare(name: str, array: NDArray[np.float32], queries: NDArray[np.float32],
     source = InMemory(array)
     truth = faiss.knn(queries, array, K, metric=faiss.METRIC_INNER_PRODUCT)[1]
     print(f"\n{name}: {len(array):,} vectors, {len(queries)} queries", flush=True)
-    limit = indexes.EXACT_LIMIT
-    kinds: dict[str, Callable[[], indexes.BuiltIndex]] = {"exact": lambda: indexes.build(source)}
+    limit = vector_index.EXACT_LIMIT
+    kinds: dict[str, Callable[[], vector_index.BuiltIndex]] = {"exact": lambda: vector_index.build(source)}
     kinds["lists"] = kinds["exact"]
     if hnsw:
-        kinds["HNSW"] = lambda: indexes.BuiltIndex(_hnsw(array), 0.0)
+        kinds["HNSW"] = lambda: vector_index.BuiltIndex(_hnsw(array), 0.0)
     for kind, make in kinds.items():
-        indexes.EXACT_LIMIT = 0 if kind == "lists" else 10**9
+        vector_index.EXACT_LIMIT = 0 if kind == "lists" else 10**9
         started = time.perf_counter()
         built = make()
         seconds = time.perf_counter() - started
         _report(kind, built, seconds, array, queries, truth)
         del built
-    indexes.EXACT_LIMIT = limit
+    vector_index.EXACT_LIMIT = limit
 
 
 def _hnsw(array: NDArray[np.float32]) -> faiss.Index:
@@ -138,7 +138,7 @@ def _hnsw(array: NDArray[np.float32]) -> faiss.Index:
 
 def _report(
     kind: str,
-    built: indexes.BuiltIndex,
+    built: vector_index.BuiltIndex,
     seconds: float,
     array: NDArray[np.float32],
     queries: NDArray[np.float32],
@@ -147,13 +147,13 @@ def _report(
     index = built.index
 
     def ask(query: NDArray[np.float32]) -> NDArray[np.int64]:
-        return vectors.search(index, query, K, NOBODY, lambda ids: array[ids])[0]
+        return index_files.search(index, query, K, NOBODY, lambda ids: array[ids])[0]
 
     found = [ask(query) for query in queries]
     recall = sum(len(np.intersect1d(a, b)) for a, b in zip(found, truth, strict=True)) / truth.size
     file = faiss.serialize_index(index).nbytes / 2**20
     how = ""
-    if indexes.is_quantised(index):
+    if vector_index.is_quantised(index):
         how = f"; {index.nlist} lists, {index.nprobe} probed, own sample {built.recall:.4f}"
     elif kind == "lists":
         how = "; lists do not reach the recall, so it stays exact"

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.library import VECTORS, Library, Manifest
+from ingest.library.library import VECTORS, Library, Manifest
 from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.pipeline import ingest, walk
 from tests.benchmarks.machine import machine

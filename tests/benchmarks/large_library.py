@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.writer import writing
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Chunk, Document
-from ingest.writer import writing
 from retrieval.retriever import Retriever
 from tests.benchmarks.index_size import QUESTIONS, K, embed, grow
 from tests.benchmarks.machine import machine

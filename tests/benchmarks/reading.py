@@ -19,7 +19,7 @@ from pathlib import Path
 from ingest import intake
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, walk

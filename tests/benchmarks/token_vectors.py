@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, norm
 
 from ingest.encoders.onnx import open_encoder
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, walk

@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.opening import ModelChoice
 from rerank.scorers.base import Scores
 from rerank.search import Searcher

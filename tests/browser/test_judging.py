@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ingest.intake import Source
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library, Manifest
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest
 from ingest.pipeline import ingest
 from rerank.labels.judging import judge
 from rerank.search import Searcher

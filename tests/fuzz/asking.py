@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ingest.errors import UsageError
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.pipeline import Source, ingest
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher, check_query
 from retrieval.records import CandidateSource

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ingest import indexes, vectors
-from ingest.indexes import build, is_quantised
+from ingest.library import index_files, vector_index
+from ingest.library.vector_index import build, is_quantised
 
 DIM, K = 32, 20
 NOBODY = np.empty(0, dtype=np.int64)
@@ -50,7 +50,7 @@ def source() -> Rows:
 @pytest.fixture
 def in_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have 1,000 vectors be many."""
-    monkeypatch.setattr(indexes, "EXACT_LIMIT", 1000)
+    monkeypatch.setattr(vector_index, "EXACT_LIMIT", 1000)
 
 
 def best(source: Rows, query: NDArray[np.float32]) -> list[int]:
@@ -61,7 +61,7 @@ def best(source: Rows, query: NDArray[np.float32]) -> list[int]:
 def ask(
     index: object, source: Rows, query: NDArray[np.float32], dead: NDArray[np.int64] = NOBODY
 ) -> list[int]:
-    return vectors.search(index, query, K, dead, source.rows)[0].tolist()  # type: ignore[arg-type]
+    return index_files.search(index, query, K, dead, source.rows)[0].tolist()  # type: ignore[arg-type]
 
 
 def queries(source: Rows) -> NDArray[np.float32]:
@@ -88,17 +88,17 @@ def test_lists_recall_what_they_claim_and_give_exact_cosines(source: Rows) -> No
     built = build(source)
     assert is_quantised(built.index)
     assert built.index.nprobe < built.index.nlist
-    assert built.recall >= indexes.TARGET_RECALL
+    assert built.recall >= vector_index.TARGET_RECALL
     assert recall(built.index, source) >= 0.98
     for query in queries(source)[:10]:
-        ids, scores = vectors.search(built.index, query, K, NOBODY, source.rows)
+        ids, scores = index_files.search(built.index, query, K, NOBODY, source.rows)
         np.testing.assert_allclose(scores, source.rows(ids) @ query, atol=1e-6)
         assert np.all(np.diff(scores) <= 0)
 
 
 @pytest.mark.usefixtures("in_lists")
 def test_the_same_vectors_give_the_same_file(source: Rows, tmp_path: Path) -> None:
-    files = [vectors.publish(tmp_path, f"{n}.faiss", source, lambda _: None) for n in range(2)]
+    files = [index_files.publish(tmp_path, f"{n}.faiss", source, lambda _: None) for n in range(2)]
     assert files[0].sha256 == files[1].sha256
 
 
@@ -116,15 +116,15 @@ def test_deleted_passages_are_never_found_and_do_not_thin_the_answer(source: Row
 @pytest.mark.usefixtures("in_lists")
 def test_a_publication_extends_trained_lists_and_reads_only_what_is_new(source: Rows, tmp_path: Path) -> None:
     first = source.only(source.ids % 5 != 0)
-    before = vectors.publish(tmp_path, "1.faiss", first, lambda _: None)
+    before = index_files.publish(tmp_path, "1.faiss", first, lambda _: None)
     second = source.only(source.ids % 7 != 0)  # some came, some went
     wanted: list[int] = []
     watched = Rows(second.ids, second.array)
     watched.rows = _noting(watched.rows, wanted)  # type: ignore[method-assign]
-    after = vectors.publish(tmp_path, "2.faiss", watched, lambda _: None, before)
+    after = index_files.publish(tmp_path, "2.faiss", watched, lambda _: None, before)
     assert set(wanted) == set(second.ids.tolist()) - set(first.ids.tolist())
     assert (after.vectors, after.recall) == (len(second.ids), before.recall)
-    index = vectors.open_index(tmp_path, after, DIM)
+    index = index_files.open_index(tmp_path, after, DIM)
     assert recall(index, second) >= 0.98
     assert set(ask(index, second, queries(second)[0])) <= set(second.ids.tolist())
 
@@ -142,24 +142,24 @@ def _noting(
 @pytest.mark.usefixtures("in_lists")
 def test_lists_are_trained_anew_when_the_library_has_outgrown_them(source: Rows, tmp_path: Path) -> None:
     small = source.only(np.arange(6000) < 2950)
-    before = vectors.publish(tmp_path, "1.faiss", small, lambda _: None)
-    lists = vectors.open_index(tmp_path, before, DIM).nlist  # type: ignore[attr-defined]
-    after = vectors.publish(tmp_path, "2.faiss", source, lambda _: None, before)
-    assert vectors.open_index(tmp_path, after, DIM).nlist > lists  # type: ignore[attr-defined]
+    before = index_files.publish(tmp_path, "1.faiss", small, lambda _: None)
+    lists = index_files.open_index(tmp_path, before, DIM).nlist  # type: ignore[attr-defined]
+    after = index_files.publish(tmp_path, "2.faiss", source, lambda _: None, before)
+    assert index_files.open_index(tmp_path, after, DIM).nlist > lists  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("in_lists")
 def test_a_damaged_file_is_not_extended_but_built_anew(source: Rows, tmp_path: Path) -> None:
-    before = vectors.publish(tmp_path, "1.faiss", source, lambda _: None)
+    before = index_files.publish(tmp_path, "1.faiss", source, lambda _: None)
     path = tmp_path / before.name
     raw = path.read_bytes()
     path.write_bytes(raw[:-300] + bytes([raw[-300] ^ 0xFF]) + raw[-299:])
-    after = vectors.publish(tmp_path, "2.faiss", source, lambda _: None, before)
+    after = index_files.publish(tmp_path, "2.faiss", source, lambda _: None, before)
     assert after.sha256 == before.sha256
 
 
 def test_vectors_without_structure_stay_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexes, "EXACT_LIMIT", 1000)
+    monkeypatch.setattr(vector_index, "EXACT_LIMIT", 1000)
     array = unit(np.random.default_rng(5).standard_normal((4000, 256)))
     built = build(Rows(np.arange(4000, dtype=np.int64), array, 256))
     assert not is_quantised(built.index)
@@ -168,7 +168,7 @@ def test_vectors_without_structure_stay_exact(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("in_lists")
 def test_vectors_are_streamed(source: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexes, "BATCH", 512)
+    monkeypatch.setattr(vector_index, "BATCH", 512)
     build(source)
     assert 0 < source.largest <= 512
 

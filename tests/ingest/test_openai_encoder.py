@@ -42,7 +42,7 @@ pytest.importorskip("openai", reason='pip install "second-look[openai]"')
 
 from ingest.encoders import openai
 from ingest.encoders.openai import OpenAIEncoder
-from ingest.library import Library
+from ingest.library.library import Library
 from ui.cli import main
 
 KEY = "sk-secret-0123456789"
@@ -363,7 +363,7 @@ def test_an_ingest_that_a_service_broke_off_goes_on_where_it_stood(
 
 
 def test_a_search_whose_question_cannot_be_embedded_says_why(stub: RerankStub, tmp_path: Path) -> None:
-    from ingest.library import Manifest
+    from ingest.library.library import Manifest
 
     given = access(stub)
     model = resolve_encoder("openai:words@12", OFFLINE, given)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBusyError, UsageError
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.writer import writing
 from ingest.pipeline import Source, ingest, rebuild, walk
 from ingest.records import FileReport, FileStatus, Stage
-from ingest.writer import writing
 from rerank.calibration import store as calibration
 from rerank.evaluation import cache as evaluation
 from tests.conftest import Desk

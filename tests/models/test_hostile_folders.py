@@ -13,7 +13,7 @@ import pytest
 from ingest.archive import export_library
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source, ingest

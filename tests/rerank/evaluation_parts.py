@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.library import Library
+from ingest.library.library import Library
 from rerank.evaluation.corpus import fill_library
 from rerank.evaluation.dataset import read_judged_set
 from rerank.evaluation.records import JudgedSet

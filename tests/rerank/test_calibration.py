@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ingest.errors import UsageError
-from ingest.library import Manifest
-from ingest.resemblance import Sketch
+from ingest.library.library import Manifest
+from ingest.library.snapshot import Sketch
 from rerank.calibration.calibrate import calibrate, choose_method, out_of_fold
 from rerank.calibration.curves import Logistic, Steps, fit, fit_isotonic, fit_platt, fit_temperature
 from rerank.calibration.labels import Labelled, Labels, TooFewLabelsError, halves, shortage

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ingest.errors import UsageError
-from ingest.library import Manifest
-from ingest.resemblance import Sketch
+from ingest.library.library import Manifest
+from ingest.library.snapshot import Sketch
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

@@ -12,11 +12,11 @@ import pytest
 from ingest.archive import export_library
 from ingest.archive_import import import_library
 from ingest.errors import LibraryError
-from ingest.library import Library
+from ingest.library.library import Library
+from ingest.library.snapshot import DIGITS, SIZE, Sketch
+from ingest.library.writer import writing
 from ingest.models.resolve import ModelSource, ResolvedModel
 from ingest.records import digest
-from ingest.resemblance import DIGITS, SIZE, Sketch
-from ingest.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled, halves
 from rerank.calibration.methods import FITTED, Method

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import ModelError, ServiceError
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from rerank.models import resolve_reranker

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.token_vectors import TokenStore
 from ingest.models.consent import is_service
 from ingest.models.hub.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import digest
-from ingest.token_store import TokenStore
 from rerank import scorers
 from rerank.models import resolve_reranker
 from rerank.score_cache import CachedScorer

@@ -15,11 +15,11 @@ import pytest
 from scipy.stats import kendalltau
 
 from ingest.errors import CancelledError, LibraryError, UsageError
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.token_vectors import TokenStore, Wish
+from ingest.library.writer import writing
 from ingest.models.hub.hub import Hub
 from ingest.pipeline import Source, ingest
-from ingest.token_store import TokenStore, Wish
-from ingest.writer import writing
 from rerank import token_vectors
 from rerank.models import resolve_reranker
 from rerank.scorers import open_scorer
@@ -227,7 +227,7 @@ def test_two_processes_write_one_file(desk: Desk) -> None:
     TokenStore(desk.library).want(Wish("maxsim", IDENTITY))
     script = (
         "import sys; from pathlib import Path\n"
-        "from ingest.library import Library; from ingest.token_store import TokenStore\n"
+        "from ingest.library.library import Library; from ingest.library.token_vectors import TokenStore\n"
         "library = Library(Path(sys.argv[1])); store = TokenStore(library)\n"
         "with library.connection() as db: names = [r[0] for r in db.execute('SELECT passage_hash FROM chunks')]\n"
         "for name in names: assert store.put(sys.argv[2], {name: name.encode() * 500})\n"

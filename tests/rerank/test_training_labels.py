@@ -13,9 +13,9 @@ import pytest
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import LibraryNotFoundError, UsageError
 from ingest.intake import Source
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library, Manifest
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest, rebuild

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ingest.vectors import open_index
-from ingest.writer import writing
+from ingest.library.index_files import open_index
+from ingest.library.writer import writing
 from retrieval.retriever import PINS, Retriever
 from tests.conftest import Desk
 

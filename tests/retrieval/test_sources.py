@@ -6,7 +6,7 @@ from math import sqrt
 
 import pytest
 
-from ingest.writer import writing
+from ingest.library.writer import writing
 from retrieval.fusion import reciprocal_ranks
 from retrieval.records import CandidateSource
 from retrieval.retriever import NO_WORDS, Retriever

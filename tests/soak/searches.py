@@ -15,7 +15,7 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
-from ingest.library import Library
+from ingest.library.library import Library
 from tests.fakes import WORD_ENCODER, WordEncoder
 from tests.soak.memory import Growth, resident
 from tests.soak.questions import questions

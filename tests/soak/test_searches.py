@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ingest.library import Library
+from ingest.library.library import Library
 from tests.conftest import Desk
 from tests.soak.conftest import Load
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from ingest.doctor import examine
-from ingest.library import Library
+from ingest.library.library import Library
 from tests.browser.conftest import CHROMIUM_NAMES, ROOT
 from tests.soak.conftest import Load
 from tests.soak.memory import Growth, resident

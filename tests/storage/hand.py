@@ -20,13 +20,13 @@ from tokenizers import Tokenizer
 
 from ingest import intake
 from ingest.chunker import Chunker
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library
+from ingest.library.writer import writing
 from ingest.pipeline import Source, ingest, rebuild
 from ingest.readers import read_documents
 from ingest.records import Document, IngestProgress
-from ingest.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

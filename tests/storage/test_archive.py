@@ -26,11 +26,11 @@ from ingest.errors import (
     UsageError,
 )
 from ingest.findings import Part
-from ingest.label_records import Grade, ModelPair, Places, Sighting
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.label_records import Grade, ModelPair, Places, Sighting
+from ingest.library.labels import Labels
+from ingest.library.library import Library
+from ingest.library.writer import writing
 from ingest.pipeline import Source, ingest, rebuild
-from ingest.writer import writing
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from ingest import labels
 from ingest.archive import export_library
 from ingest.archive_import import import_library
 from ingest.doctor import examine
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library import labels
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from ingest.models.hub import hub
 from ingest.models.hub.hub import Hub
 from ingest.records import FileStatus

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.library import Library
-from ingest.vectors import open_index
-from ingest.writer import writing
+from ingest.library.index_files import open_index
+from ingest.library.library import Library
+from ingest.library.writer import writing
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 

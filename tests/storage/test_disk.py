@@ -24,13 +24,13 @@ from ingest.doctor import examine
 from ingest.errors import LibraryError, StorageError
 from ingest.findings import Part
 from ingest.intake import Intake, Source
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import DATABASE, Library, Manifest
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import DATABASE, Library, Manifest
+from ingest.library.writer import writing
 from ingest.pipeline import ingest
 from ingest.readers import Limits
 from ingest.records import FileStatus, IngestProgress, Stage
-from ingest.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

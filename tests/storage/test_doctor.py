@@ -16,13 +16,13 @@ import pytest
 from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError, SecondLookError
 from ingest.findings import Finding, Part
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library
+from ingest.library.schema import FORMAT
+from ingest.library.writer import writing
 from ingest.pipeline import rebuild
 from ingest.repair import repair
-from ingest.schema import FORMAT
-from ingest.writer import writing
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from ui.cli import main

@@ -14,13 +14,13 @@ import pytest
 
 from ingest.errors import SecondLookError
 from ingest.findings import Part
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import DATABASE, LOCK, Library, Manifest
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import DATABASE, LOCK, Library, Manifest
+from ingest.library.token_vectors import FILE as TOKENS
+from ingest.library.token_vectors import TokenStore, Wish
+from ingest.library.writer import writing
 from ingest.repair import repair
-from ingest.token_store import FILE as TOKENS
-from ingest.token_store import TokenStore, Wish
-from ingest.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

@@ -20,8 +20,8 @@ import pytest
 
 from ingest.doctor import examine
 from ingest.findings import Part
-from ingest.labels import Labels
-from ingest.library import Library, Manifest
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest
 from ingest.pipeline import rebuild
 from ingest.repair import repair
 from rerank.calibration.store import FILE, load

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import UsageError
-from ingest.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
-from ingest.labels import Labels
-from ingest.library import Library, Manifest
+from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest
+from ingest.library.schema import FORMAT, MIGRATIONS, connect
+from ingest.library.writer import writing
 from ingest.pipeline import rebuild
 from ingest.records import digest
-from ingest.schema import FORMAT, MIGRATIONS, connect
-from ingest.writer import writing
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER
 

@@ -12,7 +12,7 @@ import pytest
 
 from ingest.archive import export_library
 from ingest.archive_import import import_library
-from ingest.library import Library
+from ingest.library.library import Library
 from ingest.pipeline import Source, ingest
 from ingest.workspace import ALIVE, EXPORTING, abandoned
 from tests.conftest import Desk
@@ -92,8 +92,8 @@ def place(desk: Desk, tmp_path: Path) -> Path:
     ("at", "count"),
     [
         ("ingest.archive_import:Library:create", 1),
-        ("ingest.writer:LibraryWriter:stage", 2),
-        ("ingest.vectors:fsync", 1),
+        ("ingest.library.writer:LibraryWriter:stage", 2),
+        ("ingest.library.index_files:fsync", 1),
         ("ingest.archive_import:os:rename", 1),
     ],
 )

@@ -12,9 +12,9 @@ import pytest
 
 from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.schema import FORMAT
 from ingest.pipeline import Source, ingest
-from ingest.schema import FORMAT
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WordEncoder
 

@@ -12,10 +12,10 @@ import pytest
 from ingest.archive import export_library
 from ingest.archive_import import import_library
 from ingest.errors import EncoderMismatchError, LibraryNotFoundError
-from ingest.library import Library, Manifest
+from ingest.library.library import Library, Manifest
+from ingest.library.writer import writing
 from ingest.models.resolve import ModelSpec
 from ingest.pipeline import rebuild
-from ingest.writer import writing
 from rerank.evaluation.cache import look_prefix
 from rerank.languages import LanguageWarnings
 from retrieval.records import CandidateSource

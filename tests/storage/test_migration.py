@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest import schema, word_index
 from ingest.doctor import examine
 from ingest.errors import NewerFormatError
-from ingest.library import Library
-from ingest.schema import FORMAT
+from ingest.library import schema, word_index
+from ingest.library.library import Library
+from ingest.library.schema import FORMAT
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

@@ -16,12 +16,12 @@ from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError
 from ingest.findings import Part
 from ingest.intake import Intake, Source
-from ingest.library import Library
+from ingest.library.library import Library
+from ingest.library.schema import FORMAT
+from ingest.library.word_index import match_of
+from ingest.library.writer import writing
 from ingest.readers import Limits
 from ingest.repair import repair
-from ingest.schema import FORMAT
-from ingest.word_index import match_of
-from ingest.writer import writing
 from tests.conftest import Desk
 
 

@@ -8,8 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-from ingest.library import Library
-from ingest.writer import writing
+from ingest.library.library import Library
+from ingest.library.writer import writing
 from ui import samples
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.labels import Labels
+from ingest.library.labels import Labels
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import DamagedFileError, UsageError
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library, Manifest
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER
 from ui.label_files import as_qrels, as_zip, take_in

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library
 from tests.ui.test_cli import run
 
 QUESTIONS = {"which snake kills without venom?": "constrictors", "where do I look a value up?": "python"}

@@ -10,10 +10,10 @@ import pytest
 
 from ingest.encoders.onnx import open_encoder
 from ingest.intake import Source
-from ingest.library import Library
+from ingest.library.library import Library
+from ingest.library.token_vectors import FILE
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.token_store import FILE
 from ui.cli import main
 from ui.ingest_job import IngestJob
 

@@ -10,11 +10,11 @@ import pytest
 import pytrec_eval
 
 from ingest.errors import DamagedFileError, UsageError
-from ingest.label_records import Grade
-from ingest.labels import Labels
-from ingest.library import Library, Manifest
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
+from ingest.library.library import Library, Manifest
+from ingest.library.writer import writing
 from ingest.records import digest
-from ingest.writer import writing
 from rerank.evaluation.dataset import read_judged_set
 from rerank.labels.exchange import export_labels, query_id
 from rerank.labels.intake import read_labels

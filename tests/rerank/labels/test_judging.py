@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.label_records import Grade, ModelPair, Places
-from ingest.labels import Labels
+from ingest.library.label_records import Grade, ModelPair, Places
+from ingest.library.labels import Labels
 from rerank.evaluation.records import Verdict
 from rerank.labels.judging import ask_again, judge, pair_of, see, sighting
 from rerank.labels.suggest import Reason, disagreement, suggest

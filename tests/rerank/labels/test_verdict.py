@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from ingest.label_records import Grade, ModelPair, Places
+from ingest.library.label_records import Grade, ModelPair, Places
 from rerank.evaluation.records import Verdict
 from rerank.labels.verdict import MIN_QUERIES, SIGNIFICANT, RunningVerdict, queries_wanting, weigh
 

@@ -26,10 +26,10 @@ from ingest.errors import (
     StorageError,
     UsageError,
 )
+from ingest.library.disk import refusal, storing
+from ingest.library.schema import connect, migrate
+from ingest.library.snapshot import DocumentInfo, Generation, Snapshot
 from ingest.models.resolve import ModelSpec
-from ingest.schema import connect, migrate
-from ingest.snapshot import DocumentInfo, Generation, Snapshot
-from ingest.storage import refusal, storing
 from ingest.workspace import MAKING, Workspace
 
 DATABASE = "library.sqlite"

@@ -14,7 +14,7 @@ Tables
                  The text beside a label is kept only while its document holds it: see ``labels_forget``
     label_pairs  pairs of models whose orders were seen while judging
     label_ranks  where a judged passage stood in both orders of a pair, the last time its query was asked
-    words        FTS5's index of the active generation's words, without its texts: see `ingest.word_index`
+    words        FTS5's index of the active generation's words, without its texts: see `ingest.library.word_index`
 
 A row whose ``born`` is above the active generation is pending: no reader sees it, and the next
 writer discards it.
@@ -26,9 +26,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ingest import word_index
 from ingest.errors import LibraryNotFoundError, NewerFormatError, StorageError
-from ingest.storage import refusal
+from ingest.library import word_index
+from ingest.library.disk import refusal
 
 MIGRATIONS: tuple[str, ...] = (
     """

@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 
-from ingest.stored import active_encoder
+from ingest.library.vector_rows import active_encoder
 
 # Kana, Han ideographs (with extensions and compatibility forms) and Hangul syllables.
 _UNSPACED = re.compile(

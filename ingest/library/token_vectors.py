@@ -3,7 +3,7 @@
 `token-vectors.sqlite` in the library's folder holds a row for each passage and model, under the model's identity and
 the passage's hash: bytes that only the model's reader knows, with a checksum. The models in it are those that were
 asked for; an ingest brings their rows up to date. Vectors reveal text, so that rows go with their passages: every
-writer of the library forgets them before it lets go of it (`ingest.writer.writing`).
+writer of the library forgets them before it lets go of it (`ingest.library.writer.writing`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from ingest.errors import LibraryDamagedError, LibraryError, SecondLookError
-from ingest.library import Library, transaction
-from ingest.schema import open_file
-from ingest.storage import refusal
+from ingest.library.disk import refusal
+from ingest.library.library import Library, transaction
+from ingest.library.schema import open_file
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest import word_index
 from ingest.errors import LibraryDamagedError
+from ingest.library import word_index
+from ingest.library.index_files import IndexFile
+from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
 from ingest.records import Chunk
-from ingest.resemblance import Sketch, sketch
-from ingest.stored import StoredVectors, active_encoder, active_identity, id_array
-from ingest.vectors import IndexFile
 
 # The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
 INDEX_RECALL = "index_recall"
@@ -125,7 +124,7 @@ class Snapshot:
         return [row["text"] for row in rows]
 
     def sketch(self) -> Sketch:
-        """What the passages of this generation are known by (see `ingest.resemblance`)."""
+        """What the passages of this generation are known by (see `ingest.library.snapshot`)."""
         return sketch(self._db, self.generation.id)
 
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
@@ -173,3 +172,38 @@ def read_index_file(db: sqlite3.Connection) -> IndexFile | None:
     if row is None:
         return None
     return IndexFile(row["index_file"], row["index_sha256"], row["vectors"], json.loads(row["recall"]))
+
+
+# With so many, the share is known to a standard error of at most 3 %; below so many passages it is exact.
+SIZE = 256
+# Of 64: enough to tell the passages of any library apart.
+DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """How many passages there are, and the beginnings of the smallest of their hashes, rising and each once."""
+
+    passages: int
+    smallest: tuple[str, ...]
+
+    def shared(self, other: Sketch) -> float:
+        """The share of the passages of both together that are in both, 0 to 1; 1 where neither has any."""
+        ours, theirs = set(self.smallest), set(other.smallest)
+        smallest = sorted(ours | theirs)[:SIZE]
+        return sum(name in ours and name in theirs for name in smallest) / len(smallest) if smallest else 1.0
+
+
+def sketch(db: sqlite3.Connection, generation: int) -> Sketch:
+    """The sketch of the passages of ``generation``; read from SQLite's indexes alone."""
+    pending = "SELECT number FROM documents WHERE born > ?"
+    (count,) = db.execute(
+        f"SELECT (SELECT count(*) FROM chunks) - (SELECT count(*) FROM chunks WHERE document IN ({pending}))",
+        (generation,),
+    ).fetchone()
+    rows = db.execute(
+        "SELECT DISTINCT c.passage_hash FROM chunks AS c JOIN documents AS d ON d.number = c.document "
+        "WHERE d.born <= ? ORDER BY c.passage_hash LIMIT ?",
+        (generation, SIZE),
+    )
+    return Sketch(count, tuple(row[0][:DIGITS] for row in rows))

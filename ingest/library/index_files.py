@@ -13,11 +13,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest import indexes
 from ingest.errors import LibraryDamagedError, StorageError
-from ingest.indexes import BuiltIndex, VectorSource
-from ingest.models.resolve import sha256_of
-from ingest.storage import storing
+from ingest.library import vector_index
+from ingest.library.disk import fsync, sha256_of, storing
+from ingest.library.vector_index import BuiltIndex, VectorSource
 
 # Whatever else lies in the folder is somebody's: a library may be made in a folder that had such a one before.
 NAME = re.compile(r"\d{6,}\.faiss|\.\d{6,}\.faiss\.tmp")
@@ -53,7 +52,9 @@ def publish(
     with storing(f"The index {folder / name}"):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            published = _written(temporary, name, _extended(folder, before, source) or indexes.build(source))
+            published = _written(
+                temporary, name, _extended(folder, before, source) or vector_index.build(source)
+            )
             on_step("index written")
             _read_back(temporary, published, source.dim)
             on_step("index verified")
@@ -127,11 +128,11 @@ def search(
     """
     with _one_thread():
         scores, ids = index.search(
-            query[np.newaxis, :], indexes.to_fetch(index, k), params=_parameters(index, dead)
+            query[np.newaxis, :], vector_index.to_fetch(index, k), params=_parameters(index, dead)
         )
     found = ids[0] >= 0
     kept_ids, kept_scores = ids[0][found], scores[0][found]
-    if indexes.is_quantised(index):
+    if vector_index.is_quantised(index):
         kept_scores = exact(kept_ids) @ query
     order = np.lexsort((kept_ids, -kept_scores))[:k]
     return kept_ids[order], kept_scores[order]
@@ -141,7 +142,7 @@ def _parameters(index: faiss.Index, dead: NDArray[np.int64]) -> faiss.SearchPara
     if not len(dead):
         return None
     living = faiss.IDSelectorNot(faiss.IDSelectorBatch(dead))
-    if indexes.is_quantised(index):
+    if vector_index.is_quantised(index):
         return faiss.SearchParametersIVF(sel=living, nprobe=index.nprobe)  # type: ignore[call-arg]
     return faiss.SearchParameters(sel=living)  # type: ignore[call-arg]
 
@@ -163,13 +164,13 @@ def _one_thread() -> Iterator[None]:
 
 def _extended(folder: Path, before: IndexFile | None, source: VectorSource) -> BuiltIndex | None:
     """The index ``before`` brought up to the source, or ``None`` where it must be built anew."""
-    if before is None or len(source.ids) <= indexes.EXACT_LIMIT:
+    if before is None or len(source.ids) <= vector_index.EXACT_LIMIT:
         return None
     try:
         index = open_index(folder, before, source.dim)
     except LibraryDamagedError:
         return None  # building anew from SQLite is the remedy
-    return indexes.extended(BuiltIndex(index, before.recall), source)
+    return vector_index.extended(BuiltIndex(index, before.recall), source)
 
 
 def _open_verified(path: Path, file: IndexFile, dim: int) -> faiss.Index:
@@ -182,12 +183,3 @@ def _open_verified(path: Path, file: IndexFile, dim: int) -> faiss.Index:
             f"The index {path} holds {index.ntotal} vectors of {index.d}; {file.vectors} of {dim} were expected."
         )
     return index
-
-
-def fsync(path: Path) -> None:
-    """Have what was written to this file or folder be on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ingest.errors import StorageError
+from ingest.models.resolve import _PIECE
 
 FULL = "cannot be written: the disk is full. What was there before is kept; free some room, and do it again."
 READ_ONLY = (
     "cannot be written: nothing may be written there. Make the folder writable, or copy it to another place."
 )
-# SQLite says no more than that, where a file had to be opened as it stands (see `ingest.schema.open_file`).
+# SQLite says no more than that, where a file had to be opened as it stands (see `ingest.library.schema.open_file`).
 EITHER = (
     "cannot be written: the disk is full, or nothing may be written there. Free some room, make the folder writable, "
     "or copy it to another place."
@@ -66,3 +70,22 @@ def storing(what: str) -> Iterator[None]:
         if refused is None:
             raise
         raise refused from error
+
+
+def sha256_of(path: Path, between: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file's bytes, in hex. ``between`` is called while it is read, and may raise to stop that."""
+    state = hashlib.sha256()
+    with path.open("rb") as handle:
+        while piece := handle.read(_PIECE):
+            state.update(piece)
+            between()
+    return state.hexdigest()
+
+
+def fsync(path: Path) -> None:
+    """Have what was written to this file or folder be on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

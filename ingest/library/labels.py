@@ -3,7 +3,7 @@
 A label refers to no chunk and no generation, so that it outlives every re-indexing: when a passage's text comes
 back, its label is there. Beside the grade stand the passage's text and place, with which a label can be exported
 though its passage was cut otherwise since. They are taken from the library's own rows, never from the caller, and go
-when the document that holds them goes (the trigger ``labels_forget`` in `ingest.schema`): of a deleted document only
+when the document that holds them goes (the trigger ``labels_forget`` in `ingest.library.schema`): of a deleted document only
 hash and grade are left. The writer's lock is for generations; a label takes SQLite's own for some milliseconds.
 """
 
@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from ingest import sightings
 from ingest.errors import UsageError
-from ingest.label_records import (
+from ingest.library.label_records import (
     Grade,
     Label,
     LabelCounts,
@@ -26,7 +25,7 @@ from ingest.label_records import (
     Places,
     Sighting,
 )
-from ingest.library import Library, transaction
+from ingest.library.library import Library, transaction
 
 
 def normal_query(query: str) -> str:
@@ -71,7 +70,7 @@ class Labels:
             with transaction(db):
                 _write(db, replace(label, judged=_after(db, label)))
                 if sighting is not None:
-                    sightings.note(db, label.query, sighting)
+                    note(db, label.query, sighting)
                 self._on_step("label written")
             self._on_step("label committed")
 
@@ -91,7 +90,7 @@ class Labels:
         if not self.grades(query):
             return
         with self.library.connection() as db, transaction(db):
-            sightings.note(db, normal_query(query), sighting)
+            note(db, normal_query(query), sighting)
 
     def merge(self, labels: Iterable[Label]) -> MergeReport:
         """Take in labels made elsewhere, all or none; of two judgements of a passage the later one stands."""
@@ -141,12 +140,12 @@ class Labels:
     def pairs(self) -> list[ModelPair]:
         """Pairs of models whose orders were seen of judged passages, the one with most such queries first."""
         with self.library.connection() as db:
-            return sightings.pairs(db)
+            return pairs(db)
 
     def places(self, pair: ModelPair) -> dict[str, dict[str, Places]]:
         """Where judged passages stood when their query was last asked of this pair: ``{query: {hash: places}}``."""
         with self.library.connection() as db:
-            return sightings.places(db, pair)
+            return places(db, pair)
 
 
 def _stamp(moment: datetime) -> str:
@@ -210,3 +209,59 @@ def _label(row: sqlite3.Row) -> Label:
         row["query"], row["passage_hash"], Grade(row["grade"]), datetime.fromisoformat(row["judged"]), passage,
         bool(row["indexed"]),
     )  # fmt: skip
+
+
+def note(db: sqlite3.Connection, query: str, sighting: Sighting) -> None:
+    """Keep where the judged passages of this query stood in this search.
+
+    Places of one search never mix with an older one's: what it did not find has no place.
+    """
+    row = _pair_row(sighting.pair)
+    db.execute(
+        "INSERT OR IGNORE INTO label_pairs (encoder, encoder_revision, reranker, reranker_revision) "
+        "VALUES (?, ?, ?, ?)",
+        row,
+    )
+    (pair,) = db.execute(
+        "SELECT id FROM label_pairs WHERE encoder = ? AND encoder_revision = ? AND reranker = ? "
+        "AND reranker_revision = ?",
+        row,
+    ).fetchone()
+    db.execute("DELETE FROM label_ranks WHERE pair = ? AND query = ?", (pair, query))
+    judged = {
+        row["passage_hash"] for row in db.execute("SELECT passage_hash FROM labels WHERE query = ?", (query,))
+    }
+    db.executemany(
+        "INSERT INTO label_ranks VALUES (?, ?, ?, ?, ?)",
+        [
+            (pair, query, name, places.before, places.after)
+            for name, places in sighting.places.items()
+            if name in judged
+        ],
+    )
+
+
+def pairs(db: sqlite3.Connection) -> list[ModelPair]:
+    """Pairs of models whose orders of judged passages were seen, the one with most such queries first."""
+    rows = db.execute(
+        "SELECT p.* FROM label_pairs AS p JOIN label_ranks AS r ON r.pair = p.id "
+        "GROUP BY p.id ORDER BY count(DISTINCT r.query) DESC, p.id DESC"
+    )
+    return [ModelPair(*tuple(row)[1:]) for row in rows]
+
+
+def places(db: sqlite3.Connection, pair: ModelPair) -> dict[str, dict[str, Places]]:
+    """The places of every query that was asked of this pair: ``{query: {passage hash: places}}``."""
+    found: dict[str, dict[str, Places]] = {}
+    for row in db.execute(
+        "SELECT r.query, r.passage_hash, r.before, r.after FROM label_ranks AS r "
+        "JOIN label_pairs AS p ON p.id = r.pair WHERE p.encoder = ? AND p.encoder_revision = ? "
+        "AND p.reranker = ? AND p.reranker_revision = ? ORDER BY r.query, r.before",
+        _pair_row(pair),
+    ):
+        found.setdefault(row["query"], {})[row["passage_hash"]] = Places(row["before"], row["after"])
+    return found
+
+
+def _pair_row(pair: ModelPair) -> tuple[str, str, str, str]:
+    return pair.encoder, pair.encoder_revision, pair.reranker, pair.reranker_revision

@@ -12,12 +12,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ingest.archive import export_library
-from ingest.archive_import import import_library
 from ingest.command import named_folder
 from ingest.doctor import examine
 from ingest.errors import LibraryError
 from ingest.findings import Finding, Part
+from ingest.library.archive.export import export_library
+from ingest.library.archive.importing import import_library
 from ingest.library.library import Library
 from ingest.models.trust import is_known
 from ingest.repair import Repair, repair

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.archive import export_library
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
+from ingest.library.archive.export import export_library
 from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.archive import export_library
-from ingest.archive_import import import_library
 from ingest.errors import LibraryError
+from ingest.library.archive.export import export_library
+from ingest.library.archive.importing import import_library
 from ingest.library.library import Library
 from ingest.library.snapshot import DIGITS, SIZE, Sketch
 from ingest.library.writer import writing

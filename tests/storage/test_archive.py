@@ -12,9 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ingest.archive import CHUNKS, CONTENTS, DOCUMENTS, LABELS_MEMBER, VECTORS_MEMBER, export_library
-from ingest.archive_import import import_library
-from ingest.archive_source import ArchiveLimits
 from ingest.doctor import examine
 from ingest.errors import (
     DamagedFileError,
@@ -26,6 +23,15 @@ from ingest.errors import (
     UsageError,
 )
 from ingest.findings import Part
+from ingest.library.archive.export import (
+    CHUNKS,
+    CONTENTS,
+    DOCUMENTS,
+    LABELS_MEMBER,
+    VECTORS_MEMBER,
+    export_library,
+)
+from ingest.library.archive.importing import ArchiveLimits, import_library
 from ingest.library.label_records import Grade, ModelPair, Places, Sighting
 from ingest.library.labels import Labels
 from ingest.library.library import Library

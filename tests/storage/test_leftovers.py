@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.archive import export_library
-from ingest.archive_import import import_library
+from ingest.library.archive.export import export_library
+from ingest.library.archive.importing import import_library
 from ingest.library.library import Library
 from ingest.pipeline import Source, ingest
 from ingest.workspace import ALIVE, EXPORTING, abandoned
@@ -91,10 +91,10 @@ def place(desk: Desk, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("at", "count"),
     [
-        ("ingest.archive_import:Library:create", 1),
+        ("ingest.library.archive.importing:Library:create", 1),
         ("ingest.library.writer:LibraryWriter:stage", 2),
         ("ingest.library.index_files:fsync", 1),
-        ("ingest.archive_import:os:rename", 1),
+        ("ingest.library.archive.importing:os:rename", 1),
     ],
 )
 def test_an_import_that_is_killed_leaves_nothing_after_the_next_command(
@@ -112,7 +112,8 @@ def test_an_import_that_is_killed_leaves_nothing_after_the_next_command(
 
 
 @pytest.mark.parametrize(
-    ("at", "count"), [("ingest.archive:_Members:lines", 2), ("ingest.archive:os:replace", 1)]
+    ("at", "count"),
+    [("ingest.library.archive.export:_Members:lines", 2), ("ingest.library.archive.export:os:replace", 1)],
 )
 def test_an_export_that_is_killed_leaves_nothing_after_the_next_command(
     place: Path, desk: Desk, at: str, count: int
@@ -144,7 +145,9 @@ def test_what_a_living_process_is_at_and_what_is_not_ours_is_left_alone(place: P
     (place / ".importing-by-hand").mkdir()
     (place / "second-look-notes").mkdir()
     (place / "second-look-notes" / "mine.txt").write_text("mine")
-    living = work("import", place / "new", place / "gift.zip", "ingest.archive_import:os:rename", 1, "wait")
+    living = work(
+        "import", place / "new", place / "gift.zip", "ingest.library.archive.importing:os:rename", 1, "wait"
+    )
     assert living.stdout is not None
     assert living.stdout.readline() == "here\n"
     (at_work,) = place.glob(f".importing-*/{ALIVE}")

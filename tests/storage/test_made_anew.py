@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.archive import export_library
-from ingest.archive_import import import_library
 from ingest.errors import EncoderMismatchError, LibraryNotFoundError
+from ingest.library.archive.export import export_library
+from ingest.library.archive.importing import import_library
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.models.resolve import ModelSpec

@@ -13,14 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ingest.command import named_folder
-from ingest.doctor import examine
 from ingest.errors import LibraryError
-from ingest.findings import Finding, Part
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
+from ingest.library.health.doctor import examine
+from ingest.library.health.repair import Repair, repair
+from ingest.library.health.view import Finding, Part
 from ingest.library.library import Library
 from ingest.models.trust import is_known
-from ingest.repair import Repair, repair
 from ingest.terminal import one_line
 from rerank.calibration.store import FILE, again, load
 from rerank.models import KNOWN_RERANKERS

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ingest.doctor import examine
+from ingest.library.health.doctor import examine
 from ingest.library.library import Library
 from tests.browser.conftest import CHROMIUM_NAMES, ROOT
 from tests.soak.conftest import Load

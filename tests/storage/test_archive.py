@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ingest.doctor import examine
 from ingest.errors import (
     DamagedFileError,
     LibraryDamagedError,
@@ -22,7 +21,6 @@ from ingest.errors import (
     TooLargeError,
     UsageError,
 )
-from ingest.findings import Part
 from ingest.library.archive.export import (
     CHUNKS,
     CONTENTS,
@@ -32,6 +30,8 @@ from ingest.library.archive.export import (
     export_library,
 )
 from ingest.library.archive.importing import ArchiveLimits, import_library
+from ingest.library.health.doctor import examine
+from ingest.library.health.view import Part
 from ingest.library.label_records import Grade, ModelPair, Places, Sighting
 from ingest.library.labels import Labels
 from ingest.library.library import Library

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ingest.doctor import examine
 from ingest.library import labels
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
+from ingest.library.health.doctor import examine
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library

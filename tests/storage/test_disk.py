@@ -19,11 +19,11 @@ import pytest
 from numpy.typing import NDArray
 
 from ingest import intake
-from ingest.doctor import examine
 from ingest.errors import LibraryError, StorageError
-from ingest.findings import Part
 from ingest.intake import Intake, Source
 from ingest.library.archive.export import export_library
+from ingest.library.health.doctor import examine
+from ingest.library.health.view import Part
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, Library, Manifest

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError, SecondLookError
-from ingest.findings import Finding, Part
+from ingest.library.health.doctor import examine
+from ingest.library.health.repair import repair
+from ingest.library.health.view import Finding, Part
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.schema import FORMAT
 from ingest.library.writer import writing
 from ingest.pipeline import rebuild
-from ingest.repair import repair
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from ui.cli import main

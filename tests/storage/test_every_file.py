@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import SecondLookError
-from ingest.findings import Part
+from ingest.library.health.repair import repair
+from ingest.library.health.view import Part
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, LOCK, Library, Manifest
 from ingest.library.token_vectors import FILE as TOKENS
 from ingest.library.token_vectors import TokenStore, Wish
 from ingest.library.writer import writing
-from ingest.repair import repair
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from ingest.doctor import examine
-from ingest.findings import Part
+from ingest.library.health.doctor import examine
+from ingest.library.health.repair import repair
+from ingest.library.health.view import Part
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.pipeline import rebuild
-from ingest.repair import repair
 from rerank.calibration.store import FILE, load
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever

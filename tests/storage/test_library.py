@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError
+from ingest.library.health.doctor import examine
 from ingest.library.library import Library, Manifest
 from ingest.library.schema import FORMAT
 from ingest.pipeline import Source, ingest

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.doctor import examine
 from ingest.errors import NewerFormatError
 from ingest.library import schema, word_index
+from ingest.library.health.doctor import examine
 from ingest.library.library import Library
 from ingest.library.schema import FORMAT
 from retrieval.records import CandidateSource

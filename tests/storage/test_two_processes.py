@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.doctor import examine
+from ingest.library.health.doctor import examine
 from retrieval.retriever import Retrieved, Retriever
 from tests.conftest import Desk
 

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError
-from ingest.findings import Part
 from ingest.intake import Intake, Source
+from ingest.library.health.doctor import examine
+from ingest.library.health.repair import repair
+from ingest.library.health.view import Part
 from ingest.library.library import Library
 from ingest.library.schema import FORMAT
 from ingest.library.word_index import match_of
 from ingest.library.writer import writing
 from ingest.readers import Limits
-from ingest.repair import repair
 from tests.conftest import Desk
 
 

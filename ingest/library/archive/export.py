@@ -29,13 +29,13 @@ from typing import Any
 
 from ingest.errors import LibraryDamagedError, LibraryError, UsageError
 from ingest.library.disk import fsync
+from ingest.library.health.checks import chunks_fault, document_fault, vector_fault
 from ingest.library.label_records import Label
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest, read_manifest, transaction
 from ingest.library.rows import document_of
 from ingest.library.snapshot import Snapshot
 from ingest.sources import NO_FILE, is_no_file
-from ingest.verification import chunks_fault, document_fault, vector_fault
 from ingest.workspace import EXPORTING, Workspace
 
 # Raise it when the form of the members changes.

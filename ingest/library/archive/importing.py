@@ -35,6 +35,7 @@ from ingest.library.archive.export import (
     VECTORS_MEMBER,
 )
 from ingest.library.disk import fsync
+from ingest.library.health.checks import passage_hash, vector_fault
 from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
@@ -43,7 +44,6 @@ from ingest.library.writer import LibraryWriter, writing
 from ingest.models.trust import name_fault
 from ingest.records import Chunk, Document, Heading, Page
 from ingest.sources import NO_FILE, is_no_file
-from ingest.verification import passage_hash, vector_fault
 from ingest.workspace import IMPORTING, Workspace
 
 # Wrong in form: what the constructors of our records, JSON and zip say of content that is not ours.

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import faiss
@@ -86,3 +87,25 @@ def differing_vectors(view: View, index: faiss.Index) -> dict[int, NDArray[np.fl
         for number, vector in live_vectors(view)
         if number in place and vector != rows[place[number]].astype("<f4").tobytes()
     }
+
+
+class Part(StrEnum):
+    """Which part of a library a finding is about."""
+
+    DATABASE = "database"
+    CONTENT = "content"
+    VECTORS = "vectors"
+    INDEX = "index"
+    WORDS = "words"
+    LABELS = "labels"
+    LATE_INTERACTION = "token vectors"
+    CALIBRATION = "calibration"
+    LITTER = "litter"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: in which part, and a sentence that says what and what to do."""
+
+    part: Part
+    sentence: str

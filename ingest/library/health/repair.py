@@ -1,6 +1,6 @@
 """Make a library whole again from what is whole in it; what cannot be made is said, and never dropped in silence.
 
-Where SQLite itself is damaged nothing is repaired in place: `ingest.salvage` saves what can be read into a library
+Where SQLite itself is damaged nothing is repaired in place: `ingest.library.health.salvage` saves what can be read into a library
 beside it.
 """
 
@@ -14,20 +14,18 @@ from pathlib import Path
 import faiss
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
-from ingest.doctor import examine
 from ingest.errors import LibraryDamagedError
-from ingest.findings import Finding, Part
-from ingest.inspection import View, differing_vectors, live_vectors
 from ingest.library import word_index
+from ingest.library.health.checks import chunk_fault, document_fault, mended_text, vector_fault
+from ingest.library.health.doctor import examine, mend_token_vectors
+from ingest.library.health.salvage import salvage
+from ingest.library.health.view import Finding, Part, View, differing_vectors, live_vectors
 from ingest.library.index_files import open_index
 from ingest.library.library import VECTORS, Library, transaction
 from ingest.library.rows import document_of, report_of
 from ingest.library.snapshot import Snapshot
 from ingest.library.writer import writing
 from ingest.records import Document
-from ingest.salvage import salvage
-from ingest.token_check import mend_token_vectors
-from ingest.verification import chunk_fault, document_fault, mended_text, vector_fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from tqdm import tqdm
 from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
-from ingest.intake import Source
 from ingest.library.library import Library, Manifest
 from ingest.models.consent import privacy_notice
 from ingest.models.hub.hub import Hub
@@ -28,10 +27,11 @@ from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.models.served import is_served_name
 from ingest.models.trust import encoder_asked_for, encoder_of_library
 from ingest.passwords import add_password_arguments, read_again, read_passwords
-from ingest.pipeline import ingest, walk
+from ingest.pipeline import Source, ingest
 from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
 from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing
+from ingest.sources import walk
 from ingest.terminal import one_line
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.errors import UsageError
-from ingest.intake import Source
+from ingest.pipeline import Source
 from ingest.records import FileReport, IngestReport
 from ingest.services.billing import Bill
 

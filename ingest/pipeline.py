@@ -2,87 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 
 from ingest.encoders.base import Encoder
-from ingest.errors import CancelledError
-from ingest.intake import Intake, OnProgress, Source
-from ingest.library.index_files import NAME
-from ingest.library.library import DATABASE, LOCK, VECTORS, Library, Manifest
-from ingest.library.token_vectors import FILE as TOKEN_VECTORS
-from ingest.library.writer import writing
-from ingest.readers import Limits
-from ingest.records import IngestReport
+from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
+from ingest.library.disk import sha256_of
+from ingest.library.library import Library, Manifest
+from ingest.library.writer import LibraryWriter, Twin, writing
+from ingest.readers import Limits, read_in_worker
+from ingest.readers.process.cutting import WorkerChunker
+from ingest.records import (
+    Chunk,
+    Document,
+    FileReport,
+    FileStatus,
+    IngestProgress,
+    IngestReport,
+    Stage,
+    format_pages,
+)
 from ingest.services.billing import billing
-from ingest.sources import NO_FILE
-
-# How the names of a library's own files begin (SQLite's have further ones beside them); later stages keep the last two.
-LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json", "evaluation-cache.sqlite")
-
-
-def walk(paths: Iterable[Path]) -> Iterator[Source]:
-    """The files of ``paths``, folders walked in order of name.
-
-    Hidden files and folders are passed over, and those of a library that lies among them. What cannot be read (a
-    folder that is locked, a path that is too long, a pipe) and what is not followed (a link to a folder, or out of the
-    one that is walked) is among them with its fault.
-    """
-    for path in paths:
-        if os.path.isdir(path):  # a name that is too long is none, where pathlib raises
-            yield from _inside(path)
-        else:
-            yield Source.of_path(path)
-
-
-def _inside(root: Path) -> Iterator[Source]:
-    """The files of a folder. Without recursion: folders nest without bound."""
-    waiting = [root]
-    while waiting:
-        path = waiting.pop()
-        try:
-            mode = os.stat(path, follow_symlinks=path is root).st_mode
-            if stat.S_ISDIR(mode):
-                names = sorted((name for name in os.listdir(path) if not name.startswith(".")), reverse=True)
-                waiting += [path / name for name in names]
-                continue
-        except OSError as error:
-            fault = f"cannot be read ({error.strerror or error}), nor what may be in it; check that it may be read."
-            yield Source.unreachable(path, fault)
-            continue
-        if not _is_of_a_library(path):
-            fault = (
-                _fault_of_link(path, root) if stat.S_ISLNK(mode) else "" if stat.S_ISREG(mode) else NO_FILE
-            )
-            yield Source.unreachable(path, fault) if fault else Source.of_path(path)
-
-
-def _fault_of_link(link: Path, root: Path) -> str:
-    """Why a link is not followed, "" where it leads to a file of the folder that is walked."""
-    try:
-        target = Path(os.path.realpath(link, strict=True))
-        mode = target.stat().st_mode
-    except OSError as error:
-        return f"is a link that leads nowhere ({error.strerror or error}); mend or remove it."
-    if stat.S_ISDIR(mode):
-        return "is a link to a folder, which is not followed; add that folder by its own path."
-    if not target.is_relative_to(os.path.realpath(root)):
-        return "is a link that leads out of the folder, and is not followed; add the file by its own path."
-    return "" if stat.S_ISREG(mode) else NO_FILE
-
-
-def _is_of_a_library(path: Path) -> bool:
-    folder = path.parent
-    if folder.name == VECTORS and NAME.fullmatch(path.name):
-        folder = folder.parent
-    elif not path.name.startswith(LIBRARY_FILES):
-        return False
-    return os.path.isfile(
-        folder / DATABASE
-    )  # as `Library.exists`, which raises where a folder may not be searched
+from ingest.sources import Source
 
 
 def ingest(
@@ -141,3 +86,283 @@ def rebuild(
         run.embed_window()
         writer.publish()
     return count
+
+
+# Passages embedded at once, over the bounds of files: small files then fill whole batches too. A Cancel is
+# heard between windows, so this is also what it waits for (two or three seconds on 2 CPU cores).
+WINDOW = 256
+# A generation is published when this many seconds have passed, or ten times what publishing last took,
+# so that a long ingest shows its files as it goes without spending its time on rewriting the index.
+PUBLISH_SECONDS = 5.0
+PUBLISH_SHARE = 10.0
+
+__all__ = ["WINDOW", "Intake", "OnProgress", "Source"]
+
+OnProgress = Callable[[IngestProgress], None]
+
+
+@dataclass
+class _File:
+    """A file on its way: its reports so far, what it is made of, and its `_stamp` before it was read."""
+
+    source: Source
+    file_hash: str
+    stamp: tuple[int, ...]
+    report: FileReport
+    fresh: int = 0
+    same: int = 0
+    seen: set[str] = field(default_factory=set)
+
+
+class Intake:
+    """The passages that wait to be embedded and the files that wait to be published, during one call."""
+
+    def __init__(
+        self, writer: LibraryWriter, encoder: Encoder, files: int,
+        on_progress: OnProgress | None, cancelled: Callable[[], bool], limits: Limits,
+        sources: Sequence[Source] = (),
+    ) -> None:  # fmt: skip
+        """Take ``files`` files in through ``writer``; ``cancelled`` is asked between windows.
+
+        ``sources`` are the files that are to be read during this call, as far as they are known beforehand.
+        """
+        self.reports: list[FileReport] = []
+        self.stopped = False
+        self.at = ("", 0)
+        self._writer, self._encoder, self._limits = writer, encoder, limits
+        self._files, self._on_progress, self._cancelled = files, on_progress, cancelled
+        self._chunker = WorkerChunker(encoder.tokenizer, writer.manifest.chunk_tokens, limits, cancelled)
+        self._waiting: dict[str, str] = {}
+        self._dirty = False
+        self._sources = {source.key: source for source in sources if not source.apart}
+        self._finished: list[tuple[int, FileReport]] = []
+        self._embedded, self._total, self._embed_seconds = 0, 0, 0.0
+        self._published_at, self._publish_took = time.perf_counter(), 0.0
+
+    def add(self, number: int, source: Source) -> None:
+        """Take one file in, from reading to staging; publish when it is time."""
+        self._stop_if_cancelled()
+        self.at = (source.name, number)
+        self._tell(Stage.READING)
+        try:
+            report = self._take(source)
+        except ReadError as error:
+            locked = isinstance(error, PasswordNeededError)
+            report = FileReport(
+                source.name, FileStatus.REFUSED, str(error), needs_password=locked,
+                unreachable=isinstance(error, UnreachableError),
+            )  # fmt: skip
+        except OSError as error:
+            why = f"{source.name} cannot be read: {error.strerror or error}. Check that it exists and may be read."
+            report = FileReport(source.name, FileStatus.REFUSED, why, unreachable=True)
+        self._finished.append((number, report))
+        due = max(PUBLISH_SECONDS, PUBLISH_SHARE * self._publish_took)
+        if not self._dirty:
+            self._report_finished()  # nothing waits to be published
+        elif time.perf_counter() - self._published_at > due:
+            self.publish()
+
+    def publish(self) -> None:
+        """Make all finished files visible, then report them."""
+        if self._dirty:
+            self.embed_window()
+            self._tell(Stage.PUBLISHING)
+            before = time.perf_counter()
+            self._writer.publish()
+            self._publish_took = time.perf_counter() - before
+            self._dirty = False
+        self._published_at = time.perf_counter()
+        self._report_finished()
+
+    def stage(self, source: str, document: Document) -> int:
+        """Cut a document, embed what has no vector yet, and stage it; its number of chunks."""
+        chunks = self._chunker.chunks(document)
+        self._wait_for_vectors(chunks)
+        self._writer.stage(source, document, chunks)
+        self._dirty = True
+        return len(chunks)
+
+    def embed_window(self) -> None:
+        """Embed the passages that wait and store their vectors."""
+        if not self._waiting:
+            return
+        before = time.perf_counter()
+        vectors = self._encoder.encode_passages(list(self._waiting.values()), self._count)
+        self._embed_seconds += time.perf_counter() - before
+        self._writer.put_vectors(dict(zip(self._waiting, vectors, strict=True)))
+        self._waiting.clear()
+
+    def _take(self, source: Source) -> FileReport:
+        source.require_file()
+        stamp = _stamp(source.path)
+        file_hash = sha256_of(source.path, self._stop_if_cancelled)
+        given, source = source, self._beside(source, file_hash) if source.apart else source
+        before = self._writer.report_of(source.key, file_hash)
+        if before is not None:
+            return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason="")
+        twin = self._staying(self._writer.file_twins_of(source.key, file_hash))
+        if twin is not None:
+            return self._duplicate(source, twin)
+        file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
+        try:
+            report = self._take_documents(file)
+        except BaseException:
+            self._writer.unstage(source.key)
+            raise
+        if source.key == given.key:
+            return report
+        kept = f"Another file called {given.name} is in the library; both are kept."
+        return replace(report, reason=f"{kept} {report.reason}".rstrip())
+
+    def _beside(self, source: Source, file_hash: str) -> Source:
+        """The upload under the first of its names that no other file has."""
+        names = chain((source,), map(source.numbered, count(2)))
+        return next(one for one in names if not self._writer.holds(one.key) or self._is_held(one, file_hash))
+
+    def _is_held(self, source: Source, file_hash: str) -> bool:
+        """Whether what the library holds of this identity is this very file."""
+        known = self._writer.hash_of(source.key)
+        if known is not None:
+            return known == file_hash
+        with closing(self._read(source)) as documents:  # a rebuild forgets hashes, and keeps what was read
+            ours = {document.id: document.content_hash for document in documents}
+        return ours == {name: self._writer.content_of(name) for name in self._writer.documents_of(source.key)}
+
+    def _take_documents(self, file: _File) -> FileReport:
+        source = file.source
+        with closing(self._read(source)) as documents:
+            for document in documents:
+                # Entries of one corpus may repeat each other: its judgements name them one by one.
+                twins = self._writer.twins_of(document) if document.source_id is None else []
+                twin = self._staying(twins)
+                if twin is not None:
+                    return self._duplicate(source, twin)
+                self._take_document(file, document)
+        # Else what was read would be remembered under the hash of other bytes.
+        if _stamp(source.path) != file.stamp:
+            raise ReadError(
+                f"{source.name} changed while it was being read; nothing of it was indexed. Add it again."
+            )
+        held = self._writer.documents_of(source.key)
+        report = _summary(file, self._drop(held - file.seen))
+        # An unchanged one too: a rebuild forgets files, and other bytes may say the same.
+        remember = self._writer.stage_source if self._dirty else self._writer.remember_source
+        remember(source.key, file.file_hash, report)
+        changed = bool(held) and report.status is FileStatus.INDEXED
+        return replace(report, status=FileStatus.REPLACED) if changed else report
+
+    def _read(self, source: Source) -> Generator[Document, None, None]:
+        return read_in_worker(
+            source.path, name=source.name, key=source.key, limits=self._limits,
+            passwords=source.passwords, cancelled=self._cancelled,
+        )  # fmt: skip
+
+    def _staying(self, twins: Sequence[Twin]) -> str | None:
+        """The path of a twin that will hold the same once all files of this call are read, or ``None``.
+
+        Where two files have changed places, or one has taken another's name, each would else be left out as the
+        duplicate of what the other one held before, and neither be in the library in the end.
+        """
+        return next((twin.path for twin in twins if self._stays(twin)), None)
+
+    def _stays(self, twin: Twin) -> bool:
+        source = self._sources.get(twin.source)
+        if source is None:
+            return True  # it is not read in this call, and stays as it is in the library
+        try:
+            source.require_file()
+            return sha256_of(source.path, self._stop_if_cancelled) == twin.file_hash
+        except (OSError, UnreachableError):
+            return True  # it is refused, and what it held before is kept
+
+    def _duplicate(self, source: Source, twin: str) -> FileReport:
+        reason = f"The same content is in the library already, as {twin}."
+        if self._drop(self._writer.documents_of(source.key)):
+            reason += f" What {source.name} held before is taken out."
+        return FileReport(source.name, FileStatus.DUPLICATE, reason)
+
+    def _drop(self, document_ids: set[str]) -> int:
+        """Have documents dropped that a file held before and holds no more; how many."""
+        if document_ids:
+            self._writer.doom(sorted(document_ids))
+            self._dirty = True
+        return len(document_ids)
+
+    def _take_document(self, file: _File, document: Document) -> None:
+        if self._writer.content_of(document.id) == document.content_hash:
+            file.same += 1
+            file.report = replace(
+                file.report, chunks=file.report.chunks + self._writer.chunk_count_of(document.id)
+            )
+        else:
+            chunks = self.stage(file.source.key, document)
+            if not chunks:
+                raise NoTextError(
+                    f"{document.path} has no text that a passage could be made of; nothing was indexed."
+                )
+            file.fresh += 1
+            file.report = replace(file.report, chunks=file.report.chunks + chunks)
+        file.seen.add(document.id)
+        file.report = replace(
+            file.report,
+            pages=file.report.pages + document.page_count,
+            pages_without_text=file.report.pages_without_text + document.pages_without_text,
+        )
+
+    def _wait_for_vectors(self, chunks: Sequence[Chunk]) -> None:
+        """Queue the passages that have no vector yet; embed whenever a window is full."""
+        passages = {chunk.passage_hash: chunk.passage for chunk in chunks}
+        missing = self._writer.missing(list(passages))
+        self._total += len(missing - self._waiting.keys())
+        for key in passages:
+            if key in missing:
+                self._waiting[key] = passages[key]
+            if len(self._waiting) >= WINDOW:
+                self.embed_window()
+                self._stop_if_cancelled()
+
+    def _count(self, more: int) -> None:
+        self._embedded += more
+        self._tell(Stage.EMBEDDING)
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled():
+            raise CancelledError("The ingest was stopped; what was finished before is kept.")
+
+    def _tell(self, stage: Stage, report: FileReport | None = None, number: int | None = None) -> None:
+        if self._on_progress is None:
+            return
+        path, at = self.at
+        rate = self._embedded / self._embed_seconds if self._embed_seconds else 0.0
+        self._on_progress(
+            IngestProgress(
+                report.path if report else path, number or at, self._files, stage,
+                self._embedded, self._total, rate, report,
+            )
+        )  # fmt: skip
+
+    def _report_finished(self) -> None:
+        for number, report in self._finished:
+            self.reports.append(report)
+            self._tell(Stage.DONE, report, number)
+        self._finished.clear()
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to or replaced: its inode, size and time of change."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _summary(file: _File, gone: int) -> FileReport:
+    """The report of a file whose documents are staged."""
+    if not file.seen:
+        raise NoTextError(f"{file.source.name} holds no entry with text; nothing was indexed.")
+    blank = file.report.pages_without_text
+    reason = ""
+    if blank:
+        pages = format_pages(blank)
+        plural = "s" if len(blank) > 1 else ""
+        reason = f"No text on page{plural} {pages}: probably scanned. OCR (ocrmypdf, say) would add it."
+    status = FileStatus.INDEXED if file.fresh or gone else FileStatus.UNCHANGED
+    return replace(file.report, status=status, reason=reason)

@@ -197,3 +197,8 @@ def format_pages(numbers: Sequence[int]) -> str:
         else:
             runs.append([number, number])
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)
+
+
+def passage_hash(title: str, text: str) -> str:
+    """The hash of a passage with this title, as `ingest.records.Chunk.passage_hash` has it."""
+    return digest(f"{title}\n{text}" if title else text)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from ingest.errors import UnreachableError
+from ingest.library.index_files import NAME
+from ingest.library.library import DATABASE, LOCK, VECTORS
+from ingest.library.token_vectors import FILE as TOKEN_VECTORS
 
 NO_FILE = "is a device, a pipe or a socket, not a file; name a file instead."
 
@@ -79,3 +85,68 @@ def numbered(name: str, number: int) -> str:
 def _as_text(path: Path) -> str:
     """The path as text that can be stored and printed: bytes of a name that are no UTF-8 are written out."""
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+# How the names of a library's own files begin (SQLite's have further ones beside them); later stages keep the last two.
+LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json", "evaluation-cache.sqlite")
+
+
+def walk(paths: Iterable[Path]) -> Iterator[Source]:
+    """The files of ``paths``, folders walked in order of name.
+
+    Hidden files and folders are passed over, and those of a library that lies among them. What cannot be read (a
+    folder that is locked, a path that is too long, a pipe) and what is not followed (a link to a folder, or out of the
+    one that is walked) is among them with its fault.
+    """
+    for path in paths:
+        if os.path.isdir(path):  # a name that is too long is none, where pathlib raises
+            yield from _inside(path)
+        else:
+            yield Source.of_path(path)
+
+
+def _inside(root: Path) -> Iterator[Source]:
+    """The files of a folder. Without recursion: folders nest without bound."""
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        try:
+            mode = os.stat(path, follow_symlinks=path is root).st_mode
+            if stat.S_ISDIR(mode):
+                names = sorted((name for name in os.listdir(path) if not name.startswith(".")), reverse=True)
+                waiting += [path / name for name in names]
+                continue
+        except OSError as error:
+            fault = f"cannot be read ({error.strerror or error}), nor what may be in it; check that it may be read."
+            yield Source.unreachable(path, fault)
+            continue
+        if not _is_of_a_library(path):
+            fault = (
+                _fault_of_link(path, root) if stat.S_ISLNK(mode) else "" if stat.S_ISREG(mode) else NO_FILE
+            )
+            yield Source.unreachable(path, fault) if fault else Source.of_path(path)
+
+
+def _fault_of_link(link: Path, root: Path) -> str:
+    """Why a link is not followed, "" where it leads to a file of the folder that is walked."""
+    try:
+        target = Path(os.path.realpath(link, strict=True))
+        mode = target.stat().st_mode
+    except OSError as error:
+        return f"is a link that leads nowhere ({error.strerror or error}); mend or remove it."
+    if stat.S_ISDIR(mode):
+        return "is a link to a folder, which is not followed; add that folder by its own path."
+    if not target.is_relative_to(os.path.realpath(root)):
+        return "is a link that leads out of the folder, and is not followed; add the file by its own path."
+    return "" if stat.S_ISREG(mode) else NO_FILE
+
+
+def _is_of_a_library(path: Path) -> bool:
+    folder = path.parent
+    if folder.name == VECTORS and NAME.fullmatch(path.name):
+        folder = folder.parent
+    elif not path.name.startswith(LIBRARY_FILES):
+        return False
+    return os.path.isfile(
+        folder / DATABASE
+    )  # as `Library.exists`, which raises where a folder may not be searched

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
-from ingest.intake import Source
 from ingest.library.library import Library
 from ingest.models.hub.hub import Hub
-from ingest.pipeline import ingest
+from ingest.pipeline import Source, ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
 from rerank.token_vectors import keep_up
 from ui.jobs import Job

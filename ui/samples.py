@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path, PurePath
 
-from ingest.intake import Source
 from ingest.library.library import DocumentInfo, Library, Manifest
-from ingest.pipeline import walk
+from ingest.pipeline import Source
+from ingest.sources import walk
 from ui.settings import SAMPLE
 
 DOCUMENTS = SAMPLE / "documents"

@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from ingest.errors import TooLargeError
-from ingest.intake import Source
 from ingest.library.disk import storing
+from ingest.pipeline import Source
 from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
 from ingest.sources import numbered

@@ -9,16 +9,14 @@ from pathlib import Path
 from ingest.cache_folder import kept_in_cache
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, DamagedFileError, UsageError
-from ingest.intake import OnProgress
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSpec, ResolvedModel
-from ingest.pipeline import ingest
-from ingest.records import FileStatus, IngestReport, digest
+from ingest.pipeline import OnProgress, ingest
+from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.evaluation.dataset import CORPUS, document_id
 from rerank.evaluation.records import JudgedSet
-from rerank.labels.exchange import passage_hash
 from rerank.opening import ModelChoice, encoder_for
 
 SHOWN = 3

@@ -20,9 +20,9 @@ from pathlib import Path
 import ir_measures
 
 from ingest.errors import DamagedFileError, UsageError
-from ingest.intake import Source
-from ingest.pipeline import walk
+from ingest.pipeline import Source
 from ingest.readers import read_documents
+from ingest.sources import walk
 from rerank.evaluation.records import JudgedSet
 from rerank.search import MAX_QUERY_CHARACTERS
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
-from ingest.intake import Source
+from ingest.pipeline import Source
 from rerank.records import Models
 
 # The measure that the verdict goes by.

@@ -40,11 +40,6 @@ def query_id(query: str) -> str:
     return digest(query)[:12]
 
 
-def passage_hash(title: str, text: str) -> str:
-    """The hash of a passage with this title, as `ingest.records.Chunk.passage_hash` has it."""
-    return digest(f"{title}\n{text}" if title else text)
-
-
 def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
     """Write ``labels`` into ``folder``, made if absent; files of an earlier export are replaced, and no others.
 

@@ -12,7 +12,8 @@ from typing import Any
 from ingest.errors import DamagedFileError, UsageError
 from ingest.library.label_records import Grade, Label, LabelledPassage
 from ingest.library.labels import normal_query
-from rerank.labels.exchange import CORPUS, JUDGED, QUERIES, TREC, passage_hash
+from ingest.records import passage_hash
+from rerank.labels.exchange import CORPUS, JUDGED, QUERIES, TREC
 from rerank.training.beir import read_rows
 
 FAULTS_SHOWN = 3

@@ -14,9 +14,8 @@ import streamlit as st
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
-from ingest.intake import Source
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import ingest
+from ingest.pipeline import Source, ingest
 from rerank.opening import ModelChoice
 from rerank.search import Searcher
 from retrieval.retriever import Retriever

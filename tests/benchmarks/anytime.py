@@ -25,9 +25,9 @@ import numpy as np
 import platformdirs
 
 from ingest.encoders.onnx import open_encoder
-from ingest.intake import Source
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
+from ingest.pipeline import Source
 from ingest.records import digest
 from rerank.anytime import SecondLookPlan, StableRule, score_in_slices, slices
 from rerank.evaluation.corpus import default_folder, fill_library

@@ -27,8 +27,8 @@ from ingest.encoders.onnx import open_encoder
 from ingest.library import index_files, vector_index
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import walk
 from ingest.readers import read_documents
+from ingest.sources import walk
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from ingest.library.library import VECTORS, Library, Manifest
 from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
-from ingest.pipeline import ingest, walk
+from ingest.pipeline import ingest
+from ingest.sources import walk
 from tests.benchmarks.machine import machine
 from tests.benchmarks.search_stages import peak_megabytes
 from tests.fakes import whitespace_tokenizer

@@ -20,8 +20,9 @@ from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import ingest, walk
+from ingest.pipeline import ingest
 from ingest.readers import read_documents
+from ingest.sources import walk
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 

@@ -16,15 +16,16 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ingest import intake
+from ingest import pipeline
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import ingest, walk
+from ingest.pipeline import ingest
 from ingest.readers import read_documents, read_in_worker
 from ingest.records import Document
+from ingest.sources import walk
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 
@@ -37,9 +38,9 @@ def in_this_process(path: Path, **options: object) -> Iterator[Document]:
     return read_documents(path, **options)  # type: ignore[arg-type]
 
 
-def seconds(sources: Sequence[intake.Source], encoder: Encoder, read: object) -> float:
+def seconds(sources: Sequence[pipeline.Source], encoder: Encoder, read: object) -> float:
     """How long an ingest into a new library takes, with this function to read files."""
-    intake.read_in_worker = read  # type: ignore[assignment]
+    pipeline.read_in_worker = read  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         library = Library.create(Path(folder), Manifest.of(encoder.model.spec))
         started = time.perf_counter()

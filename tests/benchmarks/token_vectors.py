@@ -27,7 +27,8 @@ from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import ingest, walk
+from ingest.pipeline import ingest
+from ingest.sources import walk
 from rerank.evaluation.dataset import document_id, read_judged_set
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import JudgedSet

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from ingest.intake import Source
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import ingest
+from ingest.pipeline import Source, ingest
 from rerank.labels.judging import judge
 from rerank.search import Searcher
 from retrieval.retriever import Retriever

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from ingest.intake import Source
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import ingest
+from ingest.pipeline import Source, ingest
 from tests.browser.conftest import ROOT
 from tests.fakes import WORD_ENCODER, WordEncoder
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.pipeline import ingest, walk
+from ingest.pipeline import ingest
 from ingest.records import FileReport, FileStatus
+from ingest.sources import walk
 from tests.conftest import AS_A_USER, Desk, needs_a_user
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import UsageError
-from ingest.intake import Source
 from ingest.passwords import read_again, read_passwords
-from ingest.pipeline import ingest
+from ingest.pipeline import Source, ingest
 from ingest.records import IngestReport
 from tests.app.test_locked_files import PASSWORD, locked
 from tests.conftest import Desk

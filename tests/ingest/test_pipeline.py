@@ -10,8 +10,9 @@ import pytest
 from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBusyError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
-from ingest.pipeline import Source, ingest, rebuild, walk
+from ingest.pipeline import Source, ingest, rebuild
 from ingest.records import FileReport, FileStatus, Stage
+from ingest.sources import walk
 from rerank.calibration import store as calibration
 from rerank.evaluation import cache as evaluation
 from tests.conftest import Desk
@@ -128,7 +129,7 @@ def test_a_deleted_document_is_gone_at_once_and_can_come_back(desk: Desk) -> Non
 
 
 def test_a_stop_keeps_what_was_finished(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.intake.WINDOW", 4)
+    monkeypatch.setattr("ingest.pipeline.WINDOW", 4)
     first = desk.write("first.txt", "A crane is a bird.")
     long = desk.write("long.txt", "\n\n".join(f"Part {n}. " + f"w{n} " * 25 for n in range(40)))
     stop_at = 12
@@ -261,7 +262,7 @@ def test_a_file_is_read_once_after_a_rebuild(desk: Desk, monkeypatch: pytest.Mon
     assert [file.status for file in desk.add(path, twin).files] == ["indexed", "duplicate"]
     rebuild(desk.library, desk.encoder, 64)
     assert [file.status for file in desk.add(path, twin).files] == ["unchanged", "duplicate"]
-    monkeypatch.setattr("ingest.intake.read_in_worker", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr("ingest.pipeline.read_in_worker", lambda *_, **__: pytest.fail("read again"))
     assert [file.status for file in desk.add(path).files] == ["unchanged"]
     assert len(desk.library.documents()) == 1
 

@@ -12,13 +12,12 @@ import pytest
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import LibraryNotFoundError, UsageError
-from ingest.intake import Source
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import ingest, rebuild
+from ingest.pipeline import Source, ingest, rebuild
 from ingest.records import digest
 from rerank.models import resolve_reranker
 from rerank.scorers import open_scorer

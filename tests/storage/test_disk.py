@@ -18,9 +18,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ingest import intake
+from ingest import pipeline as intake
 from ingest.errors import LibraryError, StorageError
-from ingest.intake import Intake, Source
 from ingest.library.archive.export import export_library
 from ingest.library.health.doctor import examine
 from ingest.library.health.view import Part
@@ -28,7 +27,7 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, Library, Manifest
 from ingest.library.writer import writing
-from ingest.pipeline import ingest
+from ingest.pipeline import Intake, Source, ingest
 from ingest.readers import Limits
 from ingest.records import FileStatus, IngestProgress, Stage
 from rerank.calibration.calibrate import calibrate

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import LibraryDamagedError
-from ingest.intake import Intake, Source
 from ingest.library.health.doctor import examine
 from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
@@ -21,6 +20,7 @@ from ingest.library.library import Library
 from ingest.library.schema import FORMAT
 from ingest.library.word_index import match_of
 from ingest.library.writer import writing
+from ingest.pipeline import Intake, Source
 from ingest.readers import Limits
 from tests.conftest import Desk
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.intake import Source
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.library.snapshot import Sketch
-from ingest.pipeline import ingest
+from ingest.pipeline import Source, ingest
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.collect import Unjudged, label_candidates, label_passages
 from rerank.calibration.labels import Labelled

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ingest.encoders.onnx import open_encoder
-from ingest.intake import Source
 from ingest.library.library import Library
 from ingest.library.token_vectors import FILE
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
+from ingest.pipeline import Source
 from ui.cli import main
 from ui.ingest_job import IngestJob
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from ingest.models.consent import privacy_notice
 from ingest.models.resolve import ModelSource, ResolvedModel
 from ingest.services.billing import Bill
-from rerank.anytime import SecondLookPlan
 from rerank.fusion import Fusion
 from rerank.records import FirstLook, Models, Part
-from rerank.scorers import Scorer
+from rerank.scorers.base import Scorer
+from rerank.second_look import SecondLookPlan
 from rerank.windows import WindowedScorer
 from retrieval.records import CandidateSource
 

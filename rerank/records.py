@@ -109,7 +109,7 @@ class SearchResult:
     characters ``[start, end)`` of the chunk's text. ``cached`` of the scores were known from an earlier search.
     ``cold`` is a second look in whose time its reranker's first run is, which takes longer than all that follow.
     ``source`` is what the first look went by. ``fusion`` makes ``after`` a mix of both looks; ``None`` leaves the
-    order to the reranker. ``parts`` are the rerankers that it mixes where it is of several (see `rerank.together`):
+    order to the reranker. ``parts`` are the rerankers that it mixes where it is of several (see `rerank.ensemble`):
     ``models`` are then the first one's, ``tokens`` are not known, and ``windows`` and ``truncated`` hold what any of
     them did not read whole.
     """

@@ -15,15 +15,15 @@ from ingest.models.resolve import ModelSpec
 from ingest.records import Chunk
 from ingest.runtime.memory import give_back_at_times
 from ingest.services.billing import billing
-from rerank.anytime import WHOLE, OnPartial, SecondLookPlan, score_in_slices
 from rerank.highlight import best_sentences
 from rerank.languages import LanguageWarnings
 from rerank.notices import cost_notices, whole_notices, with_mix_notice
 from rerank.records import FirstLook, Models, SearchResult, Timings
+from rerank.scheduler import OnWait, Turns
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore
-from rerank.scorers import Scorer
-from rerank.turns import OnWait, Turns
+from rerank.scorers.base import Scorer
+from rerank.second_look import WHOLE, OnPartial, SecondLookPlan, score_in_slices
 from rerank.windows import window_of
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
@@ -133,7 +133,7 @@ class Searcher:
         """Score the candidates of the first look and order them, as far as ``plan`` lets it go.
 
         ``on_progress`` hears how many of how many passages are scored, and ``on_partial`` the order so far while
-        the work goes on. Second looks of several threads take turns (see `rerank.turns`); while this one waits,
+        the work goes on. Second looks of several threads take turns (see `rerank.scheduler`); while this one waits,
         ``on_wait`` hears how many come before it. What these raise ends the work.
         A failure, in whichever slice, leaves the first order with a notice: an order of
         some of the passages that nobody asked for would look like an answer. ``first`` may be another searcher's on

@@ -16,8 +16,8 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.models.trust import require_trust
 from ingest.records import Chunk
-from rerank.models import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker
 from rerank.scorers.maxsim import LateInteraction, vectors_identity
 from rerank.scorers.token_codec import compress
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.errors import ModelError, UsageError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from rerank.opening import open_searcher
+from rerank.factory import open_searcher
 from rerank.search import Searcher
 from ui.calibrate_arguments import check_calibrate_arguments
 from ui.evaluate import filled_library, query_bar

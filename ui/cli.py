@@ -26,8 +26,8 @@ from ingest.models.hub.hub import Hub
 from ingest.services.access import ANYWHERE
 from ingest.services.billing import billing
 from ingest.terminal import harmless_output
-from rerank.anytime import STABLE_SLICES
 from rerank.search import DEFAULT_CANDIDATES
+from rerank.second_look import STABLE_SLICES
 from rerank.training.arguments import add_train_arguments
 from ui import commands, serving
 from ui.calibrate import run_calibrate

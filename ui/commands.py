@@ -35,14 +35,14 @@ from ingest.models.trust import allow
 from ingest.pipeline import ingest, rebuild
 from ingest.records import IngestProgress
 from ingest.terminal import one_line
-from rerank.models import (
+from rerank.factory import encoder_for
+from rerank.registry import (
     BUNDLED_RERANKER,
     DEFAULT_RERANKER,
     LATE_INTERACTION,
     RERANKER_ALIASES,
     resolve_reranker,
 )
-from rerank.opening import encoder_for
 from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
 from ui import samples
 from ui.access import is_loopback

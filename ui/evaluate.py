@@ -22,8 +22,8 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.library.library import Library
 from ingest.models.hub.hub import Hub
-from rerank.models import resolve_reranker
-from rerank.opening import open_searcher
+from rerank.factory import open_searcher
+from rerank.registry import resolve_reranker
 from rerank.search import OnProgress, Searcher
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever

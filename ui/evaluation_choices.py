@@ -12,9 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 from ingest.models.hub.hub import Hub
 from rerank.evaluation.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.evaluation.plan import Plan
-from rerank.models import DEFAULT_RERANKER
+from rerank.registry import DEFAULT_RERANKER, full_name, usable_rerankers
 from rerank.search import DEFAULT_CANDIDATES
-from rerank.usable import full_name, usable_rerankers
 from retrieval.records import CandidateSource
 from ui.mixing import SOURCES
 from ui.settings import Settings

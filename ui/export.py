@@ -17,8 +17,8 @@ from typing import Any
 from ingest.records import Chunk
 from rerank.agreement import agreement
 from rerank.calibration.reading import Reading
+from rerank.ensemble import own_order
 from rerank.records import Part, RankedHit, SearchResult, by_chunk_id
-from rerank.together import own_order
 from retrieval.records import Candidate
 from ui.words import location
 

@@ -6,9 +6,9 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 
+from rerank.ensemble import own_order
 from rerank.labels.exchange import query_id
 from rerank.records import SearchResult
-from rerank.together import own_order
 from retrieval.records import Candidate
 
 

@@ -16,9 +16,9 @@ from typing import Generic, TypeVar
 from ingest.errors import CancelledError, SecondLookError
 from ingest.models.consent import is_service
 from ingest.records import Chunk
-from rerank.anytime import WHOLE, SecondLookPlan
 from rerank.records import FirstLook, SearchResult
 from rerank.search import Searcher
+from rerank.second_look import WHOLE, SecondLookPlan
 
 log = logging.getLogger(__name__)
 

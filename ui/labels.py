@@ -20,8 +20,8 @@ from ingest.errors import UsageError
 from ingest.library.label_records import Grade, Label
 from ingest.library.labels import Labels
 from ingest.library.library import Library
+from rerank.factory import open_searcher
 from rerank.labels.exchange import TREC, export_labels, query_id
-from rerank.opening import open_searcher
 from rerank.search import DEFAULT_CANDIDATES
 from ui.evaluate import query_bar
 from ui.settings import Settings

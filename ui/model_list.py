@@ -21,8 +21,7 @@ from ingest.models.resolve import (
 from ingest.models.served import OPENAI, OPENAI_DIMENSIONS
 from ingest.models.weights import CONVERT
 from ingest.services.access import ServiceAccess
-from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKERS, resolve_reranker
-from rerank.scorers import named_rerankers
+from rerank.registry import BUNDLED_RERANKER, LATE_INTERACTION, RERANKERS, named_rerankers, resolve_reranker
 from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER
 
 COLUMNS = {

@@ -18,9 +18,9 @@ from ingest.errors import (
 )
 from ingest.library.library import Library, Manifest
 from ingest.records import FileReport
-from rerank.anytime import SecondLookPlan
 from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
+from rerank.second_look import SecondLookPlan
 from ui import address, components, empty, resources, results, samples, services, sidebar, visitors
 from ui.ingest_job import IngestJob
 from ui.jobs import SearchJob

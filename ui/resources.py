@@ -16,7 +16,7 @@ from ingest.models.consent import is_service
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess
-from rerank.opening import ModelChoice, encoder_for, open_searcher
+from rerank.factory import ModelChoice, encoder_for, open_searcher
 from rerank.scorers.engine import choose_quietly, is_due, is_pending
 from rerank.search import Searcher
 from ui.jobs import in_background

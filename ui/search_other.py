@@ -12,10 +12,10 @@ from ingest.errors import SecondLookError, UsageError
 from ingest.library.library import Library
 from ingest.services.access import ServiceAccess
 from rerank.agreement import agreement
-from rerank.anytime import SecondLookPlan
-from rerank.opening import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher
 from rerank.records import FirstLook, SearchResult
-from rerank.usable import full_name
+from rerank.registry import full_name
+from rerank.second_look import SecondLookPlan
 from ui.lesson import agreement_sentence
 from ui.settings import Settings
 from ui.words import model_title, reranker_title

@@ -14,7 +14,7 @@ from ingest.errors import ConsentNeededError, TrustNeededError
 from ingest.models.consent import require_consent
 from ingest.models.trust import allow
 from ingest.services.access import ServiceAccess
-from rerank.models import RERANKER_ALIASES
+from rerank.registry import RERANKER_ALIASES
 from rerank.scorers.served import served_model
 from ui.access import Way
 from ui.gate import standing

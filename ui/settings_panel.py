@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ingest.models.hub.hub import Hub
-from rerank.models import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES
-from rerank.usable import full_name, usable_rerankers
+from rerank.registry import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES, full_name, usable_rerankers
 from ui import address
 from ui.mixing import together_choice
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings

@@ -14,7 +14,7 @@ from ingest.library.library import Library
 from ingest.library.token_vectors import TokenStore
 from ingest.models.hub.hub import Hub
 from ingest.models.trust import allow
-from rerank.models import LATE_INTERACTION
+from rerank.registry import LATE_INTERACTION
 from ui.words import count_of
 
 

@@ -23,7 +23,7 @@ from ingest.library.library import Library
 from ingest.models.trust import is_known
 from ingest.terminal import one_line
 from rerank.calibration.store import FILE, again, load
-from rerank.models import KNOWN_RERANKERS
+from rerank.registry import KNOWN_RERANKERS
 from ui.settings import Settings
 from ui.words import count_of
 

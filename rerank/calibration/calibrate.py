@@ -25,7 +25,7 @@ from rerank.calibration.thresholds import (
     resample,
     separation,
 )
-from rerank.reranker import relevance
+from rerank.order import relevance
 from retrieval.records import CandidateSource
 
 FOLDS = 5

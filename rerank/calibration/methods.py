@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import UsageError
 from ingest.models.resolve import ModelSpec
-from rerank.reranker import relevance
+from rerank.order import relevance
 
 
 class Method(StrEnum):

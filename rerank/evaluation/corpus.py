@@ -17,7 +17,7 @@ from ingest.pipeline import OnProgress, ingest
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.evaluation.dataset import CORPUS, document_id
 from rerank.evaluation.records import JudgedSet
-from rerank.opening import ModelChoice, encoder_for
+from rerank.factory import ModelChoice, encoder_for
 
 SHOWN = 3
 

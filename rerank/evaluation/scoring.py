@@ -17,9 +17,9 @@ from ingest.library.library import Library
 from ingest.records import digest
 from rerank.evaluation.cache import EvaluationCache, KeptLook, KeptScores, look_prefix, score_prefix
 from rerank.evaluation.dataset import document_id
+from rerank.order import check_scores
 from rerank.records import FirstLook
-from rerank.reranker import check_scores
-from rerank.scorers import Scorer
+from rerank.scorers.base import Scorer
 from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
 from retrieval.records import Candidate, CandidateSource
 

@@ -22,7 +22,7 @@ def systems_together(
 
     Even weights are the mean of the standardised scores of all (CombSUM of Fox and Shaw, 1994). A query that one
     reranker failed at is fused from the others. Orders are those of a search that fuses the same scores (see
-    `rerank.together`). Raises `ValueError` where they did not score the same candidates.
+    `rerank.ensemble`). Raises `ValueError` where they did not score the same candidates.
     """
     queries = {
         query: [scored[query] for scored in rerankers.values()] for query in next(iter(rerankers.values()))

@@ -27,7 +27,7 @@ USUAL_LENGTH = 512
 
 
 def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
-    """The model as it is, on torch. `rerank.scorers.open_scorer` looks for a faster engine first."""
+    """The model as it is, on torch. `rerank.factory.open_scorer` looks for a faster engine first."""
     return CrossEncoderScorer(model)
 
 

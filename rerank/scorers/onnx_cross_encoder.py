@@ -23,7 +23,7 @@ MODEL_FILE, TOKENIZER_FILE, CARD_FILE = "model_int8.onnx", "tokenizer.json", "se
 
 
 def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
-    """The model's own graph. `rerank.scorers.open_scorer` looks for a faster engine first."""
+    """The model's own graph. `rerank.factory.open_scorer` looks for a faster engine first."""
     return OnnxCrossEncoderScorer(model)
 
 

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from ingest.library.library import Library, Manifest
 from ingest.pipeline import Source, ingest
-from rerank.opening import ModelChoice
+from rerank.factory import ModelChoice
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.app.stand_ins import MoodyScorer

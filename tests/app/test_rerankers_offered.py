@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ingest.library.library import Library
-from rerank import opening
-from rerank.models import RERANKERS
+from rerank import factory
+from rerank.registry import RERANKERS
 from tests.app.conftest import TEXTS, Screen
 from tests.models.tiny_models import make_cross_encoder, make_xlm_roberta
 from tests.rerank.rerank_stub import RerankStub, rerank_stub
@@ -82,7 +82,7 @@ def test_two_services_are_compared(
 ) -> None:
     pytest.importorskip("cohere", reason='pip install "second-look[cohere]"')
     fill(TEXTS, screen.library, screen.encoder)
-    monkeypatch.setattr(resources, "open_searcher", opening.open_searcher)
+    monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
     screen.open(q=QUESTION, reranker="server:bge", compare="cohere:rerank-v3.5")
     data = both_done(screen)
     assert (data["state"], data["other"]["state"]) == ("done", "done")
@@ -96,7 +96,7 @@ def test_two_cached_models_are_compared_by_their_short_names(
 ) -> None:
     fill(TEXTS, screen.library, screen.encoder)
     monkeypatch.setenv("SECONDLOOK_ENGINE", "torch")
-    monkeypatch.setattr(resources, "open_searcher", opening.open_searcher)
+    monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
     screen.open(q=QUESTION, reranker="ms-marco-MiniLM-L-12-v2", compare=BGE)
     data = both_done(screen)
     assert (data["state"], data["other"]["state"]) == ("done", "done")

@@ -191,7 +191,7 @@ def test_a_time_budget_is_a_setting_that_asks_again_and_says_what_it_left_out(
     assert screen.app.number_input(key="budget").value is None
     assert screen.payload()["after"]["note"] == "25 passages reranked, 10 shown"
     ticks = count(step=0.01)  # ten milliseconds pass from one look at the clock to the next
-    monkeypatch.setattr("rerank.anytime.perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("rerank.second_look.perf_counter", lambda: next(ticks))
     screen.app.number_input(key="budget").set_value(1.0).run()
     data = screen.settle().payload()
     assert "10 of 25 passages were scored, in" in screen.texts()

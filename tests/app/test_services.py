@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ingest.library.library import Library
-from rerank import opening
+from rerank import factory
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.rerank.rerank_stub import RerankStub, rerank_stub
 from ui import resources
@@ -28,7 +28,7 @@ def test_nothing_is_sent_before_a_click_and_what_was_allowed_is_remembered_for_t
     screen: Screen, fill: Callable[..., Library], stub: RerankStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(TEXTS, screen.library, screen.encoder)
-    monkeypatch.setattr(resources, "open_searcher", opening.open_searcher)
+    monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
     monkeypatch.setattr("ingest.services.access.LOCAL", frozenset())  # as if the stub were on another machine
     for name, value in (("RERANKER", "server:bge"), ("RERANK_URL", stub.url), ("RERANK_KEY", "")):
         monkeypatch.setenv(f"SECONDLOOK_{name}", value)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from ingest.library.library import Library
-from rerank.opening import encoder_for
+from rerank.factory import encoder_for
 from tests.app.conftest import TEXTS, Screen
 from ui import resources, services
 from ui.access import Way

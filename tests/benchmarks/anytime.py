@@ -29,15 +29,15 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source
 from ingest.records import digest
-from rerank.anytime import SecondLookPlan, StableRule, score_in_slices, slices
 from rerank.evaluation.corpus import default_folder, fill_library
 from rerank.evaluation.dataset import CORPUS, QRELS, document_id, read_judged_set
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import JudgedSet
-from rerank.opening import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher
 from rerank.records import FirstLook, SearchResult
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
+from rerank.second_look import SecondLookPlan, StableRule, score_in_slices, slices
 from rerank.training.beir import read_labelled_set
 from rerank.training.split import split_by_document
 from tests.benchmarks.machine import machine

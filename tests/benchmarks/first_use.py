@@ -32,7 +32,7 @@ def main() -> None:
 
 def run(folder: Path) -> None:
     from ingest.library.library import Library
-    from rerank.opening import ModelChoice, open_searcher
+    from rerank.factory import ModelChoice, open_searcher
     from tests.benchmarks.machine import machine
     from ui.commands import make_sample_library
     from ui.settings import from_environment

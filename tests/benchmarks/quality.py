@@ -29,8 +29,8 @@ from rerank.evaluation.records import VERDICT_MEASURE, JudgedSet
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.evaluation.significance import difference
 from rerank.evaluation.systems import orders_by
+from rerank.factory import ModelChoice, open_searcher
 from rerank.fusion import mixed
-from rerank.opening import ModelChoice, open_searcher
 from rerank.scorers.base import engine_name
 from rerank.search import Searcher
 from rerank.training.model import load_base, score_pairs

@@ -41,9 +41,10 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, bundled_encoder_folder
-from rerank.models import resolve_reranker
+from rerank.factory import open_scorer
 from rerank.onnx_export import export_fp32
-from rerank.scorers import Scorer, open_scorer
+from rerank.registry import resolve_reranker
+from rerank.scorers.base import Scorer
 from rerank.scorers.engine import engine_of
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, TOKENIZER_FILE
 from rerank.training.model import load_base

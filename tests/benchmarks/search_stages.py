@@ -18,7 +18,7 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk
-from rerank.opening import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 

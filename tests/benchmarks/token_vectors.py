@@ -33,9 +33,9 @@ from rerank.evaluation.dataset import document_id, read_judged_set
 from rerank.evaluation.measures import measure
 from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.scoring import best_passages
-from rerank.models import resolve_reranker
-from rerank.opening import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher
 from rerank.records import FirstLook
+from rerank.registry import resolve_reranker
 from rerank.scorers.late_interaction import LateInteractionScorer
 from rerank.scorers.maxsim import maxsim
 from rerank.scorers.token_codec import compress, expand

@@ -37,7 +37,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Document
-from rerank.models import resolve_reranker
+from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer, Scores
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
 from rerank.training.beir import LabelledSet, Query, read_labelled_set

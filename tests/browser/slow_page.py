@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from ingest.library.library import Library
-from rerank.opening import ModelChoice
+from rerank.factory import ModelChoice
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
@@ -58,7 +58,7 @@ def drawn(payload: Payload, **more: Any) -> None:
 
 
 def open_searcher(library: Library, choice: ModelChoice, encoder: WordEncoder) -> Searcher:
-    """In the place of `rerank.opening.open_searcher`."""
+    """In the place of `rerank.factory.open_searcher`."""
     return Searcher(Retriever(library, encoder), WaitingScorer(library.folder.parent / "go"))
 
 

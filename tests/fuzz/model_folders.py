@@ -13,8 +13,8 @@ from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from rerank.models import resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
 from tests.models.tiny_models import make_encoder
 
 # What is written over: an encoder's own files, and those that a folder may have besides.

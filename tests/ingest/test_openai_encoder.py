@@ -24,7 +24,7 @@ from ingest.models.resolve import resolve_encoder
 from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing
 from ingest.services.client import Patience
-from rerank.opening import ModelChoice, encoder_for, open_searcher
+from rerank.factory import ModelChoice, encoder_for, open_searcher
 from tests.fakes import DIM
 from tests.ingest.embeddings_stub import embeddings, word_vector
 from tests.rerank.rerank_stub import (

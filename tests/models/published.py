@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load as load_safetensors
 
 from ingest.models.resolve import ENCODERS, ModelSpec
-from rerank.models import RERANKERS
+from rerank.registry import RERANKERS
 from tests.models.stand_in_hub import StandInHub, files_of
 from tests.models.tiny_models import (
     make_colbert,

@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 
 from ingest.errors import ModelError
 from ingest.models.hub.hub import Hub
-from rerank.models import resolve_reranker
-from rerank.scorers import Scorer, open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
+from rerank.scorers.base import Scorer
 from tests.models.tiny_models import COLBERT_DIM, make_colbert, make_modern_colbert
 
 OFFLINE = Hub(allow_downloads=False)

@@ -23,8 +23,8 @@ from safetensors.torch import load_file
 from ingest.errors import ModelNotFoundError
 from ingest.models.hub.hub import Hub
 from ingest.models.weights import _TOKENIZERS
-from rerank.models import RERANKER_ALIASES, RERANKERS, resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from tests.models.tiny_models import make_monot5
 
 OFFLINE = Hub(allow_downloads=False)

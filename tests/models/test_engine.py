@@ -22,7 +22,7 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.runtime.graph_cache import UNFINISHED, UNUSED_FOR, USE_FILE
 from rerank.fused_graph import linears, split_attention
-from rerank.models import BUNDLED_FOLDER, resolve_reranker
+from rerank.registry import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers import engine, engine_choice, tuning
 from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
 from rerank.scorers.cross_encoder import CrossEncoderScorer
@@ -310,7 +310,7 @@ def test_half_precision_gives_fp32_logits_near_the_exact_ones(model: ResolvedMod
 
 def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub; from rerank.models import resolve_reranker;"
+        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub; from rerank.registry import resolve_reranker;"
         "from rerank.scorers.engine import open_cross_encoder;"
         "s = open_cross_encoder(resolve_reranker(sys.argv[1], Hub(allow_downloads=False)), Path(sys.argv[2]));"
         "print(s.score('a snake', ['a boa', 'a crane']).logits.shape, 'torch' in sys.modules)"

@@ -17,8 +17,8 @@ from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source, ingest
-from rerank.models import resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
 from rerank.training.model import load_base
 from tests.ingest.test_models import hub, put_in_cache
 from tests.models.hostile import prefer_pickle, with_pickle

@@ -21,9 +21,9 @@ from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.hub.download import Patience
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
-from rerank.models import resolve_reranker
+from rerank.factory import open_scorer
 from rerank.notices import model_notices
-from rerank.scorers import open_scorer
+from rerank.registry import resolve_reranker
 from tests.models.published import (
     BESIDE,
     BGE,

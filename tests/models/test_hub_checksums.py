@@ -16,8 +16,8 @@ from ingest.models.hub import checksums
 from ingest.models.hub.checksums import has_checksums
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSource
-from rerank.models import RERANKERS, resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import RERANKERS, resolve_reranker
 from ui.cli import main
 
 NAME = "cross-encoder/ms-marco-TinyBERT-L-2-v2"

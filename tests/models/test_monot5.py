@@ -10,9 +10,9 @@ import torch
 
 from ingest.errors import ModelError
 from ingest.models.hub.hub import Hub
-from rerank.models import resolve_reranker
-from rerank.reranker import relevance
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.order import relevance
+from rerank.registry import resolve_reranker
 from rerank.scorers.monot5 import MonoT5Scorer
 from rerank.windows import windowed
 from tests.models.tiny_models import make_monot5

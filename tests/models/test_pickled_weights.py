@@ -15,7 +15,7 @@ from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSource, resolve_encoder
-from rerank.models import resolve_reranker
+from rerank.registry import resolve_reranker
 from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.training.model import load_base
 from tests.ingest.test_models import hub, put_in_cache

@@ -16,8 +16,8 @@ from ingest.encoders.special_tokens import PlainText
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.runtime.session import GraphSession
-from rerank.models import resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
 from rerank.scorers.colbert import ColbertScorer
 from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.late_interaction import LateInteractionScorer, late_interaction_of

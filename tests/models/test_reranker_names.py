@@ -11,8 +11,8 @@ import pytest
 from ingest.errors import ModelError, ModelNotFoundError
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, ENCODERS, ModelSource
-from rerank.models import RERANKER_ALIASES, RERANKERS, resolve_reranker
-from rerank.scorers import ServiceAccess
+from ingest.services.access import ServiceAccess
+from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from tests.models.tiny_models import (
     make_colbert,
     make_cross_encoder,

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from ingest.errors import ModelError
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
-from rerank.models import BUNDLED_FOLDER, resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.engine import GraphScorer
 from rerank.scorers.late_interaction import late_interaction_of

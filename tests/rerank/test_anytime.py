@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import CancelledError, RerankError, UsageError
-from rerank.anytime import SecondLookPlan, StableRule, score_in_slices, slices
 from rerank.records import FirstLook, SearchResult, Stopped
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
+from rerank.second_look import SecondLookPlan, StableRule, score_in_slices, slices
 from retrieval.records import Candidate
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -64,7 +64,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SearchResult]:
         **plan: object,
     ) -> SearchResult:
         scorer = Paced(judge)
-        monkeypatch.setattr("rerank.anytime.perf_counter", scorer.clock)
+        monkeypatch.setattr("rerank.second_look.perf_counter", scorer.clock)
         listen = None if heard is None else heard.append
         return score_in_slices(
             first_look(count),

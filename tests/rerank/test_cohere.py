@@ -12,8 +12,9 @@ from ingest.errors import ModelError, ServiceError
 from ingest.models.hub.hub import Hub
 from ingest.services.billing import billing
 from ingest.services.client import Patience
-from rerank.models import resolve_reranker
-from rerank.scorers import Scorer, ServiceAccess, open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
+from rerank.scorers.base import Scorer, ServiceAccess
 from tests.rerank.rerank_stub import (
     Fault,
     RerankStub,

@@ -14,8 +14,9 @@ from ingest.errors import ModelError, ServiceError
 from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from rerank.models import resolve_reranker
-from rerank.scorers import ServiceAccess, open_scorer
+from ingest.services.access import ServiceAccess
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.languages import known_languages, language_of
-from rerank.languages import LanguageWarnings
+from rerank.languages import LanguageWarnings, known_languages, language_of
 from tests.conftest import Desk
 from tests.fakes import WORD_SCORER
 

@@ -9,8 +9,9 @@ import pytest
 
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, ModelSource
-from rerank.models import BUNDLED_FOLDER, BUNDLED_RERANKER, resolve_reranker
-from rerank.scorers import Scorer, open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import BUNDLED_FOLDER, BUNDLED_RERANKER, resolve_reranker
+from rerank.scorers.base import Scorer
 
 QUESTION = "which snake kills without venom?"
 PASSAGES = [

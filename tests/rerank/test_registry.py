@@ -11,7 +11,7 @@ import pytest
 
 from ingest.models.hub.hub import Hub
 from rerank import scorers
-from rerank.models import resolve_reranker
+from rerank.registry import resolve_reranker
 from tests.conftest import Desk
 from ui.cli import main
 from ui.model_list import known_rerankers
@@ -63,8 +63,8 @@ def test_a_toy_reranker_is_found_listed_offered_and_orders(
     assert (row["max_length"], row["languages"]) == (1_000_000, "English")
     assert "longest-first" in rerankers(Settings())
     desk.add(*(desk.write(f"{n}.txt", "a snake " * n) for n in (1, 3, 2)))
-    monkeypatch.setattr("rerank.opening.encoder_for", lambda *_: desk.encoder.model)
-    monkeypatch.setattr("rerank.opening.open_encoder", lambda *_, **__: desk.encoder)
+    monkeypatch.setattr("rerank.factory.encoder_for", lambda *_: desk.encoder.model)
+    monkeypatch.setattr("rerank.factory.open_encoder", lambda *_, **__: desk.encoder)
     command = [
         "search",
         "snake",

@@ -14,7 +14,7 @@ from ingest.models.consent import privacy_notice
 from ingest.models.hub.hub import Hub
 from ingest.services.access import ServiceAccess
 from ingest.services.client import Patience
-from rerank.models import resolve_reranker
+from rerank.registry import resolve_reranker
 from rerank.score_cache import fingerprint
 from rerank.scorers.rerank_server import RerankServerScorer
 from rerank.scorers.served import rerank_address

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import RerankError
 from ingest.records import Chunk
-from rerank.reranker import order, relevance
+from rerank.order import order, relevance
 from retrieval.records import Candidate
 from tests.fakes import WORD_SCORER
 

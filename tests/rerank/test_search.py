@@ -12,8 +12,8 @@ import pytest
 
 from ingest.errors import CancelledError, EncoderMismatchError, UsageError
 from ingest.models.hub.hub import Hub
-from rerank import opening
-from rerank.opening import ModelChoice, encoder_for, open_searcher
+from rerank import factory
+from rerank.factory import ModelChoice, encoder_for, open_searcher
 from rerank.score_store import ScoreStore
 from rerank.scorers.base import Scores
 from rerank.search import Searcher, check_query
@@ -83,8 +83,8 @@ def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
     filled: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = WordScorer()
-    monkeypatch.setattr(opening, "resolve_reranker", lambda *_: scorer.model)
-    monkeypatch.setattr(opening, "open_scorer", lambda *_: scorer)
+    monkeypatch.setattr(factory, "resolve_reranker", lambda *_: scorer.model)
+    monkeypatch.setattr(factory, "open_scorer", lambda *_: scorer)
     for keep, calls in ((False, 2), (True, 1)):
         scorer.calls.clear()
         for _ in range(2):  # opened twice, as two commands do

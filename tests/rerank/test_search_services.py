@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from rerank.anytime import SecondLookPlan, StableRule
+from ingest.services.access import ServiceAccess
+from rerank.ensemble import fused_second_look
+from rerank.factory import ModelChoice, open_searcher
 from rerank.fusion import Fusion
-from rerank.opening import ModelChoice, open_searcher
-from rerank.scorers import ServiceAccess
 from rerank.search import Searcher
-from rerank.together import fused_second_look
+from rerank.second_look import SecondLookPlan, StableRule
 from rerank.windows import WHOLE
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import RerankError
-from rerank.anytime import SecondLookPlan, StableRule
+from rerank.ensemble import AT_ONCE, fuse, fused_second_look, second_looks
 from rerank.evaluation.dataset import document_id
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.together import systems_together
@@ -22,7 +22,7 @@ from rerank.records import SearchResult, Stopped
 from rerank.score_store import ScoreStore
 from rerank.scorers.base import OnBatch, Scores
 from rerank.search import Searcher
-from rerank.together import AT_ONCE, fuse, fused_second_look, second_looks
+from rerank.second_look import SecondLookPlan, StableRule
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

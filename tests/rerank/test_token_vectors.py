@@ -21,8 +21,8 @@ from ingest.library.writer import writing
 from ingest.models.hub.hub import Hub
 from ingest.pipeline import Source, ingest
 from rerank import token_vectors
-from rerank.models import resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
 from rerank.scorers.late_interaction import LateInteractionScorer
 from rerank.scorers.maxsim import vectors_identity
 from rerank.token_vectors import Filled, keep_up, store_token_vectors

@@ -19,8 +19,8 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source, ingest, rebuild
 from ingest.records import digest
-from rerank.models import resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import resolve_reranker
 from rerank.training.beir import read_labelled_set
 from rerank.training.command import add_train_arguments, run_train
 from rerank.training.labels import read_library_labels, read_training_set

@@ -15,8 +15,8 @@ from sentence_transformers import CrossEncoder
 
 from ingest.errors import ModelDamagedError, UsageError
 from ingest.models.hub.hub import Hub
-from rerank.models import reranker_spec_of_folder, resolve_reranker
-from rerank.scorers import open_scorer
+from rerank.factory import open_scorer
+from rerank.registry import reranker_spec_of_folder, resolve_reranker
 from rerank.training.beir import read_labelled_set
 from rerank.training.checkpoint import below, read_checkpoint
 from rerank.training.command import add_train_arguments, run_train

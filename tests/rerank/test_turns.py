@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ingest.errors import CancelledError
-from rerank.anytime import slices
 from rerank.records import SearchResult
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
+from rerank.second_look import slices
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
@@ -113,7 +113,7 @@ def test_who_leaves_while_waiting_is_not_served_and_holds_nobody_up(
 def test_the_time_that_others_took_is_told_apart_from_the_time_that_scoring_took(
     searcher: Searcher, scorer: GatedScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rerank.turns.WORTH_A_WORD_MS", 100)
+    monkeypatch.setattr("rerank.scheduler.WORTH_A_WORD_MS", 100)
     served = Asker(searcher, ONE)
     assert scorer.inside.wait(PATIENCE)
     waits = Asker(searcher, TWO)

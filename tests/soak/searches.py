@@ -31,7 +31,7 @@ def searcher(library: Library, every: int, candidates: int) -> Callable[[int, st
 
         retriever = Retriever(library, WordEncoder())
         return lambda number, question: not retriever.retrieve(question, 100).candidates
-    from rerank.opening import ModelChoice, open_searcher
+    from rerank.factory import ModelChoice, open_searcher
 
     opened = open_searcher(library, ModelChoice(allow_downloads=False, engine="onnx-fp32"))
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rerank.anytime import STABLE_SLICES
 from rerank.search import Searcher
+from rerank.second_look import STABLE_SLICES
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
@@ -119,7 +119,7 @@ def test_a_search_that_ended_early_says_how_far_it_came_and_why(
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
     monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
     ticks = count(step=0.01)  # ten milliseconds pass from one look at the clock to the next
-    monkeypatch.setattr("rerank.anytime.perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("rerank.second_look.perf_counter", lambda: next(ticks))
     search = ["search", "number 7", "--library", str(desk.library.folder)]
     assert main([*search, "--budget-ms", "1", "--json"]) == 0
     out, err = capsys.readouterr()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rerank.ensemble import fuse
 from rerank.fusion import Fusion
 from rerank.labels.exchange import query_id
 from rerank.records import FirstLook, Part, SearchResult
-from rerank.together import fuse
 from tests.ui.looks import candidates, search
 from ui.cli import main
 from ui.export import to_csv, to_json

@@ -197,11 +197,11 @@ def test_fitted_without_any_calibration_says_how_to_get_one(
 def test_no_cache_runs_the_model_again_and_keeps_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.add(*(desk.write(f"{n}.txt", f"a snake, number {n}") for n in range(6)))
     scorer, store = WordScorer(), ScoreStore(None)
-    monkeypatch.setattr("rerank.opening.open_encoder", lambda *_, **__: desk.encoder)
-    monkeypatch.setattr("rerank.opening.encoder_for", lambda *_: desk.encoder.model)
-    monkeypatch.setattr("rerank.opening.resolve_reranker", lambda *_: scorer.model)
-    monkeypatch.setattr("rerank.opening.open_scorer", lambda *_: scorer)
-    monkeypatch.setattr("rerank.opening.user_store", lambda: store)
+    monkeypatch.setattr("rerank.factory.open_encoder", lambda *_, **__: desk.encoder)
+    monkeypatch.setattr("rerank.factory.encoder_for", lambda *_: desk.encoder.model)
+    monkeypatch.setattr("rerank.factory.resolve_reranker", lambda *_: scorer.model)
+    monkeypatch.setattr("rerank.factory.open_scorer", lambda *_: scorer)
+    monkeypatch.setattr("rerank.factory.user_store", lambda: store)
     question = ["search", "which snake has number 3", "--library", str(desk.library.folder), "--json"]
     asked = []
     for options in (["--no-cache"], [], [], ["--no-cache"]):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.errors import ModelError
-from rerank.opening import ModelChoice
+from rerank.factory import ModelChoice
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

@@ -12,7 +12,7 @@ import pytest
 from ingest.command import describe
 from ingest.records import FileReport, FileStatus
 from ingest.terminal import harmless_output
-from rerank.opening import open_searcher
+from rerank.factory import open_searcher
 from tests.conftest import Desk
 from ui.cli import main
 

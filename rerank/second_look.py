@@ -17,11 +17,10 @@ import numpy as np
 from ingest.errors import UsageError
 from ingest.models.resolve import ModelSpec
 from rerank.fusion import Fusion
+from rerank.order import check_numbers, order
 from rerank.records import FirstLook, RankedHit, SearchResult, Stopped
-from rerank.reranker import check_numbers, order
-from rerank.scorers import Scorer
-from rerank.scorers.base import OnBatch, empty_scores, joined
-from rerank.turns import Ticket
+from rerank.scheduler import Ticket
+from rerank.scorers.base import OnBatch, Scorer, empty_scores, joined
 from rerank.windows import window_places
 
 # Passages a slice, in the bi-encoder's order. Ten come first, so that there is a useful second order as soon as a

@@ -13,10 +13,11 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.models.trust import encoder_asked_for, encoder_of_library
 from ingest.runtime.memory import give_back
-from rerank.models import resolve_reranker
+from ingest.services.access import ServiceAccess
 from rerank.notices import model_notices, window_notices
+from rerank.registry import reranker_module, resolve_reranker
 from rerank.score_store import user_store
-from rerank.scorers import ServiceAccess, open_scorer
+from rerank.scorers.base import Options, Scorer
 from rerank.search import Searcher
 from rerank.windows import windowed
 from retrieval.retriever import Retriever
@@ -95,3 +96,35 @@ def open_searcher(
     store = user_store() if keep_scores else None
     notices = model_notices(encoder.model, scorer.model) + window_notices(scorer, choice.window)
     return Searcher(retriever, scorer, notices, store)
+
+
+# Architectures of which faster engines are tried (`rerank.scorers.engine`); the others are run by their own files.
+ENGINED = frozenset({"cross-encoder", "onnx-cross-encoder"})
+
+
+def open_scorer(
+    model: ResolvedModel,
+    engine: str = "auto",
+    wait: bool = True,
+    access: ServiceAccess | None = None,
+    token_store: TokenStore | None = None,
+) -> Scorer:
+    """Load the reranker of this model. Raises `ModelError` where it cannot be loaded.
+
+    ``engine`` is one of `rerank.scorers.engine.ENGINES`, and without ``wait`` nothing is measured first; only
+    cross-encoders have a choice of engines. ``access`` holds the keys to rerankers behind a service. Late interaction
+    takes passages' vectors from ``token_store``, where it has them.
+    """
+    if model.spec.architecture in ENGINED:
+        from rerank.scorers.engine import open_cross_encoder
+
+        return open_cross_encoder(model, wanted=engine, wait=wait)
+    module = reranker_module(model.spec.architecture)
+    if module is None or not hasattr(module, "open_reranker"):
+        raise ModelError(
+            f"No reranker is known for the architecture “{model.spec.architecture}” of {model.name}."
+        )
+    scorer: Scorer = module.open_reranker(
+        model, Options(engine, wait, access or ServiceAccess(), token_store)
+    )
+    return scorer

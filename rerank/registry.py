@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
+from types import ModuleType
 
 from ingest.errors import ModelError
 from ingest.installation import shipped_files
@@ -27,10 +29,9 @@ from ingest.models.resolve import (
     resolve_encoder,
 )
 from ingest.services.access import ServiceAccess
-from rerank.scorers import resolve_named
 from rerank.scorers.colbert_recipe import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.late_interaction import late_interaction_of
-from rerank.scorers.served import COHERE, COHERE_MODELS, served_model
+from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER, served_model
 
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
 BUNDLED_RERANKER = "second-look-reranker"
@@ -227,3 +228,67 @@ def _check_numbers(spec: ModelSpec) -> None:
         raise ValueError("a number of it is none")
     if not 16 <= spec.max_length <= ENDLESS or (spec.window is not None and spec.window < 1):
         raise ValueError("it reads no passage of such a length")
+
+
+# Where each architecture is loaded: a module with ``open_reranker``. A new reranker is its file and a line here.
+ARCHITECTURES: dict[str, str] = {
+    "cross-encoder": "rerank.scorers.cross_encoder",
+    "onnx-cross-encoder": "rerank.scorers.onnx_cross_encoder",
+    "monot5": "rerank.scorers.monot5",
+    "colbert": "rerank.scorers.colbert",
+    "late-interaction": "rerank.scorers.late_interaction",
+    "maxsim": "rerank.scorers.maxsim",
+    "cohere": "rerank.scorers.cohere",
+    "rerank-server": "rerank.scorers.rerank_server",
+}
+# Those of them that need no model files and go by their own names: modules with a ``SPEC`` too.
+NAMED = ("maxsim",)
+
+
+def resolve_named(name: str) -> ResolvedModel | None:
+    """The reranker of that name that needs no model files; ``None`` where there is none."""
+    if name not in NAMED:
+        return None
+    module = _module_of(name)
+    return ResolvedModel(module.SPEC, ModelSource.BUNDLED, Path(str(module.__file__)).parent)
+
+
+def named_rerankers() -> list[str]:
+    """The names of the rerankers that need no model files."""
+    return sorted(NAMED)
+
+
+def kinds() -> list[str]:
+    """The architectures that can be loaded."""
+    return sorted(ARCHITECTURES)
+
+
+def reranker_module(architecture: str) -> ModuleType | None:
+    """The module that loads rerankers of this architecture; ``None`` where none does."""
+    return _module_of(architecture) if architecture in ARCHITECTURES else None
+
+
+def _module_of(architecture: str) -> ModuleType:
+    return import_module(ARCHITECTURES[architecture])
+
+
+def usable_rerankers(hub: Hub, access: ServiceAccess) -> list[str]:
+    """Their full names: bundled ones, those in the hub's cache, Cohere's where there is a key, the server.
+
+    Takes a millisecond, as the page asks with every run: nothing is loaded, verified or asked of the network.
+    """
+    bundled = [BUNDLED_RERANKER] if (BUNDLED_FOLDER / "secondlook.json").is_file() else []
+    cached = [name for name, spec in RERANKERS.items() if hub.cached(name, spec.revision)]
+    cohere = [f"{COHERE}:{model}" for model in COHERE_MODELS] if access.cohere_key else []
+    server = [full_name(SERVER, access)] if access.url else []
+    return [*bundled, LATE_INTERACTION, *named_rerankers(), *cached, *cohere, *server]
+
+
+def full_name(name: str, access: ServiceAccess) -> str:
+    """The name that a reranker has in lists, for one of its aliases; a folder's or an unknown one as it is."""
+    name = RERANKER_ALIASES.get(name, name)
+    try:
+        served = served_model(name, access)
+    except ModelError:  # a server without an address is refused when it is used
+        return name
+    return served.name if served else name

@@ -27,7 +27,7 @@ from retrieval.retriever import Retriever
 class ModelChoice:
     """What was asked for: names, aliases or folders; ``None`` is the default pair. Downloads as allowed.
 
-    ``engine`` is what runs the reranker, one of `rerank.scorers.engine.ENGINES`; without ``wait_for_engine`` a
+    ``engine`` is what runs the reranker, one of `rerank.engines.choose.ENGINES`; without ``wait_for_engine`` a
     model that can run as it is does so until its engine is chosen. ``window`` is how many tokens of a passage the
     reranker reads at most (see `rerank.windows.windowed`). ``access`` holds addresses of rerankers outside this
     process, and the keys to them. ``trusting`` is the leave to load the encoder that a library names, whatever it is.
@@ -98,7 +98,7 @@ def open_searcher(
     return Searcher(retriever, scorer, notices, store)
 
 
-# Architectures of which faster engines are tried (`rerank.scorers.engine`); the others are run by their own files.
+# Architectures of which faster engines are tried (`rerank.engines.choose`); the others are run by their own files.
 ENGINED = frozenset({"cross-encoder", "onnx-cross-encoder"})
 
 
@@ -111,12 +111,12 @@ def open_scorer(
 ) -> Scorer:
     """Load the reranker of this model. Raises `ModelError` where it cannot be loaded.
 
-    ``engine`` is one of `rerank.scorers.engine.ENGINES`, and without ``wait`` nothing is measured first; only
+    ``engine`` is one of `rerank.engines.choose.ENGINES`, and without ``wait`` nothing is measured first; only
     cross-encoders have a choice of engines. ``access`` holds the keys to rerankers behind a service. Late interaction
     takes passages' vectors from ``token_store``, where it has them.
     """
     if model.spec.architecture in ENGINED:
-        from rerank.scorers.engine import open_cross_encoder
+        from rerank.engines.choose import open_cross_encoder
 
         return open_cross_encoder(model, wanted=engine, wait=wait)
     module = reranker_module(model.spec.architecture)

@@ -32,11 +32,11 @@ NOT_YET = {
     ("rerank.evaluation", "rerank.training"),  # the randomisation test
     ("rerank.labels", "rerank.calibration"),  # what a threshold is
     ("rerank.labels", "rerank.training"),  # the reader of BEIR's files
-    ("rerank.onnx_export", "rerank.training"),  # the model of sentence-transformers
-    ("rerank.scorers", "rerank.first_token"),  # these four are engines
-    ("rerank.scorers", "rerank.fused_graph"),
-    ("rerank.scorers", "rerank.int8_graph"),
-    ("rerank.scorers", "rerank.onnx_export"),
+    ("rerank.engines.export", "rerank.training"),  # the model of sentence-transformers
+    ("rerank.scorers", "rerank.engines.first_token"),  # these four are engines
+    ("rerank.scorers", "rerank.engines.fused_graph"),
+    ("rerank.scorers", "rerank.engines.int8_graph"),
+    ("rerank.scorers", "rerank.engines.export"),
 }
 FORBIDDEN = {"core", "common", "utils", "helpers"}
 

@@ -35,6 +35,7 @@ from ingest.models.trust import allow
 from ingest.pipeline import ingest, rebuild
 from ingest.records import IngestProgress
 from ingest.terminal import one_line
+from rerank.engines.choose import engine_of, is_pending, runs_on_torch
 from rerank.factory import encoder_for
 from rerank.registry import (
     BUNDLED_RERANKER,
@@ -43,7 +44,6 @@ from rerank.registry import (
     RERANKER_ALIASES,
     resolve_reranker,
 )
-from rerank.scorers.engine import engine_of, is_pending, runs_on_torch
 from ui import samples
 from ui.access import is_loopback
 from ui.model_list import checksum_words, known_encoders, known_rerankers, model_table

@@ -16,8 +16,8 @@ from ingest.models.consent import is_service
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess
+from rerank.engines.choose import choose_quietly, is_due, is_pending
 from rerank.factory import ModelChoice, encoder_for, open_searcher
-from rerank.scorers.engine import choose_quietly, is_due, is_pending
 from rerank.search import Searcher
 from ui.jobs import in_background
 from ui.settings import Settings

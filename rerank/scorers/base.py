@@ -46,7 +46,7 @@ class Scores:
 class Options:
     """What a person chose about running rerankers; each kind takes of it what it has a use for.
 
-    ``engine`` is one of `rerank.scorers.engine.ENGINES`, and without ``wait`` nothing is measured before the first
+    ``engine`` is one of `rerank.engines.choose.ENGINES`, and without ``wait`` nothing is measured before the first
     answer. ``access`` holds the addresses of services and the keys to them. ``token_store`` is that of the library
     whose passages will be scored, where that is known.
     """

@@ -16,7 +16,7 @@ from sentence_transformers import CrossEncoder
 
 from ingest.library.disk import sha256_of
 from ingest.models.resolve import BUNDLED_ENCODER, ModelKind, ModelSource, ModelSpec, ResolvedModel
-from rerank.onnx_export import export_int8
+from rerank.engines.export import export_int8
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, OnnxCrossEncoderScorer
 from rerank.training.beir import LabelledSet
 from rerank.training.card import model_card

@@ -9,12 +9,12 @@ import torch
 from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import Transformer
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
 
 from ingest.errors import ModelNotFoundError, UsageError
 from ingest.models.check import check_head, check_model
 from ingest.models.loading import in_a_sentence, load_sentence_model, load_transformer
 from ingest.models.resolve import read_json
+from rerank.engines.export import model_tokenizer
 from rerank.training.head import SegmentCosineHead
 
 MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -82,15 +82,6 @@ def joined(transformer: Transformer, head: SegmentCosineHead, device: str) -> Cr
         modules=[transformer, head], device=device, activation_fn=nn.Identity()
     )
     return model
-
-
-def model_tokenizer(model: Transformer | CrossEncoder) -> PreTrainedTokenizerBase:
-    """The text tokenizer of ``model``; raises ``ModelNotFoundError`` where it came without one."""
-    tokenizer = model.tokenizer
-    if tokenizer is None:
-        raise ModelNotFoundError("The base model has no tokenizer; name another base model.")
-    found: PreTrainedTokenizerBase = tokenizer
-    return found
 
 
 def prepare(model: CrossEncoder) -> list[tuple[str, nn.Parameter]]:

@@ -41,11 +41,11 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, bundled_encoder_folder
+from rerank.engines.choose import engine_of
+from rerank.engines.export import export_fp32
 from rerank.factory import open_scorer
-from rerank.onnx_export import export_fp32
 from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer
-from rerank.scorers.engine import engine_of
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, TOKENIZER_FILE
 from rerank.training.model import load_base
 from rerank.windows import windowed

@@ -21,12 +21,9 @@ from ingest.errors import ModelDamagedError, ModelError, UsageError
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.runtime.graph_cache import UNFINISHED, UNUSED_FOR, USE_FILE
-from rerank.fused_graph import linears, split_attention
-from rerank.registry import BUNDLED_FOLDER, resolve_reranker
-from rerank.scorers import engine, engine_choice, tuning
-from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
-from rerank.scorers.cross_encoder import CrossEncoderScorer
-from rerank.scorers.engine import (
+from rerank.engines import choose, measure, tuning
+from rerank.engines.calibration_texts import PASSAGES, QUESTIONS, agreement, calibration_logits
+from rerank.engines.choose import (
     GraphScorer,
     choose_quietly,
     engine_of,
@@ -35,7 +32,10 @@ from rerank.scorers.engine import (
     is_pending,
     open_cross_encoder,
 )
-from rerank.scorers.engine_record import AGAIN_AFTER, FAILED_FOR, Engine
+from rerank.engines.fused_graph import linears, split_attention
+from rerank.engines.record import AGAIN_AFTER, FAILED_FOR, Engine
+from rerank.registry import BUNDLED_FOLDER, resolve_reranker
+from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer
 from tests.models.tiny_models import make_electra, make_xlm_roberta
 
@@ -96,7 +96,7 @@ def test_what_is_noted_says_what_was_measured(model: ResolvedModel, cache: Path)
     chosen = engine_of(model, cache)
     assert chosen is not None
     assert chosen.name.startswith("onnxruntime")
-    assert chosen.agreement >= engine_choice.MIN_INT8_TAU
+    assert chosen.agreement >= measure.MIN_INT8_TAU
     assert chosen.agreement == pytest.approx(
         agreement(
             calibration_logits(CrossEncoderScorer(model)),
@@ -111,7 +111,7 @@ def test_what_is_noted_says_what_was_measured(model: ResolvedModel, cache: Path)
 def test_int8_that_would_change_the_order_is_not_used(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_choice, "MIN_INT8_TAU", 1.1)
+    monkeypatch.setattr(measure, "MIN_INT8_TAU", 1.1)
     open_cross_encoder(model, tmp_path)
     chosen = engine_of(model, tmp_path)
     assert chosen is not None
@@ -122,7 +122,7 @@ def test_int8_that_would_change_the_order_is_not_used(
 def test_where_no_graph_keeps_the_order_torch_does_the_work(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine_choice, "MIN_FP32_TAU", 1.1)
+    monkeypatch.setattr(measure, "MIN_FP32_TAU", 1.1)
     assert isinstance(open_cross_encoder(model, tmp_path), CrossEncoderScorer)
     assert "stays on torch" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == [
@@ -139,7 +139,7 @@ def test_a_failed_try_is_not_made_again_by_the_next_process_until_it_is_old(
         tries.append("tried")
         raise ModelError("no graph")
 
-    monkeypatch.setattr(engine_choice, "choose", fail)
+    monkeypatch.setattr(measure, "choose", fail)
     for _ in range(2):  # nothing is kept in memory, so that a call is as good as a process
         assert isinstance(open_cross_encoder(model, tmp_path), CrossEncoderScorer)
     assert len(tries) == 1
@@ -149,10 +149,10 @@ def test_a_failed_try_is_not_made_again_by_the_next_process_until_it_is_old(
     note.write_text("{")
     open_cross_encoder(model, tmp_path)
     assert len(tries) == 3, "a damaged note is none"
-    monkeypatch.setattr(engine, "time", lambda: time.time() + FAILED_FOR)
+    monkeypatch.setattr(choose, "time", lambda: time.time() + FAILED_FOR)
     open_cross_encoder(model, tmp_path)
     assert len(tries) == 4
-    monkeypatch.setattr(engine, "machine_key", lambda: {"cpu": "another"})
+    monkeypatch.setattr(choose, "machine_key", lambda: {"cpu": "another"})
     open_cross_encoder(model, tmp_path)
     assert len(tries) == 5
 
@@ -163,7 +163,7 @@ def test_a_full_disk_is_not_noted_as_the_models_fault(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(engine_choice, "choose", fail)
+    monkeypatch.setattr(measure, "choose", fail)
     assert isinstance(open_cross_encoder(model, tmp_path), CrossEncoderScorer)
     assert not list(tmp_path.iterdir())
 
@@ -174,7 +174,7 @@ def test_our_own_model_is_not_pending_for_ever_where_no_engine_can_be_chosen(
     def fail(*_: object) -> None:
         raise ModelError("no graph")
 
-    monkeypatch.setattr(engine_choice, "choose", fail)
+    monkeypatch.setattr(measure, "choose", fail)
     bundled = resolve_reranker("bundled", Hub(allow_downloads=False))
     assert is_pending(bundled, tmp_path)
     assert type(open_cross_encoder(bundled, tmp_path)) is OnnxCrossEncoderScorer
@@ -193,7 +193,7 @@ def test_bge_and_electra_get_an_engine_with_torchs_order(
     assert isinstance(open_cross_encoder(model, tmp_path / "graphs"), GraphScorer)
     chosen = engine_of(model, tmp_path / "graphs")
     assert chosen is not None
-    assert chosen.agreement >= engine_choice.MIN_INT8_TAU
+    assert chosen.agreement >= measure.MIN_INT8_TAU
 
 
 def test_what_a_killed_process_left_unfinished_is_removed_once_it_is_old(
@@ -211,7 +211,7 @@ def test_what_a_killed_process_left_unfinished_is_removed_once_it_is_old(
 def test_a_graph_that_is_used_is_noted_and_what_nobody_uses_goes_then(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "GRAPH_VERSION", engine.GRAPH_VERSION - 1)
+    monkeypatch.setattr(choose, "GRAPH_VERSION", choose.GRAPH_VERSION - 1)
     open_cross_encoder(model, tmp_path, "onnx-fp32")
     former = graph_folder(model, tmp_path, "onnx-fp32")
     monkeypatch.undo()
@@ -285,9 +285,9 @@ def test_another_processor_or_onnx_runtime_measures_again(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_cross_encoder(model, tmp_path, "onnx-fp32")
-    monkeypatch.setattr(engine, "machine_key", lambda: {"cpu": "another"})
+    monkeypatch.setattr(choose, "machine_key", lambda: {"cpu": "another"})
     assert engine_of(model, tmp_path, "onnx-fp32") is None
-    monkeypatch.setattr(engine_choice, "machine_key", lambda: {"cpu": "another"})
+    monkeypatch.setattr(measure, "machine_key", lambda: {"cpu": "another"})
     open_cross_encoder(model, tmp_path, "onnx-fp32")
     chosen = engine_of(model, tmp_path, "onnx-fp32")
     assert chosen is not None
@@ -311,7 +311,7 @@ def test_half_precision_gives_fp32_logits_near_the_exact_ones(model: ResolvedMod
 def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub; from rerank.registry import resolve_reranker;"
-        "from rerank.scorers.engine import open_cross_encoder;"
+        "from rerank.engines.choose import open_cross_encoder;"
         "s = open_cross_encoder(resolve_reranker(sys.argv[1], Hub(allow_downloads=False)), Path(sys.argv[2]));"
         "print(s.score('a snake', ['a boa', 'a crane']).logits.shape, 'torch' in sys.modules)"
     )
@@ -347,7 +347,7 @@ def test_a_choice_made_on_a_busy_machine_is_made_again_when_it_is_quiet(
 
     # Others have their turn: of two seconds on the clock, the thread works one.
     monkeypatch.setattr(tuning, "thread_time", lambda: 0.5 * time.perf_counter())
-    for module in (engine, engine_choice):
+    for module in (choose, measure):
         monkeypatch.setattr(module, "time", lambda: clock[0])
     busy = chosen()
     assert busy.provisional
@@ -377,8 +377,8 @@ def test_a_choice_made_on_a_busy_machine_is_made_again_when_it_is_quiet(
 def test_a_choice_is_made_again_where_the_machine_was_busy_while_graphs_were_compared(
     model: ResolvedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_choice, "MIN_INT8_TAU", -1)
-    monkeypatch.setattr(engine_choice, "rates", lambda runs: tuning.Rates((1.0,) * len(runs), 0.4))
+    monkeypatch.setattr(measure, "MIN_INT8_TAU", -1)
+    monkeypatch.setattr(measure, "rates", lambda runs: tuning.Rates((1.0,) * len(runs), 0.4))
     monkeypatch.setattr(tuning, "thread_time", time.perf_counter)  # quiet again when threads are chosen
     open_cross_encoder(model, tmp_path)
     chosen = engine_of(model, tmp_path)

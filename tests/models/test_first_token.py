@@ -13,10 +13,10 @@ from onnx import helper
 from sentence_transformers import CrossEncoder
 
 from ingest.models.hub.hub import Hub
-from rerank.first_token import first_token_only
-from rerank.fused_graph import constants, fused, linears, split_attention
-from rerank.int8_graph import input_ranges, with_int8
-from rerank.onnx_export import export_fp32
+from rerank.engines.export import export_fp32
+from rerank.engines.first_token import first_token_only
+from rerank.engines.fused_graph import constants, fused, linears, split_attention
+from rerank.engines.int8_graph import input_ranges, with_int8
 from rerank.registry import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE
 

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from ingest.errors import ModelError
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
+from rerank.engines.choose import GraphScorer
 from rerank.factory import open_scorer
 from rerank.registry import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers.cross_encoder import CrossEncoderScorer
-from rerank.scorers.engine import GraphScorer
 from rerank.scorers.late_interaction import late_interaction_of
 from tests.models.passages import PASSAGES, QUERY
 from tests.models.tiny_models import (

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from ingest.runtime.graph_cache import UNUSED_FOR, USE_FILE, note_use
-from rerank.scorers.engine_record import FAILED, FAILED_FOR
-from rerank.scorers.graph_cache import PREFIX, sweep
+from rerank.engines.graph_cache import PREFIX, sweep
+from rerank.engines.record import FAILED, FAILED_FOR
 
 NOW = 2_000_000_000.0
 SWEEPING = """

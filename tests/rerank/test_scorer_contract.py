@@ -21,12 +21,12 @@ from ingest.models.hub.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import digest
 from rerank import scorers
+from rerank.engines.choose import GraphScorer, open_cross_encoder
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.score_cache import CachedScorer
 from rerank.score_store import ScoreStore
 from rerank.scorers.base import Scorer, ServiceAccess, engine_name
-from rerank.scorers.engine import GraphScorer, open_cross_encoder
 from rerank.scorers.late_interaction import LateInteractionScorer
 from rerank.scorers.maxsim import vectors_identity
 from rerank.token_vectors import store_token_vectors

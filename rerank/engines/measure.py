@@ -22,15 +22,15 @@ from ingest.library.disk import sha256_of
 from ingest.models.loading import load_sentence_model, read_tokenizer
 from ingest.models.resolve import ResolvedModel
 from ingest.runtime.session import cores
-from rerank.first_token import first_token_only
-from rerank.fused_graph import Kind, fused, linears, split_attention
-from rerank.int8_graph import input_ranges, with_int8
-from rerank.scorers.agreement import PASSAGES, QUESTIONS, agreement, calibration_logits
+from rerank.engines.calibration_texts import PASSAGES, QUESTIONS, agreement, calibration_logits
+from rerank.engines.first_token import first_token_only
+from rerank.engines.fused_graph import Kind, fused, linears, split_attention
+from rerank.engines.graph_scorer import GraphScorer, is_ours
+from rerank.engines.int8_graph import input_ranges, with_int8
+from rerank.engines.record import Engine
+from rerank.engines.tuning import choose_threads, has_vnni, machine_key, rates
 from rerank.scorers.base import Scorer
-from rerank.scorers.engine_record import Engine
-from rerank.scorers.graph_scorer import GraphScorer, is_ours
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, inputs_of
-from rerank.scorers.tuning import choose_threads, has_vnni, machine_key, rates
 
 # Kendall's τ between the model's own order of the calibration passages and the graph's, mean over the questions.
 # int8 has to be very good: at 0.88 the bundled model lost 0.02 of nDCG@10 and more (docs/model-card.md). What it
@@ -154,7 +154,7 @@ def _exported(model: ResolvedModel, work: Path) -> Path:
         return model.folder / MODEL_FILE
     from sentence_transformers import CrossEncoder
 
-    from rerank.onnx_export import export_fp32
+    from rerank.engines.export import export_fp32
 
     folder = work / "exported"
     folder.mkdir()

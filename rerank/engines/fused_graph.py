@@ -1,6 +1,6 @@
 """Faster forms of an exported cross-encoder: attention, layer norm and GELU as single nodes, and its products found.
 
-What makes int8 of the products is in `rerank.int8_graph`.
+What makes int8 of the products is in `rerank.engines.int8_graph`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,16 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 
-from rerank.fused_graph import MICROSOFT, Kind, Linear, add_constant, constants, copied, linears, with_nodes
+from rerank.engines.fused_graph import (
+    MICROSOFT,
+    Kind,
+    Linear,
+    add_constant,
+    constants,
+    copied,
+    linears,
+    with_nodes,
+)
 
 Inputs = Mapping[str, NDArray[np.int64]]
 
@@ -42,7 +51,7 @@ def input_ranges(model: onnx.ModelProto, batches: Iterable[Inputs]) -> dict[str,
         for name, found in zip(names, session.run(names, dict(batch)), strict=True):
             values = np.asarray(found)
             tokens = values.reshape(-1, values.shape[-1])
-            # The first tokens alone (see `rerank.first_token`) are never padding.
+            # The first tokens alone (see `rerank.engines.first_token`) are never padding.
             largest = np.abs(tokens[read] if len(tokens) == len(read) else tokens).max(axis=0)
             ranges[name] = np.maximum(ranges.get(name, largest), largest)
     return ranges

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.runtime import graph_cache
-from rerank.scorers.engine_record import FAILED, FAILED_FOR, Engine
+from rerank.engines.record import FAILED, FAILED_FOR, Engine
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE
 
 PREFIX = "reranker-"

@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from sentence_transformers import CrossEncoder
+from sentence_transformers.base.modules import Transformer
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rerank.training.model import model_tokenizer
+from ingest.errors import ModelNotFoundError
 
 OPSET = 17
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -159,3 +160,12 @@ def quantise(values: NDArray[np.float32], inputs: int) -> tuple[NDArray[np.int8]
     scale = scale.astype(np.float16)
     rounded = np.clip(np.rint(blocks / scale.astype(np.float32)), -127, 127).astype(np.int8)
     return rounded, scale
+
+
+def model_tokenizer(model: Transformer | CrossEncoder) -> PreTrainedTokenizerBase:
+    """The text tokenizer of ``model``; raises ``ModelNotFoundError`` where it came without one."""
+    tokenizer = model.tokenizer
+    if tokenizer is None:
+        raise ModelNotFoundError("The base model has no tokenizer; name another base model.")
+    found: PreTrainedTokenizerBase = tokenizer
+    return found

@@ -21,17 +21,17 @@ from ingest.cache_folder import kept_in_cache
 from ingest.errors import ModelDamagedError, ModelError, UsageError
 from ingest.models.resolve import ResolvedModel, content_of
 from ingest.runtime.graph_cache import UNFINISHED, note_use
+from rerank.engines.graph_cache import PREFIX, publish, sweep
+from rerank.engines.graph_scorer import GraphScorer, is_ours
+from rerank.engines.record import Engine, failure_of, note_failure
+from rerank.engines.tuning import machine_key
 from rerank.scorers.base import Scorer
-from rerank.scorers.engine_record import Engine, failure_of, note_failure
-from rerank.scorers.graph_cache import PREFIX, publish, sweep
-from rerank.scorers.graph_scorer import GraphScorer, is_ours
 from rerank.scorers.onnx_cross_encoder import (
     MODEL_FILE,
     TOKENIZER_FILE,
     OnnxCrossEncoderScorer,
     verify_files,
 )
-from rerank.scorers.tuning import machine_key
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def _open(model: ResolvedModel, folder: Path) -> Scorer | None:
 
 def _make(model: ResolvedModel, reference: Scorer, folder: Path, wanted: str) -> Scorer | None:
     """Make the graph and publish it by one rename; ``None`` (and a warning) where that fails."""
-    from rerank.scorers.engine_choice import choose
+    from rerank.engines.measure import choose
 
     log.info("choosing the engine for %s; this is done once and takes some seconds", model.name)
     try:

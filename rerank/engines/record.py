@@ -11,7 +11,7 @@ from typing import Any
 
 from ingest.errors import ModelDamagedError
 from ingest.models.resolve import read_json
-from rerank.scorers.tuning import Threads
+from rerank.engines.tuning import Threads
 
 ENGINE_FILE = "engine.json"
 # What follows the name of a graph's folder in that of a note that there is none, and how long (seconds) it holds:

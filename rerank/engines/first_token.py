@@ -14,7 +14,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from rerank.fused_graph import add_constant, attention_apart, constants, copied, is_attention, with_nodes
+from rerank.engines.fused_graph import (
+    add_constant,
+    attention_apart,
+    constants,
+    copied,
+    is_attention,
+    with_nodes,
+)
 
 # What treats each token by itself: (batch, length, width) in and out, its constants without a length.
 EACH_TOKEN = frozenset({"MatMul", "Add", "Mul", "LayerNormalization", "BiasGelu", "Gelu", "FastGelu", "Tanh"})

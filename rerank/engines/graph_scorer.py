@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.models.resolve import ResolvedModel
-from rerank.scorers.engine_record import Engine
+from rerank.engines.record import Engine
+from rerank.engines.tuning import Threads
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
-from rerank.scorers.tuning import Threads
 
 OURS = "onnx-cross-encoder"
 

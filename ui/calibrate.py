@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rerank.calibration.quality import Quality
     from rerank.calibration.records import Calibration
     from rerank.calibration.thresholds import Threshold
-    from rerank.evaluation.records import JudgedSet
+    from rerank.judged.records import JudgedSet
 
 
 def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -71,7 +71,7 @@ def _from_dataset(
 ) -> tuple[Library, Calibration, tuple[str, ...]]:
     """From a judged set, on its own library or on one that has its documents."""
     from rerank.evaluation.corpus import refuse_labels
-    from rerank.evaluation.dataset import read_judged_set
+    from rerank.judged.dataset import read_judged_set
 
     refuse_labels(parsed.dataset, parsed.dataset_library or settings.library)
     judged = read_judged_set(parsed.dataset, parsed.split)

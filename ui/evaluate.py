@@ -32,7 +32,7 @@ from ui.settings import Settings
 
 if TYPE_CHECKING:
     from rerank.evaluation.comparison import Comparison
-    from rerank.evaluation.records import JudgedSet
+    from rerank.judged.records import JudgedSet
 
 
 def run_evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -54,9 +54,9 @@ def run_evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _one(parsed: argparse.Namespace, settings: Settings) -> int:
-    from rerank.evaluation.dataset import read_judged_set
     from rerank.evaluation.run import evaluate
-    from rerank.evaluation.trec import write_runs
+    from rerank.judged.dataset import read_judged_set
+    from rerank.judged.trec import write_runs
     from ui.evaluation_report import evaluation_report
     from ui.evaluation_table import evaluation_table
 
@@ -73,9 +73,9 @@ def _one(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _several(parsed: argparse.Namespace, settings: Settings) -> int:
-    from rerank.evaluation.dataset import read_judged_set, read_tuning_set
     from rerank.evaluation.plan import Plan, compare
-    from rerank.evaluation.trec import write_systems
+    from rerank.judged.dataset import read_judged_set, read_tuning_set
+    from rerank.judged.trec import write_systems
     from ui.frontier import frontier_svg
 
     judged = read_judged_set(parsed.dataset, parsed.split)
@@ -110,7 +110,7 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _runs(parsed: argparse.Namespace) -> int:
-    from rerank.evaluation.trec import compare_run_files
+    from rerank.judged.trec import compare_run_files
 
     _print_comparison(parsed, compare_run_files(parsed.qrels, parsed.runs, pairs=parsed.pairs), {})
     return 0

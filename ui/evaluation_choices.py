@@ -10,8 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ingest.models.hub.hub import Hub
-from rerank.evaluation.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.evaluation.plan import Plan
+from rerank.judged.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.registry import DEFAULT_RERANKER, full_name, usable_rerankers
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource

@@ -18,7 +18,7 @@ from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError,
 from ingest.library.labels import Labels
 from ingest.readers.source import format_size
 from ingest.workspace import Workspace
-from rerank.evaluation.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
+from rerank.judged.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
 from rerank.labels.exchange import export_labels
 from ui.uploads import short_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from rerank.evaluation.comparison import Comparison, Row
-from rerank.evaluation.records import VERDICT_MEASURE
+from rerank.judged.records import VERDICT_MEASURE
 from ui.evaluation_words import figure, interval, p_words, signed
 from ui.words import duration
 

@@ -13,9 +13,9 @@ from ingest.library.library import Library
 from ingest.records import IngestProgress
 from rerank.evaluation.comparison import Comparison
 from rerank.evaluation.corpus import default_folder, fill_library
-from rerank.evaluation.dataset import read_judged_set, read_tuning_set
 from rerank.evaluation.plan import Plan, compare
-from rerank.evaluation.records import JudgedSet
+from rerank.judged.dataset import read_judged_set, read_tuning_set
+from rerank.judged.records import JudgedSet
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from ui.evaluation_dataset import Dataset, as_uploaded

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rerank.evaluation.comparison import Comparison, Contrast, Row
-from rerank.evaluation.records import Difference, Evaluation
 from rerank.evaluation.systems import System
+from rerank.judged.records import Difference, Evaluation
 from rerank.records import Models
 
 

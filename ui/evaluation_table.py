@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from rerank.evaluation.comparison import Comparison, Contrast, Pair, Row
-from rerank.evaluation.records import VERDICT_MEASURE, Evaluation, QueryGain, gains
+from rerank.judged.records import VERDICT_MEASURE, Evaluation, QueryGain, gains
 from ui.words import shortened
 
 SHOWN = 5  # queries that are listed as losses, and as gains

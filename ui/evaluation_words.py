@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rerank.evaluation.comparison import Comparison, Row
-from rerank.evaluation.records import VERDICT_MEASURE, Difference, JudgedSet, Verdict, gains
 from rerank.evaluation.systems import System
+from rerank.judged.records import VERDICT_MEASURE, Difference, JudgedSet, Verdict, gains
 from retrieval.records import CandidateSource
 from ui.evaluation_job import Moment
 from ui.words import count_of, duration

@@ -19,7 +19,7 @@ def to_trec(result: SearchResult, other: SearchResult | None = None) -> dict[str
     names; one that failed has none. The query and the passages go by the ids that judgements are exported with, so that
     trec_eval can hold one against the other. Passages with the same text are one, at their best place.
     """
-    from rerank.evaluation.measures import falling_scores  # what measures is loaded when it is asked for
+    from rerank.judged.measures import falling_scores  # what measures is loaded when it is asked for
 
     query, files = query_id(result.query), {}
     for tag, order in _orders(result, other).items():
@@ -50,7 +50,7 @@ def _order(result: SearchResult) -> tuple[Candidate, ...]:
 
 def _tags(names: Sequence[str], taken: Mapping[str, object]) -> Iterator[str]:
     """A name for each run that is safe in a file's, and its own even where letters' case makes no difference."""
-    from rerank.evaluation.trec import run_tag
+    from rerank.judged.trec import run_tag
 
     seen = {name.lower() for name in taken}
     for name in names:

@@ -12,8 +12,8 @@ from html import escape
 from itertools import groupby
 
 from rerank.evaluation.comparison import Comparison, Row
-from rerank.evaluation.records import VERDICT_MEASURE
 from rerank.evaluation.systems import Combination
+from rerank.judged.records import VERDICT_MEASURE
 from retrieval.records import CandidateSource
 
 WIDTH = 860

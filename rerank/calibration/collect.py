@@ -8,9 +8,9 @@ from enum import StrEnum
 from ingest.errors import ModelError
 from ingest.library.library import Library
 from rerank.calibration.labels import Labelled
-from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.fusion import mixed
+from rerank.judged.records import JudgedSet
 from rerank.search import OnProgress, Searcher
 from retrieval.records import CandidateSource
 

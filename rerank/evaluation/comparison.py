@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import fmean
 
-from rerank.evaluation.measures import measure
-from rerank.evaluation.records import VERDICT_MEASURE, Difference, Figures, Verdict
-from rerank.evaluation.significance import differences, holm, verdict
 from rerank.evaluation.systems import Combination, System
+from rerank.judged.measures import measure
+from rerank.judged.records import VERDICT_MEASURE, Difference, Figures, Verdict
+from rerank.judged.significance import differences, holm, verdict
 from rerank.records import Models
 
 

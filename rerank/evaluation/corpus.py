@@ -15,9 +15,9 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSpec, ResolvedModel
 from ingest.pipeline import OnProgress, ingest
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
-from rerank.evaluation.dataset import CORPUS, document_id
-from rerank.evaluation.records import JudgedSet
 from rerank.factory import ModelChoice, encoder_for
+from rerank.judged.dataset import CORPUS, document_id
+from rerank.judged.records import JudgedSet
 
 SHOWN = 3
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from ingest.errors import ModelError
 from ingest.library.library import Library
 from ingest.models.resolve import ModelSpec
-from rerank.evaluation.measures import measure
-from rerank.evaluation.records import Evaluation, JudgedSet, QueryRun
 from rerank.evaluation.scoring import ScoredQuery, score_queries
-from rerank.evaluation.significance import differences, verdict
 from rerank.evaluation.systems import first_look_of, systems_of
+from rerank.judged.measures import measure
+from rerank.judged.records import Evaluation, JudgedSet, QueryRun
+from rerank.judged.significance import differences, verdict
 from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
 
 

@@ -16,7 +16,7 @@ from ingest.errors import ModelError, RerankError
 from ingest.library.library import Library
 from ingest.records import digest
 from rerank.evaluation.cache import EvaluationCache, KeptLook, KeptScores, look_prefix, score_prefix
-from rerank.evaluation.dataset import document_id
+from rerank.judged.dataset import document_id
 from rerank.order import check_scores
 from rerank.records import FirstLook
 from rerank.scorers.base import Scorer

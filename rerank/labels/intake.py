@@ -13,8 +13,8 @@ from ingest.errors import DamagedFileError, UsageError
 from ingest.library.label_records import Grade, Label, LabelledPassage
 from ingest.library.labels import normal_query
 from ingest.records import passage_hash
+from rerank.judged.beir import read_rows
 from rerank.labels.exchange import CORPUS, JUDGED, QUERIES, TREC
-from rerank.training.beir import read_rows
 
 FAULTS_SHOWN = 3
 MOST = 2**63  # what SQLite holds

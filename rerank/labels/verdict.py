@@ -18,9 +18,9 @@ from statistics import NormalDist, fmean, stdev
 
 from ingest.library.label_records import Grade, ModelPair, Places
 from ingest.library.labels import Labels
-from rerank.evaluation.measures import measure
-from rerank.evaluation.records import VERDICT_MEASURE, Difference, Verdict
-from rerank.evaluation.significance import difference
+from rerank.judged.measures import measure
+from rerank.judged.records import VERDICT_MEASURE, Difference, Verdict
+from rerank.judged.significance import difference
 
 # Fewer queries give no verdict, whatever they say: they are too few to stand for what else will be asked.
 MIN_QUERIES = 10

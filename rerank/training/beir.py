@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ingest.errors import DamagedFileError, UsageError
+from rerank.judged.beir import read_rows
 
 HARD_NEGATIVES = "hard-negatives.tsv"
 
@@ -87,22 +87,6 @@ def read_labelled_set(folder: Path) -> LabelledSet:
             f"{folder} has no query with a relevant document of its corpus, so nothing can be learnt."
         )
     return LabelledSet(folder.name, documents, found, _hash_files(folder), _licence(folder))
-
-
-def read_rows(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
-    """Objects of a JSONL file, each with ``_id`` and ``fields``. Raises ``DamagedFileError`` with the line."""
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                json.dumps(row, ensure_ascii=False).encode()  # half a surrogate is no text that can be kept
-            except (ValueError, RecursionError) as error:
-                raise DamagedFileError(f"Line {number} of {path} is not JSON: {error}.") from error
-            if not isinstance(row, dict) or any(name not in row for name in ("_id", *fields)):
-                raise DamagedFileError(f"Line {number} of {path} needs the fields _id, {', '.join(fields)}.")
-            yield row
 
 
 def _read_judgements(paths: list[Path], documents: dict[str, Entry]) -> dict[str, dict[str, int]]:

@@ -105,15 +105,3 @@ def measure(
     before = [case_ndcg(case, case.cosines) for case in cases]
     alone = [case_ndcg(c, row) for c, row in zip(cases, logits, strict=True)]
     return Measured(mean_by_set(cases, before), mean_by_set(cases, alone), tried[best], best)
-
-
-def paired_randomisation(
-    before: Sequence[float], after: Sequence[float], seed: int, rounds: int = 10000
-) -> float:
-    """Two-sided p of the mean difference under random swaps of the two figures of each query."""
-    differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
-    if not len(differences) or not differences.any():
-        return 1.0
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(rounds, len(differences)))
-    swapped = np.abs(signs @ differences) / len(differences)
-    return float((1 + (swapped >= abs(differences.mean()) - 1e-12).sum()) / (1 + rounds))

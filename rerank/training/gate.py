@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rerank.calibration.curves import fit_platt
 from rerank.calibration.labels import Labels
-from rerank.training.evaluate import Case, case_ndcg, mean_by_set, paired_randomisation
+from rerank.judged.significance import paired_randomisation
+from rerank.training.evaluate import Case, case_ndcg, mean_by_set
 
 SIGNIFICANT = 0.05
 

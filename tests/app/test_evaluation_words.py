@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rerank.evaluation.comparison import Comparison, compare_orders
-from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.systems import System
+from rerank.judged.records import JudgedSet
 from retrieval.records import CandidateSource
 from ui.evaluation_export import report_json, table_csv
 from ui.evaluation_html import table_html

@@ -30,10 +30,10 @@ from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source
 from ingest.records import digest
 from rerank.evaluation.corpus import default_folder, fill_library
-from rerank.evaluation.dataset import CORPUS, QRELS, document_id, read_judged_set
-from rerank.evaluation.measures import measure
-from rerank.evaluation.records import JudgedSet
 from rerank.factory import ModelChoice, open_searcher
+from rerank.judged.dataset import CORPUS, QRELS, document_id, read_judged_set
+from rerank.judged.measures import measure
+from rerank.judged.records import JudgedSet
 from rerank.records import FirstLook, SearchResult
 from rerank.scorers.base import Scores
 from rerank.search import Searcher

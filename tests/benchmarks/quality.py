@@ -24,13 +24,13 @@ from ingest.encoders.onnx import open_encoder
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from rerank.evaluation.corpus import fill_library
-from rerank.evaluation.measures import measure
-from rerank.evaluation.records import VERDICT_MEASURE, JudgedSet
 from rerank.evaluation.scoring import ScoredQuery, score_queries
-from rerank.evaluation.significance import difference
 from rerank.evaluation.systems import orders_by
 from rerank.factory import ModelChoice, open_searcher
 from rerank.fusion import mixed
+from rerank.judged.measures import measure
+from rerank.judged.records import VERDICT_MEASURE, JudgedSet
+from rerank.judged.significance import difference
 from rerank.scorers.base import engine_name
 from rerank.search import Searcher
 from rerank.training.model import load_base, score_pairs

@@ -29,11 +29,11 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk
-from rerank.evaluation.dataset import document_id, read_judged_set
-from rerank.evaluation.measures import measure
-from rerank.evaluation.records import JudgedSet
 from rerank.evaluation.scoring import best_passages
 from rerank.factory import ModelChoice, open_searcher
+from rerank.judged.dataset import document_id, read_judged_set
+from rerank.judged.measures import measure
+from rerank.judged.records import JudgedSet
 from rerank.records import FirstLook
 from rerank.registry import resolve_reranker
 from rerank.scorers.late_interaction import LateInteractionScorer

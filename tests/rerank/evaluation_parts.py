@@ -11,8 +11,8 @@ import numpy as np
 
 from ingest.library.library import Library
 from rerank.evaluation.corpus import fill_library
-from rerank.evaluation.dataset import read_judged_set
-from rerank.evaluation.records import JudgedSet
+from rerank.judged.dataset import read_judged_set
+from rerank.judged.records import JudgedSet
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever

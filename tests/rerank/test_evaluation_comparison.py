@@ -15,14 +15,14 @@ import pytest
 from ingest.models.resolve import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, pareto_front
-from rerank.evaluation.dataset import read_judged_set, read_tuning_set
 from rerank.evaluation.plan import Plan, compare
-from rerank.evaluation.records import Verdict
 from rerank.evaluation.run import evaluate
 from rerank.evaluation.scoring import ScoredQuery
-from rerank.evaluation.significance import holm
 from rerank.evaluation.systems import Combination, best_weight, systems_of
 from rerank.evaluation.together import systems_together
+from rerank.judged.dataset import read_judged_set, read_tuning_set
+from rerank.judged.records import Verdict
+from rerank.judged.significance import holm
 from retrieval.records import CandidateSource
 from tests.rerank.evaluation_parts import (
     Planted,

@@ -9,10 +9,10 @@ import pytest
 import pytrec_eval
 
 from ingest.errors import DamagedFileError, UsageError
-from rerank.evaluation.dataset import read_judged_set, read_qrels
-from rerank.evaluation.measures import measure
-from rerank.evaluation.records import Verdict
-from rerank.evaluation.trec import compare_run_files, read_run, write_run
+from rerank.judged.dataset import read_judged_set, read_qrels
+from rerank.judged.measures import measure
+from rerank.judged.records import Verdict
+from rerank.judged.trec import compare_run_files, read_run, write_run
 from tests.rerank.evaluation_parts import write_set
 
 TREC = {

@@ -14,8 +14,8 @@ import pytrec_eval
 
 from rerank.evaluation.comparison import Comparison
 from rerank.evaluation.plan import Plan, compare
-from rerank.evaluation.records import Evaluation
 from rerank.evaluation.run import evaluate
+from rerank.judged.records import Evaluation
 from tests.rerank.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
 from tests.ui.test_cli import run
 from ui.evaluate import query_bar

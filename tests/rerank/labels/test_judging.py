@@ -9,7 +9,7 @@ import pytest
 
 from ingest.library.label_records import Grade, ModelPair, Places
 from ingest.library.labels import Labels
-from rerank.evaluation.records import Verdict
+from rerank.judged.records import Verdict
 from rerank.labels.judging import ask_again, judge, pair_of, see, sighting
 from rerank.labels.suggest import Reason, disagreement, suggest
 from rerank.labels.verdict import running_verdict, running_verdicts

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ingest.library.label_records import Grade, ModelPair, Places
-from rerank.evaluation.records import Verdict
+from rerank.judged.records import Verdict
 from rerank.labels.verdict import MIN_QUERIES, SIGNIFICANT, RunningVerdict, queries_wanting, weigh
 
 PAIR = ModelPair("encoder", "1", "reranker", "7")

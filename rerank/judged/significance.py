@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rerank.evaluation.records import VERDICT_MEASURE, Difference, Figures, Verdict
-from rerank.training.evaluate import paired_randomisation
+from rerank.judged.records import VERDICT_MEASURE, Difference, Figures, Verdict
 
 SIGNIFICANT = 0.05
 ROUNDS = 10_000
@@ -70,3 +69,15 @@ def verdict(found: Mapping[str, Difference]) -> Verdict:
     if main.p >= SIGNIFICANT or main.mean == 0:
         return Verdict.UNDECIDED
     return Verdict.HELPS if main.mean > 0 else Verdict.HURTS
+
+
+def paired_randomisation(
+    before: Sequence[float], after: Sequence[float], seed: int, rounds: int = 10000
+) -> float:
+    """Two-sided p of the mean difference under random swaps of the two figures of each query."""
+    differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
+    if not len(differences) or not differences.any():
+        return 1.0
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(rounds, len(differences)))
+    swapped = np.abs(signs @ differences) / len(differences)
+    return float((1 + (swapped >= abs(differences.mean()) - 1e-12).sum()) / (1 + rounds))

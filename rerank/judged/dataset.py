@@ -23,7 +23,7 @@ from ingest.errors import DamagedFileError, UsageError
 from ingest.pipeline import Source
 from ingest.readers import read_documents
 from ingest.sources import walk
-from rerank.evaluation.records import JudgedSet
+from rerank.judged.records import JudgedSet
 from rerank.search import MAX_QUERY_CHARACTERS
 
 CORPUS = "corpus.jsonl"

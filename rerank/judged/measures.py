@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import ir_measures
 from ir_measures import RR, R, Success, nDCG
 
-from rerank.evaluation.records import Figures
+from rerank.judged.records import Figures
 
 MEASURES: Mapping[str, ir_measures.Measure] = {
     "nDCG@10": nDCG @ 10,

@@ -13,10 +13,10 @@ import numpy as np
 
 from ingest.errors import DamagedFileError, UsageError
 from rerank.evaluation.comparison import Comparison, compare_orders
-from rerank.evaluation.dataset import numbered_lines, read_qrels
-from rerank.evaluation.measures import falling_scores
-from rerank.evaluation.records import QueryRun
 from rerank.evaluation.systems import System
+from rerank.judged.dataset import numbered_lines, read_qrels
+from rerank.judged.measures import falling_scores
+from rerank.judged.records import QueryRun
 
 Orders = Mapping[str, Sequence[str]]
 

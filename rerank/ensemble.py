@@ -2,7 +2,7 @@
 
 Each reranker makes a second look of its own at the same first look, all at the same time, with its own windows, kept
 scores, costs and time budget; what they made is fused afterwards (`fuse`, which is pure). So a search fuses what
-`rerank.evaluation.together` measures, one that fails is left out, and a face that has the parts already needs no model.
+`rerank.evaluation.ensemble` measures, one that fails is left out, and a face that has the parts already needs no model.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ def run_evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
 
 def _one(parsed: argparse.Namespace, settings: Settings) -> int:
     from rerank.evaluation.run import evaluate
+    from rerank.evaluation.runs import write_runs
     from rerank.judged.dataset import read_judged_set
-    from rerank.judged.trec import write_runs
     from ui.evaluation_report import evaluation_report
     from ui.evaluation_table import evaluation_table
 
@@ -74,8 +74,8 @@ def _one(parsed: argparse.Namespace, settings: Settings) -> int:
 
 def _several(parsed: argparse.Namespace, settings: Settings) -> int:
     from rerank.evaluation.plan import Plan, compare
+    from rerank.evaluation.runs import write_systems
     from rerank.judged.dataset import read_judged_set, read_tuning_set
-    from rerank.judged.trec import write_systems
     from ui.frontier import frontier_svg
 
     judged = read_judged_set(parsed.dataset, parsed.split)
@@ -110,7 +110,7 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _runs(parsed: argparse.Namespace) -> int:
-    from rerank.judged.trec import compare_run_files
+    from rerank.evaluation.runs import compare_run_files
 
     _print_comparison(parsed, compare_run_files(parsed.qrels, parsed.runs, pairs=parsed.pairs), {})
     return 0

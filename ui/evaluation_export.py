@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ingest.errors import UsageError
 from ingest.workspace import Workspace
 from rerank.evaluation.comparison import Comparison, Row
+from rerank.evaluation.runs import write_systems
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
-from rerank.judged.trec import write_systems
 from ui.evaluation_report import comparison_report
 from ui.export import harmless
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from ingest.library.library import Library
 from rerank.evaluation.comparison import Comparison, compare_orders
+from rerank.evaluation.ensemble import systems_together
 from rerank.evaluation.run import failures, ready
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
-from rerank.evaluation.together import systems_together
 from rerank.fusion import EQUAL_WEIGHT
 from rerank.judged.records import JudgedSet
 from rerank.records import Models

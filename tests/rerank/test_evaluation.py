@@ -12,9 +12,9 @@ from ingest.models.resolve import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.corpus import default_folder, fill_library
 from rerank.evaluation.run import evaluate
+from rerank.evaluation.runs import write_runs
 from rerank.judged.dataset import read_judged_set
 from rerank.judged.records import Evaluation, Verdict
-from rerank.judged.trec import write_runs
 from tests.fakes import WordEncoder, WordScorer
 from tests.rerank.evaluation_parts import (
     Planted,

@@ -15,11 +15,11 @@ import pytest
 from ingest.models.resolve import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, pareto_front
+from rerank.evaluation.ensemble import systems_together
 from rerank.evaluation.plan import Plan, compare
 from rerank.evaluation.run import evaluate
 from rerank.evaluation.scoring import ScoredQuery
 from rerank.evaluation.systems import Combination, best_weight, systems_of
-from rerank.evaluation.together import systems_together
 from rerank.judged.dataset import read_judged_set, read_tuning_set
 from rerank.judged.records import Verdict
 from rerank.judged.significance import holm

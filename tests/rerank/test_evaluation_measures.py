@@ -8,10 +8,10 @@ import random
 import pytest
 import pytrec_eval
 
+from rerank.evaluation.runs import write_runs
 from rerank.judged.measures import measure
 from rerank.judged.records import Difference, QueryRun, Verdict
 from rerank.judged.significance import bootstrap_interval, difference, verdict
-from rerank.judged.trec import write_runs
 
 # Our names beside trec_eval's; its reciprocal rank knows no cut-off, so it is given ten documents.
 TREC = {

@@ -9,10 +9,11 @@ import pytest
 import pytrec_eval
 
 from ingest.errors import DamagedFileError, UsageError
+from rerank.evaluation.runs import compare_run_files
 from rerank.judged.dataset import read_judged_set, read_qrels
 from rerank.judged.measures import measure
 from rerank.judged.records import Verdict
-from rerank.judged.trec import compare_run_files, read_run, write_run
+from rerank.judged.trec import read_run, write_run
 from tests.rerank.evaluation_parts import write_set
 
 TREC = {

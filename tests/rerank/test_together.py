@@ -13,8 +13,8 @@ import pytest
 
 from ingest.errors import RerankError
 from rerank.ensemble import AT_ONCE, fuse, fused_second_look, second_looks
+from rerank.evaluation.ensemble import systems_together
 from rerank.evaluation.scoring import score_queries
-from rerank.evaluation.together import systems_together
 from rerank.fusion import Fusion
 from rerank.judged.dataset import document_id
 from rerank.notices import model_notices

@@ -13,7 +13,7 @@ from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from rerank.labels.exchange import TABLE
+from rerank.labels.files import TABLE
 from rerank.labels.verdict import running_verdicts
 from rerank.search import Searcher
 from ui import resources, samples

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 
 from rerank.ensemble import own_order
-from rerank.labels.exchange import query_id
+from rerank.labels.files import query_id
 from rerank.records import SearchResult
 from retrieval.records import Candidate
 

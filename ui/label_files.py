@@ -13,8 +13,7 @@ from ingest.errors import DamagedFileError, SecondLookError
 from ingest.library.label_records import Label, MergeReport
 from ingest.library.labels import Labels
 from ingest.workspace import Workspace
-from rerank.labels.exchange import CORPUS, QUERIES, TREC, export_labels, query_id
-from rerank.labels.intake import read_labels
+from rerank.labels.files import CORPUS, QUERIES, TREC, export_labels, query_id, read_labels
 from ui.evaluation_dataset import TABLE_NAME, as_uploaded
 from ui.uploads import short_name
 

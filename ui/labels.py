@@ -21,7 +21,7 @@ from ingest.library.label_records import Grade, Label
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from rerank.factory import open_searcher
-from rerank.labels.exchange import TREC, export_labels, query_id
+from rerank.labels.files import TREC, export_labels, query_id
 from rerank.search import DEFAULT_CANDIDATES
 from ui.evaluate import query_bar
 from ui.settings import Settings
@@ -136,7 +136,7 @@ def _export(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> i
 
 
 def _import(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
-    from rerank.labels.intake import read_labels
+    from rerank.labels.files import read_labels
 
     known = {query_id(label.query): label.query for label in labels.all()}
     done = labels.merge(read_labels(parsed.path, known, datetime.now(UTC)))

@@ -20,7 +20,7 @@ from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
 from rerank.calibration.records import FittedFor, LibraryState
 from rerank.calibration.store import FILE, load
-from rerank.labels.exchange import export_labels
+from rerank.labels.files import export_labels
 from rerank.search import Searcher
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever

@@ -13,7 +13,7 @@ import pytest
 
 from rerank.ensemble import fuse
 from rerank.fusion import Fusion
-from rerank.labels.exchange import query_id
+from rerank.labels.files import query_id
 from rerank.records import FirstLook, Part, SearchResult
 from tests.ui.looks import candidates, search
 from ui.cli import main

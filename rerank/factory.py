@@ -16,10 +16,10 @@ from ingest.runtime.memory import give_back
 from ingest.services.access import ServiceAccess
 from rerank.notices import model_notices, window_notices
 from rerank.registry import reranker_module, resolve_reranker
-from rerank.score_store import user_store
 from rerank.scorers.base import Options, Scorer
+from rerank.scorers.score_store import user_store
+from rerank.scorers.windowed import windowed
 from rerank.search import Searcher
-from rerank.windows import windowed
 from retrieval.retriever import Retriever
 
 
@@ -29,7 +29,7 @@ class ModelChoice:
 
     ``engine`` is what runs the reranker, one of `rerank.engines.choose.ENGINES`; without ``wait_for_engine`` a
     model that can run as it is does so until its engine is chosen. ``window`` is how many tokens of a passage the
-    reranker reads at most (see `rerank.windows.windowed`). ``access`` holds addresses of rerankers outside this
+    reranker reads at most (see `rerank.scorers.windowed.windowed`). ``access`` holds addresses of rerankers outside this
     process, and the keys to them. ``trusting`` is the leave to load the encoder that a library names, whatever it is.
     """
 

@@ -11,8 +11,8 @@ from ingest.services.billing import Bill
 from rerank.fusion import Fusion
 from rerank.records import FirstLook, Models, Part
 from rerank.scorers.base import Scorer
+from rerank.scorers.windowed import WindowedScorer
 from rerank.second_look import SecondLookPlan
-from rerank.windows import WindowedScorer
 from retrieval.records import CandidateSource
 
 # What the first look goes by, in prose.

@@ -15,16 +15,16 @@ from ingest.models.resolve import ModelSpec
 from ingest.records import Chunk
 from ingest.runtime.memory import give_back_at_times
 from ingest.services.billing import billing
-from rerank.highlight import best_sentences
 from rerank.languages import LanguageWarnings
 from rerank.notices import cost_notices, whole_notices, with_mix_notice
 from rerank.records import FirstLook, Models, SearchResult, Timings
 from rerank.scheduler import OnWait, Turns
-from rerank.score_cache import CachedScorer
-from rerank.score_store import ScoreStore
 from rerank.scorers.base import Scorer
+from rerank.scorers.cached import CachedScorer
+from rerank.scorers.highlight import best_sentences
+from rerank.scorers.score_store import ScoreStore
+from rerank.scorers.windowed import window_of
 from rerank.second_look import WHOLE, OnPartial, SecondLookPlan, score_in_slices
-from rerank.windows import window_of
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 

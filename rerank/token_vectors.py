@@ -1,6 +1,6 @@
 """Token vectors of a library's passages, computed when documents come in: a query then costs one encoding.
 
-What is stored, and how it goes with its passages, is `ingest.library.token_vectors`; its form is `rerank.scorers.token_codec`.
+What is stored, and how it goes with its passages, is `ingest.library.token_vectors`; its form is `rerank.scorers.maxsim`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from ingest.models.trust import require_trust
 from ingest.records import Chunk
 from rerank.factory import open_scorer
 from rerank.registry import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker
-from rerank.scorers.maxsim import LateInteraction, vectors_identity
-from rerank.scorers.token_codec import compress
+from rerank.scorers.maxsim import LateInteraction, compress, vectors_identity
 
 # Rerankers that compare token with token. Others read query and passage together, and have nothing to store.
 ARCHITECTURES = frozenset({"late-interaction", "colbert"})

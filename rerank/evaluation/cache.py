@@ -21,8 +21,8 @@ from ingest.errors import LibraryError
 from ingest.library.library import Generation
 from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
-from rerank.score_cache import fingerprint
 from rerank.scorers.base import Scorer, engine_name
+from rerank.scorers.cached import fingerprint
 from retrieval.records import CandidateSource
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from ingest.errors import ModelError
 from ingest.models.loading import load_sentence_model
 from ingest.models.resolve import ResolvedModel
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
-from rerank.scorers.loading import quietly, require_head
+from rerank.scorers.heads import quietly, require_head
 
 # Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding. A GPU
 # is only busy with more. Long ones are fewer, so that a batch has no more tokens than one of pairs of 512: 16 of the

@@ -7,6 +7,7 @@ highest cosine among the passage's, summed.
 from __future__ import annotations
 
 import json
+import struct
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -20,7 +21,6 @@ from ingest.library.token_vectors import TokenStore
 from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
 from rerank.scorers.base import OnBatch, Scores, empty_scores
-from rerank.scorers.token_codec import VERSION, compress, expand
 
 # A search scores slice by slice, and two rerankers or visitors take turns: their questions are encoded once each.
 REMEMBERED_QUERIES = 8
@@ -155,3 +155,33 @@ class LateInteraction(ABC):
         if rounded is None:
             raise ValueError("token vectors cannot be read back from the bytes that they were written as")
         return rounded[0]
+
+
+# Raise it when the bytes change, so that older rows are not read.
+VERSION = "int8-1"
+_HEAD = struct.Struct("<IHH")  # tokens that the model read, vectors, numbers a vector
+_MOST = 127
+
+
+def compress(vectors: NDArray[np.float32], read: int) -> bytes:
+    """The bytes of unit vectors (tokens, dim) and of how many tokens the model ``read`` for them.
+
+    A number is off by at most 1/254 of the largest of its vector.
+    """
+    scales = (np.abs(vectors).max(axis=1) / _MOST).astype("<f2")
+    steps = np.maximum(scales.astype(np.float32), np.finfo(np.float32).tiny)
+    codes = np.clip(np.rint(vectors / steps[:, None]), -_MOST, _MOST).astype(np.int8)
+    head = _HEAD.pack(read, *codes.shape)
+    return b"".join((head, scales.tobytes(), codes.tobytes()))
+
+
+def expand(data: bytes) -> tuple[NDArray[np.float32], int] | None:
+    """The vectors (tokens, dim) and how many tokens were read; ``None`` where ``data`` has not the length for them."""
+    if len(data) < _HEAD.size:
+        return None
+    read, tokens, dim = _HEAD.unpack_from(data)
+    if not tokens or len(data) != _HEAD.size + tokens * (2 + dim):
+        return None
+    scales = np.frombuffer(data, "<f2", tokens, _HEAD.size).astype(np.float32)
+    codes = np.frombuffer(data, np.int8, tokens * dim, _HEAD.size + 2 * tokens).reshape(tokens, dim)
+    return codes * scales[:, None], read

@@ -22,7 +22,7 @@ from ingest.models.loading import load_pretrained, load_tokenizer
 from ingest.models.resolve import ResolvedModel
 from ingest.runtime.session import batched
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
-from rerank.scorers.loading import quietly, require_all
+from rerank.scorers.heads import quietly, require_all
 
 # The prompt that the published models were trained with, before the query, the document and the answer.
 QUERY, DOCUMENT, RELEVANT = "Query:", "Document:", "Relevant:"

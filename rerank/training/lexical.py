@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 
-from rerank.windows import STOP_WORDS, words
+from rerank.scorers.windowed import STOP_WORDS, words
 
 K1, B = 1.2, 0.75
 NO_TEXT = "empty"  # counted beside the texts, so that there is a word where they have none

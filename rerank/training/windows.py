@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rerank.windows import STOP_WORDS, WORD, words
+from rerank.scorers.windowed import STOP_WORDS, WORD, words
 
 __all__ = ["best_chunk", "best_window", "first_words", "keyword_query", "sentences", "words"]
 

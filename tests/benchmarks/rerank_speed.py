@@ -47,8 +47,8 @@ from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, TOKENIZER_FILE
+from rerank.scorers.windowed import windowed
 from rerank.training.model import load_base
-from rerank.windows import windowed
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 

@@ -37,8 +37,7 @@ from rerank.judged.records import JudgedSet
 from rerank.records import FirstLook
 from rerank.registry import resolve_reranker
 from rerank.scorers.late_interaction import LateInteractionScorer
-from rerank.scorers.maxsim import maxsim
-from rerank.scorers.token_codec import compress, expand
+from rerank.scorers.maxsim import compress, expand, maxsim
 from rerank.search import Searcher
 from rerank.token_vectors import store_token_vectors
 from tests.benchmarks.machine import machine
@@ -61,7 +60,7 @@ class Exact:
 
 
 def int8(vectors: Vectors) -> Vectors:
-    """What `rerank.scorers.token_codec` stores, read back."""
+    """What `rerank.scorers.maxsim` stores, read back."""
     read = expand(compress(vectors, 0))
     if read is None:
         raise ValueError("what was written cannot be read")

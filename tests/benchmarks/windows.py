@@ -9,7 +9,7 @@ their best passage. The same candidates are ordered by the bundled reranker that
 
     whole     every token
     head N    the first N tokens
-    window N  the window of N tokens that suits the query best (rerank.windows)
+    window N  the window of N tokens that suits the query best (rerank.scorers.windowed)
     MaxP N    every window of N tokens, the best one counts: what whole costs, or more
 
 each by itself and mixed with the bi-encoder's cosine as the product does it. Seconds are those of one thread. "whole,
@@ -40,11 +40,11 @@ from ingest.records import Document
 from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer, Scores
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
+from rerank.scorers.windowed import Cut, Window, WindowedScorer, fitting
 from rerank.training.beir import LabelledSet, Query, read_labelled_set
 from rerank.training.evaluate import ndcg
 from rerank.training.recipe import LIMITS
 from rerank.training.split import limited, split_by_document
-from rerank.windows import Cut, Window, WindowedScorer, fitting
 from tests.benchmarks.chunk_size import Labelled, articles, embed
 from tests.benchmarks.machine import machine
 

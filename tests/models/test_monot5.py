@@ -14,7 +14,7 @@ from rerank.factory import open_scorer
 from rerank.order import relevance
 from rerank.registry import resolve_reranker
 from rerank.scorers.monot5 import MonoT5Scorer
-from rerank.windows import windowed
+from rerank.scorers.windowed import windowed
 from tests.models.tiny_models import make_monot5
 
 OFFLINE = Hub(allow_downloads=False)

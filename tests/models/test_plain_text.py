@@ -18,10 +18,10 @@ from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.runtime.session import GraphSession
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.scorers.colbert import ColbertScorer
 from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.late_interaction import LateInteractionScorer, late_interaction_of
 from rerank.scorers.monot5 import MonoT5Scorer
+from rerank.scorers.multi_vector import ColbertScorer
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
 from tests.models.tiny_models import (
     make_colbert,

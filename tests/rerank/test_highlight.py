@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.records import Chunk
-from rerank.highlight import best_sentences, sentence_spans
+from rerank.scorers.highlight import best_sentences, sentence_spans
 from tests.fakes import WordEncoder
 
 

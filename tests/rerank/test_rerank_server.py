@@ -15,7 +15,7 @@ from ingest.models.hub.hub import Hub
 from ingest.services.access import ServiceAccess
 from ingest.services.client import Patience
 from rerank.registry import resolve_reranker
-from rerank.score_cache import fingerprint
+from rerank.scorers.cached import fingerprint
 from rerank.scorers.rerank_server import RerankServerScorer
 from rerank.scorers.served import rerank_address
 from tests.rerank.rerank_stub import (

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from ingest.models.resolve import ResolvedModel
-from rerank import score_file
-from rerank.score_cache import CachedScorer
-from rerank.score_store import ScoreStore
+from rerank.scorers import score_store
 from rerank.scorers.base import OnBatch, Scores
+from rerank.scorers.cached import CachedScorer
+from rerank.scorers.score_store import ScoreStore
 from tests.fakes import WordScorer
 
 PASSAGES = ("a snake kills", "venom of a cobra", "the bank of the river", "python code")
@@ -141,8 +141,8 @@ def test_memory_keeps_what_was_used_last() -> None:
 def test_the_file_is_bounded_and_loses_what_was_longest_unused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_file, "ASKED_EVERY", 20)
-    monkeypatch.setattr(score_file, "_today", lambda: today)
+    monkeypatch.setattr(score_store, "ASKED_EVERY", 20)
+    monkeypatch.setattr(score_store, "_today", lambda: today)
     for today in range(10):
         scorer = CachedScorer(Fractions(), ScoreStore(path, disk_entries=100))
         scorer.score("snake", [f"passage {today} {number}" for number in range(20)])

@@ -24,13 +24,13 @@ from rerank import scorers
 from rerank.engines.choose import GraphScorer, open_cross_encoder
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.score_cache import CachedScorer
-from rerank.score_store import ScoreStore
 from rerank.scorers.base import Scorer, ServiceAccess, engine_name
+from rerank.scorers.cached import CachedScorer
 from rerank.scorers.late_interaction import LateInteractionScorer
 from rerank.scorers.maxsim import vectors_identity
+from rerank.scorers.score_store import ScoreStore
+from rerank.scorers.windowed import WindowedScorer, windowed
 from rerank.token_vectors import store_token_vectors
-from rerank.windows import WindowedScorer, windowed
 from tests.fakes import WORD_ENCODER, WordEncoder
 from tests.models.passages import PASSAGES, QUERY
 from tests.models.tiny_models import (

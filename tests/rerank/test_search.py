@@ -14,8 +14,8 @@ from ingest.errors import CancelledError, EncoderMismatchError, UsageError
 from ingest.models.hub.hub import Hub
 from rerank import factory
 from rerank.factory import ModelChoice, encoder_for, open_searcher
-from rerank.score_store import ScoreStore
 from rerank.scorers.base import Scores
+from rerank.scorers.score_store import ScoreStore
 from rerank.search import Searcher, check_query
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

@@ -19,8 +19,8 @@ from rerank.fusion import Fusion
 from rerank.judged.dataset import document_id
 from rerank.notices import model_notices
 from rerank.records import SearchResult, Stopped
-from rerank.score_store import ScoreStore
 from rerank.scorers.base import OnBatch, Scores
+from rerank.scorers.score_store import ScoreStore
 from rerank.search import Searcher
 from rerank.second_look import SecondLookPlan, StableRule
 from retrieval.records import CandidateSource

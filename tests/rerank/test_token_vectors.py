@@ -107,7 +107,7 @@ def test_stored_vectors_order_as_computed_ones_and_cost_no_encoding(
 
 
 def rounded(vector: np.ndarray) -> np.ndarray:
-    """A token's vector as `rerank.scorers.token_codec` says that it is kept, number by number."""
+    """A token's vector as `rerank.scorers.maxsim` says that it is kept, number by number."""
     scale = float(np.float16(max(abs(float(number)) for number in vector) / 127))
     return np.array([max(-127, min(127, round(float(number) / scale))) * scale for number in vector])
 

@@ -10,11 +10,11 @@ import pytest
 
 from ingest.models.resolve import ResolvedModel
 from ingest.records import Chunk
-from rerank.score_cache import CachedScorer
-from rerank.score_store import ScoreStore
 from rerank.scorers.base import joined
+from rerank.scorers.cached import CachedScorer
+from rerank.scorers.score_store import ScoreStore
+from rerank.scorers.windowed import WHOLE, WindowedScorer, window_places, windowed
 from rerank.search import Searcher
-from rerank.windows import WHOLE, WindowedScorer, window_places, windowed
 from retrieval.records import Candidate
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

@@ -14,7 +14,7 @@ from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
 from rerank.calibration.records import LibraryState
 from rerank.calibration.store import FILE, save
-from rerank.score_store import ScoreStore
+from rerank.scorers.score_store import ScoreStore
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import UsageError
-from rerank.windows import WHOLE
+from rerank.scorers.windowed import WHOLE
 from ui.settings import DEFAULT_LIBRARY, from_environment
 
 

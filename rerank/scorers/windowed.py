@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.encoders.base import counting_tokenizer
 from ingest.models.resolve import ResolvedModel
-from rerank.highlight import sentence_spans
 from rerank.scorers.base import OnBatch, Scorer, Scores, engine_name
+from rerank.scorers.highlight import sentence_spans
 from retrieval.records import Candidate
 
 WORD = re.compile(r"[^\W_]+")

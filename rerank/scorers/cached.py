@@ -14,9 +14,8 @@ import numpy as np
 
 from ingest.models.resolve import ResolvedModel, content_of
 from ingest.records import digest
-from rerank.score_file import Key
-from rerank.score_store import Entry, ScoreStore
 from rerank.scorers.base import OnBatch, Scorer, Scores, empty_scores, engine_name
+from rerank.scorers.score_store import Entry, Key, ScoreStore
 
 # Raise it when scores are made or stored otherwise, so that older ones are not used.
 VERSION = 3

@@ -6,7 +6,7 @@ DATASET/queries.jsonl        {"_id": …, "text": …} a line
 DATASET/qrels/<split>.tsv    query-id, corpus-id, grade, with tabs between; or, here or in <split>.qrels or
                              <split>.txt, TREC's four columns: query-id, 0, corpus-id, grade
 
-Training reads such folders too (`rerank.training.beir`), but all splits at once and without the documents
+Training reads such folders too (`rerank.training.data`), but all splits at once and without the documents
 that were judged not relevant; figures like trec_eval's need one split with every grade.
 """
 

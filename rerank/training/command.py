@@ -24,10 +24,9 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, find_in_hub, resolve_encoder
 from rerank.scorers.onnx_cross_encoder import CARD_FILE
 from rerank.training.arguments import add_train_arguments
-from rerank.training.beir import LabelledSet
+from rerank.training.data import LabelledSet, read_library_labels, read_training_set
 from rerank.training.embedding import CachedEncoder
 from rerank.training.finish import Job, finish
-from rerank.training.labels import read_library_labels, read_training_set
 from rerank.training.loop import Progress, Schedule, Trainer
 from rerank.training.mining import Ranks
 from rerank.training.model import load_base

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank.training.beir import LabelledSet, Query
+from rerank.training.data import LabelledSet, Query
 from rerank.training.mining import TextEncoder, opening
 
 CUTOFF = 10

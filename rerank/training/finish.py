@@ -16,11 +16,11 @@ from sentence_transformers import CrossEncoder
 
 from ingest.library.disk import sha256_of
 from ingest.models.resolve import BUNDLED_ENCODER, ModelKind, ModelSource, ModelSpec, ResolvedModel
-from rerank.engines.export import export_int8
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, OnnxCrossEncoderScorer
-from rerank.training.beir import LabelledSet
 from rerank.training.card import model_card
+from rerank.training.data import LabelledSet
 from rerank.training.evaluate import Case
+from rerank.training.export import export_int8
 from rerank.training.gate import Verdict, fit_relevance, judge
 from rerank.training.loop import Trainer
 from rerank.training.model import has_own_head, load_base, score_pairs

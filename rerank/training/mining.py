@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank.training.beir import Entry, LabelledSet, Query
+from rerank.training.data import Entry, LabelledSet, Query
 from rerank.training.lexical import BM25
 from rerank.training.windows import first_words, words
 

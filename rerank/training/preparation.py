@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.errors import UsageError
-from rerank.training.beir import LabelledSet, Query
+from rerank.training.data import LabelledSet, Query
 from rerank.training.evaluate import Case, build_cases
 from rerank.training.mining import RANKS, Ranks, TextEncoder, mine, opening, title_queries
 from rerank.training.sampling import Source, word_rarity

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank.training.beir import LabelledSet
+from rerank.training.data import LabelledSet
 from rerank.training.mining import Mined, opening
 from rerank.training.windows import best_chunk, best_window, keyword_query, sentences, words
 

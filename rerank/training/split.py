@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from rerank.training.beir import LabelledSet, Query
+from rerank.training.data import LabelledSet, Query
 
 
 @dataclass(frozen=True, slots=True)

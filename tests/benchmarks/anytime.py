@@ -38,7 +38,7 @@ from rerank.records import FirstLook, SearchResult
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from rerank.second_look import SecondLookPlan, StableRule, score_in_slices, slices
-from rerank.training.beir import read_labelled_set
+from rerank.training.data import read_labelled_set
 from rerank.training.split import split_by_document
 from tests.benchmarks.machine import machine
 

@@ -41,7 +41,7 @@ from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer, Scores
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
 from rerank.scorers.windowed import Cut, Window, WindowedScorer, fitting
-from rerank.training.beir import LabelledSet, Query, read_labelled_set
+from rerank.training.data import LabelledSet, Query, read_labelled_set
 from rerank.training.evaluate import ndcg
 from rerank.training.recipe import LIMITS
 from rerank.training.split import limited, split_by_document

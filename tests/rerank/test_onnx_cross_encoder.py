@@ -11,8 +11,9 @@ import torch
 
 from ingest.errors import ModelDamagedError, ModelError
 from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
-from rerank.engines.export import RowwiseInt8Embedding, export_int8, quantise
+from rerank.engines.export import RowwiseInt8Embedding
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer, open_session
+from rerank.training.export import export_int8, quantise
 from rerank.training.finish import Job, write_card
 from rerank.training.model import load_base, score_pairs
 from tests.rerank.training_parts import tiny_bi_encoder

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import DamagedFileError, UsageError
-from rerank.training.beir import Entry, LabelledSet, Query, read_labelled_set
+from rerank.training.data import Entry, LabelledSet, Query, read_labelled_set
 from rerank.training.mining import NEAR_DUPLICATE, mine, opening, title_queries
 from rerank.training.preparation import Plan, prepare_data
 from rerank.training.sampling import Mixture, Sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from rerank.training.beir import read_labelled_set
+from rerank.training.data import read_labelled_set
 from rerank.training.derive import (
     Pair,
     Source,

@@ -18,9 +18,9 @@ from ingest.models.hub.hub import Hub
 from rerank.factory import open_scorer
 from rerank.judged.significance import paired_randomisation
 from rerank.registry import reranker_spec_of_folder, resolve_reranker
-from rerank.training.beir import read_labelled_set
 from rerank.training.checkpoint import below, read_checkpoint
 from rerank.training.command import add_train_arguments, run_train
+from rerank.training.data import read_labelled_set
 from rerank.training.evaluate import Case, case_ndcg, measure
 from rerank.training.gate import fit_relevance, judge
 from rerank.training.loop import STATE, Progress, Schedule, Trainer

@@ -17,7 +17,7 @@ from ingest.library.writer import writing
 from ingest.records import digest
 from rerank.judged.dataset import read_judged_set
 from rerank.labels.files import export_labels, query_id, read_labels
-from rerank.training.beir import read_labelled_set
+from rerank.training.data import read_labelled_set
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import CancelledError, RerankError
-from rerank.fusion import Fusion, places
 from rerank.notices import fused_notice, shipped_mix
 from rerank.records import FirstLook, OwnScore, Part, RankedHit, SearchResult
 from rerank.search import Searcher
 from rerank.second_look import WHOLE, SecondLookPlan
+from retrieval.fusion import Fusion, places
 from retrieval.records import Candidate
 
 STANDS = " The first look's order stands."

@@ -8,11 +8,11 @@ from dataclasses import replace
 from ingest.models.consent import privacy_notice
 from ingest.models.resolve import ModelSource, ResolvedModel
 from ingest.services.billing import Bill
-from rerank.fusion import Fusion
 from rerank.records import FirstLook, Models, Part
 from rerank.scorers.base import Scorer
 from rerank.scorers.windowed import WindowedScorer
 from rerank.second_look import SecondLookPlan
+from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 
 # What the first look goes by, in prose.

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ingest.errors import RerankError
 from ingest.models.resolve import ModelSpec
-from rerank.fusion import Fusion, mixed
 from rerank.records import RankedHit
+from retrieval.fusion import Fusion, mixed
 from retrieval.records import Candidate
 
 

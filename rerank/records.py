@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ingest.models.resolve import ResolvedModel
-from rerank.fusion import Fusion
+from retrieval.fusion import Fusion
 from retrieval.records import Candidate, CandidateSource
 
 

@@ -16,12 +16,12 @@ import numpy as np
 
 from ingest.errors import UsageError
 from ingest.models.resolve import ModelSpec
-from rerank.fusion import Fusion
 from rerank.order import check_numbers, order
 from rerank.records import FirstLook, RankedHit, SearchResult, Stopped
 from rerank.scheduler import Ticket
 from rerank.scorers.base import OnBatch, Scorer, empty_scores, joined
 from rerank.scorers.windowed import window_places
+from retrieval.fusion import Fusion
 
 # Passages a slice, in the bi-encoder's order. Ten come first, so that there is a useful second order as soon as a
 # page of results has been read; then 25 passages in all, a quarter of the default hundred, and 25 more each time.

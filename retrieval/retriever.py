@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from ingest.encoders.base import Encoder
 from ingest.errors import EncoderMismatchError, LibraryBusyError, LibraryDamagedError, StorageError
 from ingest.library import vector_index
-from ingest.library.index_files import open_index, search
+from ingest.library.index_files import open_index
 from ingest.library.library import VECTORS, Library
 from ingest.library.snapshot import Generation, Snapshot
 from ingest.library.writer import writing
 from ingest.records import Chunk
+from retrieval.dense import search
 from retrieval.fusion import reciprocal_ranks
 from retrieval.records import Candidate, CandidateSource
+from retrieval.sparse import best_by_words
 
 # How often a search begins anew because a writer was quicker to sweep its index away than it was to open it. After that
 # it makes the index in memory, so that no writer, however busy, holds a search up for good.
@@ -84,7 +86,7 @@ class Retriever:
 
         By vectors, those of the highest cosine: exactly the nearest up to `ingest.library.vector_index.EXACT_LIMIT` passages; in a
         larger library, those that the index finds, whose measured recall is the generation's `IndexFile.recall`. By
-        words, those of the highest BM25 (`ingest.library.word_index.best`), which are none where no word is found. By both,
+        words, those of the highest BM25 (`retrieval.sparse.best`), which are none where no word is found. By both,
         the best of as many of either, fused by reciprocal rank. Scores are exact cosines whatever found a passage.
         Each search sees the generation that is active when it starts, whole, whatever a writer does.
         """
@@ -96,7 +98,7 @@ class Retriever:
             if source is not CandidateSource.WORDS:
                 nearest = self._nearest(snapshot, pinned, vector, candidates)
             if source is not CandidateSource.VECTORS:
-                worded = dict(snapshot.best_by_words(query, candidates))
+                worded = dict(best_by_words(snapshot, query, candidates))
             order = _order(source, nearest, worded)[:candidates]
             cosines = nearest | self._cosines(snapshot, vector, [n for n, _ in order if n not in nearest])
             chunks = self._chunks(snapshot, [number for number, _ in order])

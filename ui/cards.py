@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ingest.records import Chunk
 from rerank.calibration.methods import Method
 from rerank.calibration.reading import Reading
-from rerank.fusion import Fusion
 from rerank.records import RankedHit, SearchResult
+from retrieval.fusion import Fusion
 from retrieval.records import Candidate, CandidateSource
 from ui.bands import dividers
 from ui.excerpt import excerpt, whole

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rerank.ensemble import fuse
-from rerank.fusion import Fusion
 from rerank.notices import shipped_mix
 from rerank.records import Part
 from rerank.search import Searcher
+from retrieval.fusion import Fusion
 from ui.fused_marks import FusedMarks
 from ui.jobs import SearchJob, SearchMoment
 from ui.words import model_title

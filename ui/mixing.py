@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rerank.fusion import Fusion
+from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 from ui import address
 from ui.settings import Settings

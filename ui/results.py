@@ -10,9 +10,9 @@ import streamlit as st
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from rerank.calibration.reading import Reading
-from rerank.fusion import Fusion
 from rerank.records import SearchResult
 from rerank.search import Searcher
+from retrieval.fusion import Fusion
 from ui.calibration_panel import (
     calibration_panel,
     explain,

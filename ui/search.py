@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ingest.errors import UsageError
 from ingest.library.library import Library
 from rerank.factory import open_searcher
-from rerank.fusion import Fusion
 from rerank.records import RankedHit, SearchResult
 from rerank.second_look import STABLE_TOP, SecondLookPlan, StableRule
+from retrieval.fusion import Fusion
 from retrieval.records import Candidate, CandidateSource
 from ui.search_other import OtherAnswer, chosen_rerankers, other_answer
 from ui.search_text import side_by_side

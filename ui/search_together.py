@@ -10,10 +10,10 @@ from ingest.errors import SecondLookError, UsageError
 from ingest.library.library import Library
 from rerank.ensemble import fuse, second_looks
 from rerank.factory import ModelChoice, open_searcher
-from rerank.fusion import Fusion
 from rerank.records import Part, RankedHit, SearchResult
 from rerank.search import DEFAULT_CANDIDATES, Searcher
 from rerank.second_look import SecondLookPlan
+from retrieval.fusion import Fusion
 from ui.search_other import check_named_once
 from ui.settings import Settings
 

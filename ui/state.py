@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ingest.library.snapshot import Generation
-from rerank.fusion import Fusion
+from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 from ui.ingest_job import IngestJob
 from ui.jobs import SearchJob

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
-import numpy as np
-from numpy.typing import NDArray
 
 from ingest.errors import LibraryDamagedError, StorageError
 from ingest.library import vector_index
@@ -111,55 +108,6 @@ def open_index(folder: Path, file: IndexFile, dim: int) -> faiss.Index:
     except OSError as error:
         raise LibraryDamagedError(f"The index {path} cannot be read: {error}.") from error
     return _open_verified(path, file, dim)
-
-
-def search(
-    index: faiss.Index,
-    query: NDArray[np.float32],
-    k: int,
-    dead: NDArray[np.int64],
-    exact: Callable[[NDArray[np.int64]], NDArray[np.float32]],
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The ``k`` nearest chunk ids and their inner products, best first, ``dead`` ids left out.
-
-    ``query`` has shape (dim,); fewer than ``k`` come back where the index holds fewer. Scores are exact:
-    where the index quantises, ``exact`` gives the vectors of the ids that it found, and those are scored.
-    Equal scores are ordered by chunk id, so that the same question gives the same order.
-    """
-    with _one_thread():
-        scores, ids = index.search(
-            query[np.newaxis, :], vector_index.to_fetch(index, k), params=_parameters(index, dead)
-        )
-    found = ids[0] >= 0
-    kept_ids, kept_scores = ids[0][found], scores[0][found]
-    if vector_index.is_quantised(index):
-        kept_scores = exact(kept_ids) @ query
-    order = np.lexsort((kept_ids, -kept_scores))[:k]
-    return kept_ids[order], kept_scores[order]
-
-
-def _parameters(index: faiss.Index, dead: NDArray[np.int64]) -> faiss.SearchParameters | None:
-    if not len(dead):
-        return None
-    living = faiss.IDSelectorNot(faiss.IDSelectorBatch(dead))
-    if vector_index.is_quantised(index):
-        return faiss.SearchParametersIVF(sel=living, nprobe=index.nprobe)  # type: ignore[call-arg]
-    return faiss.SearchParameters(sel=living)  # type: ignore[call-arg]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Have FAISS use one thread for a single query.
-
-    There is a few milliseconds' work to share out: with two threads on two busy cores, waiting for each other
-    made the same exact search of 100,000 vectors six times slower (60 ms, not 10).
-    """
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
 
 
 def _extended(folder: Path, before: IndexFile | None, source: VectorSource) -> BuiltIndex | None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryDamagedError
-from ingest.library import word_index
 from ingest.library.index_files import IndexFile
 from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
 from ingest.records import Chunk
@@ -96,18 +95,10 @@ class Snapshot:
         """Vectors of these chunks, shape (len(ids), dim), in the order given. Raises `LibraryDamagedError`."""
         return StoredVectors(self._db, active_encoder(self._db), dim, ids).rows(ids)
 
-    def best_by_words(self, query: str, limit: int) -> list[tuple[int, float]]:
-        """The ``limit`` passages of the highest BM25: chunk ids and scores, best first; see `word_index.best`.
-
-        Raises `LibraryDamagedError` where the index of words cannot be read.
-        """
-        try:
-            return word_index.best(self._db, query, limit)
-        except (sqlite3.DatabaseError, MemoryError) as error:
-            raise LibraryDamagedError(
-                f"The library's index of words cannot be read ({error}). Build it again with: secondlook doctor "
-                "--repair"
-            ) from error
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The read transaction of this snapshot, for reading only."""
+        return self._db
 
     def sample_texts(self, count: int) -> list[str]:
         """Texts of at most ``count`` passages of this generation, spread evenly; checksums are not looked at."""

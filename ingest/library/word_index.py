@@ -13,51 +13,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import unicodedata
-from collections.abc import Iterator, Sequence, Set
-from itertools import pairwise
+from collections.abc import Sequence, Set
 
 from ingest.library.vector_rows import active_encoder
 
 # Kana, Han ideographs (with extensions and compatibility forms) and Hangul syllables.
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]"
 )
 
-# Lucene's English stop words, and the words that questions are made of. Without them nDCG@10 was the same or better
-# on training sets (.890 against .887 with all words on SQuAD, .973 and .972 on PubMedQA, .575 and .576 on MedQuAD, 600
-# questions each), and a query took a quarter to a half of the time.
-# fmt: off
-STOP_WORDS = frozenset((
-    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no",
-    "not", "of", "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to",
-    "was", "will", "with", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "do",
-    "does", "did", "has", "have", "had", "can", "could", "should", "would", "were", "been", "being", "i",
-    "you", "he", "she", "we", "me", "my", "your", "his", "her", "our", "its", "from", "than", "about", "so",
-))
 # fmt: on
-
-
-def match_of(query: str) -> str:
-    """The question as an FTS5 expression that any of its words satisfies; empty where it has none.
-
-    Nothing of the question is syntax: only letters, digits and marks reach the expression, in quotes. Stop words are
-    left out unless there is nothing else.
-    """
-    words = list(dict.fromkeys(_words(unicodedata.normalize("NFC", query).lower())))
-    telling = [word for word in words if word not in STOP_WORDS]
-    return " OR ".join(f'"{word}"' for word in telling or words)
-
-
-def _words(text: str) -> Iterator[str]:
-    """Runs of letters, digits and marks; of unspaced scripts, pairs of neighbouring characters."""
-    letters = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in text)
-    for word in letters.split():
-        for run in re.split(f"({_UNSPACED.pattern}+)", word):
-            if len(run) > 1 and _UNSPACED.match(run):
-                yield from (f"{one} {next_one}" for one, next_one in pairwise(run))
-            elif run:
-                yield run
 
 
 def fill(db: sqlite3.Connection) -> None:
@@ -111,25 +76,7 @@ def _entry(row: sqlite3.Row) -> tuple[int, str]:
 
 
 def _text_of(title: str, text: str) -> str:
-    return _UNSPACED.sub(r" \g<0> ", f"{title}\n{text}")
-
-
-def best(db: sqlite3.Connection, query: str, limit: int) -> list[tuple[int, float]]:
-    """The ``limit`` passages of the highest BM25: chunk ids and scores above 0, best first, equals by id.
-
-    Okapi BM25 with k1 = 1.2 and b = .75 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
-    Beyond", 2009), as FTS5 computes it: a word in more than half of all passages counts as good as nothing.
-    Passages without any word of the question are not found.
-    """
-    expression = match_of(query)
-    if not expression:
-        return []
-    rows = db.execute(
-        "SELECT rowid, rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?", (expression, limit)
-    ).fetchall()
-    if any(rank is None for _, rank in rows):
-        raise sqlite3.DatabaseError("a score of its counts is no number")
-    return [(number, -rank) for number, rank in rows]
+    return UNSPACED.sub(r" \g<0> ", f"{title}\n{text}")
 
 
 def fault(db: sqlite3.Connection, wanted: Set[int]) -> str:

@@ -9,9 +9,9 @@ from ingest.errors import ModelError
 from ingest.library.library import Library
 from rerank.calibration.labels import Labelled
 from rerank.evaluation.scoring import ScoredQuery, score_queries
-from rerank.fusion import mixed
 from rerank.judged.records import JudgedSet
 from rerank.search import OnProgress, Searcher
+from retrieval.fusion import mixed
 from retrieval.records import CandidateSource
 
 # trec_eval's: every grade from 1 on counts as relevant.

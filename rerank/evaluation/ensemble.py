@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rerank.evaluation.scoring import ScoredQuery, best_passages
 from rerank.evaluation.systems import Combination, Scored, System
-from rerank.fusion import Fusion, places
+from retrieval.fusion import Fusion, places
 from retrieval.records import CandidateSource
 
 # What `secondlook search --fuse-rerankers` calls weighted and rrf.

@@ -11,10 +11,10 @@ from rerank.evaluation.ensemble import systems_together
 from rerank.evaluation.run import failures, ready
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
-from rerank.fusion import EQUAL_WEIGHT
 from rerank.judged.records import JudgedSet
 from rerank.records import Models
 from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from retrieval.fusion import EQUAL_WEIGHT
 from retrieval.records import CandidateSource
 
 Openers = Mapping[str, Callable[[], Searcher]]

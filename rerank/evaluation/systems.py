@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerank.evaluation.scoring import ScoredQuery, best_passages
-from rerank.fusion import EQUAL_WEIGHT, mixed, places, reciprocal_rank, weighted
 from rerank.judged.measures import measure
 from rerank.judged.records import VERDICT_MEASURE
+from retrieval.fusion import EQUAL_WEIGHT, mixed, places, reciprocal_rank, weighted
 from retrieval.records import CandidateSource
 
 # Shares of the reranker's standardised score that a training split may choose from; 0 is the first look alone.

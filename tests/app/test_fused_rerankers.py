@@ -14,10 +14,10 @@ import pytest
 
 from ingest.library.library import Library
 from rerank.ensemble import fused_second_look
-from rerank.fusion import Fusion
 from rerank.notices import shipped_mix
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
+from retrieval.fusion import Fusion
 from retrieval.retriever import Retriever
 from tests.app.conftest import Screen
 from tests.app.stand_ins import MoodyScorer

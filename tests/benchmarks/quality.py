@@ -27,13 +27,13 @@ from rerank.evaluation.corpus import fill_library
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.evaluation.systems import orders_by
 from rerank.factory import ModelChoice, open_searcher
-from rerank.fusion import mixed
 from rerank.judged.measures import measure
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
 from rerank.judged.significance import difference
 from rerank.scorers.base import engine_name
 from rerank.search import Searcher
 from rerank.training.model import load_base, score_pairs
+from retrieval.fusion import mixed
 from retrieval.records import Candidate
 from tests.benchmarks.anytime import choose_queries, reduced
 

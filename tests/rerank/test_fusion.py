@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import RerankError, UsageError
-from rerank.fusion import Fusion, mixed, places, reciprocal_rank, standardised, weighted
+from retrieval.fusion import Fusion, mixed, places, reciprocal_rank, standardised, weighted
 
 
 def array(*values: float) -> np.ndarray:

@@ -9,10 +9,10 @@ import pytest
 from ingest.services.access import ServiceAccess
 from rerank.ensemble import fused_second_look
 from rerank.factory import ModelChoice, open_searcher
-from rerank.fusion import Fusion
 from rerank.scorers.windowed import WHOLE
 from rerank.search import Searcher
 from rerank.second_look import SecondLookPlan, StableRule
+from retrieval.fusion import Fusion
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer

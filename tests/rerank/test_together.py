@@ -15,7 +15,6 @@ from ingest.errors import RerankError
 from rerank.ensemble import AT_ONCE, fuse, fused_second_look, second_looks
 from rerank.evaluation.ensemble import systems_together
 from rerank.evaluation.scoring import score_queries
-from rerank.fusion import Fusion
 from rerank.judged.dataset import document_id
 from rerank.notices import model_notices
 from rerank.records import SearchResult, Stopped
@@ -23,6 +22,7 @@ from rerank.scorers.base import OnBatch, Scores
 from rerank.scorers.score_store import ScoreStore
 from rerank.search import Searcher
 from rerank.second_look import SecondLookPlan, StableRule
+from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

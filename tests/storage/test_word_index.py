@@ -18,17 +18,17 @@ from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
 from ingest.library.library import Library
 from ingest.library.schema import FORMAT
-from ingest.library.word_index import match_of
 from ingest.library.writer import writing
 from ingest.pipeline import Intake, Source
 from ingest.readers import Limits
+from retrieval.sparse import best_by_words, match_of
 from tests.conftest import Desk
 
 
 def found(library: Library, query: str) -> list[tuple[str, float]]:
     """(text, BM25) of what words find, best first."""
     with library.snapshot() as snapshot:
-        best = snapshot.best_by_words(query, 100)
+        best = best_by_words(snapshot, query, 100)
         chunks = snapshot.chunks([number for number, _ in best])
         return [(chunks[number].text, score) for number, score in best]
 
@@ -156,7 +156,7 @@ def asked(folder: Path) -> list[object]:
     with Library(folder).snapshot() as snapshot:
         for number in range(0, 900, 7):
             try:
-                answers.append(snapshot.best_by_words(f"w{number:03} crane", 50))
+                answers.append(best_by_words(snapshot, f"w{number:03} crane", 50))
             except LibraryDamagedError as error:
                 answers.append(type(error))
     return answers

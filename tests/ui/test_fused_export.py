@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from rerank.ensemble import fuse
-from rerank.fusion import Fusion
 from rerank.labels.files import query_id
 from rerank.records import FirstLook, Part, SearchResult
+from retrieval.fusion import Fusion
 from tests.ui.looks import candidates, search
 from ui.cli import main
 from ui.export import to_csv, to_json

@@ -11,17 +11,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from ingest.errors import UsageError
 from ui.passwords import PasswordHash, read_password_file
+from ui.settings import EVERYBODY, AccessSettings
 
 HOW = """Say who may see the library, one of these two:
   a password    secondlook password FILE, then start with SECONDLOOK_PASSWORD_FILE=FILE
   OIDC          an [auth] section in .streamlit/secrets.toml, and SECONDLOOK_USERS=ann@example.org,@example.com
 docs/security.md says more. Without either, serve it to this machine alone: --address 127.0.0.1"""
 
-EVERYBODY = "*"
 
 # An address of IPv6 in brackets or alone, or a name of labels (RFC 1123) or an address of IPv4; a port after the first
 # and the last. A name may end with the dot of the root.
@@ -41,14 +40,6 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AccessSettings:
-    """What the environment says of it: the file of the password, and whom OIDC lets in (``@domain`` for all of one)."""
-
-    password_file: Path | None = None
-    users: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Protection:
     """What stands in front of the page. ``password`` is there where the way is a password."""
 
@@ -64,21 +55,6 @@ class Protection:
             return False
         plain = email.casefold()
         return plain in self.users or f"@{plain.rpartition('@')[2]}" in self.users
-
-
-def read_access(values: Mapping[str, str]) -> AccessSettings:
-    """Access from ``SECONDLOOK_PASSWORD_FILE`` and ``SECONDLOOK_USERS``, a list with commas.
-
-    Raises `UsageError` for a user that is neither an e-mail address, nor ``@domain``, nor ``*``.
-    """
-    file = values.get("SECONDLOOK_PASSWORD_FILE", "").strip()
-    users = [user.strip().casefold() for user in values.get("SECONDLOOK_USERS", "").split(",")]
-    for user in filter(None, users):
-        if user != EVERYBODY and ("@" not in user or user.endswith("@")):
-            raise UsageError(
-                f"SECONDLOOK_USERS holds “{user}”; say e-mail addresses, @domain, or * for all whom the provider knows."
-            )
-    return AccessSettings(Path(file).expanduser().absolute() if file else None, tuple(filter(None, users)))
 
 
 def protection(address: str | None, access: AccessSettings, oidc: bool, xsrf: bool = True) -> Protection:

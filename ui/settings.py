@@ -17,7 +17,32 @@ from rerank.search import DEFAULT_CANDIDATES
 from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
-from ui.access import AccessSettings, read_access
+
+EVERYBODY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """What the environment says of it: the file of the password, and whom OIDC lets in (``@domain`` for all of one)."""
+
+    password_file: Path | None = None
+    users: tuple[str, ...] = ()
+
+
+def read_access(values: Mapping[str, str]) -> AccessSettings:
+    """Access from ``SECONDLOOK_PASSWORD_FILE`` and ``SECONDLOOK_USERS``, a list with commas.
+
+    Raises `UsageError` for a user that is neither an e-mail address, nor ``@domain``, nor ``*``.
+    """
+    file = values.get("SECONDLOOK_PASSWORD_FILE", "").strip()
+    users = [user.strip().casefold() for user in values.get("SECONDLOOK_USERS", "").split(",")]
+    for user in filter(None, users):
+        if user != EVERYBODY and ("@" not in user or user.endswith("@")):
+            raise UsageError(
+                f"SECONDLOOK_USERS holds “{user}”; say e-mail addresses, @domain, or * for all whom the provider knows."
+            )
+    return AccessSettings(Path(file).expanduser().absolute() if file else None, tuple(filter(None, users)))
+
 
 SAMPLE = shipped_files() / "data" / "sample"
 DEFAULT_LIBRARY = default_library()

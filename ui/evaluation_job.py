@@ -18,8 +18,8 @@ from rerank.judged.dataset import read_judged_set, read_tuning_set
 from rerank.judged.records import JudgedSet
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
-from ui.evaluation_dataset import Dataset, as_uploaded
-from ui.evaluation_export import Export, exports
+from ui.files.datasets import Dataset, as_uploaded
+from ui.files.evaluation import Export, exports
 from ui.jobs import Job
 
 # Questions that the time left is told from: enough to even out long and short ones, few enough to follow when the

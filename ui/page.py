@@ -22,6 +22,7 @@ from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from rerank.second_look import SecondLookPlan
 from ui import address, components, empty, resources, results, samples, services, sidebar, visitors
+from ui.files.uploads import Upload, keep
 from ui.ingest_job import IngestJob
 from ui.jobs import SearchJob
 from ui.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
@@ -42,7 +43,6 @@ from ui.state import (
     View,
     current,
 )
-from ui.uploads import Upload, keep
 from ui.words import reranker_title
 
 LOADING = "Loading the models. The first time takes some ten seconds."

@@ -22,8 +22,7 @@ from ui.calibration_panel import (
 from ui.columns import Drawn, Look
 from ui.comparison import comparison
 from ui.components import problem, quiet, timings
-from ui.export import as_context, to_csv, to_json
-from ui.export_runs import to_trec, zipped
+from ui.files.results import as_context, to_csv, to_json, to_trec, zipped
 from ui.fused_rerankers import fused_moment, mark_fused
 from ui.jobs import SearchJob, SearchMoment
 from ui.judged_questions import Ask, judged_questions

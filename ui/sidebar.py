@@ -14,10 +14,10 @@ from ingest.readers.source import format_size
 from ingest.records import Stage
 from ui import samples
 from ui.components import problem, quiet
+from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
 from ui.ingest_job import FileLine, IngestJob
 from ui.locked_files import ask_for_passwords
 from ui.state import ALL_SAMPLES, FILTER_KEY, State
-from ui.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
 from ui.visitors import is_alone, refused_upload
 from ui.words import count_of
 

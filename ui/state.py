@@ -16,8 +16,8 @@ from ui.jobs import SearchJob
 from ui.judging_state import Judging
 
 if TYPE_CHECKING:  # what evaluates is loaded when it is asked for
-    from ui.evaluation_dataset import Dataset
     from ui.evaluation_job import EvaluationJob
+    from ui.files.datasets import Dataset
     from ui.other_reranker import OtherSearch
 
 QUESTION_KEY = "question"

@@ -22,7 +22,7 @@ from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from ingest.readers.source import format_size
-from ui.uploads import MOST_BYTES, MOST_FILES
+from ui.files.uploads import MOST_BYTES, MOST_FILES
 
 log = logging.getLogger(__name__)
 

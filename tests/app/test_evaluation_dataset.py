@@ -11,8 +11,8 @@ import pytest
 
 from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError, TooLargeError, UsageError
 from tests.app.datasets import beir_files, packed
-from ui import evaluation_dataset
-from ui.evaluation_dataset import uploaded_dataset
+from ui.files import datasets
+from ui.files.datasets import uploaded_dataset
 
 
 def refused(content: bytes) -> SecondLookError:
@@ -55,7 +55,7 @@ def test_the_folder_goes_with_the_dataset() -> None:
 def test_what_it_unpacks_to_is_counted_and_not_believed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(evaluation_dataset, "MAX_UNPACKED", 1_000_000)
+    monkeypatch.setattr(datasets, "MAX_UNPACKED", 1_000_000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     error = refused(packed(beir_files(corpus="{}\n" * 1_000_000)))
     assert isinstance(error, TooLargeError)

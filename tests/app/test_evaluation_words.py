@@ -14,11 +14,11 @@ from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.systems import System
 from rerank.judged.records import JudgedSet
 from retrieval.records import CandidateSource
-from ui.evaluation_export import report_json, table_csv
 from ui.evaluation_html import table_html
 from ui.evaluation_job import Moment, Pace
 from ui.evaluation_report import comparison_report
 from ui.evaluation_words import evidence, movers, progress_words, verdict_words
+from ui.files.evaluation import report_json, table_csv
 from ui.frontier import frontier_svg
 
 QUERIES = [f"q{number}" for number in range(12)]

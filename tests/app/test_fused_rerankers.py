@@ -22,7 +22,7 @@ from retrieval.retriever import Retriever
 from tests.app.conftest import Screen
 from tests.app.stand_ins import MoodyScorer
 from tests.app.test_two_rerankers import QUESTION, Contrary, other, settle
-from ui.export import to_csv, to_json
+from ui.files.results import to_csv, to_json
 from ui.fused_rerankers import fused_moment
 from ui.jobs import shown_chunks
 from ui.settings import MAX_RESULTS

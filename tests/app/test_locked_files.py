@@ -14,8 +14,8 @@ from tests.app.conftest import Screen
 from tests.app.test_uploads import Dropped
 from tests.conftest import Desk
 from ui.components import literal
+from ui.files.uploads import keep
 from ui.ingest_job import IngestJob
-from ui.uploads import keep
 
 PASSWORD = "hunter2"
 

@@ -17,9 +17,9 @@ from tests.app.datasets import beir_files, packed
 from tests.app.test_uploads import Dropped
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER
-from ui.evaluation_dataset import uploaded_dataset
-from ui.label_files import as_qrels, as_zip, take_in
-from ui.uploads import keep, short_name
+from ui.files.datasets import uploaded_dataset
+from ui.files.labels import as_qrels, as_zip, take_in
+from ui.files.uploads import keep, short_name
 
 NAMES = [
     "../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "C:\\boot.ini", "a\x00b.zip", "..", ".", "", "/", "...zip",

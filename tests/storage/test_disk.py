@@ -39,7 +39,7 @@ from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WORD_SCORER, WordEncoder
 from tests.storage.disks import Disk, disk
-from ui.uploads import keep
+from ui.files.uploads import keep
 
 __all__ = ["disk"]  # a fixture is used by its name alone
 

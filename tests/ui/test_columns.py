@@ -9,8 +9,7 @@ from typing import Any
 
 from tests.ui.looks import candidates, search
 from ui.columns import Look
-from ui.export import CSV_COLUMNS, OTHER_COLUMNS, to_csv, to_json
-from ui.export_runs import to_trec
+from ui.files.results import CSV_COLUMNS, OTHER_COLUMNS, to_csv, to_json, to_trec
 from ui.view_model import comparison_payload
 
 NINE = candidates(9)

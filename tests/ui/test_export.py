@@ -12,7 +12,7 @@ import pytest
 
 from rerank.records import SearchResult, Stopped
 from tests.ui.looks import candidates, chunk, search
-from ui.export import CONTEXT, CSV_COLUMNS, as_context, citation, harmless, to_csv, to_json
+from ui.files.results import CONTEXT, CSV_COLUMNS, as_context, citation, harmless, to_csv, to_json
 
 
 def rows(result: SearchResult) -> list[dict[str, str]]:

@@ -17,8 +17,7 @@ from rerank.records import FirstLook, Part, SearchResult
 from retrieval.fusion import Fusion
 from tests.ui.looks import candidates, search
 from ui.cli import main
-from ui.export import to_csv, to_json
-from ui.export_runs import to_trec, zipped
+from ui.files.results import to_csv, to_json, to_trec, zipped
 
 NINE = candidates(9)
 NAMES = {candidate.chunk.passage_hash: candidate.rank for candidate in NINE}

@@ -14,7 +14,7 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER
-from ui.label_files import as_qrels, as_zip, take_in
+from ui.files.labels import as_qrels, as_zip, take_in
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ LOOKED_AT = {
     ("components.py", "role"): "First look or Second look",
     ("evaluation_view.py", "words"): "progress_words: numbers and our own words",
     ("evaluation_view.py", "title"): "Fell or Rose",
-    ("evaluation_view.py", "export.label"): "a constant of ui.evaluation_export",
+    ("evaluation_view.py", "export.label"): "a constant of ui.files.evaluation",
     ("calibration_panel.py", "words"): "numbers and our own words",
     ("settings_panel.py", "words"): "one of two constants",
     ("settings_panel.py", "label"): "one of two constants",

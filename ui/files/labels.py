@@ -14,8 +14,8 @@ from ingest.library.label_records import Label, MergeReport
 from ingest.library.labels import Labels
 from ingest.workspace import Workspace
 from rerank.labels.files import CORPUS, QUERIES, TREC, export_labels, query_id, read_labels
-from ui.evaluation_dataset import TABLE_NAME, as_uploaded
-from ui.uploads import short_name
+from ui.files.datasets import TABLE_NAME, as_uploaded
+from ui.files.uploads import short_name
 
 UPLOADED = "uploaded"
 # Unpacked; a million labels with their passages take less.

@@ -14,7 +14,7 @@ from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.runs import write_systems
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
 from ui.evaluation_report import comparison_report
-from ui.export import harmless
+from ui.files.results import harmless
 
 
 @dataclass(frozen=True, slots=True)

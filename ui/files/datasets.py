@@ -20,7 +20,7 @@ from ingest.readers.source import format_size
 from ingest.workspace import Workspace
 from rerank.judged.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
 from rerank.labels.files import export_labels
-from ui.uploads import short_name
+from ui.files.uploads import short_name
 
 # As a DOCX may unpack to (`ingest.readers.Limits`): BEIR's sets up to a few hundred thousand documents.
 MAX_UNPACKED = 500_000_000

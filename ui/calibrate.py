@@ -51,7 +51,7 @@ def _from_labels(
 ) -> tuple[Library, Calibration, tuple[str, ...]]:
     """From what was judged in the library itself, whose documents stay as they are."""
     from rerank.calibration.labels import TooFewLabelsError
-    from ui.fitting import fit_labels, why_not_offered
+    from ui.jobs.calibration import fit_labels, why_not_offered
     from ui.judgements import counts
 
     library = Library(parsed.dataset_library or settings.library)

@@ -18,7 +18,7 @@ from rerank.records import Models, SearchResult
 from rerank.search import Searcher
 from ui.bands import answers_words, threshold_text
 from ui.components import problem, quiet
-from ui.fitting import FitJob, offered, why_not_offered
+from ui.jobs.calibration import FitJob, offered, why_not_offered
 from ui.judgements import counts
 from ui.judging_state import Judging
 from ui.mixing import chosen_source

@@ -19,9 +19,9 @@ from rerank.search import Searcher
 from ui import resources, samples
 from ui.components import problem, quiet
 from ui.evaluation_choices import choices
-from ui.evaluation_job import Task
 from ui.evaluation_words import documents_words
 from ui.files.datasets import Dataset, labels_dataset, sample_dataset, uploaded_dataset
+from ui.jobs.evaluation import Task
 from ui.services import check_leave
 from ui.settings import Settings
 from ui.state import State

@@ -14,18 +14,17 @@ from rerank.evaluation.comparison import Comparison
 from ui.components import literal, problem, quiet
 from ui.evaluation_form import form
 from ui.evaluation_html import table_html
-from ui.evaluation_job import EvaluationJob, Outcome
 from ui.evaluation_words import (
     HOW_TO_READ,
     Mover,
     documents_words,
     evidence,
     movers,
-    progress_words,
     system_names,
     verdict_words,
 )
 from ui.frontier import frontier_svg
+from ui.jobs.evaluation import EvaluationJob, Outcome, progress_words
 from ui.settings import Settings
 from ui.state import State
 from ui.words import count_of, shortened

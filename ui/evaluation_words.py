@@ -9,7 +9,6 @@ from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.systems import System
 from rerank.judged.records import VERDICT_MEASURE, Difference, JudgedSet, Verdict, gains
 from retrieval.records import CandidateSource
-from ui.evaluation_job import Moment
 from ui.words import count_of, duration
 
 # Fewer questions are too few to speak for others, whatever they say; so the running verdict has it too.
@@ -139,33 +138,9 @@ def p_words(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def progress_words(moment: Moment, cancelled: bool) -> tuple[float, str]:
-    """How far the evaluation is, 0 to 1 of the present step, and in words."""
-    share = moment.done / moment.total if moment.done and moment.total else 0.0
-    if cancelled:
-        return share, "Stopping after the question in hand; its scores are kept."
-    if moment.done is None:
-        rate = f", {moment.rate:.0f} a second" if moment.rate >= 1 else ""
-        embedded = f"; {moment.embedded:,} passages embedded{rate}" if moment.embedded else ""
-        return 0.0, f"1 of 2: indexing {documents_words(moment.documents)}{embedded}"
-    if not moment.total:
-        return 0.0, "2 of 2: loading the models"
-    left = f", {time_left(moment.left)}" if moment.left is not None and moment.done < moment.total else ""
-    return share, f"2 of 2: {moment.done} of {count_of(moment.total, 'question')} asked{left}"
-
-
 def documents_words(count: int) -> str:
     """How many documents: "1 document", "200,000 documents"."""
     return "1 document" if count == 1 else f"{count:,} documents"
-
-
-def time_left(seconds: float) -> str:
-    """About how long the rest takes: "about 40 s left", "about 3 min left"."""
-    if seconds < 10:
-        return "some seconds left"
-    if seconds < 90:
-        return f"about {round(seconds, -1):.0f} s left"
-    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
 
 
 @dataclass(frozen=True, slots=True)

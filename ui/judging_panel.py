@@ -15,7 +15,7 @@ from rerank.records import SearchResult
 from rerank.search import Searcher
 from ui.components import problem, quiet
 from ui.files.labels import as_qrels, as_zip, take_in
-from ui.jobs import SearchJob
+from ui.jobs.search import SearchJob
 from ui.judgements import keep, read_events
 from ui.judging_state import Judging
 from ui.running import Weighed, verdict_line, weighed_anew

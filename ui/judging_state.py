@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ui.jobs import SearchJob
+from ui.jobs.search import SearchJob
 
 if TYPE_CHECKING:  # what measures and fits is loaded when it is asked for
-    from ui.fitting import FitJob
+    from ui.jobs.calibration import FitJob
     from ui.running import Weighed
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from ui.components import literal, quiet
 from ui.files.uploads import short_name
-from ui.ingest_job import IngestJob
+from ui.jobs.ingest import IngestJob
 from ui.state import State
 
 LONGEST = 127  # characters: PDF's own limit is 127 bytes (ISO 32000-2, 7.6.4.3.3)

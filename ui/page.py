@@ -23,10 +23,10 @@ from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from rerank.second_look import SecondLookPlan
 from ui import address, components, empty, resources, results, samples, services, sidebar, visitors
 from ui.files.uploads import Upload, keep
-from ui.ingest_job import IngestJob
-from ui.jobs import SearchJob
+from ui.jobs.ingest import IngestJob
+from ui.jobs.search import SearchJob
+from ui.jobs.second_reranker import kept_or_started
 from ui.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
-from ui.other_reranker import kept_or_started
 from ui.settings import MAX_RESULTS, Settings
 from ui.settings_panel import AUTOMATIC, settings_panel
 from ui.state import (

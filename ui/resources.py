@@ -19,7 +19,7 @@ from ingest.services.access import ServiceAccess
 from rerank.engines.choose import choose_quietly, is_due, is_pending
 from rerank.factory import ModelChoice, encoder_for, open_searcher
 from rerank.search import Searcher
-from ui.jobs import in_background
+from ui.jobs.job import in_background
 from ui.settings import Settings
 
 # A loaded model is some hundred megabytes. Two libraries made with different encoders fit, and three

@@ -15,7 +15,7 @@ from ingest.records import Stage
 from ui import samples
 from ui.components import problem, quiet
 from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
-from ui.ingest_job import FileLine, IngestJob
+from ui.jobs.ingest import FileLine, IngestJob
 from ui.locked_files import ask_for_passwords
 from ui.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.visitors import is_alone, refused_upload

@@ -11,14 +11,14 @@ import streamlit as st
 from ingest.library.snapshot import Generation
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
-from ui.ingest_job import IngestJob
-from ui.jobs import SearchJob
+from ui.jobs.ingest import IngestJob
+from ui.jobs.search import SearchJob
 from ui.judging_state import Judging
 
 if TYPE_CHECKING:  # what evaluates is loaded when it is asked for
-    from ui.evaluation_job import EvaluationJob
     from ui.files.datasets import Dataset
-    from ui.other_reranker import OtherSearch
+    from ui.jobs.evaluation import EvaluationJob
+    from ui.jobs.second_reranker import OtherSearch
 
 QUESTION_KEY = "question"
 CANDIDATES_KEY = "candidates"

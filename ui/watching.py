@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from ui.jobs import second_looks_under_way
+from ui.jobs.search import second_looks_under_way
 from ui.state import current
 
 # The browser asks for a look this often. One that comes while the last is still watching is taken up after it.

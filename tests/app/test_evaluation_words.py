@@ -15,11 +15,11 @@ from rerank.evaluation.systems import System
 from rerank.judged.records import JudgedSet
 from retrieval.records import CandidateSource
 from ui.evaluation_html import table_html
-from ui.evaluation_job import Moment, Pace
 from ui.evaluation_report import comparison_report
-from ui.evaluation_words import evidence, movers, progress_words, verdict_words
+from ui.evaluation_words import evidence, movers, verdict_words
 from ui.files.evaluation import report_json, table_csv
 from ui.frontier import frontier_svg
+from ui.jobs.evaluation import Moment, Pace, progress_words
 
 QUERIES = [f"q{number}" for number in range(12)]
 QRELS = {query: {"good": 1} for query in QUERIES}

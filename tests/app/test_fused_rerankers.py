@@ -23,8 +23,8 @@ from tests.app.conftest import Screen
 from tests.app.stand_ins import MoodyScorer
 from tests.app.test_two_rerankers import QUESTION, Contrary, other, settle
 from ui.files.results import to_csv, to_json
-from ui.fused_rerankers import fused_moment
-from ui.jobs import shown_chunks
+from ui.jobs.fused import fused_moment
+from ui.jobs.search import shown_chunks
 from ui.settings import MAX_RESULTS
 
 __all__ = ["other"]  # a fixture

@@ -14,8 +14,9 @@ from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.app.stand_ins import MoodyScorer
 from tests.conftest import Desk
-from ui.ingest_job import IngestJob
-from ui.jobs import SearchJob, failure, in_background, second_looks_under_way
+from ui.jobs.ingest import IngestJob
+from ui.jobs.job import failure, in_background
+from ui.jobs.search import SearchJob, second_looks_under_way
 from ui.watching import WATCH_SECONDS, watch_seconds
 
 

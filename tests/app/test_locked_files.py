@@ -15,7 +15,7 @@ from tests.app.test_uploads import Dropped
 from tests.conftest import Desk
 from ui.components import literal
 from ui.files.uploads import keep
-from ui.ingest_job import IngestJob
+from ui.jobs.ingest import IngestJob
 
 PASSWORD = "hunter2"
 

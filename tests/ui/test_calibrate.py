@@ -29,7 +29,7 @@ from tests.fakes import WORD_ENCODER, WORD_SCORER, WordEncoder, WordScorer
 from tests.rerank.evaluation_parts import open_set, searcher, write_set
 from ui.calibrate import calibration_report, calibration_table
 from ui.cli import main
-from ui.fitting import FitJob
+from ui.jobs.calibration import FitJob
 
 CORPUS = {
     "boa": "A boa coils around its prey and tightens until the blood no longer flows.",

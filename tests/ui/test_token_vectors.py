@@ -15,7 +15,7 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source
 from ui.cli import main
-from ui.ingest_job import IngestJob
+from ui.jobs.ingest import IngestJob
 
 
 def test_a_wish_outlives_its_command_and_ends_with_another(

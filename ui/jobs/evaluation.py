@@ -18,9 +18,11 @@ from rerank.judged.dataset import read_judged_set, read_tuning_set
 from rerank.judged.records import JudgedSet
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
+from ui.evaluation_words import documents_words
 from ui.files.datasets import Dataset, as_uploaded
 from ui.files.evaluation import Export, exports
-from ui.jobs import Job
+from ui.jobs.job import Job
+from ui.words import count_of
 
 # Questions that the time left is told from: enough to even out long and short ones, few enough to follow when the
 # ones whose scores were kept are over.
@@ -138,3 +140,27 @@ class EvaluationJob(Job[None]):
         self.stop_if_cancelled(STOPPED)
         self._pace.note(done)
         self.moment = Moment(done=done, total=total, left=self._pace.left(total))
+
+
+def progress_words(moment: Moment, cancelled: bool) -> tuple[float, str]:
+    """How far the evaluation is, 0 to 1 of the present step, and in words."""
+    share = moment.done / moment.total if moment.done and moment.total else 0.0
+    if cancelled:
+        return share, "Stopping after the question in hand; its scores are kept."
+    if moment.done is None:
+        rate = f", {moment.rate:.0f} a second" if moment.rate >= 1 else ""
+        embedded = f"; {moment.embedded:,} passages embedded{rate}" if moment.embedded else ""
+        return 0.0, f"1 of 2: indexing {documents_words(moment.documents)}{embedded}"
+    if not moment.total:
+        return 0.0, "2 of 2: loading the models"
+    left = f", {time_left(moment.left)}" if moment.left is not None and moment.done < moment.total else ""
+    return share, f"2 of 2: {moment.done} of {count_of(moment.total, 'question')} asked{left}"
+
+
+def time_left(seconds: float) -> str:
+    """About how long the rest takes: "about 40 s left", "about 3 min left"."""
+    if seconds < 10:
+        return "some seconds left"
+    if seconds < 90:
+        return f"about {round(seconds, -1):.0f} s left"
+    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"

@@ -14,7 +14,7 @@ from ingest.models.hub.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
 from rerank.token_vectors import keep_up
-from ui.jobs import Job
+from ui.jobs.job import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from rerank.calibration.records import Calibration, LibraryState
 from rerank.calibration.store import FILE, save
 from rerank.search import OnProgress, Searcher
 from retrieval.records import CandidateSource
-from ui.jobs import Job
+from ui.jobs.job import Job
 
 # Fewer say next to nothing, whatever is fitted to them.
 FEWEST_LABELS = 10

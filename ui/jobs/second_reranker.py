@@ -11,8 +11,8 @@ from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.store import load_for
 from rerank.records import FirstLook, Models
 from ui.columns import Look
-from ui.fused_marks import FusedMarks
-from ui.jobs import SearchJob, SearchMoment
+from ui.jobs.fused import FusedMarks
+from ui.jobs.search import SearchJob, SearchMoment
 from ui.lesson import agreement_sentence, insight
 from ui.payload import State
 from ui.words import model_title, reranker_title

@@ -17,14 +17,13 @@ from rerank.calibration.thresholds import Threshold
 from rerank.records import Models, SearchResult
 from rerank.search import Searcher
 from ui.bands import answers_words, threshold_text
-from ui.components import problem, quiet
 from ui.jobs.calibration import FitJob, offered, why_not_offered
 from ui.judgements import counts
-from ui.judging_state import Judging
 from ui.mixing import chosen_source
+from ui.page.components import problem, quiet
+from ui.page.state import CANDIDATES_KEY, HIDE_KEY, READING_KEY, TEMPERATURE_KEY, Judging
 from ui.running import Weighed
 from ui.score_charts import reliability_chart, scores_charts
-from ui.state import CANDIDATES_KEY, HIDE_KEY, READING_KEY, TEMPERATURE_KEY
 from ui.words import count_of, three_digits
 
 CHOICES = {

@@ -44,9 +44,9 @@ from rerank.registry import (
     RERANKER_ALIASES,
     resolve_reranker,
 )
-from ui import samples
 from ui.access import is_loopback
 from ui.model_list import checksum_words, known_encoders, known_rerankers, model_table
+from ui.page import samples
 from ui.serving import require_free
 from ui.settings import Settings
 from ui.token_vectors import store_and_say

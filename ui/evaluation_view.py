@@ -11,7 +11,6 @@ import streamlit as st
 from ingest.encoders.base import Encoder
 from ingest.library.library import Library
 from rerank.evaluation.comparison import Comparison
-from ui.components import literal, problem, quiet
 from ui.evaluation_form import form
 from ui.evaluation_html import table_html
 from ui.evaluation_words import (
@@ -25,8 +24,9 @@ from ui.evaluation_words import (
 )
 from ui.frontier import frontier_svg
 from ui.jobs.evaluation import EvaluationJob, Outcome, progress_words
+from ui.page.components import literal, problem, quiet
+from ui.page.state import State
 from ui.settings import Settings
-from ui.state import State
 from ui.words import count_of, shortened
 
 _STYLE = Path(__file__).with_name("evaluation.css")

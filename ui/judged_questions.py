@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from ingest.library.label_records import Grade
-from ui.components import literal, quiet
+from ui.page.components import literal, quiet
 from ui.words import count_of, shortened
 
 # More buttons at once would be a wall; the rest are found by their words.

@@ -13,13 +13,13 @@ from ingest.library.labels import Labels
 from rerank.labels.judging import pair_of, see
 from rerank.records import SearchResult
 from rerank.search import Searcher
-from ui.components import problem, quiet
 from ui.files.labels import as_qrels, as_zip, take_in
 from ui.jobs.search import SearchJob
 from ui.judgements import keep, read_events
-from ui.judging_state import Judging
+from ui.page.components import problem, quiet
+from ui.page.state import Judging
+from ui.page.visitors import let_go
 from ui.running import Weighed, verdict_line, weighed_anew
-from ui.visitors import let_go
 from ui.words import count_of
 
 WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}

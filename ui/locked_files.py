@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.components import literal, quiet
 from ui.files.uploads import short_name
 from ui.jobs.ingest import IngestJob
-from ui.state import State
+from ui.page.components import literal, quiet
+from ui.page.state import State
 
 LONGEST = 127  # characters: PDF's own limit is 127 bytes (ISO 32000-2, 7.6.4.3.3)
 NOT_KEPT = (

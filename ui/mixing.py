@@ -6,9 +6,9 @@ import streamlit as st
 
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
-from ui import address
+from ui.page import address
+from ui.page.state import FUSION_KEY, NO_OTHER, OTHER_KEY, SOURCE_KEY, TOGETHER_KEY, State
 from ui.settings import Settings
-from ui.state import FUSION_KEY, NO_OTHER, OTHER_KEY, SOURCE_KEY, TOGETHER_KEY, State
 
 SOURCES = {source: source.in_words[0].upper() + source.in_words[1:] for source in CandidateSource}
 ALONE = "alone"

@@ -21,7 +21,6 @@ from ui.calibration_panel import (
 )
 from ui.columns import Drawn, Look
 from ui.comparison import comparison
-from ui.components import problem, quiet, timings
 from ui.files.results import as_context, to_csv, to_json, to_trec, zipped
 from ui.jobs.fused import fused_moment, mark_fused
 from ui.jobs.search import SearchJob, SearchMoment
@@ -29,8 +28,9 @@ from ui.jobs.second_reranker import Beside, OtherSearch, state_of
 from ui.judged_questions import Ask, judged_questions
 from ui.judgements import Shown, shown
 from ui.judging_panel import labels_panel, note_places, take_judgements, verdict
-from ui.judging_state import Judging
 from ui.lesson import costs, insight, timing_bar
+from ui.page.components import problem, quiet, timings
+from ui.page.state import Judging
 from ui.payload import Payload
 from ui.view_model import comparison_payload
 from ui.watching import POLL_SECONDS, has_news

@@ -8,10 +8,10 @@ import streamlit as st
 
 from ingest.models.hub.hub import Hub
 from rerank.registry import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES, full_name, usable_rerankers
-from ui import address
 from ui.mixing import together_choice
+from ui.page import address
+from ui.page.state import BUDGET_KEY, CANDIDATES_KEY, NO_OTHER, OTHER_KEY, RERANKER_KEY, RESULTS_KEY, State
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
-from ui.state import BUDGET_KEY, CANDIDATES_KEY, NO_OTHER, OTHER_KEY, RERANKER_KEY, RESULTS_KEY, State
 
 AUTOMATIC = "automatic"
 LONGEST_NAME = 80

@@ -12,13 +12,13 @@ from ingest.library.writer import writing
 from ingest.readers import SUFFIXES
 from ingest.readers.source import format_size
 from ingest.records import Stage
-from ui import samples
-from ui.components import problem, quiet
 from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
 from ui.jobs.ingest import FileLine, IngestJob
 from ui.locked_files import ask_for_passwords
-from ui.state import ALL_SAMPLES, FILTER_KEY, State
-from ui.visitors import is_alone, refused_upload
+from ui.page import samples
+from ui.page.components import problem, quiet
+from ui.page.state import ALL_SAMPLES, FILTER_KEY, State
+from ui.page.visitors import is_alone, refused_upload
 from ui.words import count_of
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds

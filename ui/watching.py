@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic, sleep
 
 from ui.jobs.search import second_looks_under_way
-from ui.state import current
+from ui.page.state import current
 
 # The browser asks for a look this often. One that comes while the last is still watching is taken up after it.
 POLL_SECONDS = 0.4

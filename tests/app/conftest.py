@@ -21,8 +21,8 @@ from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.app.stand_ins import MoodyScorer
 from tests.fakes import WordEncoder
-from ui import resources, samples
-from ui.state import State
+from ui.page import resources, samples
+from ui.page.state import State
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 TEXTS = {

@@ -16,8 +16,8 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library
 from tests.app.conftest import TEXTS, Screen
 from tests.app.datasets import QUERIES, beir_files, lines, packed
-from ui import samples
-from ui.components import literal
+from ui.page import samples
+from ui.page.components import literal
 
 QUESTION = "which snake kills without venom?"
 

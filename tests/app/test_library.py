@@ -13,8 +13,9 @@ from ingest.library.library import Library
 from ingest.library.writer import writing
 from tests.app.conftest import TEXTS, Screen
 from tests.fakes import WORD_ENCODER, WordEncoder
-from ui import sidebar, visitors
+from ui import sidebar
 from ui.access import Protection, Way
+from ui.page import visitors
 
 
 def titles(folder: Path) -> list[str]:

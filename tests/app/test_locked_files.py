@@ -13,9 +13,9 @@ from ingest.library.library import Library, Manifest
 from tests.app.conftest import Screen
 from tests.app.test_uploads import Dropped
 from tests.conftest import Desk
-from ui.components import literal
 from ui.files.uploads import keep
 from ui.jobs.ingest import IngestJob
+from ui.page.components import literal
 
 PASSWORD = "hunter2"
 

@@ -12,7 +12,7 @@ from rerank import factory
 from tests.app.conftest import TEXTS, Screen
 from tests.models.published import MS_MARCO
 from tests.models.stand_in_hub import stand_in_hub
-from ui import resources
+from ui.page import resources
 
 
 def test_a_model_that_could_not_be_had_is_said_with_the_reason_and_asked_for_once(

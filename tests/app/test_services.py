@@ -11,7 +11,7 @@ from ingest.library.library import Library
 from rerank import factory
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.rerank.rerank_stub import RerankStub, rerank_stub
-from ui import resources
+from ui.page import resources
 
 KEY = "sk-secret-0123456789"
 QUESTION = "Which snake kills without venom?"

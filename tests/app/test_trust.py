@@ -11,8 +11,8 @@ import pytest
 from ingest.library.library import Library
 from rerank.factory import encoder_for
 from tests.app.conftest import TEXTS, Screen
-from ui import resources, services
 from ui.access import Way
+from ui.page import consent, resources
 
 QUESTION = "Which snake kills without venom?"
 TRUST = "Trust it and load it"
@@ -55,7 +55,7 @@ def test_a_visitor_from_elsewhere_is_not_asked(
     screen: Screen, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = SimpleNamespace(protection=SimpleNamespace(way=Way.PASSWORD))
-    monkeypatch.setattr(services, "standing", lambda: gate)
+    monkeypatch.setattr(consent, "standing", lambda: gate)
     screen.open(q=QUESTION)
     assert "Whoever serves this page allows it" in screen.texts()
     assert TRUST not in [button.label for button in screen.app.button]

@@ -14,7 +14,7 @@ from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.app.conftest import TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
-from ui import resources
+from ui.page import resources
 
 QUESTION = "which snake kills without venom?"
 

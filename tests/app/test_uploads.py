@@ -10,9 +10,9 @@ import pytest
 
 from ingest.errors import TooLargeError
 from ingest.records import FileReport, FileStatus
-from ui.components import literal, timings_html
 from ui.files import uploads
 from ui.files.uploads import keep, result_line
+from ui.page.components import literal, timings_html
 
 
 class Dropped(io.BytesIO):

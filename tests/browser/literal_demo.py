@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.components import literal
+from ui.page.components import literal
 
 AWKWARD = (
     "$x$ and $$y$$",

@@ -20,9 +20,10 @@ from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.fakes import WordEncoder, WordScorer
-from ui import resources, results
+from ui import results
 from ui.comparison import comparison
-from ui.page import render
+from ui.page import resources
+from ui.page.page import render
 from ui.payload import Payload
 
 PATIENCE = 60  # seconds

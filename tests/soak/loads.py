@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from ui import resources
+from ui.page import resources
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.library.library import Library
 from ingest.library.writer import writing
-from ui import samples
+from ui.page import samples
 
 ROOT = Path(__file__).resolve().parents[2]
 START = textwrap.dedent(

@@ -13,9 +13,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ingest.errors import UsageError
 from ui.access import Way, is_loopback, providers
-from ui.components import literal, problem
 from ui.gate import standing
 from ui.log_in import LOG_OUT
+from ui.page.components import literal, problem
 
 
 def may_enter() -> bool:

@@ -6,10 +6,10 @@ import streamlit as st
 
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from ui import samples
 from ui.judged_questions import Ask, judged_questions
+from ui.page import samples
+from ui.page.state import State
 from ui.settings import Settings
-from ui.state import State
 
 
 def nothing_there(settings: Settings, state: State, library: Library | None) -> None:

@@ -21,15 +21,14 @@ from ingest.records import FileReport
 from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from rerank.second_look import SecondLookPlan
-from ui import address, components, empty, resources, results, samples, services, sidebar, visitors
+from ui import results, sidebar
 from ui.files.uploads import Upload, keep
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
 from ui.jobs.second_reranker import kept_or_started
 from ui.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
-from ui.settings import MAX_RESULTS, Settings
-from ui.settings_panel import AUTOMATIC, settings_panel
-from ui.state import (
+from ui.page import address, components, consent, empty_states, resources, samples, visitors
+from ui.page.state import (
     BUDGET_KEY,
     CANDIDATES_KEY,
     NO_OTHER,
@@ -43,6 +42,8 @@ from ui.state import (
     View,
     current,
 )
+from ui.settings import MAX_RESULTS, Settings
+from ui.settings_panel import AUTOMATIC, settings_panel
 from ui.words import reranker_title
 
 LOADING = "Loading the models. The first time takes some ten seconds."
@@ -53,11 +54,11 @@ def render() -> None:
     components.style()
     try:
         if visitors.may_enter():
-            _page(services.settings_here(current()), current())
+            _page(consent.settings_here(current()), current())
     except ConsentNeededError as error:
-        services.ask_leave(error, current())
+        consent.ask_leave(error, current())
     except TrustNeededError as error:
-        services.ask_trust(error)
+        consent.ask_trust(error)
     except SecondLookError as error:
         components.problem("Second Look cannot go on like this.", str(error))
 
@@ -88,7 +89,7 @@ def _page(settings: Settings, state: State) -> None:
         evaluate_view(settings, state, library, encoder, partial(_ask, state))
         return
     if library is None or not library.documents():
-        empty.nothing_there(settings, state, library)
+        empty_states.nothing_there(settings, state, library)
         return
     with st.spinner(LOADING, show_time=True):
         searcher = resources.searcher(settings, library, _reranker(settings))
@@ -194,14 +195,14 @@ def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:
     """The reranker that is chosen. Raises `ConsentNeededError` where passages may not be sent to it yet."""
     chosen: str = st.session_state[key]
     name = settings.reranker if chosen in (AUTOMATIC, settings.reranker) else chosen
-    services.check_leave(name, settings.services)
+    consent.check_leave(name, settings.services)
     return name
 
 
 def _answer(settings: Settings, state: State, library: Library, searcher: Searcher) -> None:
     """The answer to the question that was asked; models run only where what was asked for has changed."""
     if not state.question.strip():
-        empty.nothing_asked(library, partial(_ask, state))
+        empty_states.nothing_asked(library, partial(_ask, state))
         return
     generation = library.generation()
     if state.ask is not None and state.ingesting:
@@ -253,4 +254,4 @@ def _compare(settings: Settings, state: State, library: Library, plan: SecondLoo
         state.other = kept_or_started(state.other, None if chosen == NO_OTHER else chosen, first, start)
     except ConsentNeededError as error:  # the first reranker's answer stands, below the question
         state.other = None
-        services.ask_leave(error, state)
+        consent.ask_leave(error, state)

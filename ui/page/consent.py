@@ -18,8 +18,8 @@ from rerank.registry import RERANKER_ALIASES
 from rerank.scorers.served import served_model
 from ui.access import Way
 from ui.gate import standing
+from ui.page.state import State
 from ui.settings import Settings, from_environment
-from ui.state import State
 
 
 def settings_here(state: State) -> Settings:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from ui.state import QUESTION_KEY, VIEW_KEY, State, View
+from ui.page.state import QUESTION_KEY, VIEW_KEY, State, View
 
 _QUESTION, _VIEW = "q", "view"
 

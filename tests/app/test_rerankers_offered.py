@@ -14,8 +14,8 @@ from rerank.registry import RERANKERS
 from tests.app.conftest import TEXTS, Screen
 from tests.models.tiny_models import make_cross_encoder, make_xlm_roberta
 from tests.rerank.rerank_stub import RerankStub, rerank_stub
-from ui.evaluation_choices import rerankers_here
 from ui.page import resources
+from ui.page.evaluate.choices import rerankers_here
 from ui.settings import from_environment
 
 KEY = "sk-secret-0123456789"

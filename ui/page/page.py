@@ -84,7 +84,7 @@ def _page(settings: Settings, state: State) -> None:
         _start_ingest(settings, state, encoder, uploads)
         st.rerun()
     if view is View.EVALUATE:
-        from ui.evaluation_view import evaluate_view  # what evaluates is loaded when it is asked for
+        from ui.page.evaluate.view import evaluate_view  # what evaluates is loaded when it is asked for
 
         evaluate_view(settings, state, library, encoder, partial(_ask, state))
         return

@@ -11,7 +11,6 @@ import streamlit as st
 from ingest.encoders.base import Encoder
 from ingest.library.library import Library
 from rerank.evaluation.comparison import Comparison
-from ui.evaluation_form import form
 from ui.evaluation_html import table_html
 from ui.evaluation_words import (
     HOW_TO_READ,
@@ -25,6 +24,7 @@ from ui.evaluation_words import (
 from ui.frontier import frontier_svg
 from ui.jobs.evaluation import EvaluationJob, Outcome, progress_words
 from ui.page.components import literal, problem, quiet
+from ui.page.evaluate.form import form
 from ui.page.state import State
 from ui.settings import Settings
 from ui.words import count_of, shortened

@@ -16,13 +16,13 @@ from ingest.library.library import Library
 from rerank.labels.files import TABLE
 from rerank.labels.verdict import running_verdicts
 from rerank.search import Searcher
-from ui.evaluation_choices import choices
 from ui.evaluation_words import documents_words
 from ui.files.datasets import Dataset, labels_dataset, sample_dataset, uploaded_dataset
 from ui.jobs.evaluation import Task
 from ui.page import resources, samples
 from ui.page.components import problem, quiet
 from ui.page.consent import check_leave
+from ui.page.evaluate.choices import choices
 from ui.page.state import State
 from ui.page.visitors import let_go
 from ui.settings import Settings

@@ -17,7 +17,7 @@ from tests.conftest import Desk
 from ui.jobs.ingest import IngestJob
 from ui.jobs.job import failure, in_background
 from ui.jobs.search import SearchJob, second_looks_under_way
-from ui.watching import WATCH_SECONDS, watch_seconds
+from ui.page.search.polling import WATCH_SECONDS, watch_seconds
 
 
 def raising(error: Exception) -> str:

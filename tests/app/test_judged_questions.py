@@ -7,7 +7,7 @@ from typing import Any
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from tests.app.conftest import TEXTS, Screen
-from ui.judged_questions import MOST_SHOWN
+from ui.page.search.judged_questions import MOST_SHOWN
 
 QUESTION = "which snake kills without venom?"
 

@@ -22,9 +22,10 @@ from rerank.calibration.store import FILE, load, save
 from rerank.labels import verdict
 from tests.app.conftest import Screen
 from tests.fakes import WORD_SCORER
-from ui import calibration_panel, judgements, running
+from ui import judgements, running
 from ui.bands import threshold_text
 from ui.jobs import calibration as fitting
+from ui.page.search import calibration as calibration_panel
 
 QUESTION = "which snake kills without venom"
 CHART = "vega_lite_chart"

@@ -13,7 +13,7 @@ from ingest.models.resolve import ModelSource
 from rerank.search import Searcher
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
-from ui import results
+from ui.page.search import answer
 from ui.payload import Payload
 
 QUESTION = "which snake kills without venom?"
@@ -121,7 +121,7 @@ def test_the_second_column_fills_while_the_rest_is_scored(screen: Screen, fill) 
 
 def test_what_is_drawn_together_is_of_one_moment(filled: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Payload] = []
-    verdict = results.verdict
+    verdict = answer.verdict
 
     def finish_in_between(*given: Any) -> Any:
         """The last scores come after the page has asked how to read them, and before it draws the lists."""
@@ -131,8 +131,8 @@ def test_what_is_drawn_together_is_of_one_moment(filled: Screen, monkeypatch: py
         return verdict(*given)
 
     filled.scorer.gate.clear()
-    monkeypatch.setattr(results, "verdict", finish_in_between)
-    monkeypatch.setattr(results, "comparison", lambda payload, **_: drawn.append(payload))
+    monkeypatch.setattr(answer, "verdict", finish_in_between)
+    monkeypatch.setattr(answer, "comparison", lambda payload, **_: drawn.append(payload))
     filled.open(q=QUESTION)
     done = [payload for payload in drawn if payload["state"] == "done"]
     assert done

@@ -20,10 +20,10 @@ from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.fakes import WordEncoder, WordScorer
-from ui import results
 from ui.comparison import comparison
 from ui.page import resources
 from ui.page.page import render
+from ui.page.search import answer
 from ui.payload import Payload
 
 PATIENCE = 60  # seconds
@@ -67,5 +67,5 @@ st.set_page_config(page_title="Second Look", layout="wide")
 resources.open_searcher = open_searcher  # type: ignore[assignment]
 resources.encoder_for = lambda library, choice, hub: WordEncoder().model  # type: ignore[assignment]
 resources.open_encoder = lambda model, access: WordEncoder()  # type: ignore[assignment]
-results.comparison = drawn  # type: ignore[assignment]
+answer.comparison = drawn  # type: ignore[assignment]
 render()

@@ -6,8 +6,8 @@ import streamlit as st
 
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from ui.judged_questions import Ask, judged_questions
 from ui.page import samples
+from ui.page.search.judged_questions import Ask, judged_questions
 from ui.page.state import State
 from ui.settings import Settings
 

@@ -21,13 +21,14 @@ from ingest.records import FileReport
 from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from rerank.second_look import SecondLookPlan
-from ui import results, sidebar
+from ui import sidebar
 from ui.files.uploads import Upload, keep
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
 from ui.jobs.second_reranker import kept_or_started
 from ui.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
 from ui.page import address, components, consent, empty_states, resources, samples, visitors
+from ui.page.search import answer
 from ui.page.state import (
     BUDGET_KEY,
     CANDIDATES_KEY,
@@ -218,8 +219,8 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
         first = searcher.first_look(ask.question, ask.candidates, ask.source)
         state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, plan, visitors.still_here())
     _compare(settings, state, library, plan)
-    results.answer(
-        results.Answer(
+    answer.answer(
+        answer.Answer(
             state.search,
             library,
             searcher,

@@ -13,9 +13,9 @@ from ingest.library.library import Library
 from ingest.library.writer import writing
 from tests.app.conftest import TEXTS, Screen
 from tests.fakes import WORD_ENCODER, WordEncoder
-from ui import sidebar
 from ui.access import Protection, Way
 from ui.page import visitors
+from ui.page.sidebar import library as sidebar
 
 
 def titles(folder: Path) -> list[str]:
@@ -169,7 +169,7 @@ def test_what_a_document_was_found_by_stays_when_the_first_of_all_is_deleted(
 
 def test_a_busy_library_says_so(screen: Screen, fill, monkeypatch: pytest.MonkeyPatch) -> None:
     library = fill(TEXTS, screen.library, screen.encoder)
-    monkeypatch.setattr("ui.sidebar.writing", lambda chosen: writing(chosen, wait=0.0))
+    monkeypatch.setattr("ui.page.sidebar.library.writing", lambda chosen: writing(chosen, wait=0.0))
     screen.open()
     screen.app.button(key=f"delete-{library.find('vipers').id}").click().run()
     with writing(library):

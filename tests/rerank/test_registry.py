@@ -15,8 +15,8 @@ from rerank.registry import resolve_reranker
 from tests.conftest import Desk
 from ui.cli import main
 from ui.model_list import known_rerankers
+from ui.page.sidebar.settings import rerankers
 from ui.settings import Settings
-from ui.settings_panel import rerankers
 
 TOY = '''"""A toy: the longest passage first."""
 

@@ -21,14 +21,15 @@ from ingest.records import FileReport
 from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from rerank.second_look import SecondLookPlan
-from ui import sidebar
 from ui.files.uploads import Upload, keep
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
 from ui.jobs.second_reranker import kept_or_started
-from ui.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
 from ui.page import address, components, consent, empty_states, resources, samples, visitors
 from ui.page.search import answer
+from ui.page.sidebar import library as sidebar
+from ui.page.sidebar.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
+from ui.page.sidebar.settings import AUTOMATIC, settings_panel
 from ui.page.state import (
     BUDGET_KEY,
     CANDIDATES_KEY,
@@ -44,7 +45,6 @@ from ui.page.state import (
     current,
 )
 from ui.settings import MAX_RESULTS, Settings
-from ui.settings_panel import AUTOMATIC, settings_panel
 from ui.words import reranker_title
 
 LOADING = "Loading the models. The first time takes some ten seconds."

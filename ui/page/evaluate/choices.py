@@ -15,7 +15,7 @@ from rerank.judged.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.registry import DEFAULT_RERANKER, full_name, usable_rerankers
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
-from ui.mixing import SOURCES
+from ui.page.sidebar.mixing import SOURCES
 from ui.settings import Settings
 from ui.words import count_of
 

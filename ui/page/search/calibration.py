@@ -19,8 +19,8 @@ from rerank.search import Searcher
 from ui.bands import answers_words, threshold_text
 from ui.jobs.calibration import FitJob, offered, why_not_offered
 from ui.judgements import counts
-from ui.mixing import chosen_source
 from ui.page.components import problem, quiet
+from ui.page.sidebar.mixing import chosen_source
 from ui.page.state import CANDIDATES_KEY, HIDE_KEY, READING_KEY, TEMPERATURE_KEY, Judging
 from ui.running import Weighed
 from ui.score_charts import reliability_chart, scores_charts

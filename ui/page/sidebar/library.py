@@ -14,9 +14,8 @@ from ingest.readers.source import format_size
 from ingest.records import Stage
 from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
 from ui.jobs.ingest import FileLine, IngestJob
-from ui.locked_files import ask_for_passwords
 from ui.page import samples
-from ui.page.components import problem, quiet
+from ui.page.components import literal, problem, quiet
 from ui.page.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.page.visitors import is_alone, refused_upload
 from ui.words import count_of
@@ -201,3 +200,39 @@ def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> N
         return
     what = doomed[0].title or doomed[0].path
     state.said = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."
+
+
+LONGEST = 127  # characters: PDF's own limit is 127 bytes (ISO 32000-2, 7.6.4.3.3)
+NOT_KEPT = (
+    "A password is used once and is not kept. What it opens is kept in the library, as readable as the rest."
+)
+
+
+def ask_for_passwords(job: IngestJob, state: State) -> None:
+    """A form for each file of a finished job that would be read with its password."""
+    locked = [
+        (number, line.name)
+        for number, line in enumerate(job.lines(), start=1)
+        if line.report is not None and line.report.needs_password
+    ]
+    for number, name in locked:
+        with st.form(f"locked-{number}", clear_on_submit=True, border=False):
+            st.text_input(
+                literal(f"Password of {short_name(name)}"), type="password", key=_key(number), autocomplete="off",
+                max_chars=LONGEST,
+            )  # fmt: skip
+            st.form_submit_button("Read this file", on_click=_read_again, args=(state, number))
+    if locked:
+        quiet([NOT_KEPT], "not-kept")
+
+
+def _key(number: int) -> str:
+    return f"password-of-{number}"
+
+
+def _read_again(state: State, number: int) -> None:
+    """Read the one file with what was typed; the session forgets that at once."""
+    password: str = st.session_state[_key(number)]
+    st.session_state[_key(number)] = ""
+    if password and state.ingest is not None and state.ingest.finished:
+        state.ingest = state.ingest.with_password(number, password)

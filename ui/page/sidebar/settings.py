@@ -8,8 +8,8 @@ import streamlit as st
 
 from ingest.models.hub.hub import Hub
 from rerank.registry import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES, full_name, usable_rerankers
-from ui.mixing import together_choice
 from ui.page import address
+from ui.page.sidebar.mixing import together_choice
 from ui.page.state import BUDGET_KEY, CANDIDATES_KEY, NO_OTHER, OTHER_KEY, RERANKER_KEY, RESULTS_KEY, State
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
 

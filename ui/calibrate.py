@@ -52,7 +52,7 @@ def _from_labels(
     """From what was judged in the library itself, whose documents stay as they are."""
     from rerank.calibration.labels import TooFewLabelsError
     from ui.jobs.calibration import fit_labels, why_not_offered
-    from ui.judgements import counts
+    from ui.presentation.judgements import counts
 
     library = Library(parsed.dataset_library or settings.library)
     if missing := why_not_offered(*counts(Labels(library).judgements())):

@@ -57,8 +57,8 @@ def _one(parsed: argparse.Namespace, settings: Settings) -> int:
     from rerank.evaluation.run import evaluate
     from rerank.evaluation.runs import write_runs
     from rerank.judged.dataset import read_judged_set
-    from ui.evaluation_report import evaluation_report
-    from ui.evaluation_table import evaluation_table
+    from ui.presentation.evaluation_json import evaluation_report
+    from ui.presentation.evaluation_text import evaluation_table
 
     judged = read_judged_set(parsed.dataset, parsed.split)
     library, encoder, left_out = filled_library(judged, parsed, settings)
@@ -76,7 +76,7 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
     from rerank.evaluation.plan import Plan, compare
     from rerank.evaluation.runs import write_systems
     from rerank.judged.dataset import read_judged_set, read_tuning_set
-    from ui.frontier import frontier_svg
+    from ui.presentation.frontier import frontier_svg
 
     judged = read_judged_set(parsed.dataset, parsed.split)
     plan = Plan(
@@ -165,8 +165,8 @@ def query_bar() -> Iterator[OnProgress]:
 
 
 def _print_comparison(parsed: argparse.Namespace, comparison: Comparison, queries: Mapping[str, str]) -> None:
-    from ui.evaluation_report import comparison_report
-    from ui.evaluation_table import comparison_table
+    from ui.presentation.evaluation_json import comparison_report
+    from ui.presentation.evaluation_text import comparison_table
 
     _say(*comparison.notices)
     _print(parsed, lambda: comparison_report(comparison), lambda: comparison_table(comparison, queries))

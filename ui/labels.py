@@ -24,8 +24,8 @@ from rerank.factory import open_searcher
 from rerank.labels.files import TREC, export_labels, query_id
 from rerank.search import DEFAULT_CANDIDATES
 from ui.evaluate import query_bar
+from ui.presentation.formatting import count_of, shortened
 from ui.settings import Settings
-from ui.words import count_of, shortened
 
 if TYPE_CHECKING:
     from rerank.labels.verdict import RunningVerdict

@@ -16,9 +16,9 @@ from rerank.factory import ModelChoice, open_searcher
 from rerank.records import FirstLook, SearchResult
 from rerank.registry import full_name
 from rerank.second_look import SecondLookPlan
-from ui.lesson import agreement_sentence
+from ui.presentation.formatting import model_title, reranker_title
+from ui.presentation.insights import agreement_sentence
 from ui.settings import Settings
-from ui.words import model_title, reranker_title
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ingest.library.token_vectors import TokenStore
 from ingest.models.hub.hub import Hub
 from ingest.models.trust import allow
 from rerank.registry import LATE_INTERACTION
-from ui.words import count_of
+from ui.presentation.formatting import count_of
 
 
 def add_token_vector_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,8 +24,8 @@ from ingest.models.trust import is_known
 from ingest.terminal import one_line
 from rerank.calibration.store import FILE, again, load
 from rerank.registry import KNOWN_RERANKERS
+from ui.presentation.formatting import count_of
 from ui.settings import Settings
-from ui.words import count_of
 
 # What later stages keep in a library's folder, and what an export takes along.
 ATTACHMENTS = (FILE,)

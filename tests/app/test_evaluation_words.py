@@ -14,12 +14,12 @@ from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.systems import System
 from rerank.judged.records import JudgedSet
 from retrieval.records import CandidateSource
-from ui.evaluation_html import table_html
-from ui.evaluation_report import comparison_report
-from ui.evaluation_words import evidence, movers, verdict_words
 from ui.files.evaluation import report_json, table_csv
-from ui.frontier import frontier_svg
 from ui.jobs.evaluation import Moment, Pace, progress_words
+from ui.presentation.evaluation_html import table_html
+from ui.presentation.evaluation_json import comparison_report
+from ui.presentation.evaluation_words import evidence, movers, verdict_words
+from ui.presentation.frontier import frontier_svg
 
 QUERIES = [f"q{number}" for number in range(12)]
 QRELS = {query: {"good": 1} for query in QUERIES}

@@ -22,10 +22,10 @@ from rerank.calibration.store import FILE, load, save
 from rerank.labels import verdict
 from tests.app.conftest import Screen
 from tests.fakes import WORD_SCORER
-from ui import judgements, running
-from ui.bands import threshold_text
 from ui.jobs import calibration as fitting
 from ui.page.search import calibration as calibration_panel
+from ui.presentation import judgements, running_verdict
+from ui.presentation.bands import threshold_text
 
 QUESTION = "which snake kills without venom"
 CHART = "vega_lite_chart"
@@ -136,7 +136,9 @@ def test_the_verdict_follows_the_labels_and_is_weighed_only_when_they_change(
     filled: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weighed: list[object] = []
-    monkeypatch.setattr(running, "weigh", lambda *given: weighed.append(given) or verdict.weigh(*given))
+    monkeypatch.setattr(
+        running_verdict, "weigh", lambda *given: weighed.append(given) or verdict.weigh(*given)
+    )
     filled.open(q=QUESTION)
     assert "then this line says whether reranking helps here." in filled.texts()
     filled.judge(("p04", 2))

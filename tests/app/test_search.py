@@ -14,7 +14,7 @@ from rerank.search import Searcher
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
 from ui.page.search import answer
-from ui.payload import Payload
+from ui.presentation.payload import Payload
 
 QUESTION = "which snake kills without venom?"
 

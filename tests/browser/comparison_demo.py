@@ -15,9 +15,9 @@ from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedMod
 from ingest.records import Chunk
 from rerank.records import Models, RankedHit, SearchResult, Timings
 from retrieval.records import Candidate
-from ui.columns import Look
 from ui.comparison import comparison
-from ui.view_model import comparison_payload
+from ui.presentation.columns import Look
+from ui.presentation.view_model import comparison_payload
 
 CANDIDATES = 60
 # The reranked order: (chunk id, logit); chunk n stands at place n in the first look.

@@ -24,7 +24,7 @@ from ui.comparison import comparison
 from ui.page import resources
 from ui.page.page import render
 from ui.page.search import answer
-from ui.payload import Payload
+from ui.presentation.payload import Payload
 
 PATIENCE = 60  # seconds
 

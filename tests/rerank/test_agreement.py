@@ -8,7 +8,7 @@ import pytest
 
 from rerank.agreement import Agreement, agreement
 from tests.ui.looks import candidates, search
-from ui.lesson import agreement_sentence
+from ui.presentation.insights import agreement_sentence
 
 FOUR = candidates(4)
 

@@ -8,9 +8,9 @@ import json
 from typing import Any
 
 from tests.ui.looks import candidates, search
-from ui.columns import Look
 from ui.files.results import CSV_COLUMNS, OTHER_COLUMNS, to_csv, to_json, to_trec
-from ui.view_model import comparison_payload
+from ui.presentation.columns import Look
+from ui.presentation.view_model import comparison_payload
 
 NINE = candidates(9)
 A, B = search(NINE, [7, 1, 3]), search(NINE, [3, 8, 7])

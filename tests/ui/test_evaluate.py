@@ -19,8 +19,8 @@ from rerank.judged.records import Evaluation
 from tests.rerank.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
 from tests.ui.test_cli import run
 from ui.evaluate import query_bar
-from ui.evaluation_report import evaluation_report
-from ui.evaluation_table import comparison_table, evaluation_table
+from ui.presentation.evaluation_json import evaluation_report
+from ui.presentation.evaluation_text import comparison_table, evaluation_table
 
 MEASURES = ["nDCG@10", "MRR@10", "recall@10", "recall@100", "success@1"]
 CORPUS = {

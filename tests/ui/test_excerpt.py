@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.excerpt import EXCERPT, LONGEST, SLACK, excerpt, whole
+from ui.presentation.excerpt import EXCERPT, LONGEST, SLACK, excerpt, whole
 
 
 def quoted(parts: Any) -> str:

@@ -12,7 +12,7 @@ from rerank.labels.suggest import Reason
 from tests.conftest import Desk
 from tests.fakes import WORD_SCORER
 from tests.ui.looks import candidates, search
-from ui.judgements import shown
+from ui.presentation.judgements import shown
 
 # Both orders are the same, so that nothing is suggested but what is in doubt.
 RESULT = search(candidates(10), [1])

@@ -10,7 +10,7 @@ from rerank.calibration.methods import Method
 from rerank.calibration.quality import measure_quality
 from rerank.calibration.reading import Reading
 from tests.ui.looks import candidates, search
-from ui.score_charts import reliability_chart, scores_charts
+from ui.presentation.charts import reliability_chart, scores_charts
 
 RESULT = search(candidates(6), [3, 1])
 VALUES = {hit.candidate.chunk.id: 0.9 - hit.rank / 10 for hit in RESULT.after}

@@ -13,10 +13,10 @@ import pytest
 from rerank.calibration.reading import Choice, read_result
 from rerank.records import FirstLook, Timings
 from tests.ui.looks import candidates, chunk, search
-from ui.lesson import FEWEST_TIMED
+from ui.presentation.formatting import duration, location, relevance_text, shortened, three_digits
+from ui.presentation.insights import FEWEST_TIMED
+from ui.presentation.view_model import comparison_payload, costs, insight, timing_bar
 from ui.search_text import side_by_side
-from ui.view_model import comparison_payload, costs, insight, timing_bar
-from ui.words import duration, location, relevance_text, shortened, three_digits
 
 
 def payload(result: Any, top_k: int = 3, state: Any = "done", **fields: Any) -> Any:
@@ -255,7 +255,7 @@ def test_the_view_model_needs_no_streamlit() -> None:
 
 def test_a_heading_path_does_not_repeat_the_title() -> None:
     from ingest.records import Chunk
-    from ui.words import location
+    from ui.presentation.formatting import location
 
     def at(*heading: str) -> str:
         return location(Chunk(1, "d", "Cranes", "p.md", None, None, heading, 0, 1, "x"))

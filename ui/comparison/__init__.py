@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.payload import Payload
+from ui.presentation.payload import Payload
 
 _FOLDER = Path(__file__).parent
 
@@ -37,11 +37,11 @@ _mount = st.components.v2.component(
 
 
 def comparison(payload: Payload, key: str, on_judged: Callable[[Any], None] | None = None) -> None:
-    """Show the comparison of `ui.view_model.comparison_payload`.
+    """Show the comparison of `ui.presentation.view_model.comparison_payload`.
 
     Call it again with the same ``key`` and new data to update it in place: open passages, the chosen
     card and the side shown on a phone stay as they are. ``on_judged`` gets the judgements that the payload does not
-    confirm yet (see `ui.judgements.read_events`), before the script or the fragment that holds this runs again.
+    confirm yet (see `ui.presentation.judgements.read_events`), before the script or the fragment that holds this runs again.
     """
 
     def judged() -> None:

@@ -13,8 +13,8 @@ from ingest.workspace import Workspace
 from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.runs import write_systems
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
-from ui.evaluation_report import comparison_report
 from ui.files.results import harmless
+from ui.presentation.evaluation_json import comparison_report
 
 
 @dataclass(frozen=True, slots=True)

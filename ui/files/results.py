@@ -22,7 +22,7 @@ from rerank.ensemble import own_order
 from rerank.labels.files import query_id
 from rerank.records import Part, RankedHit, SearchResult, by_chunk_id
 from retrieval.records import Candidate
-from ui.words import location
+from ui.presentation.formatting import location
 
 # A cell that begins with one of these is read as a formula by spreadsheet programs (OWASP, "CSV
 # injection"); the last four are the full-width forms that some of them accept too.

@@ -14,7 +14,7 @@ from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
 from ingest.sources import numbered
 from ingest.workspace import Workspace
-from ui.words import count_of
+from ui.presentation.formatting import count_of
 
 SIGNS = {
     FileStatus.INDEXED: "✓",

@@ -18,11 +18,11 @@ from rerank.judged.dataset import read_judged_set, read_tuning_set
 from rerank.judged.records import JudgedSet
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
-from ui.evaluation_words import documents_words
 from ui.files.datasets import Dataset, as_uploaded
 from ui.files.evaluation import Export, exports
 from ui.jobs.job import Job
-from ui.words import count_of
+from ui.presentation.evaluation_words import documents_words
+from ui.presentation.formatting import count_of
 
 # Questions that the time left is told from: enough to even out long and short ones, few enough to follow when the
 # ones whose scores were kept are over.

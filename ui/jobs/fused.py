@@ -14,8 +14,8 @@ from rerank.search import Searcher
 from retrieval.fusion import Fusion
 from ui.jobs.job import Job
 from ui.jobs.search import OVERTAKEN, SearchJob, SearchMoment, marked, shown_chunks
+from ui.presentation.formatting import model_title
 from ui.settings import MAX_RESULTS
-from ui.words import model_title
 
 
 def fused_moment(one: SearchMoment, title: str, other: SearchMoment, fusion: Fusion) -> SearchMoment:

@@ -10,12 +10,12 @@ from rerank.agreement import agreement
 from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.store import load_for
 from rerank.records import FirstLook, Models
-from ui.columns import Look
 from ui.jobs.fused import FusedMarks
 from ui.jobs.search import SearchJob, SearchMoment
-from ui.lesson import agreement_sentence, insight
-from ui.payload import State
-from ui.words import model_title, reranker_title
+from ui.presentation.columns import Look
+from ui.presentation.formatting import model_title, reranker_title
+from ui.presentation.insights import agreement_sentence, insight
+from ui.presentation.payload import State
 
 
 @dataclass(frozen=True, slots=True)

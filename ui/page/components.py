@@ -12,8 +12,8 @@ import streamlit as st
 from ingest.models.consent import is_service
 from ingest.models.resolve import ModelSource, ResolvedModel
 from rerank.records import Models
-from ui.payload import Cost, StageTime
-from ui.words import model_title
+from ui.presentation.formatting import model_title
+from ui.presentation.payload import Cost, StageTime
 
 _STYLE = Path(__file__).with_name("page.css")
 

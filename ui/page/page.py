@@ -44,8 +44,8 @@ from ui.page.state import (
     View,
     current,
 )
+from ui.presentation.formatting import reranker_title
 from ui.settings import MAX_RESULTS, Settings
-from ui.words import reranker_title
 
 LOADING = "Loading the models. The first time takes some ten seconds."
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what measures and fits is loaded when it is asked for
     from ui.jobs.calibration import FitJob
-    from ui.running import Weighed
+    from ui.presentation.running_verdict import Weighed
 
 
 @dataclass

@@ -16,8 +16,8 @@ from rerank.registry import DEFAULT_RERANKER, full_name, usable_rerankers
 from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
 from ui.page.sidebar.mixing import SOURCES
+from ui.presentation.formatting import count_of
 from ui.settings import Settings
-from ui.words import count_of
 
 DEPTHS = (10, 20, 50, 100, 200)
 PREFERRED_SPLIT = "test"

@@ -16,7 +16,6 @@ from ingest.library.library import Library
 from rerank.labels.files import TABLE
 from rerank.labels.verdict import running_verdicts
 from rerank.search import Searcher
-from ui.evaluation_words import documents_words
 from ui.files.datasets import Dataset, labels_dataset, sample_dataset, uploaded_dataset
 from ui.jobs.evaluation import Task
 from ui.page import resources, samples
@@ -25,8 +24,9 @@ from ui.page.consent import check_leave
 from ui.page.evaluate.choices import choices
 from ui.page.state import State
 from ui.page.visitors import let_go
+from ui.presentation.evaluation_words import documents_words
+from ui.presentation.formatting import count_of
 from ui.settings import Settings
-from ui.words import count_of
 
 
 class Origin(StrEnum):

@@ -11,8 +11,12 @@ import streamlit as st
 from ingest.encoders.base import Encoder
 from ingest.library.library import Library
 from rerank.evaluation.comparison import Comparison
-from ui.evaluation_html import table_html
-from ui.evaluation_words import (
+from ui.jobs.evaluation import EvaluationJob, Outcome, progress_words
+from ui.page.components import literal, problem, quiet
+from ui.page.evaluate.form import form
+from ui.page.state import State
+from ui.presentation.evaluation_html import table_html
+from ui.presentation.evaluation_words import (
     HOW_TO_READ,
     Mover,
     documents_words,
@@ -21,13 +25,9 @@ from ui.evaluation_words import (
     system_names,
     verdict_words,
 )
-from ui.frontier import frontier_svg
-from ui.jobs.evaluation import EvaluationJob, Outcome, progress_words
-from ui.page.components import literal, problem, quiet
-from ui.page.evaluate.form import form
-from ui.page.state import State
+from ui.presentation.formatting import count_of, shortened
+from ui.presentation.frontier import frontier_svg
 from ui.settings import Settings
-from ui.words import count_of, shortened
 
 _STYLE = Path(__file__).with_name("evaluation.css")
 

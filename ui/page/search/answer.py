@@ -13,23 +13,23 @@ from rerank.calibration.reading import Reading
 from rerank.records import SearchResult
 from rerank.search import Searcher
 from retrieval.fusion import Fusion
-from ui.columns import Drawn, Look
 from ui.comparison import comparison
 from ui.files.results import as_context, to_csv, to_json, to_trec, zipped
 from ui.jobs.fused import fused_moment, mark_fused
 from ui.jobs.search import SearchJob, SearchMoment
 from ui.jobs.second_reranker import Beside, OtherSearch, state_of
-from ui.judgements import Shown, shown
-from ui.lesson import costs, insight, timing_bar
 from ui.page.components import problem, quiet, timings
 from ui.page.search.calibration import calibration_panel, explain, reading_controls, score_picture
 from ui.page.search.judged_questions import Ask, judged_questions
 from ui.page.search.judging import labels_panel, note_places, take_judgements, verdict
 from ui.page.search.polling import POLL_SECONDS, has_news
 from ui.page.state import Judging
-from ui.payload import Payload
-from ui.view_model import comparison_payload
-from ui.words import count_of, model_title
+from ui.presentation.columns import Drawn, Look
+from ui.presentation.formatting import count_of, model_title
+from ui.presentation.insights import costs, insight, timing_bar
+from ui.presentation.judgements import Shown, shown
+from ui.presentation.payload import Payload
+from ui.presentation.view_model import comparison_payload
 
 # The first slice of a second look takes some 200 ms here: soon enough to wait for it before looking in turns.
 FIRST_ORDER_SECONDS = 0.5

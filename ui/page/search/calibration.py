@@ -16,15 +16,15 @@ from rerank.calibration.store import Loaded, load_for
 from rerank.calibration.thresholds import Threshold
 from rerank.records import Models, SearchResult
 from rerank.search import Searcher
-from ui.bands import answers_words, threshold_text
 from ui.jobs.calibration import FitJob, offered, why_not_offered
-from ui.judgements import counts
 from ui.page.components import problem, quiet
 from ui.page.sidebar.mixing import chosen_source
 from ui.page.state import CANDIDATES_KEY, HIDE_KEY, READING_KEY, TEMPERATURE_KEY, Judging
-from ui.running import Weighed
-from ui.score_charts import reliability_chart, scores_charts
-from ui.words import count_of, three_digits
+from ui.presentation.bands import answers_words, threshold_text
+from ui.presentation.charts import reliability_chart, scores_charts
+from ui.presentation.formatting import count_of, three_digits
+from ui.presentation.judgements import counts
+from ui.presentation.running_verdict import Weighed
 
 CHOICES = {
     Choice.SIGMOID: "as the model gives them (sigmoid)",

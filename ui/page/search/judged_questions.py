@@ -8,7 +8,7 @@ import streamlit as st
 
 from ingest.library.label_records import Grade
 from ui.page.components import literal, quiet
-from ui.words import count_of, shortened
+from ui.presentation.formatting import count_of, shortened
 
 # More buttons at once would be a wall; the rest are found by their words.
 MOST_SHOWN = 20

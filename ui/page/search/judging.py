@@ -15,12 +15,12 @@ from rerank.records import SearchResult
 from rerank.search import Searcher
 from ui.files.labels import as_qrels, as_zip, take_in
 from ui.jobs.search import SearchJob
-from ui.judgements import keep, read_events
 from ui.page.components import problem, quiet
 from ui.page.state import Judging
 from ui.page.visitors import let_go
-from ui.running import Weighed, verdict_line, weighed_anew
-from ui.words import count_of
+from ui.presentation.formatting import count_of
+from ui.presentation.judgements import keep, read_events
+from ui.presentation.running_verdict import Weighed, verdict_line, weighed_anew
 
 WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}
 

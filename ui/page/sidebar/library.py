@@ -18,7 +18,7 @@ from ui.page import samples
 from ui.page.components import literal, problem, quiet
 from ui.page.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.page.visitors import is_alone, refused_upload
-from ui.words import count_of
+from ui.presentation.formatting import count_of
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
 MOST_ROWS = 40  # documents listed at once: each row is widgets that every run has to make

@@ -1,4 +1,4 @@
-"""The shape of what the comparison shows: the contract between `ui.view_model` and the component.
+"""The shape of what the comparison shows: the contract between `ui.presentation.view_model` and the component.
 
 Every value is JSON-able, and every number that people read is already text.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from ui.excerpt import Part
+from ui.presentation.excerpt import Part
 
 State = Literal["waiting", "scoring", "done", "failed"]
 Direction = Literal["riser", "faller", "same"]

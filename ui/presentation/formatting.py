@@ -7,7 +7,7 @@ import textwrap
 
 from ingest.models.resolve import ResolvedModel
 from ingest.records import Chunk
-from ui.payload import Direction
+from ui.presentation.payload import Direction
 
 # Rerankers whose own names say little, by what they are asked for with.
 TITLES = {"maxsim": "late interaction", "automatic": "automatic"}

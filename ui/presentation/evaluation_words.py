@@ -9,7 +9,7 @@ from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.systems import System
 from rerank.judged.records import VERDICT_MEASURE, Difference, JudgedSet, Verdict, gains
 from retrieval.records import CandidateSource
-from ui.words import count_of, duration
+from ui.presentation.formatting import count_of, duration
 
 # Fewer questions are too few to speak for others, whatever they say; so the running verdict has it too.
 FEW = 10

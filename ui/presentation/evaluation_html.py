@@ -6,8 +6,8 @@ import html
 
 from rerank.evaluation.comparison import Comparison, Row
 from rerank.judged.records import VERDICT_MEASURE
-from ui.evaluation_words import figure, interval, p_words, signed
-from ui.words import duration
+from ui.presentation.evaluation_words import figure, interval, p_words, signed
+from ui.presentation.formatting import duration
 
 
 def table_html(comparison: Comparison) -> str:

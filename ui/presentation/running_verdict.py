@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ingest.library.label_records import Grade, ModelPair, Places
 from ingest.library.labels import Labels
 from rerank.labels.verdict import RunningVerdict, weigh
-from ui.words import count_of
+from ui.presentation.formatting import count_of
 
 HOW = (
     "Judge passages with the buttons on their cards, or with the keys 1, 2 and 3; then this line says whether "

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from rerank.calibration.reading import Reading
 from rerank.records import SearchResult
 from retrieval.records import Candidate
-from ui.cards import key, passage
-from ui.columns import Drawn, Look, first_column, other_column, tell_apart
-from ui.judgements import Shown
-from ui.lesson import costs, insight, timing_bar
-from ui.payload import Payload, State
+from ui.presentation.cards import key, passage
+from ui.presentation.columns import Drawn, Look, first_column, other_column, tell_apart
+from ui.presentation.insights import costs, insight, timing_bar
+from ui.presentation.judgements import Shown
+from ui.presentation.payload import Payload, State
 
 __all__ = ["comparison_payload", "costs", "insight", "timing_bar"]
 

@@ -9,11 +9,10 @@ from functools import cached_property
 from rerank.calibration.reading import Reading
 from rerank.records import RankedHit, SearchResult, by_chunk_id
 from retrieval.records import Candidate, CandidateSource
-from ui.cards import first_card, key, pending_cards, second_cards
-from ui.first_look import BY, source_of
-from ui.lesson import flow_summary
-from ui.payload import Card, Column, Line, OtherColumn, State
-from ui.words import count_of, direction, three_digits
+from ui.presentation.cards import BY, first_card, key, pending_cards, second_cards, source_of
+from ui.presentation.formatting import count_of, direction, three_digits
+from ui.presentation.insights import flow_summary
+from ui.presentation.payload import Card, Column, Line, OtherColumn, State
 
 # A line's thickness: from 3 places on a move is no longer a swap of neighbours, and from 10 on it
 # crosses a whole default list of results.

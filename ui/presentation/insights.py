@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from rerank.agreement import Agreement
 from rerank.records import FirstLook, RankedHit, SearchResult
-from ui.payload import Cost, StageTime
-from ui.words import count_of, direction, duration, three_digits
+from ui.presentation.formatting import count_of, direction, duration, three_digits
+from ui.presentation.payload import Cost, StageTime
 
 FEWEST_TIMED = (
     20  # passages that the model has to have read in a search for it to tell what others would take

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rerank.evaluation.comparison import Comparison, Contrast, Pair, Row
 from rerank.judged.records import VERDICT_MEASURE, Evaluation, QueryGain, gains
-from ui.words import shortened
+from ui.presentation.formatting import shortened
 
 SHOWN = 5  # queries that are listed as losses, and as gains
 NARROWEST = 80

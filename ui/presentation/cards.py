@@ -10,12 +10,18 @@ from rerank.calibration.reading import Reading
 from rerank.records import RankedHit, SearchResult
 from retrieval.fusion import Fusion
 from retrieval.records import Candidate, CandidateSource
-from ui.bands import dividers
-from ui.excerpt import excerpt, whole
-from ui.first_look import found_by
-from ui.judgements import Shown
-from ui.payload import Card, Passage, Score
-from ui.words import direction, location, movement_badge, movement_spoken, relevance_text, three_digits
+from ui.presentation.bands import dividers
+from ui.presentation.excerpt import excerpt, whole
+from ui.presentation.formatting import (
+    direction,
+    location,
+    movement_badge,
+    movement_spoken,
+    relevance_text,
+    three_digits,
+)
+from ui.presentation.judgements import Shown
+from ui.presentation.payload import Card, Passage, Score
 
 COSINE_HELP = (
     "How alike the vectors of the question and the passage are, from −1 to 1: what the first look orders by."
@@ -179,3 +185,28 @@ def _mix_text(hit: RankedHit, fusion: Fusion | None) -> str:
     """What the order goes by; sums of reciprocal ranks differ in the fourth decimal."""
     by_rank = fusion is not None and fusion.shares is None
     return f"{hit.logit:.4f}" if by_rank else three_digits(hit.logit)
+
+
+BY = {
+    CandidateSource.VECTORS: "bi-encoder",
+    CandidateSource.WORDS: "words (BM25)",
+    CandidateSource.BOTH: "vectors and words",
+}
+
+
+def source_of(before: Sequence[Candidate]) -> CandidateSource:
+    """What these candidates were found by; words that found nothing leave only vectors."""
+    worded = any(candidate.word_rank is not None for candidate in before)
+    near = any(candidate.vector_rank is not None for candidate in before)
+    if not worded:
+        return CandidateSource.VECTORS
+    return CandidateSource.BOTH if near else CandidateSource.WORDS
+
+
+def found_by(candidate: Candidate, source: CandidateSource) -> str:
+    """Where a passage stands by vectors and by words, a dash where one of them did not find it; else empty."""
+    if source is CandidateSource.VECTORS:
+        return ""
+    if source is CandidateSource.WORDS:
+        return "" if candidate.bm25 is None else f"BM25 {candidate.bm25:.1f}"
+    return f"vectors {candidate.vector_rank or '–'}, words {candidate.word_rank or '–'}"

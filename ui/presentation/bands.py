@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from rerank.calibration.reading import Reading
 from rerank.calibration.records import Calibration
 from rerank.calibration.thresholds import Band, Bands, Threshold
-from ui.payload import Divider
-from ui.words import three_digits
+from ui.presentation.formatting import three_digits
+from ui.presentation.payload import Divider
 
 KINDS = {Band.HIGHLY: "highly", Band.POSSIBLY: "possibly", Band.UNLIKELY: "unlikely"}
 

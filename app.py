@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import serving
+from ui.server import start
 
 if __name__ == "__main__":
     from ui.page import page
@@ -10,4 +10,4 @@ if __name__ == "__main__":
     st.set_page_config(page_title="Second Look", layout="wide", initial_sidebar_state="auto")
     page.render()
 else:
-    app = st.App(__file__, middleware=serving.guard(), lifespan=serving.announce)
+    app = st.App(__file__, middleware=start.guard(), lifespan=start.announce)

@@ -29,13 +29,14 @@ from ingest.terminal import harmless_output
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.second_look import STABLE_SLICES
 from rerank.training.arguments import add_train_arguments
-from ui import commands, serving
+from ui import commands
 from ui.calibrate import run_calibrate
 from ui.calibrate_arguments import add_calibrate_arguments
 from ui.evaluate import run_evaluate
 from ui.evaluate_arguments import add_evaluate_arguments
 from ui.labels import add_labels_arguments, run_labels
 from ui.search import add_mixing_arguments, add_reading_arguments, run_search
+from ui.server import start
 from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
 from ui.token_vectors import add_token_vector_arguments, drop_token_vectors, store_and_say
 from ui.upkeep import (
@@ -132,7 +133,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     serve.add_argument(
         "--no-sample", action="store_true", help="do not make the sample library where there is none"
     )
-    password = action("password", serving.password, "write the hash of a password, to serve the page with it")
+    password = action("password", start.password, "write the hash of a password, to serve the page with it")
     password.add_argument("file", type=Path, metavar="FILE", help="the file to write")
     return parser
 

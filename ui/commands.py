@@ -44,10 +44,10 @@ from rerank.registry import (
     RERANKER_ALIASES,
     resolve_reranker,
 )
-from ui.access import is_loopback
 from ui.model_list import checksum_words, known_encoders, known_rerankers, model_table
 from ui.page import samples
-from ui.serving import require_free
+from ui.server.access import is_loopback
+from ui.server.start import require_free
 from ui.settings import Settings
 from ui.token_vectors import store_and_say
 
@@ -244,7 +244,7 @@ def _from_anywhere(model: str | None) -> str:
 
 def _say_what_guards(address: str, settings: Settings) -> None:
     """What stands in front of a page that others can reach. Raises `UsageError` where nothing would."""
-    from ui.serving import protection_at  # imports Streamlit, which no other command should wait for
+    from ui.server.start import protection_at  # imports Streamlit, which no other command should wait for
 
     with chdir(shipped_files()):  # where Streamlit will look for its secrets
         way = protection_at(address, settings).way

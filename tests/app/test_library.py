@@ -13,9 +13,9 @@ from ingest.library.library import Library
 from ingest.library.writer import writing
 from tests.app.conftest import TEXTS, Screen
 from tests.fakes import WORD_ENCODER, WordEncoder
-from ui.access import Protection, Way
 from ui.page import visitors
 from ui.page.sidebar import library as sidebar
+from ui.server.access import Protection, Way
 
 
 def titles(folder: Path) -> list[str]:

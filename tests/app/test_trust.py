@@ -11,8 +11,8 @@ import pytest
 from ingest.library.library import Library
 from rerank.factory import encoder_for
 from tests.app.conftest import TEXTS, Screen
-from ui.access import Way
 from ui.page import consent, resources
+from ui.server.access import Way
 
 QUESTION = "Which snake kills without venom?"
 TRUST = "Trust it and load it"

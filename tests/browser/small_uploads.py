@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tests.browser.conftest import ROOT
-from ui import serving, upload_gate
+from ui.server import start, upload_gate
 
 upload_gate.MOST_FILES = 2
-app = st.App(ROOT / "app.py", middleware=serving.guard())
+app = st.App(ROOT / "app.py", middleware=start.guard())

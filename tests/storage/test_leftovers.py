@@ -134,7 +134,7 @@ def test_uploads_of_a_server_that_was_killed_go_when_the_next_one_begins(place: 
     killed("upload", place, desk.write("a.txt", SECRET), "os:getpid", 99)
     (left,) = hidden(place)
     assert any(SECRET in path.read_text() for path in left.rglob("upload-*"))
-    begin = "import tempfile; tempfile.tempdir = {!r}; from ui.serving import guard; guard()"
+    begin = "import tempfile; tempfile.tempdir = {!r}; from ui.server.start import guard; guard()"
     subprocess.run(
         [sys.executable, "-c", begin.format(str(place))], cwd=ROOT, check=False, capture_output=True
     )

@@ -11,8 +11,8 @@ import pytest
 
 from ingest.errors import UsageError
 from tests.browser.conftest import ROOT
-from ui.access import Way, is_loopback, protection, providers
-from ui.passwords import LONGEST_WAIT, MOST_ADDRESSES, Attempts, PasswordHash, read_password_file
+from ui.server.access import Way, is_loopback, protection, providers
+from ui.server.passwords import LONGEST_WAIT, MOST_ADDRESSES, Attempts, PasswordHash, read_password_file
 from ui.settings import AccessSettings, read_access
 
 SECRET = "correct horse battery"

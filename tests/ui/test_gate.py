@@ -16,10 +16,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ui import gate, log_in
-from ui.access import Protection, Way
-from ui.gate import gate_for
-from ui.passwords import PasswordHash
+from ui.server import gate, log_in
+from ui.server.access import Protection, Way
+from ui.server.gate import gate_for
+from ui.server.passwords import PasswordHash
 
 SECRET = "correct horse battery"
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}

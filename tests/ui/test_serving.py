@@ -17,9 +17,9 @@ from streamlit.testing.v1 import AppTest
 
 from ingest.errors import AddressError
 from tests.browser.conftest import ROOT, free_port
-from ui import gate, serving
 from ui.cli import main
-from ui.passwords import read_password_file
+from ui.server import gate, start
+from ui.server.passwords import read_password_file
 from ui.settings import KEYS, from_environment
 
 KEY = "key-0d9f5b21c4-never-to-be-seen"
@@ -76,9 +76,9 @@ def test_a_page_without_its_gate_shows_nothing_to_a_network(monkeypatch: pytest.
 def test_oidc_without_authlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st.secrets, "load_if_toml_exists", lambda: True)
     monkeypatch.setattr(type(st.secrets), "__contains__", lambda self, name: name == "auth")
-    monkeypatch.setattr(serving, "find_spec", lambda name: None)
-    with pytest.raises(serving.UsageError, match=r"pip install 'second-look\[auth\]'"):
-        serving.protection_at("0.0.0.0", from_environment({"SECONDLOOK_USERS": "@example.org"}))
+    monkeypatch.setattr(start, "find_spec", lambda name: None)
+    with pytest.raises(start.UsageError, match=r"pip install 'second-look\[auth\]'"):
+        start.protection_at("0.0.0.0", from_environment({"SECONDLOOK_USERS": "@example.org"}))
 
 
 def test_streamlit_is_set_up_to_stay_at_home() -> None:
@@ -163,7 +163,7 @@ def test_a_taken_port_is_said_before_anybody_waits_for_a_library(
 
 def test_an_address_that_is_not_this_machines_is_a_sentence() -> None:
     with pytest.raises(AddressError, match=r"Nothing can be served at 192\.0\.2\.1 .*--address 127\.0\.0\.1"):
-        serving.require_free("192.0.2.1", free_port())
+        start.require_free("192.0.2.1", free_port())
 
 
 @pytest.mark.parametrize("theirs", [b"my\nnotes\n", b"SQLite format 3\0\x10", b"%PDF-1.7 " + b"x" * 5000])

@@ -22,7 +22,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.browser.conftest import ROOT, free_port, wait_until_healthy
-from ui.connections import WAIT_SECONDS, Connections, Sparing
+from ui.server.connections import WAIT_SECONDS, Connections, Sparing
 
 # Read by Python before anything else: whoever is asked for, by name or by address, is written down.
 WATCH = """
@@ -121,7 +121,7 @@ def test_a_line_is_said_once_a_minute_with_how_often(
 ) -> None:
     now, log = 0.0, logging.getLogger("strangers.test")
     log.addFilter(Sparing())
-    monkeypatch.setattr("ui.connections.time.monotonic", lambda: now)
+    monkeypatch.setattr("ui.server.connections.time.monotonic", lambda: now)
     for number in range(1_000):
         log.warning("from %s", number)
     for cause in ("one", []):

@@ -23,8 +23,8 @@ from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.web.server.starlette.starlette_routes import create_upload_routes
 
-from ui import upload_gate
-from ui.upload_gate import UPLOADS, UploadGate
+from ui.server import upload_gate
+from ui.server.upload_gate import UPLOADS, UploadGate
 
 BOUNDARY = "xyz"
 HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\n'.encode()

@@ -16,9 +16,9 @@ from ingest.models.trust import allow
 from ingest.services.access import ServiceAccess
 from rerank.registry import RERANKER_ALIASES
 from rerank.scorers.served import served_model
-from ui.access import Way
-from ui.gate import standing
 from ui.page.state import State
+from ui.server.access import Way
+from ui.server.gate import standing
 from ui.settings import Settings, from_environment
 
 

@@ -12,10 +12,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ingest.errors import UsageError
-from ui.access import Way, is_loopback, providers
-from ui.gate import standing
-from ui.log_in import LOG_OUT
 from ui.page.components import literal, problem
+from ui.server.access import Way, is_loopback, providers
+from ui.server.gate import standing
+from ui.server.log_in import LOG_OUT
 
 
 def may_enter() -> bool:

@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.passwords import LONGEST, Attempts, PasswordHash
+from ui.server.passwords import LONGEST, Attempts, PasswordHash
 
 log = logging.getLogger(__name__)
 

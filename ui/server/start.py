@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from ingest.errors import AddressError, SecondLookError, UsageError
 from ingest.workspace import sweep
-from ui.access import Protection, is_loopback, protection
-from ui.passwords import LONGEST, PasswordHash
+from ui.server.access import Protection, is_loopback, protection
+from ui.server.passwords import LONGEST, PasswordHash
 from ui.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def guard() -> Sequence[Middleware]:
     """
     import streamlit as st
 
-    from ui.connections import bound
-    from ui.gate import gate_for
+    from ui.server.connections import bound
+    from ui.server.gate import gate_for
 
     sweep(Path(tempfile.gettempdir()))  # of uploads that a server which was killed had taken
     try:
@@ -48,7 +48,7 @@ def guard() -> Sequence[Middleware]:
 def protection_at(address: str | None, settings: Settings) -> Protection:
     """What stands in front of a page served at ``address``, by the settings and Streamlit's configuration.
 
-    Raises `UsageError` where it may not be served, as `ui.access.protection` does.
+    Raises `UsageError` where it may not be served, as `ui.server.access.protection` does.
     """
     import streamlit as st
 

@@ -1,6 +1,6 @@
 """The gate: an ASGI middleware in front of everything that Streamlit serves.
 
-Nobody gets past it to a page, a web socket, a download or an upload whom `ui.access.Protection` does not let in; and
+Nobody gets past it to a page, a web socket, a download or an upload whom `ui.server.access.Protection` does not let in; and
 every answer carries headers that hold the browser to this server.
 """
 
@@ -20,9 +20,9 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.access import Protection, Way, is_loopback
-from ui.log_in import LogIn
-from ui.upload_gate import UploadGate, named_upload
+from ui.server.access import Protection, Way, is_loopback
+from ui.server.log_in import LogIn
+from ui.server.upload_gate import UploadGate, named_upload
 
 log = logging.getLogger(__name__)
 

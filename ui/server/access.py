@@ -1,7 +1,7 @@
 """Who may see the page: this machine alone, whoever knows a password, or whom an OIDC provider names.
 
 Beyond this machine nothing is served without the second or the third. `protection` decides it, before anything is
-served; `ui.gate` enforces it on every request.
+served; `ui.server.gate` enforces it on every request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ingest.errors import UsageError
-from ui.passwords import PasswordHash, read_password_file
+from ui.server.passwords import PasswordHash, read_password_file
 from ui.settings import EVERYBODY, AccessSettings
 
 HOW = """Say who may see the library, one of these two:

@@ -21,8 +21,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ui.access import is_loopback
-from ui.passwords import neighbourhood
+from ui.server.access import is_loopback
+from ui.server.passwords import neighbourhood
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ MOST_CONNECTIONS = 512  # in all; fewer where the process may not open twice as 
 AT_ONCE = 16  # connections that are accepted before what is held is looked at again
 BACKLOG = 1024  # connections that the system keeps until they are accepted
 QUIET_SECONDS = 60.0  # between two lines of log that say the same
-QUIET_LOGS = ("ui.connections", "ui.gate", "uvicorn.error", "asyncio")
+QUIET_LOGS = ("ui.server.connections", "ui.server.gate", "uvicorn.error", "asyncio")
 MOST_LINES = 1_000  # that are remembered
 
 

@@ -53,7 +53,7 @@ lock:
 	@PYTHON="$(PYTHON)" UPGRADE="$(UPGRADE)" .ci/lock
 
 run: install
-	@exec $(VENV)/bin/python -m ui.cli serve --port "$$PORT" --library "$$LIBRARY"
+	@exec $(VENV)/bin/python -m ui.command_line.main serve --port "$$PORT" --library "$$LIBRARY"
 
 test: install browser
 	$(VENV)/bin/python -m pytest -m "not slow and not soak"

@@ -21,7 +21,7 @@ def heavy_after(code: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()[1:]
 
 
-@pytest.mark.parametrize("module", ["ui.cli", "ui.page.page", "rerank.search"])
+@pytest.mark.parametrize("module", ["ui.command_line.main", "ui.page.page", "rerank.search"])
 def test_starting_loads_nothing_heavy(module: str) -> None:
     assert heavy_after(f"import {module}") == []
 
@@ -29,7 +29,7 @@ def test_starting_loads_nothing_heavy(module: str) -> None:
 def test_a_search_of_the_bundled_pair_loads_neither_torch_nor_what_fits_curves(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A crane is a bird.")
     library = ["--library", str(tmp_path / "library"), "--offline"]
-    start = "from ui.cli import main\n"
+    start = "from ui.command_line.main import main\n"
     file = str(tmp_path / "a.txt")
     heavy_after(
         f"{start}assert main(['ingest', {file!r}, *{library!r}]) == 0"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.cli import build_parser
+from ui.command_line.main import build_parser
 from ui.settings import from_environment
 
 ROOT = Path(__file__).resolve().parents[1]

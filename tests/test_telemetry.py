@@ -22,7 +22,9 @@ import onnxruntime
 """
 
 
-@pytest.mark.parametrize("first", ["ingest", "rerank.search", "ui.cli", "rerank.scorers.onnx_cross_encoder"])
+@pytest.mark.parametrize(
+    "first", ["ingest", "rerank.search", "ui.command_line.main", "rerank.scorers.onnx_cross_encoder"]
+)
 def test_it_is_told_before_it_is_imported(first: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     done = subprocess.run(

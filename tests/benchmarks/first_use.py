@@ -34,7 +34,7 @@ def run(folder: Path) -> None:
     from ingest.library.library import Library
     from rerank.factory import ModelChoice, open_searcher
     from tests.benchmarks.machine import machine
-    from ui.commands import make_sample_library
+    from ui.command_line.serve import make_sample_library
     from ui.settings import from_environment
 
     print(machine())

@@ -43,7 +43,16 @@ def first_answer(library: Path, question: str) -> tuple[float, float, float]:
     """Seconds until the server is healthy, until the first column, and until the reranked one."""
     port = free_port()
     started = time.perf_counter()
-    command = [sys.executable, "-m", "ui.cli", "serve", "--port", str(port), "--library", str(library)]
+    command = [
+        sys.executable,
+        "-m",
+        "ui.command_line.main",
+        "serve",
+        "--port",
+        str(port),
+        "--library",
+        str(library),
+    ]
     server = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not healthy(port):

@@ -127,7 +127,7 @@ def show(row: Row, folder: Path) -> bool:
             **row.environment,
         }
         done = subprocess.run(
-            [sys.executable, "-m", "ui.cli", *shlex.split(command)],
+            [sys.executable, "-m", "ui.command_line.main", *shlex.split(command)],
             cwd=folder, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         print(f"$ secondlook {command}")
@@ -162,7 +162,7 @@ def main() -> int:
             make(folder / model)
         make_encoder(folder / "tiny-encoder", "mean")
         subprocess.run(
-            [sys.executable, "-m", "ui.cli", "ingest", *FILES, "--library", "library", "--offline"],
+            [sys.executable, "-m", "ui.command_line.main", "ingest", *FILES, "--library", "library", "--offline"],
             cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True,
         )  # fmt: skip
         servers = {

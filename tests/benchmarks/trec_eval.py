@@ -37,7 +37,16 @@ Qrels = Mapping[str, Mapping[str, int]]
 
 def evaluated(arguments: list[str], saved: Path) -> dict[str, Any]:
     """The JSON of `secondlook evaluate` with ``arguments``, its runs saved."""
-    command = [sys.executable, "-m", "ui.cli", "evaluate", *arguments, "--save-run", str(saved), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "ui.command_line.main",
+        "evaluate",
+        *arguments,
+        "--save-run",
+        str(saved),
+        "--json",
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report

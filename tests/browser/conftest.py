@@ -72,7 +72,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             "--browser.gatherUsageStats=false",
         ]  # fmt: skip
         if script is None:
-            command = [sys.executable, "-m", "ui.cli", "serve", "--port", str(port)]
+            command = [sys.executable, "-m", "ui.command_line.main", "serve", "--port", str(port)]
             command += [] if sample else ["--no-sample"]
         found = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PYTHONPATH": found, **(env or {})}

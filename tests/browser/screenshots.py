@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
         command = [
             sys.executable,
             "-m",
-            "ui.cli",
+            "ui.command_line.main",
             "serve",
             "--port",
             str(port),

@@ -35,7 +35,7 @@ def filled(settings: dict[str, str], tmp_path: Path) -> None:
     """The library, with the three documents in it."""
     paths = [files.pdf(tmp_path), files.word(tmp_path), files.markdown(tmp_path)]
     subprocess.run(
-        [sys.executable, "-m", "ui.cli", "ingest", *map(str, paths)],
+        [sys.executable, "-m", "ui.command_line.main", "ingest", *map(str, paths)],
         cwd=ROOT, env={**os.environ, **settings}, check=True, capture_output=True,
     )  # fmt: skip
 

@@ -43,7 +43,7 @@ pytest.importorskip("openai", reason='pip install "second-look[openai]"')
 from ingest.encoders import openai
 from ingest.encoders.openai import OpenAIEncoder
 from ingest.library.library import Library
-from ui.cli import main
+from ui.command_line.main import main
 
 KEY = "sk-secret-0123456789"
 OFFLINE = Hub(allow_downloads=False)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import UsageError
-from ingest.passwords import read_again, read_passwords
 from ingest.pipeline import Source, ingest
 from ingest.records import IngestReport
 from tests.app.test_locked_files import PASSWORD, locked
 from tests.conftest import Desk
+from ui.command_line.ingest import read_again, read_passwords
 
 
 def test_a_file_of_passwords_has_one_a_line(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_rebuild_cuts_under_the_same_limits(tokens: Desk, monkeypatch: pytest.
 def test_ctrl_c_is_heard_while_a_text_is_cut(tmp_path: Path) -> None:
     (tmp_path / "bad.md").write_text(endless())
     arguments = ["ingest", str(tmp_path / "bad.md"), "--library", str(tmp_path / "library"), "--offline"]
-    command = [sys.executable, "-m", "ui.cli", *arguments, "--encoder", "bundled"]
+    command = [sys.executable, "-m", "ui.command_line.main", *arguments, "--encoder", "bundled"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:
         deadline = time.monotonic() + 60
         while len(seconds := _seconds_of_children(process.pid)) < 2 or seconds[-1] < 1:

@@ -23,7 +23,7 @@ from rerank.training.model import load_base
 from tests.ingest.test_models import hub, put_in_cache
 from tests.models.hostile import prefer_pickle, with_pickle
 from tests.models.tiny_models import make_cross_encoder, make_encoder
-from ui.cli import main
+from ui.command_line.main import main
 
 __all__ = ["hub"]  # the fixture of a hub whose cache is the test's own
 

@@ -40,7 +40,7 @@ from tests.models.published import (
 )
 from tests.models.stand_in_hub import StandInHub, stand_in_hub
 from tests.storage.disks import Disk, disk
-from ui.cli import main
+from ui.command_line.main import main
 
 __all__ = ["disk"]  # the fixture of a small disk
 

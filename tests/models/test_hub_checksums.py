@@ -18,7 +18,7 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ModelSource
 from rerank.factory import open_scorer
 from rerank.registry import RERANKERS, resolve_reranker
-from ui.cli import main
+from ui.command_line.main import main
 
 NAME = "cross-encoder/ms-marco-TinyBERT-L-2-v2"
 

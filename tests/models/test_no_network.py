@@ -44,7 +44,7 @@ def home(tmp_path: Path) -> Path:
 def test_ingest_and_search_with_the_network_cut(home: Path) -> None:
     (home / "boa.md").write_text("# Boas\n\nA boa coils around its prey until the blood no longer flows.\n")
     (home / "cobra.md").write_text("# Cobras\n\nThe venom of a cobra stops the nerves.\n")
-    secondlook = [sys.executable, "-m", "ui.cli"]
+    secondlook = [sys.executable, "-m", "ui.command_line.main"]
     library = ["--library", str(home / "library")]
     done = cut(
         [*secondlook, "ingest", str(home / "boa.md"), str(home / "cobra.md"), *library, "--json"], home
@@ -64,7 +64,7 @@ def test_ingest_and_search_with_the_network_cut(home: Path) -> None:
 
 
 def test_prefetch_without_a_network_fails_in_a_sentence(home: Path) -> None:
-    done = cut([sys.executable, "-m", "ui.cli", "models", "prefetch"], home)
+    done = cut([sys.executable, "-m", "ui.command_line.main", "models", "prefetch"], home)
     assert done.returncode == 1
     assert "cannot be had" in done.stderr
     assert "Traceback" not in done.stderr

@@ -18,7 +18,7 @@ from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
-from ui.cli import main
+from ui.command_line.main import main
 
 ANSWERED = [
     "鹤是一种什么鸟？", "ما هو الكركي؟", "מהו העגור?", "क्रेन क्या है?", "👩‍👩‍👧 🐦", "e" + "\u0301" * 500,
@@ -50,7 +50,7 @@ def asked(
     searcher: Searcher, desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Asked:
     """`asked("--json", "crane")` → exit status, output and errors of `secondlook search` on that library."""
-    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.search.open_searcher", lambda *_: searcher)
 
     def ask(*arguments: str) -> tuple[int, str, str]:
         status = main(["search", "--library", str(desk.library.folder), *arguments])

@@ -13,8 +13,8 @@ from ingest.models.hub.hub import Hub
 from rerank import scorers
 from rerank.registry import resolve_reranker
 from tests.conftest import Desk
-from ui.cli import main
-from ui.model_list import known_rerankers
+from ui.command_line.main import main
+from ui.command_line.models import known_rerankers
 from ui.page.sidebar.settings import rerankers
 from ui.settings import Settings
 

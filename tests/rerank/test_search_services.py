@@ -17,7 +17,7 @@ from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
 from tests.rerank.rerank_stub import RerankStub, rerank_stub, status
-from ui.cli import main
+from ui.command_line.main import main
 
 KEY = "sk-secret"
 
@@ -91,7 +91,7 @@ def test_what_cohere_counted_is_said_with_the_answer_and_on_the_command_line(
     monkeypatch.setenv("COHERE_API_KEY", KEY)
     monkeypatch.setenv("CO_API_URL", stub.url)
     monkeypatch.setattr(
-        "ui.search.open_searcher",
+        "ui.command_line.search.open_searcher",
         lambda library, choice, *_: open_searcher(library, choice, desk.encoder, keep_scores=False),
     )
     asked = ("search", "snake", "--library", str(desk.library.folder), "--reranker", "cohere")

@@ -21,13 +21,13 @@ from ingest.pipeline import Source, ingest, rebuild
 from ingest.records import digest
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.training.command import add_train_arguments, run_train
 from rerank.training.data import read_labelled_set, read_library_labels, read_training_set
 from rerank.training.mining import Mined, mine, opening
 from rerank.training.sampling import Mixture, Sampler
 from rerank.training.sampling import Source as TrainingSource
 from tests.conftest import Desk
 from tests.rerank.training_parts import SUBJECTS, HashEncoder, tiny_bi_encoder, write_set
+from ui.command_line.train import add_train_arguments, run_train
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from rerank.factory import open_scorer
 from rerank.judged.significance import paired_randomisation
 from rerank.registry import reranker_spec_of_folder, resolve_reranker
 from rerank.training.checkpoint import below, read_checkpoint
-from rerank.training.command import add_train_arguments, run_train
 from rerank.training.data import read_labelled_set
 from rerank.training.evaluate import Case, case_ndcg, measure
 from rerank.training.gate import fit_relevance, judge
@@ -28,7 +27,8 @@ from rerank.training.model import load_base, score_pairs
 from rerank.training.preparation import Plan, Prepared, prepare_data
 from rerank.training.sampling import Mixture, Sampler
 from tests.rerank.training_parts import HashEncoder, tiny_bi_encoder, write_set
-from ui.cli import main
+from ui.command_line.main import main
+from ui.command_line.train import add_train_arguments, run_train
 
 STEPS = 6
 

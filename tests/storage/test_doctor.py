@@ -25,7 +25,7 @@ from ingest.library.writer import writing
 from ingest.pipeline import rebuild
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
-from ui.cli import main
+from ui.command_line.main import main
 
 QUERIES = ("crane bird", "river bank", "steel", "snake venom")
 

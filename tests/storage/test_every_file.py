@@ -30,7 +30,7 @@ from rerank.calibration.store import load, save
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import VOCABULARY, WORD_ENCODER, WORD_SCORER, WordEncoder
-from ui.upkeep import examined
+from ui.command_line.library import examined
 
 FLIPS = 40  # places in each file; in the calibration, every byte
 INDEX = "vectors/000001.faiss"

@@ -183,7 +183,7 @@ def test_guesses_wait_longer_and_longer_and_stay_bounded() -> None:
 
 def test_the_command_writes_a_private_hash(tmp_path: Path) -> None:
     file = tmp_path / "hash"
-    command = [sys.executable, "-m", "ui.cli", "password", str(file)]
+    command = [sys.executable, "-m", "ui.command_line.main", "password", str(file)]
     done = subprocess.run(command, cwd=ROOT, input=f"{SECRET}\n", text=True, capture_output=True, check=True)
     assert read_password_file(file).agrees(SECRET)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

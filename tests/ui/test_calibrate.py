@@ -27,8 +27,8 @@ from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WORD_SCORER, WordEncoder, WordScorer
 from tests.rerank.evaluation_parts import open_set, searcher, write_set
-from ui.calibrate import calibration_report, calibration_table
-from ui.cli import main
+from ui.command_line.calibrate import calibration_report, calibration_table
+from ui.command_line.main import main
 from ui.jobs.calibration import FitJob
 
 CORPUS = {
@@ -167,8 +167,8 @@ def judged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Library:
         for hit in searcher.search(topic).after[:3]:
             labels.set(topic, hit.candidate.chunk.passage_hash, Grade(2 * (hit.rank == 1)))
     searcher.models = replace(searcher.models, window=32)
-    monkeypatch.setattr("ui.calibrate.open_searcher", lambda *_: searcher)
-    monkeypatch.setattr("ui.evaluate.open_encoder", lambda *_, **__: WordEncoder())
+    monkeypatch.setattr("ui.command_line.calibrate.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.evaluate.open_encoder", lambda *_, **__: WordEncoder())
     return desk.library
 
 
@@ -221,8 +221,8 @@ def test_a_dataset_adds_nothing_to_a_library_with_other_documents(
     folder = write_set(tmp_path / "snakes", CORPUS, QUERIES, QRELS, "train")
     desk.add(desk.write("own.txt", "A boa is a snake."))
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
-    monkeypatch.setattr("ui.calibrate.open_searcher", lambda *_: searcher)
-    monkeypatch.setattr("ui.evaluate.open_encoder", lambda *_, **__: WordEncoder())
+    monkeypatch.setattr("ui.command_line.calibrate.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.evaluate.open_encoder", lambda *_, **__: WordEncoder())
     monkeypatch.setattr("rerank.evaluation.corpus.encoder_for", lambda *_: desk.encoder.model)
     before = desk.library.documents()
     call = ["calibrate", str(folder), "--library", str(desk.library.folder), "--offline", "--method", "platt"]

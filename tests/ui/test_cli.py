@@ -18,11 +18,11 @@ from rerank.second_look import STABLE_SLICES
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
-from ui.cli import build_parser, main
+from ui.command_line.main import build_parser, main
 from ui.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "ui.cli"]
+COMMAND = [sys.executable, "-m", "ui.command_line.main"]
 OFFLINE = os.environ | {"SECONDLOOK_DOWNLOADS": "0", "HF_HUB_OFFLINE": "1"}
 
 
@@ -117,7 +117,7 @@ def test_a_search_that_ended_early_says_how_far_it_came_and_why(
 ) -> None:
     desk.add(*(desk.write(f"{n}.txt", f"A cobra's venom, number {n}.") for n in range(40)))
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
-    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.search.open_searcher", lambda *_: searcher)
     ticks = count(step=0.01)  # ten milliseconds pass from one look at the clock to the next
     monkeypatch.setattr("rerank.second_look.perf_counter", lambda: next(ticks))
     search = ["search", "number 7", "--library", str(desk.library.folder)]

@@ -18,7 +18,7 @@ from rerank.evaluation.run import evaluate
 from rerank.judged.records import Evaluation
 from tests.rerank.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
 from tests.ui.test_cli import run
-from ui.evaluate import query_bar
+from ui.command_line.progress import query_bar
 from ui.presentation.evaluation_json import evaluation_report
 from ui.presentation.evaluation_text import comparison_table, evaluation_table
 

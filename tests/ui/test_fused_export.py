@@ -16,7 +16,7 @@ from rerank.labels.files import query_id
 from rerank.records import FirstLook, Part, SearchResult
 from retrieval.fusion import Fusion
 from tests.ui.looks import candidates, search
-from ui.cli import main
+from ui.command_line.main import main
 from ui.files.results import to_csv, to_json, to_trec, zipped
 
 NINE = candidates(9)

@@ -10,8 +10,8 @@ from ingest.models.hub.hub import Hub
 from ingest.models.resolve import DEFAULT_ENCODER, ENCODERS
 from ingest.services.access import ServiceAccess
 from rerank.registry import DEFAULT_RERANKER, RERANKERS
-from ui.cli import build_parser, main
-from ui.model_list import known_encoders, known_rerankers, model_table
+from ui.command_line.main import build_parser, main
+from ui.command_line.models import known_encoders, known_rerankers, model_table
 from ui.settings import Settings, from_environment
 
 OFFLINE = Hub(allow_downloads=False)

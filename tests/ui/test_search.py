@@ -19,7 +19,7 @@ from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WORD_SCORER, WordScorer
-from ui.cli import main
+from ui.command_line.main import main
 
 QUESTION = "which snake kills without venom"
 
@@ -30,7 +30,7 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
     words = QUESTION.split()
     desk.add(*(desk.write(f"{n}.txt", f"{' '.join(words[:n])} text {n}") for n in range(6)))
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
-    monkeypatch.setattr("ui.search.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.search.open_searcher", lambda *_: searcher)
 
     def ask(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, Any, str]:
         status = main(["search", QUESTION, "--library", str(desk.library.folder), "--json", *options])

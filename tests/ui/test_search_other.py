@@ -14,7 +14,7 @@ from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
-from ui.cli import main
+from ui.command_line.main import main
 
 QUESTION = "which snake kills without venom"
 
@@ -41,9 +41,9 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         scorer.model = replace(model, spec=replace(model.spec, name=choice.reranker or model.name))
         return Searcher(Retriever(desk.library, desk.encoder), scorer)
 
-    monkeypatch.setattr("ui.search.open_searcher", open_searcher)
-    monkeypatch.setattr("ui.search_other.open_searcher", open_searcher)
-    monkeypatch.setattr("ui.search_together.open_searcher", open_searcher)
+    monkeypatch.setattr("ui.command_line.search.open_searcher", open_searcher)
+    monkeypatch.setattr("ui.command_line.search_rerankers.open_searcher", open_searcher)
+    monkeypatch.setattr("ui.command_line.search_rerankers.open_searcher", open_searcher)
 
     def ask(*options: str) -> tuple[int, str, str]:
         status = main(["search", QUESTION, "--library", str(desk.library.folder), *options])

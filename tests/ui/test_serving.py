@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from ingest.errors import AddressError
 from tests.browser.conftest import ROOT, free_port
-from ui.cli import main
+from ui.command_line.main import main
 from ui.server import gate, start
 from ui.server.passwords import read_password_file
 from ui.settings import KEYS, from_environment
@@ -42,7 +42,7 @@ def run(arguments: list[str], folder: Path, **environment: str) -> subprocess.Co
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [
-        (["-m", "ui.cli", "serve", "--address", "0.0.0.0"], {}),
+        (["-m", "ui.command_line.main", "serve", "--address", "0.0.0.0"], {}),
         (STREAMLIT, {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}),
         ([*STREAMLIT, "--server.address="], {}),  # Streamlit's own default: every address
     ],
@@ -94,10 +94,10 @@ def test_streamlit_is_set_up_to_stay_at_home() -> None:
 
 def test_a_key_is_in_no_output_no_log_and_no_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("The heron fishes at dawn in the reed bed.")
-    assert run(["-m", "ui.cli", "ingest", str(tmp_path / "a.txt")], tmp_path).returncode == 0
+    assert run(["-m", "ui.command_line.main", "ingest", str(tmp_path / "a.txt")], tmp_path).returncode == 0
     told = (
         "import logging, sys; logging.basicConfig(level=1, stream=sys.stderr)\n"
-        "from ui.cli import main; from ui.settings import from_environment\n"
+        "from ui.command_line.main import main; from ui.settings import from_environment\n"
         "print(repr(from_environment()), file=sys.stderr)\n"
         "sys.exit(main(sys.argv[1:]))"
     )
@@ -130,7 +130,7 @@ def test_a_reranker_in_a_folder_is_the_same_one_from_where_streamlit_starts(
     (tmp_path / "my-reranker").mkdir()
     (tmp_path / "bundled").mkdir()
     monkeypatch.setattr(
-        "ui.commands.os.execve", lambda program, command, environment: begun.append(environment)
+        "ui.command_line.library.os.execve", lambda program, command, environment: begun.append(environment)
     )
     monkeypatch.chdir(tmp_path)
     asked = [

@@ -148,7 +148,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "ASKED": str(asked), "SECONDLOOK_DOWNLOADS": "0",
         "SECONDLOOK_LIBRARY": str(folder / "library"),
     }  # fmt: skip
-    command = f"ulimit -n {FILES}; exec {sys.executable} -m ui.cli serve --no-sample --port {port}"
+    command = (
+        f"ulimit -n {FILES}; exec {sys.executable} -m ui.command_line.main serve --no-sample --port {port}"
+    )
     with log.open("wb") as output:
         process = subprocess.Popen(
             ["sh", "-c", command], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ingest.command import describe
 from ingest.records import FileReport, FileStatus
-from ingest.terminal import harmless_output
 from rerank.factory import open_searcher
 from tests.conftest import Desk
-from ui.cli import main
+from ui.command_line.main import main
+from ui.command_line.progress import describe
+from ui.command_line.terminal import harmless_output
 
 TITLE, RED, CSI = "\x1b]0;title\x07", "\x1b[31m", "\x9b2J"
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
@@ -31,7 +31,8 @@ def hostile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     )
     assert report.files[0].status is FileStatus.INDEXED, report.files[0].reason
     monkeypatch.setattr(
-        "ui.search.open_searcher", lambda library, choice, *_: open_searcher(library, choice, desk.encoder)
+        "ui.command_line.search.open_searcher",
+        lambda library, choice, *_: open_searcher(library, choice, desk.encoder),
     )
     return ["search", "snake", "--library", str(desk.library.folder), "--reranker", "maxsim"]
 

@@ -14,7 +14,7 @@ from ingest.library.token_vectors import FILE
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source
-from ui.cli import main
+from ui.command_line.main import main
 from ui.jobs.ingest import IngestJob
 
 

@@ -13,10 +13,10 @@ import pytest
 from rerank.calibration.reading import Choice, read_result
 from rerank.records import FirstLook, Timings
 from tests.ui.looks import candidates, chunk, search
+from ui.command_line.search_text import side_by_side
 from ui.presentation.formatting import duration, location, relevance_text, shortened, three_digits
 from ui.presentation.insights import FEWEST_TIMED
 from ui.presentation.view_model import comparison_payload, costs, insight, timing_bar
-from ui.search_text import side_by_side
 
 
 def payload(result: Any, top_k: int = 3, state: Any = "done", **fields: Any) -> Any:

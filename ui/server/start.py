@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import getpass
 import os
 import socket
 import sys
 import tempfile
-from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -18,7 +16,6 @@ from typing import TYPE_CHECKING
 from ingest.errors import AddressError, SecondLookError, UsageError
 from ingest.workspace import sweep
 from ui.server.access import Protection, is_loopback, protection
-from ui.server.passwords import LONGEST, PasswordHash
 from ui.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -97,50 +94,3 @@ async def announce(app: object) -> AsyncIterator[None]:
     sys.stderr.write(f"Second Look is at {where} (Ctrl-C stops it).\n")
     sys.stderr.flush()
     yield
-
-
-def password(parsed: Namespace, settings: Settings) -> int:
-    """`secondlook password FILE`: ask for a password twice, and keep its hash in a file that only its owner may read.
-
-    Where there is no terminal, the password is the first line of what comes in. Raises `UsageError`.
-    """
-    given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    _write(parsed.file, f"{PasswordHash.of(given)}\n")
-    sys.stderr.write(f"Written. Serve with it: SECONDLOOK_PASSWORD_FILE={parsed.file} secondlook serve\n")
-    return 0
-
-
-def _asked() -> str:
-    first = getpass.getpass("Password: ")
-    if getpass.getpass("Once more: ") != first:
-        raise UsageError("The two are not the same; nothing was written.")
-    return first
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a private file, in place of such a one that was there. Raises `UsageError` where that is not possible."""
-    if not path.name or path.is_dir():
-        raise UsageError(f"{path} is a folder. Name the file to write the password's hash to.")
-    try:
-        if path.exists() and not _may_hold_a_password(path):
-            raise UsageError(f"{path} is there already and holds no password. Name another file.")
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".password-") as folder:
-            kept = Path(folder) / path.name
-            with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-                handle.write(text)
-            kept.replace(path)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written ({error.strerror}). Name a file in a folder of yours."
-        ) from error
-
-
-def _may_hold_a_password(path: Path) -> bool:
-    """Whether it is a file of one line, as `read_password_file` reads: of a hash, or the password itself."""
-    if not path.is_file():
-        return False
-    longest = 4 * LONGEST  # bytes, in UTF-8
-    with path.open("rb") as handle:
-        raw = handle.read(longest + 3)
-    line = raw.rstrip(b"\r\n")
-    return len(line) <= longest and b"\n" not in line and b"\0" not in line

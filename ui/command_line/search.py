@@ -17,9 +17,17 @@ from rerank.records import RankedHit, SearchResult
 from rerank.second_look import STABLE_TOP, SecondLookPlan, StableRule
 from retrieval.fusion import Fusion
 from retrieval.records import Candidate, CandidateSource
-from ui.search_other import OtherAnswer, chosen_rerankers, other_answer
-from ui.search_text import side_by_side
-from ui.search_together import asked_for, chosen_fusions, fused_answer, own_rows, part_rows
+from ui.command_line.search_rerankers import (
+    OtherAnswer,
+    asked_for,
+    chosen_fusions,
+    chosen_rerankers,
+    fused_answer,
+    other_answer,
+    own_rows,
+    part_rows,
+)
+from ui.command_line.search_text import side_by_side
 from ui.settings import Settings
 
 if TYPE_CHECKING:

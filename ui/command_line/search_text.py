@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from rerank.records import RankedHit, SearchResult
 from retrieval.records import Candidate, CandidateSource
+from ui.command_line.search_rerankers import OtherAnswer
 from ui.presentation.cards import BY, found_by
 from ui.presentation.formatting import model_title, shortened
-from ui.search_other import OtherAnswer
 
 if TYPE_CHECKING:
     from rerank.calibration.reading import Reading

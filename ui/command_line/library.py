@@ -1,31 +1,108 @@
-"""`secondlook doctor`, `secondlook export` and `secondlook import`: is a library whole, and how it is carried away.
-
-Data goes to stdout, messages to stderr. `doctor` ends with 0 where the library is whole (after the repair, if one was
-asked for) and with 1 where it is not.
-"""
+"""What each command does: thin faces over the same functions that the page uses."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from ingest.command import named_folder
-from ingest.errors import LibraryError
+from ingest.encoders.onnx import open_encoder
+from ingest.errors import LibraryError, SecondLookError
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
 from ingest.library.health.doctor import examine
 from ingest.library.health.repair import Repair, repair
 from ingest.library.health.view import Finding, Part
 from ingest.library.library import Library
+from ingest.library.writer import writing
+from ingest.models.hub.hub import Hub
 from ingest.models.trust import is_known
-from ingest.terminal import one_line
+from ingest.pipeline import rebuild
 from rerank.calibration.store import FILE, again, load
-from rerank.registry import KNOWN_RERANKERS
+from rerank.factory import encoder_for
+from rerank.registry import (
+    KNOWN_RERANKERS,
+)
+from ui.command_line.ingest import store_and_say
+from ui.command_line.options import check_chunk_tokens, named_folder
+from ui.command_line.progress import ProgressBar
+from ui.command_line.serve import make_sample_library
+from ui.command_line.terminal import one_line
+from ui.page import samples
 from ui.presentation.formatting import count_of
 from ui.settings import Settings
+
+
+def documents(parsed: argparse.Namespace, settings: Settings) -> int:
+    """`secondlook documents`: what the library holds."""
+    found = Library(settings.library).documents()
+    if parsed.json:
+        rows = [
+            {
+                "id": d.id,
+                "title": d.title,
+                "path": d.path,
+                "format": d.format,
+                "chunks": d.chunks,
+                "pages": d.pages,
+            }
+            for d in found
+        ]
+        _print_json({"documents": rows})
+        return 0
+    for document in found:
+        pages = f", {document.pages} pages" if document.pages else ""
+        print(
+            f"{document.id}  {document.title}  ({document.chunks} passages{pages})  {one_line(document.path)}"
+        )
+    return 0
+
+
+def delete(parsed: argparse.Namespace, settings: Settings) -> int:
+    """`secondlook delete`: a document leaves the next search."""
+    library = Library(settings.library)
+    document = library.find(parsed.document)
+    with writing(library) as writer:
+        writer.delete([document.id])
+    print(f"Deleted “{document.title}” ({document.chunks} passages).", file=sys.stderr)
+    return 0
+
+
+def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
+    """`secondlook rebuild`: every document cut and embedded again, token vectors where they are wanted."""
+    library = Library(settings.library)
+    tokens = library.manifest().chunk_tokens if parsed.chunk_tokens is None else parsed.chunk_tokens
+    check_chunk_tokens(tokens)
+    hub = Hub(settings.allow_downloads)
+    encoder = open_encoder(encoder_for(None, settings.models, hub), access=settings.services)
+    with ProgressBar() as bar:
+        count = rebuild(library, encoder, tokens, bar.show)
+    print(f"Rebuilt {count} documents with {encoder.model.name}.", file=sys.stderr)
+    return store_and_say(library, hub, trusting=settings.trusting)
+
+
+def _see_to_the_samples(settings: Settings) -> None:
+    """Make the sample library where there is none, and go on with it where a start died over that."""
+    if not Library.exists(settings.library):
+        make_sample_library(settings)
+        return
+    try:
+        if samples.pending(Library(settings.library)):
+            make_sample_library(settings)
+    except (
+        SecondLookError
+    ) as error:  # the page is served all the same, and says what is wrong with its library
+        print(error, file=sys.stderr)
+
+
+def _print_json(value: dict[str, Any] | Sequence[Any]) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    print()
+
 
 # What later stages keep in a library's folder, and what an export takes along.
 ATTACHMENTS = (FILE,)

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import argparse
 import errno
+import getpass
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ingest.chunker import DEFAULT_CHUNK_TOKENS, MIN_CHUNK_TOKENS
+from ingest.chunker import DEFAULT_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
-from ingest.errors import UsageError
+from ingest.errors import CancelledError, ModelError, UsageError
 from ingest.library.library import Library, Manifest
+from ingest.library.token_vectors import TokenStore
 from ingest.models.consent import privacy_notice
 from ingest.models.hub.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.models.served import is_served_name
-from ingest.models.trust import encoder_asked_for, encoder_of_library
-from ingest.passwords import add_password_arguments, read_again, read_passwords
+from ingest.models.trust import allow, encoder_asked_for, encoder_of_library
 from ingest.pipeline import Source, ingest
-from ingest.records import FileReport, FileStatus, IngestProgress, IngestReport, Stage
+from ingest.records import FileReport, FileStatus, IngestReport
 from ingest.services.access import ServiceAccess
-from ingest.services.billing import billing
+from ingest.services.billing import Bill, billing
 from ingest.sources import walk
-from ingest.terminal import one_line
+from rerank.registry import LATE_INTERACTION
+from ui.command_line.options import check_chunk_tokens, named_folder
+from ui.command_line.progress import ProgressBar, cancel_on_interrupt, describe
+from ui.presentation.formatting import count_of
 
 
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
@@ -50,22 +51,6 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
     add_trust_encoder(parser)
     add_password_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-
-
-def named_folder(text: str) -> Path:
-    """The folder that ``text`` names; an empty text, of a variable that is not set say, would be the one one is in."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty; name a folder, “.” for this one")
-    return Path(text)
-
-
-def add_allow_services(parser: argparse.ArgumentParser) -> None:
-    """Declare the leave to send text elsewhere."""
-    parser.add_argument(
-        "--allow-services", action="store_true",
-        help="let an encoder or a reranker behind a service on another machine read text; without it, nothing leaves "
-        "this machine (SECONDLOOK_ALLOW_SERVICES does the same for good)",
-    )  # fmt: skip
 
 
 def add_trust_encoder(parser: argparse.ArgumentParser) -> None:
@@ -147,12 +132,6 @@ def _chunk_tokens(folder: Path, wanted: int | None) -> int:
     return held
 
 
-def check_chunk_tokens(tokens: int) -> None:
-    """Raise `UsageError` for passages of so few tokens that none holds a sentence."""
-    if tokens < MIN_CHUNK_TOKENS:
-        raise UsageError(f"--chunk-tokens must be at least {MIN_CHUNK_TOKENS}; {tokens} was given.")
-
-
 def encoder_model(
     folder: Path, name: str | None, hub: Hub, access: ServiceAccess | None = None, trusting: bool = False
 ) -> ResolvedModel:
@@ -186,52 +165,134 @@ def print_report(report: IngestReport, *, as_json: bool) -> None:
         print(report.bill)
 
 
-def describe(file: FileReport) -> str:
-    """A file's report as one line."""
-    parts = []
-    if file.chunks:
-        parts.append(f"{file.chunks} passages")
-    if file.pages:
-        parts.append(f"{file.pages} pages")
-    if file.reason:
-        parts.append(file.reason)
-    return one_line(f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else ""))
+TRIES = 3
+
+Read = Callable[[Sequence[Source]], IngestReport]
 
 
-@contextmanager
-def cancel_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C asks the work to stop at the next safe place; a second one ends the process."""
-    asked = threading.Event()
+def add_password_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where passwords come from."""
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE",
+        help="a text file of passwords, one a line; each is tried on PDFs that need one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ask-passwords", action="store_true", help="ask for the password of each PDF that needs one, unseen"
+    )
 
-    def ask(signum: int, frame: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        print("\nStopping after the passages in hand (Ctrl-C again to stop at once)…", file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, ask)
+def read_passwords(path: Path | None) -> tuple[str, ...]:
+    """The passwords in a file, in its order; none where there is no file. Raises `UsageError` without quoting it."""
+    if path is None:
+        return ()
     try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"The password file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise UsageError(f"The password file {path} is not in UTF-8; save it as UTF-8.") from None
+    return tuple(line for line in lines if line)
 
 
-class ProgressBar:
-    """Files and passages as a bar on stderr, where that is a terminal; refusals as lines above it."""
+def read_again(
+    report: IngestReport, sources: Sequence[Source], read: Read, ask: Callable[[str], str] = getpass.getpass
+) -> IngestReport:
+    """Ask for the password of each file that needs one and ``read`` it again, alone; the report as it is then.
 
-    def __enter__(self) -> ProgressBar:
-        self._bar = tqdm(unit=" files", disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True)
-        return self
+    Three tries a file; an empty answer leaves it out. What services bill for it goes on the report's bill.
+    """
+    by_name = {source.name: source for source in sources}
+    files = [
+        _unlocked(file, by_name[file.path], read, ask, report.bill) if file.needs_password else file
+        for file in report.files
+    ]
+    return replace(report, files=tuple(files))
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
 
-    def show(self, progress: IngestProgress) -> None:
-        """Draw one moment of an ingest."""
-        self._bar.total = progress.files
-        if progress.stage is Stage.DONE:
-            self._bar.update(1)
-            if progress.report is not None and progress.report.status is FileStatus.REFUSED:
-                self._bar.write(describe(progress.report), file=sys.stderr) if not self._bar.disable else None
-        elif progress.rate:
-            self._bar.set_postfix_str(f"{progress.done} passages, {progress.rate:.0f}/s", refresh=True)
+def _unlocked(
+    file: FileReport, source: Source, read: Read, ask: Callable[[str], str], bill: Bill
+) -> FileReport:
+    for _ in range(TRIES):
+        password = ask(f"Password of {source.name} (empty: leave it out): ")
+        if not password:
+            break
+        again = read([replace(source, passwords=(password,))])
+        for (model, unit), amount in again.bill.amounts.items():
+            bill.add(model, unit, amount)
+        if not again.files:  # the person stopped it
+            break
+        (file,) = again.files
+        if not file.needs_password:
+            break
+        sys.stderr.write(f"{file.reason}\n")
+    return file
+
+
+def add_token_vector_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the wish for token vectors, and its end."""
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--token-vectors", nargs="?", const=LATE_INTERACTION, metavar="RERANKER",
+        help="store the passages' token vectors for this reranker of late interaction (default "
+        f"{LATE_INTERACTION}), now and at every later ingest, so that it answers in a fraction of the time; after the "
+        "paths. They take some 50 KB a passage, and go with their document",
+    )  # fmt: skip
+    choice.add_argument(
+        "--no-token-vectors", action="store_true", help="remove all stored token vectors, and store no more"
+    )
+
+
+def drop_token_vectors(folder: Path) -> None:
+    """Remove the token vectors of the library in ``folder`` and the wish for them, where there are any."""
+    if Library.exists(folder) and TokenStore(Library(folder)).remove():
+        _say(f"The token vectors of {folder} are removed; no more are stored.")
+
+
+def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting: bool = False) -> int:
+    """Bring the library's token vectors up to date, those for ``name`` too where one is asked for.
+
+    Shows a bar where stderr is a terminal, and says there what is stored now, as an ingest's report is on stdout; 0, or
+    1 where it was stopped or a model is not to be had any more.
+    """
+    if name is None and not TokenStore(library).wishes():
+        return 0
+    from rerank.token_vectors import (  # what loads models is not for every ingest
+        keep_up,
+        lasting,
+        store_token_vectors,
+    )
+
+    bar = tqdm(unit=" passages", disable=not sys.stderr.isatty(), file=sys.stderr, desc="Token vectors")
+
+    def show(done: int, total: int) -> None:
+        bar.total, bar.n = total, done
+        bar.refresh()
+
+    with bar, cancel_on_interrupt() as cancelled:
+        try:
+            asked = None if name is None else store_token_vectors(library, name, hub, show, cancelled)
+            if asked is not None:  # a person named it just now
+                allow(lasting(name or ""))
+            # Of what was asked for, nothing is lacking by now.
+            kept = keep_up(library, hub, show, cancelled, trusting)
+        except CancelledError as stopped:
+            _say(str(stopped))
+            return 1
+        except ModelError as error:
+            _say(
+                f"The token vectors are not brought up to date. {error} To store no more: --no-token-vectors"
+            )
+            return 1
+    for one in (asked if asked is not None and asked.model == one.model else one for one in kept):
+        more = (
+            f" {count_of(one.too_long, 'passage')} did not fit the model and are computed at each question."
+        )
+        _say(
+            f"Token vectors of {count_of(one.passages, 'passage')} for {one.model.name}: {one.added} new, "
+            f"{one.bytes / 1e6:.1f} MB.{more if one.too_long else ''}"
+        )
+    return 0
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")

@@ -12,34 +12,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.command import (
-    add_allow_services,
-    add_ingest_arguments,
-    add_trust_encoder,
-    named_folder,
-    run_ingest,
-)
 from ingest.errors import SecondLookError, UsageError
 from ingest.installation import program_version
 from ingest.library.library import Library
 from ingest.models.hub.hub import Hub
 from ingest.services.access import ANYWHERE
 from ingest.services.billing import billing
-from ingest.terminal import harmless_output
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.second_look import STABLE_SLICES
-from rerank.training.arguments import add_train_arguments
-from ui import commands
-from ui.calibrate import run_calibrate
-from ui.calibrate_arguments import add_calibrate_arguments
-from ui.evaluate import run_evaluate
-from ui.evaluate_arguments import add_evaluate_arguments
-from ui.labels import add_labels_arguments, run_labels
-from ui.search import add_mixing_arguments, add_reading_arguments, run_search
-from ui.server import start
-from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
-from ui.token_vectors import add_token_vector_arguments, drop_token_vectors, store_and_say
-from ui.upkeep import (
+from ui.command_line import library
+from ui.command_line.calibrate import add_calibrate_arguments, run_calibrate
+from ui.command_line.evaluate import add_evaluate_arguments, run_evaluate
+from ui.command_line.ingest import (
+    add_ingest_arguments,
+    add_token_vector_arguments,
+    add_trust_encoder,
+    drop_token_vectors,
+    run_ingest,
+    store_and_say,
+)
+from ui.command_line.labels import add_labels_arguments, run_labels
+from ui.command_line.library import (
     add_doctor_arguments,
     add_export_arguments,
     add_import_arguments,
@@ -47,6 +40,29 @@ from ui.upkeep import (
     run_export,
     run_import,
 )
+from ui.command_line.options import add_allow_services, named_folder
+from ui.command_line.search import add_mixing_arguments, add_reading_arguments, run_search
+from ui.command_line.terminal import harmless_output
+from ui.command_line.train import add_train_arguments
+from ui.server import start
+from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
+
+
+def main() -> int:
+    """Parse the command line and ingest; exit status 0, 1 (failed) or 2 (wrong call)."""
+    parser = argparse.ArgumentParser(prog="python -m ingest", description="Add documents to a library.")
+    add_ingest_arguments(parser)
+    arguments = parser.parse_args()
+    try:
+        with harmless_output():
+            return run_ingest(arguments, Hub(allow_downloads=not arguments.offline))
+    except SecondLookError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
 
 # Measured with the bundled reranker: tests/benchmarks/results/anytime.txt.
 STABLE_LOSS = (
@@ -76,14 +92,12 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     add_allow_services(adding)
     add_token_vector_arguments(adding)
     _add_search(action("search", run_search, "ask a library, and see both orders"), settings)
-    _add_library(
-        action("documents", commands.documents, "list a library's documents"), settings, as_json=True
-    )
-    delete = action("delete", commands.delete, "take a document out of a library")
+    _add_library(action("documents", library.documents, "list a library's documents"), settings, as_json=True)
+    delete = action("delete", library.delete, "take a document out of a library")
     delete.add_argument("document", metavar="DOCUMENT", help="its id, path or title")
     _add_library(delete, settings)
     rebuild = action(
-        "rebuild", commands.rebuild_library, "cut and embed a library again, with another encoder say"
+        "rebuild", library.rebuild_library, "cut and embed a library again, with another encoder say"
     )
     _add_library(rebuild, settings)
     rebuild.add_argument(
@@ -96,7 +110,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     add_allow_services(rebuild)
     add_trust_encoder(rebuild)
     models = action(
-        "models", commands.models, "say which models are used, from where, and what else was tried"
+        "models", library.models, "say which models are used, from where, and what else was tried"
     )
     models.add_argument("action", nargs="?", choices=["prefetch"], help="fetch models into the hub's cache")
     models.add_argument(
@@ -122,7 +136,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     add_export_arguments(action("export", run_export, "write a library to one file"), settings)
     add_import_arguments(action("import", run_import, "make a library of an exported file"))
     add_train_arguments(action("train", _train, "fine-tune a reranker on labelled questions"))
-    serve = action("serve", commands.serve, "open the page in the browser's reach")
+    serve = action("serve", library.serve, "open the page in the browser's reach")
     _add_library(serve, settings)
     _add_models(serve, settings)
     serve.add_argument("--port", type=int, default=8501, help="port (default 8501)")
@@ -269,7 +283,7 @@ def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
 
 
 def _train(parsed: argparse.Namespace, settings: Settings) -> int:
-    from rerank.training.command import run_train  # imports torch, which no other command should wait for
+    from ui.command_line.train import run_train  # imports torch, which no other command should wait for
 
     return run_train(parsed, Hub(settings.allow_downloads))
 

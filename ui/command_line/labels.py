@@ -15,7 +15,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest.command import add_allow_services, add_trust_encoder, named_folder
 from ingest.errors import UsageError
 from ingest.library.label_records import Grade, Label
 from ingest.library.labels import Labels
@@ -23,7 +22,9 @@ from ingest.library.library import Library
 from rerank.factory import open_searcher
 from rerank.labels.files import TREC, export_labels, query_id
 from rerank.search import DEFAULT_CANDIDATES
-from ui.evaluate import query_bar
+from ui.command_line.ingest import add_trust_encoder
+from ui.command_line.options import add_allow_services, named_folder
+from ui.command_line.progress import query_bar
 from ui.presentation.formatting import count_of, shortened
 from ui.settings import Settings
 

@@ -69,17 +69,6 @@ def test_ingest_reports_every_file_as_json(ingested: dict) -> None:
     assert "broken.pdf" in ingested["files"][0]["reason"]
 
 
-def test_python_dash_m_ingest_does_the_same(folder: Path, ingested: dict) -> None:
-    again = run(
-        folder / "files", "--library", folder / "library", "--json", program=[sys.executable, "-m", "ingest"]
-    )
-    assert again.returncode == 0, again.stderr
-    assert (
-        sorted(file["status"] for file in json.loads(again.stdout)["files"])
-        == ["refused"] + ["unchanged"] * 3
-    )
-
-
 def test_search_gives_both_orders_in_the_promised_form(folder: Path, ingested: dict) -> None:
     done = run(
         "search", "which snake kills without venom?", "--library", folder / "library", "--top-k", 2, "--json"

@@ -30,6 +30,7 @@ from ui.settings import Settings
 
 if TYPE_CHECKING:
     from rerank.labels.verdict import RunningVerdict
+from ui.command_line.terminal import print_json
 
 WORDS = {Grade.NOT: "not relevant", Grade.PARTLY: "partly", Grade.RELEVANT: "relevant"}
 WIDTH = 100
@@ -83,7 +84,7 @@ def run_labels(parsed: argparse.Namespace, settings: Settings) -> int:
 def _list(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
     found = labels.all()
     if parsed.json:
-        _print_json({"labels": [label_row(label) for label in found]})
+        print_json({"labels": [label_row(label) for label in found]})
         return 0
     if not found:
         _say("There are no labels yet. Judge passages on the page, or import labels.")
@@ -132,7 +133,7 @@ def _export(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> i
             f"Only in {TREC}, since the text of their passages is gone: {count_of(done.without_text, 'label')}."
         )
     if parsed.json:
-        _print_json({"queries": done.queries, "labels": done.labels, "without_text": done.without_text})
+        print_json({"queries": done.queries, "labels": done.labels, "without_text": done.without_text})
     return 0
 
 
@@ -146,7 +147,7 @@ def _import(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> i
         f"as late or later: {done.kept}."
     )
     if parsed.json:
-        _print_json({"added": done.added, "changed": done.changed, "kept": done.kept})
+        print_json({"added": done.added, "changed": done.changed, "kept": done.kept})
     return 0
 
 
@@ -160,7 +161,7 @@ def _verdict(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> 
             ask_again(labels, searcher, DEFAULT_CANDIDATES, show)
     found = running_verdicts(labels)
     if parsed.json:
-        _print_json({"verdicts": [verdict_report(verdict) for verdict in found]})
+        print_json({"verdicts": [verdict_report(verdict) for verdict in found]})
         return 0
     for verdict in found:
         sys.stdout.write(f"{verdict.sentence}\n")
@@ -196,7 +197,7 @@ def _say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
-def _print_json(value: dict[str, Any]) -> None:
+def print_json(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 

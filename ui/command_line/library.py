@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ingest.encoders.onnx import open_encoder
-from ingest.errors import LibraryError, SecondLookError
+from ingest.errors import LibraryError
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
 from ingest.library.health.doctor import examine
@@ -30,9 +28,7 @@ from rerank.registry import (
 from ui.command_line.ingest import store_and_say
 from ui.command_line.options import check_chunk_tokens, named_folder
 from ui.command_line.progress import ProgressBar
-from ui.command_line.serve import make_sample_library
-from ui.command_line.terminal import one_line
-from ui.page import samples
+from ui.command_line.terminal import one_line, print_json
 from ui.presentation.formatting import count_of
 from ui.settings import Settings
 
@@ -52,7 +48,7 @@ def documents(parsed: argparse.Namespace, settings: Settings) -> int:
             }
             for d in found
         ]
-        _print_json({"documents": rows})
+        print_json({"documents": rows})
         return 0
     for document in found:
         pages = f", {document.pages} pages" if document.pages else ""
@@ -83,25 +79,6 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
         count = rebuild(library, encoder, tokens, bar.show)
     print(f"Rebuilt {count} documents with {encoder.model.name}.", file=sys.stderr)
     return store_and_say(library, hub, trusting=settings.trusting)
-
-
-def _see_to_the_samples(settings: Settings) -> None:
-    """Make the sample library where there is none, and go on with it where a start died over that."""
-    if not Library.exists(settings.library):
-        make_sample_library(settings)
-        return
-    try:
-        if samples.pending(Library(settings.library)):
-            make_sample_library(settings)
-    except (
-        SecondLookError
-    ) as error:  # the page is served all the same, and says what is wrong with its library
-        print(error, file=sys.stderr)
-
-
-def _print_json(value: dict[str, Any] | Sequence[Any]) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    print()
 
 
 # What later stages keep in a library's folder, and what an export takes along.
@@ -151,7 +128,7 @@ def run_doctor(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.repair and found:
         left = examined(mended.saved_to or settings.library)
     if parsed.json:
-        _print_json(doctor_report(settings.library, found, mended, left))
+        print_json(doctor_report(settings.library, found, mended, left))
     else:
         _tell(settings.library, found, mended, left)
     return 1 if left or mended.saved_to else 0
@@ -207,7 +184,7 @@ def run_export(parsed: argparse.Namespace, settings: Settings) -> int:
         f"{count_of(done.labels, 'label')}; {done.bytes / 1e6:.1f} MB. It holds every text and path of the library."
     )
     if parsed.json:
-        _print_json(
+        print_json(
             {"documents": done.documents, "chunks": done.chunks, "labels": done.labels, "bytes": done.bytes}
         )
     return 0
@@ -229,7 +206,7 @@ def run_import(parsed: argparse.Namespace, settings: Settings) -> int:
             f"secondlook rebuild --library {settings.library}"
         )
     if parsed.json:
-        _print_json(
+        print_json(
             {
                 "documents": done.documents, "chunks": done.chunks, "labels": done.labels,
                 "without_vector": done.without_vector,
@@ -265,5 +242,5 @@ def _say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
-def _print_json(value: dict[str, object]) -> None:
+def print_json(value: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -21,6 +21,8 @@ from ingest.services.billing import billing
 from rerank.search import DEFAULT_CANDIDATES
 from rerank.second_look import STABLE_SLICES
 from ui.command_line import library
+from ui.command_line import models as models_command
+from ui.command_line import serve as serve_command
 from ui.command_line.calibrate import add_calibrate_arguments, run_calibrate
 from ui.command_line.evaluate import add_evaluate_arguments, run_evaluate
 from ui.command_line.ingest import (
@@ -44,25 +46,7 @@ from ui.command_line.options import add_allow_services, named_folder
 from ui.command_line.search import add_mixing_arguments, add_reading_arguments, run_search
 from ui.command_line.terminal import harmless_output
 from ui.command_line.train import add_train_arguments
-from ui.server import start
 from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
-
-
-def main() -> int:
-    """Parse the command line and ingest; exit status 0, 1 (failed) or 2 (wrong call)."""
-    parser = argparse.ArgumentParser(prog="python -m ingest", description="Add documents to a library.")
-    add_ingest_arguments(parser)
-    arguments = parser.parse_args()
-    try:
-        with harmless_output():
-            return run_ingest(arguments, Hub(allow_downloads=not arguments.offline))
-    except SecondLookError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
 
 # Measured with the bundled reranker: tests/benchmarks/results/anytime.txt.
 STABLE_LOSS = (
@@ -110,7 +94,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     add_allow_services(rebuild)
     add_trust_encoder(rebuild)
     models = action(
-        "models", library.models, "say which models are used, from where, and what else was tried"
+        "models", models_command.models, "say which models are used, from where, and what else was tried"
     )
     models.add_argument("action", nargs="?", choices=["prefetch"], help="fetch models into the hub's cache")
     models.add_argument(
@@ -136,7 +120,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     add_export_arguments(action("export", run_export, "write a library to one file"), settings)
     add_import_arguments(action("import", run_import, "make a library of an exported file"))
     add_train_arguments(action("train", _train, "fine-tune a reranker on labelled questions"))
-    serve = action("serve", library.serve, "open the page in the browser's reach")
+    serve = action("serve", serve_command.serve, "open the page in the browser's reach")
     _add_library(serve, settings)
     _add_models(serve, settings)
     serve.add_argument("--port", type=int, default=8501, help="port (default 8501)")
@@ -147,7 +131,9 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     serve.add_argument(
         "--no-sample", action="store_true", help="do not make the sample library where there is none"
     )
-    password = action("password", start.password, "write the hash of a password, to serve the page with it")
+    password = action(
+        "password", serve_command.password, "write the hash of a password, to serve the page with it"
+    )
     password.add_argument("file", type=Path, metavar="FILE", help="the file to write")
     return parser
 

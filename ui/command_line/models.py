@@ -38,8 +38,8 @@ from rerank.registry import (
     named_rerankers,
     resolve_reranker,
 )
-from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER
-from ui.command_line.library import _print_json
+from rerank.scorers.served import COHERE, COHERE_MODELS
+from ui.command_line.terminal import print_json
 from ui.settings import Settings
 
 COLUMNS = {
@@ -156,7 +156,7 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
         rows.append(_model_row(kind, model, settings.engine))
     encoders, known = known_encoders(hub, settings.services), known_rerankers(hub, settings.services)
     if parsed.json:
-        _print_json({"models": rows, "encoders": encoders, "rerankers": known})
+        print_json({"models": rows, "encoders": encoders, "rerankers": known})
         return 0
     for row in rows:
         print(f"{row['use']}: {row['name']}")

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Arguments that several commands take, and what they may hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""How far a command is: a bar, a line a file, and Ctrl-C that asks the work to stop at a safe place."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from ingest.records import FileReport, FileStatus, IngestProgress, Stage
 from rerank.search import OnProgress
 from ui.command_line.terminal import one_line
-
-if TYPE_CHECKING:
-    pass
 
 
 def describe(file: FileReport) -> str:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""`secondlook serve` opens the page; `secondlook password` writes what guards it on a network."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import tempfile
 from argparse import Namespace
 from contextlib import chdir
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ingest.encoders.onnx import open_encoder
-from ingest.errors import UsageError
+from ingest.errors import SecondLookError, UsageError
 from ingest.installation import shipped_files
 from ingest.library.library import Library, Manifest
 from ingest.models.hub.hub import Hub
@@ -29,17 +28,12 @@ from rerank.registry import (
     LATE_INTERACTION,
     RERANKER_ALIASES,
 )
-from ui.command_line.library import _see_to_the_samples
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt
 from ui.page import samples
 from ui.server.access import is_loopback
 from ui.server.passwords import LONGEST, PasswordHash
-from ui.server.start import require_free
+from ui.server.start import protection_at, require_free
 from ui.settings import Settings
-
-if TYPE_CHECKING:
-    pass
-from ui.server.start import protection_at
 
 
 def serve(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -156,3 +150,17 @@ def _may_hold_a_password(path: Path) -> bool:
         raw = handle.read(longest + 3)
     line = raw.rstrip(b"\r\n")
     return len(line) <= longest and b"\n" not in line and b"\0" not in line
+
+
+def _see_to_the_samples(settings: Settings) -> None:
+    """Make the sample library where there is none, and go on with it where a start died over that."""
+    if not Library.exists(settings.library):
+        make_sample_library(settings)
+        return
+    try:
+        if samples.pending(Library(settings.library)):
+            make_sample_library(settings)
+    except (
+        SecondLookError
+    ) as error:  # the page is served all the same, and says what is wrong with its library
+        print(error, file=sys.stderr)

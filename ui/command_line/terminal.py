@@ -7,8 +7,9 @@ sign for, which would end the command.
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
 
@@ -67,3 +68,9 @@ def _encodable(text: str, encoding: str) -> str:
         return sign
 
     return "".join(map(escaped, text))
+
+
+def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print ``value`` to stdout as JSON, as every command with ``--json`` does."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    print()

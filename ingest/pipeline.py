@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
-from ingest.library.disk import sha256_of
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import LibraryWriter, Twin, writing
 from ingest.readers import Limits, read_in_worker
@@ -25,6 +24,7 @@ from ingest.records import (
     IngestReport,
     Stage,
     format_pages,
+    sha256_of,
 )
 from ingest.services.billing import billing
 from ingest.sources import Source

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from ingest.services.billing import Bill
 
@@ -202,3 +203,17 @@ def format_pages(numbers: Sequence[int]) -> str:
 def passage_hash(title: str, text: str) -> str:
     """The hash of a passage with this title, as `ingest.records.Chunk.passage_hash` has it."""
     return digest(f"{title}\n{text}" if title else text)
+
+
+def sha256_of(path: Path, between: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file's bytes, in hex. ``between`` is called while it is read, and may raise to stop that."""
+    state = hashlib.sha256()
+    with path.open("rb") as handle:
+        while piece := handle.read(_PIECE):
+            state.update(piece)
+            between()
+    return state.hexdigest()
+
+
+# Bytes of a file that are hashed at once.
+_PIECE = 1 << 20

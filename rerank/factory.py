@@ -29,8 +29,9 @@ class ModelChoice:
 
     ``engine`` is what runs the reranker, one of `rerank.engines.choose.ENGINES`; without ``wait_for_engine`` a
     model that can run as it is does so until its engine is chosen. ``window`` is how many tokens of a passage the
-    reranker reads at most (see `rerank.scorers.windowed.windowed`). ``access`` holds addresses of rerankers outside this
-    process, and the keys to them. ``trusting`` is the leave to load the encoder that a library names, whatever it is.
+    reranker reads at most (see `rerank.scorers.windowed.windowed`). ``access`` holds addresses of rerankers outside
+    this process, and the keys to them. ``trusting`` is the leave to load the encoder that a library names, whatever
+    it is.
     """
 
     encoder: str | None = None

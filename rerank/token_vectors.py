@@ -1,6 +1,7 @@
 """Token vectors of a library's passages, computed when documents come in: a query then costs one encoding.
 
-What is stored, and how it goes with its passages, is `ingest.library.token_vectors`; its form is `rerank.scorers.maxsim`.
+What is stored, and how it goes with its passages, is `ingest.library.token_vectors`; its form is
+`rerank.scorers.maxsim`.
 """
 
 from __future__ import annotations

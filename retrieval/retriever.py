@@ -84,11 +84,12 @@ class Retriever:
     ) -> Retrieved:
         """The ``candidates`` best passages by ``source``, best first; fewer in a small library.
 
-        By vectors, those of the highest cosine: exactly the nearest up to `ingest.library.vector_index.EXACT_LIMIT` passages; in a
-        larger library, those that the index finds, whose measured recall is the generation's `IndexFile.recall`. By
-        words, those of the highest BM25 (`retrieval.sparse.best`), which are none where no word is found. By both,
-        the best of as many of either, fused by reciprocal rank. Scores are exact cosines whatever found a passage.
-        Each search sees the generation that is active when it starts, whole, whatever a writer does.
+        By vectors, those of the highest cosine: exactly the nearest up to `ingest.library.vector_index.EXACT_LIMIT`
+        passages; in a larger library, those that the index finds, whose measured recall is the generation's
+        `IndexFile.recall`. By words, those of the highest BM25 (`retrieval.sparse.best`), which are none where no
+        word is found. By both, the best of as many of either, fused by reciprocal rank. Scores are exact cosines
+        whatever found a passage. Each search sees the generation that is active when it starts, whole, whatever a
+        writer does.
         """
         started = time.perf_counter()
         vector = self._encoder.encode_query(query)

@@ -39,7 +39,8 @@ def make(folder: Path, *arguments: str) -> str:
 def test_it_runs_the_code_of_its_own_folder(checkout: Path) -> None:
     said = json.loads(make(checkout, "run", "LIBRARY=my 'own' \"library\""))
     assert said == [
-        str(checkout.resolve()), "-m", "ui.command_line.main", "serve", "--port", "8501", "--library", "my 'own' \"library\"",
+        str(checkout.resolve()), "-m", "ui.command_line.main", "serve",
+        "--port", "8501", "--library", "my 'own' \"library\"",
     ]  # fmt: skip
 
 

@@ -26,9 +26,9 @@ from ingest.cache_folder import kept_in_cache
 from ingest.encoders.base import Encoder, SentenceTransformerEncoder, counting_tokenizer, unit_rows
 from ingest.encoders.export import CALIBRATION, make_graph
 from ingest.encoders.special_tokens import PlainText
-from ingest.library.disk import sha256_of
 from ingest.models.consent import is_service
 from ingest.models.resolve import ResolvedModel, content_of
+from ingest.records import sha256_of
 from ingest.runtime.graph_cache import UNFINISHED, note_use, sweep
 from ingest.runtime.session import GraphSession, batched, padded
 from ingest.services.access import ServiceAccess

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ingest.errors import StorageError
-from ingest.models.resolve import _PIECE
 
 FULL = "cannot be written: the disk is full. What was there before is kept; free some room, and do it again."
 READ_ONLY = (
@@ -70,16 +68,6 @@ def storing(what: str) -> Iterator[None]:
         if refused is None:
             raise
         raise refused from error
-
-
-def sha256_of(path: Path, between: Callable[[], None] = lambda: None) -> str:
-    """SHA-256 of a file's bytes, in hex. ``between`` is called while it is read, and may raise to stop that."""
-    state = hashlib.sha256()
-    with path.open("rb") as handle:
-        while piece := handle.read(_PIECE):
-            state.update(piece)
-            between()
-    return state.hexdigest()
 
 
 def fsync(path: Path) -> None:

@@ -12,8 +12,9 @@ import faiss
 
 from ingest.errors import LibraryDamagedError, StorageError
 from ingest.library import vector_index
-from ingest.library.disk import fsync, sha256_of, storing
+from ingest.library.disk import fsync, storing
 from ingest.library.vector_index import BuiltIndex, VectorSource
+from ingest.records import sha256_of
 
 # Whatever else lies in the folder is somebody's: a library may be made in a folder that had such a one before.
 NAME = re.compile(r"\d{6,}\.faiss|\.\d{6,}\.faiss\.tmp")

@@ -3,8 +3,9 @@
 A label refers to no chunk and no generation, so that it outlives every re-indexing: when a passage's text comes
 back, its label is there. Beside the grade stand the passage's text and place, with which a label can be exported
 though its passage was cut otherwise since. They are taken from the library's own rows, never from the caller, and go
-when the document that holds them goes (the trigger ``labels_forget`` in `ingest.library.schema`): of a deleted document only
-hash and grade are left. The writer's lock is for generations; a label takes SQLite's own for some milliseconds.
+when the document that holds them goes (the trigger ``labels_forget`` in `ingest.library.schema`): of a deleted
+document only hash and grade are left. The writer's lock is for generations; a label takes SQLite's own for some
+milliseconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What may stand in a model's folder. It is looked at before anything of it is loaded.
 
 The loaders do much that a folder asks of them: open a pickle in place of the weights, fetch code, import a class by its
-name, make room for a billion layers. So only what is known to do none of that is let through (`ingest.models.known_settings`),
-and what is not is refused by the file's and the key's name. That holds for any folder, whoever made it.
+name, make room for a billion layers. So only what is known to do none of that is let through
+(`ingest.models.known_settings`), and what is not is refused by the file's and the key's name. That holds for any
+folder, whoever made it.
 """
 
 from __future__ import annotations

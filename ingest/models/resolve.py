@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelError, ModelNotFoundError
-from ingest.library.disk import sha256_of
 from ingest.models.check import check_model
 from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS, prefixes_of
 from ingest.models.hub.hub import Hub
@@ -23,6 +22,7 @@ from ingest.models.json_files import read_json
 from ingest.models.served import served_encoder
 from ingest.models.spec import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.models.weights import modules_of, not_loaded
+from ingest.records import sha256_of
 from ingest.services.access import ServiceAccess
 
 __all__ = [  # what a model is belongs to this door, wherever it is written
@@ -32,9 +32,6 @@ __all__ = [  # what a model is belongs to this door, wherever it is written
 ]  # fmt: skip
 
 BUNDLED_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-# Bytes of a file that are hashed at once.
-_PIECE = 1 << 20
 
 
 def content_of(path: Path) -> str:

@@ -35,9 +35,9 @@ class ModelSpec:
     of ``None`` says that its scores cannot be read as relevance. ``bi_weight`` is the share of the
     bi-encoder's cosine in the number that the order goes by (0: none), fitted to the cosines of
     ``bi_encoder`` and of no other. ``window`` is how many tokens of a passage a reranker reads unless it is told
-    otherwise (`rerank.scorers.windowed`), ``None`` as many as it has room for. ``parameters`` counts weights, in millions,
-    where it is known. Of a ``pickled`` model that revision holds no safetensors (see `ingest.models.weights`). The
-    ``revision`` of a model behind a server is the address that answers for it.
+    otherwise (`rerank.scorers.windowed`), ``None`` as many as it has room for. ``parameters`` counts weights, in
+    millions, where it is known. Of a ``pickled`` model that revision holds no safetensors (see
+    `ingest.models.weights`). The ``revision`` of a model behind a server is the address that answers for it.
     """
 
     name: str

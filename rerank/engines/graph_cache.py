@@ -1,4 +1,5 @@
-"""The folders of rerankers' graphs in the user's cache: published whole, and swept (see `ingest.runtime.graph_cache`)."""
+"""The folders of rerankers' graphs in the user's cache: published whole, and swept (see
+`ingest.runtime.graph_cache`)."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ import onnx
 from numpy.typing import NDArray
 
 from ingest.errors import ModelError
-from ingest.library.disk import sha256_of
 from ingest.models.loading import load_sentence_model, read_tokenizer
 from ingest.models.resolve import ResolvedModel
+from ingest.records import sha256_of
 from ingest.runtime.session import cores
 from rerank.engines.calibration_texts import PASSAGES, QUESTIONS, agreement, calibration_logits
 from rerank.engines.first_token import first_token_only

@@ -65,7 +65,8 @@ def test_torch_is_never_imported_here_whether_the_graph_is_there_or_not(
 ) -> None:
     OnnxEncoder(model, cache).encode_query("make the graph")
     program = (
-        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub; from ingest.models.resolve import resolve_encoder;"
+        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub;"
+        "from ingest.models.resolve import resolve_encoder;"
         "from ingest.encoders.onnx import OnnxEncoder;"
         "e = OnnxEncoder(resolve_encoder('bundled', Hub(allow_downloads=False)), Path(sys.argv[1]));"
         "print(e.encode_query('which snake').shape, e.engine, 'torch' in sys.modules)"

@@ -310,7 +310,8 @@ def test_half_precision_gives_fp32_logits_near_the_exact_ones(model: ResolvedMod
 
 def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub; from rerank.registry import resolve_reranker;"
+        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub;"
+        "from rerank.registry import resolve_reranker;"
         "from rerank.engines.choose import open_cross_encoder;"
         "s = open_cross_encoder(resolve_reranker(sys.argv[1], Hub(allow_downloads=False)), Path(sys.argv[2]));"
         "print(s.score('a snake', ['a boa', 'a crane']).logits.shape, 'torch' in sys.modules)"

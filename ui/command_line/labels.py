@@ -6,7 +6,6 @@ What measures is imported when it is run: no other command should wait for it.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import textwrap
 from collections.abc import Callable
@@ -195,10 +194,6 @@ def verdict_report(verdict: RunningVerdict) -> dict[str, Any]:
 
 def _say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
-
-
-def print_json(value: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 ACTIONS: dict[str, Action] = {"list": _list, "export": _export, "import": _import, "verdict": _verdict}

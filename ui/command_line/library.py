@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -240,7 +239,3 @@ def _trusted(known: bool) -> str:
 
 def _say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
-
-
-def print_json(value: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

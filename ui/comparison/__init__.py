@@ -41,7 +41,8 @@ def comparison(payload: Payload, key: str, on_judged: Callable[[Any], None] | No
 
     Call it again with the same ``key`` and new data to update it in place: open passages, the chosen
     card and the side shown on a phone stay as they are. ``on_judged`` gets the judgements that the payload does not
-    confirm yet (see `ui.presentation.judgements.read_events`), before the script or the fragment that holds this runs again.
+    confirm yet (see `ui.presentation.judgements.read_events`), before the script or the fragment that holds this runs
+    again.
     """
 
     def judged() -> None:

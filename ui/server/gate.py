@@ -1,7 +1,7 @@
 """The gate: an ASGI middleware in front of everything that Streamlit serves.
 
-Nobody gets past it to a page, a web socket, a download or an upload whom `ui.server.access.Protection` does not let in; and
-every answer carries headers that hold the browser to this server.
+Nobody gets past it to a page, a web socket, a download or an upload whom `ui.server.access.Protection` does not let
+in; and every answer carries headers that hold the browser to this server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Make a library whole again from what is whole in it; what cannot be made is said, and never dropped in silence.
 
-Where SQLite itself is damaged nothing is repaired in place: `ingest.library.health.salvage` saves what can be read into a library
-beside it.
+Where SQLite itself is damaged nothing is repaired in place: `ingest.library.health.salvage` saves what can be read
+into a library beside it.
 """
 
 from __future__ import annotations

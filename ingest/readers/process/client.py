@@ -2,8 +2,8 @@
 
 A process is started when the first file must be read, and is kept for a while afterwards. It imports the readers and
 nothing else, has an environment without our secrets, and is told the file and its limits over a pipe; documents
-come back as JSON (`ingest.readers.process.wire`). It is started anew rather than forked: the page's process has threads and
-models, which a fork would copy in whatever state they are.
+come back as JSON (`ingest.readers.process.wire`). It is started anew rather than forked: the page's process has
+threads and models, which a fork would copy in whatever state they are.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Cutting in a process of its own: a text that takes its cutter minutes or all memory costs that file only.
 
 The cutters are native code that hears nobody: in the process of the library no Cancel and no Ctrl-C would be heard
-before they end. The process is the same that reads files (`ingest.readers.process.client`), another one of it, because that
-one may be reading ahead.
+before they end. The process is the same that reads files (`ingest.readers.process.client`), another one of it,
+because that one may be reading ahead.
 """
 
 from __future__ import annotations

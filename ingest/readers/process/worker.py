@@ -1,8 +1,8 @@
 """The process that reads files and cuts texts: parses what strangers wrote, and can be lost without loss.
 
-`ingest.readers.process.client` starts it and hands it one file after the other, `ingest.readers.process.cutting` one text. It answers on its
-standard output with the documents of the file, one frame each, or where the text is cut, then with how it ended. It
-ends itself when its parent does.
+`ingest.readers.process.client` starts it and hands it one file after the other, `ingest.readers.process.cutting` one
+text. It answers on its standard output with the documents of the file, one frame each, or where the text is cut, then
+with how it ended. It ends itself when its parent does.
 
 Limits: on Linux the kernel refuses memory beyond `Limits.max_memory_bytes` (RLIMIT_DATA); on all POSIX systems
 processor time is bounded (RLIMIT_CPU), so that not even an orphan in an endless loop stays.

@@ -21,7 +21,8 @@ from ingest.errors import UsageError
 from ingest.models.resolve import BUNDLED_ENCODER
 from rerank.training import blend, derive
 from rerank.training.card import model_card
-from ui.command_line.train import add_train_arguments, run_train
+from ui.command_line.train import run_train
+from ui.command_line.train_arguments import add_train_arguments
 
 NAME = "second-look-reranker"
 LIMITS = {"medquad": 4500, "foldoc": 3000, "wordnet": 2500, "gimp": 600, "jargon": 900, "postgresql": 600}

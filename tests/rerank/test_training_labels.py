@@ -27,7 +27,8 @@ from rerank.training.sampling import Mixture, Sampler
 from rerank.training.sampling import Source as TrainingSource
 from tests.conftest import Desk
 from tests.rerank.training_parts import SUBJECTS, HashEncoder, tiny_bi_encoder, write_set
-from ui.command_line.train import add_train_arguments, run_train
+from ui.command_line.train import run_train
+from ui.command_line.train_arguments import add_train_arguments
 
 
 @pytest.fixture(scope="module")

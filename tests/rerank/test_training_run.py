@@ -28,7 +28,8 @@ from rerank.training.preparation import Plan, Prepared, prepare_data
 from rerank.training.sampling import Mixture, Sampler
 from tests.rerank.training_parts import HashEncoder, tiny_bi_encoder, write_set
 from ui.command_line.main import main
-from ui.command_line.train import add_train_arguments, run_train
+from ui.command_line.train import run_train
+from ui.command_line.train_arguments import add_train_arguments
 
 STEPS = 6
 

@@ -45,7 +45,7 @@ from ui.command_line.library import (
 from ui.command_line.options import add_allow_services, named_folder
 from ui.command_line.search import add_mixing_arguments, add_reading_arguments, run_search
 from ui.command_line.terminal import harmless_output
-from ui.command_line.train import add_train_arguments
+from ui.command_line.train_arguments import add_train_arguments
 from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
 
 # Measured with the bundled reranker: tests/benchmarks/results/anytime.txt.

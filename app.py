@@ -5,7 +5,7 @@ import streamlit as st
 from ui.server import start
 
 if __name__ == "__main__":
-    from ui.page import page
+    from ui.page.screen import page
 
     st.set_page_config(page_title="Second Look", layout="wide", initial_sidebar_state="auto")
     page.render()

@@ -13,7 +13,8 @@ from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import LibraryWriter, Twin, writing
-from ingest.readers import Limits, read_in_worker
+from ingest.readers import Limits
+from ingest.readers.process.client import read_in_worker
 from ingest.readers.process.cutting import WorkerChunker
 from ingest.records import (
     Chunk,

@@ -9,9 +9,9 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import EncoderMismatchError, ModelError, TrustNeededError
 from ingest.library.library import Library
 from ingest.library.token_vectors import TokenStore
-from ingest.models.hub.hub import Hub
+from ingest.library.trust import encoder_asked_for, encoder_of_library
+from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
-from ingest.models.trust import encoder_asked_for, encoder_of_library
 from ingest.runtime.memory import give_back
 from ingest.services.access import ServiceAccess
 from rerank.notices import model_notices, window_notices

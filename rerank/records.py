@@ -208,3 +208,29 @@ class Part:
 def by_chunk_id(hits: Sequence[RankedHit]) -> dict[int, RankedHit]:
     """Hits by chunk id."""
     return {hit.candidate.chunk.id: hit for hit in hits}
+
+
+class Band(StrEnum):
+    """What a probability of being relevant is called."""
+
+    HIGHLY = "highly relevant"
+    POSSIBLY = "possibly relevant"
+    UNLIKELY = "unlikely to be relevant"
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """The probabilities from which a passage is called highly, and possibly, relevant."""
+
+    highly: float = 0.7
+    possibly: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.possibly <= self.highly <= 1:
+            raise ValueError(f"bands from {self.possibly} and {self.highly} do not rise within 0 and 1")
+
+    def of(self, probability: float) -> Band:
+        """The band of a probability; its edge belongs to it. Never ask it of a relative method's numbers."""
+        if probability >= self.highly:
+            return Band.HIGHLY
+        return Band.POSSIBLY if probability >= self.possibly else Band.UNLIKELY

@@ -11,9 +11,9 @@ from types import ModuleType
 
 from ingest.errors import ModelError
 from ingest.installation import shipped_files
-from ingest.models.check import check_model
-from ingest.models.hub.hub import Hub
-from ingest.models.json_files import shown
+from ingest.models.folder.check import check_model
+from ingest.models.folder.json_files import shown
+from ingest.models.hub import Hub
 from ingest.models.resolve import (
     ENCODERS,
     ModelKind,

@@ -13,9 +13,9 @@ from pathlib import Path
 from ingest.errors import CancelledError, LibraryError, UsageError
 from ingest.library.library import Library
 from ingest.library.token_vectors import TokenStore, Wish
-from ingest.models.hub.hub import Hub
+from ingest.library.trust import require_trust
+from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel
-from ingest.models.trust import require_trust
 from ingest.records import Chunk
 from rerank.factory import open_scorer
 from rerank.registry import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker

@@ -21,7 +21,7 @@ def heavy_after(code: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()[1:]
 
 
-@pytest.mark.parametrize("module", ["ui.command_line.main", "ui.page.page", "rerank.search"])
+@pytest.mark.parametrize("module", ["ui.command_line.main", "ui.page.screen.page", "rerank.search"])
 def test_starting_loads_nothing_heavy(module: str) -> None:
     assert heavy_after(f"import {module}") == []
 

@@ -1,6 +1,6 @@
 """The one way in which a model's files become a model: none is unpickled, no code is run, and nothing is fetched.
 
-The folder is looked at first (`ingest.models.check`); then what loads it is told so by name, which goes before whatever
+The folder is looked at first (`ingest.models.folder.check`); then what loads it is told so by name, which goes before whatever
 the folder says. What goes wrong is a sentence, as folders come from anywhere and loaders raise anything.
 """
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenizers import Tokenizer
 
 from ingest.errors import ModelDamagedError, ModelError, SecondLookError
-from ingest.models.check import check_model
-from ingest.models.json_files import read_json, shown
-from ingest.models.setting_checks import refused
-from ingest.models.weights import stored_numbers
+from ingest.models.folder.check import check_model
+from ingest.models.folder.json_files import read_json, shown
+from ingest.models.folder.setting_checks import refused
+from ingest.models.folder.weights import stored_numbers
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from sentence_transformers.base.modules import Transformer

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelError, ModelNotFoundError
-from ingest.models.check import check_model
 from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS, prefixes_of
-from ingest.models.hub.hub import Hub
-from ingest.models.json_files import read_json
+from ingest.models.folder.check import check_model
+from ingest.models.folder.json_files import read_json
+from ingest.models.folder.weights import modules_of, not_loaded
+from ingest.models.hub import Hub
 from ingest.models.served import served_encoder
 from ingest.models.spec import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
-from ingest.models.weights import modules_of, not_loaded
 from ingest.records import sha256_of
 from ingest.services.access import ServiceAccess
 

@@ -37,7 +37,7 @@ class ModelSpec:
     ``bi_encoder`` and of no other. ``window`` is how many tokens of a passage a reranker reads unless it is told
     otherwise (`rerank.scorers.windowed`), ``None`` as many as it has room for. ``parameters`` counts weights, in
     millions, where it is known. Of a ``pickled`` model that revision holds no safetensors (see
-    `ingest.models.weights`). The ``revision`` of a model behind a server is the address that answers for it.
+    `ingest.models.folder.weights`). The ``revision`` of a model behind a server is the address that answers for it.
     """
 
     name: str

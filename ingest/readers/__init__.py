@@ -5,8 +5,7 @@ A new format is one file here and one line of ``FORMATS`` in ``registry.py``.
 
 from __future__ import annotations
 
-from ingest.readers.process.client import read_in_worker
 from ingest.readers.registry import SUFFIXES, read_documents
 from ingest.readers.source import Limits
 
-__all__ = ["SUFFIXES", "Limits", "read_documents", "read_in_worker"]
+__all__ = ["SUFFIXES", "Limits", "read_documents"]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ingest.errors import UsageError
 from rerank.calibration.methods import Method, read
 from rerank.calibration.records import Calibration, apply, nothing_answers
-from rerank.calibration.thresholds import Bands, Threshold
-from rerank.records import SearchResult
+from rerank.calibration.thresholds import Threshold
+from rerank.records import Bands, SearchResult
 
 
 class Choice(StrEnum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,32 +14,6 @@ ROUNDS = 1000
 BLOCK = 1_000_000
 # Figures of two thresholds that are nearer than this are the same but for rounding.
 SAME = 1e-9
-
-
-class Band(StrEnum):
-    """What a probability of being relevant is called."""
-
-    HIGHLY = "highly relevant"
-    POSSIBLY = "possibly relevant"
-    UNLIKELY = "unlikely to be relevant"
-
-
-@dataclass(frozen=True, slots=True)
-class Bands:
-    """The probabilities from which a passage is called highly, and possibly, relevant."""
-
-    highly: float = 0.7
-    possibly: float = 0.4
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.possibly <= self.highly <= 1:
-            raise ValueError(f"bands from {self.possibly} and {self.highly} do not rise within 0 and 1")
-
-    def of(self, probability: float) -> Band:
-        """The band of a probability; its edge belongs to it. Never ask it of a relative method's numbers."""
-        if probability >= self.highly:
-            return Band.HIGHLY
-        return Band.POSSIBLY if probability >= self.possibly else Band.UNLIKELY
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from enum import StrEnum
 from itertools import chain, zip_longest
 from math import log2
 
-from rerank.calibration.thresholds import Bands
-from rerank.records import RankedHit, SearchResult
+from rerank.records import Bands, RankedHit, SearchResult
 
 # Where bands begin to say “possibly”; whoever has learnt a threshold gives that one.
 DEFAULT_THRESHOLD = Bands().possibly

@@ -10,8 +10,8 @@ import torch
 from transformers.utils.logging import get_verbosity, set_verbosity
 
 from ingest.errors import ModelError
+from ingest.models.folder.weights import stored_names
 from ingest.models.resolve import ResolvedModel
-from ingest.models.weights import stored_names
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tokenizers import Encoding
 
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelDamagedError, ModelError
-from ingest.models.json_files import shown
+from ingest.models.folder.json_files import shown
 from ingest.models.loading import read_tokenizer
 from ingest.models.resolve import ResolvedModel, read_json, verify_checksum
 from ingest.runtime.session import GraphSession, batched, padded

@@ -21,7 +21,7 @@ from sentence_transformers.base.modules import Transformer
 from torch import Tensor
 
 from ingest.errors import SecondLookError, UsageError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, resolve_encoder
 from rerank.training.head import SegmentCosineHead
 from rerank.training.model import has_own_head, joined, load_base

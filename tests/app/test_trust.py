@@ -31,8 +31,8 @@ def asked(
 
     fill(TEXTS, screen.library, screen.encoder)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
-    monkeypatch.setattr("ingest.models.trust._allowed_now", set())
-    monkeypatch.setattr("ingest.models.trust.resolve_encoder", resolve)
+    monkeypatch.setattr("ingest.library.trust._allowed_now", set())
+    monkeypatch.setattr("ingest.library.trust.resolve_encoder", resolve)
     monkeypatch.setattr(resources, "encoder_for", encoder_for)
     return names
 

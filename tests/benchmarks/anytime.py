@@ -25,7 +25,7 @@ import numpy as np
 import platformdirs
 
 from ingest.encoders.onnx import open_encoder
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source
 from ingest.records import digest

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ingest.encoders.onnx import open_encoder
 from ingest.library import index_files, vector_index
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.readers import read_documents
 from ingest.sources import walk

@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from ingest.chunker import Chunker
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.readers import read_documents

@@ -22,7 +22,7 @@ from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Chunk, Document
 from retrieval.retriever import Retriever

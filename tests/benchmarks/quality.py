@@ -21,7 +21,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from ingest.encoders.onnx import open_encoder
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from rerank.evaluation.corpus import fill_library
 from rerank.evaluation.scoring import ScoredQuery, score_queries

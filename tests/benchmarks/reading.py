@@ -20,10 +20,11 @@ from ingest import pipeline
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
-from ingest.readers import read_documents, read_in_worker
+from ingest.readers import read_documents
+from ingest.readers.process.client import read_in_worker
 from ingest.records import Document
 from ingest.sources import walk
 from tests.benchmarks.machine import machine

@@ -39,7 +39,7 @@ from onnx import helper, numpy_helper
 from sentence_transformers import CrossEncoder
 from transformers import BertConfig, BertForSequenceClassification
 
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel, bundled_encoder_folder
 from rerank.engines.choose import engine_of
 from rerank.engines.export import export_fp32

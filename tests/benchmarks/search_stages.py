@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk

@@ -25,7 +25,7 @@ from scipy.stats import kendalltau, norm
 
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from ingest.chunker import Chunker
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Document
 from rerank.registry import resolve_reranker

@@ -22,7 +22,7 @@ from retrieval.retriever import Retriever
 from tests.fakes import WordEncoder, WordScorer
 from ui.comparison import comparison
 from ui.page import resources
-from ui.page.page import render
+from ui.page.screen.page import render
 from ui.page.search import answer
 from ui.presentation.payload import Payload
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker

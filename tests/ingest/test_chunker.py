@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ingest.chunker import MAX_CHUNK_CHARACTERS, MAX_TITLE_CHARACTERS, Chunker
 from ingest.encoders.base import counting_tokenizer
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Document, Heading, Page
 from tests.fakes import whitespace_tokenizer

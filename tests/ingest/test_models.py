@@ -14,7 +14,7 @@ import pytest
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.encoders import prefixes_of
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import (
     BUNDLED_ENCODER,
     ENCODERS,
@@ -64,7 +64,7 @@ def test_a_silent_hub_costs_a_few_seconds_once_and_the_bundled_encoder_is_used(
 
 
 def test_downloads_that_are_switched_off_ask_nobody(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.models.hub.hub._ask", lambda endpoint: pytest.fail("the network was asked"))
+    monkeypatch.setattr("ingest.models.hub._ask", lambda endpoint: pytest.fail("the network was asked"))
     model = resolve_encoder(None, Hub(allow_downloads=False, memory=hub.memory))
     assert model.source is ModelSource.BUNDLED
     assert "switched off" in model.tried[1]
@@ -73,9 +73,9 @@ def test_downloads_that_are_switched_off_ask_nobody(hub: Hub, monkeypatch: pytes
 def test_a_hub_that_is_reachable_again_is_noticed_by_forgetting(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.models.hub.hub._ask", lambda endpoint: "the hub cannot be reached (no route)")
+    monkeypatch.setattr("ingest.models.hub._ask", lambda endpoint: "the hub cannot be reached (no route)")
     assert hub.why_not_now() is not None
-    monkeypatch.setattr("ingest.models.hub.hub._ask", lambda endpoint: None)
+    monkeypatch.setattr("ingest.models.hub._ask", lambda endpoint: None)
     assert hub.why_not_now() is not None
     hub.forget()
     assert hub.why_not_now() is None
@@ -99,7 +99,7 @@ def put_in_cache(cache: Path, name: str, revision: str, files: dict[str, str]) -
 def test_the_hubs_cache_comes_before_the_network_and_must_be_complete(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.models.hub.hub._ask", lambda endpoint: "the hub cannot be reached (a test)")
+    monkeypatch.setattr("ingest.models.hub._ask", lambda endpoint: "the hub cannot be reached (a test)")
     revision = "5c38ec7c405ec4b44b94cc5a9bb96e735b38267a"
     put_in_cache(
         tmp_path / "cache", "BAAI/bge-small-en-v1.5", revision, {"config.json": "{}", "tokenizer.json": "{}"}

@@ -19,7 +19,7 @@ from ingest.encoders.openai import RequestLimits
 from ingest.errors import ConsentNeededError, EncoderMismatchError, ModelError, ServiceError
 from ingest.models.consent import privacy_notice
 from ingest.models.encoders import BGE_QUERY
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing

@@ -14,7 +14,7 @@ import pytest
 from ingest.encoders.base import counting_tokenizer
 from ingest.errors import CancelledError, TooLargeError
 from ingest.library.library import Library
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import rebuild
 from ingest.readers import Limits

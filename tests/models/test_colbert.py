@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ingest.errors import ModelError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer

@@ -21,8 +21,8 @@ import torch
 from safetensors.torch import load_file
 
 from ingest.errors import ModelNotFoundError
-from ingest.models.hub.hub import Hub
-from ingest.models.weights import _TOKENIZERS
+from ingest.models.folder.weights import _TOKENIZERS
+from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from tests.models.tiny_models import make_monot5
@@ -45,7 +45,7 @@ TEXTS = ["Query: which snake has venom Document: a boa is a snake Relevant: true
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ingest.models.hub.hub._ask", lambda endpoint: pytest.fail("the network was asked"))
+    monkeypatch.setattr("ingest.models.hub._ask", lambda endpoint: pytest.fail("the network was asked"))
     return tmp_path / "cache"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.encoders.onnx import OnnxEncoder, open_encoder
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
 from ingest.runtime.graph_cache import UNUSED_FOR, note_of
 from tests.models.tiny_models import make_encoder
@@ -65,7 +65,7 @@ def test_torch_is_never_imported_here_whether_the_graph_is_there_or_not(
 ) -> None:
     OnnxEncoder(model, cache).encode_query("make the graph")
     program = (
-        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub;"
+        "import sys; from pathlib import Path; from ingest.models.hub import Hub;"
         "from ingest.models.resolve import resolve_encoder;"
         "from ingest.encoders.onnx import OnnxEncoder;"
         "e = OnnxEncoder(resolve_encoder('bundled', Hub(allow_downloads=False)), Path(sys.argv[1]));"
@@ -86,7 +86,7 @@ def test_a_graph_that_its_process_cannot_make_is_said_with_what_the_process_said
     (tmp_path / "model" / "model.safetensors").write_bytes(b"no weights")
     program = (
         "import sys; from pathlib import Path; from ingest.models.resolve import ModelSource, ResolvedModel;"
-        "from ingest.models.hub.hub import Hub; from ingest.models.resolve import resolve_encoder;"
+        "from ingest.models.hub import Hub; from ingest.models.resolve import resolve_encoder;"
         "from ingest.encoders.export import make_graph;"
         "spec = resolve_encoder('bundled', Hub(allow_downloads=False)).spec;"
         "make_graph(ResolvedModel(spec, ModelSource.FOLDER, Path(sys.argv[1])), Path(sys.argv[1], 'a.onnx'))"

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelDamagedError, ModelError, UsageError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.runtime.graph_cache import UNFINISHED, UNUSED_FOR, USE_FILE
 from rerank.engines import choose, measure, tuning
@@ -310,7 +310,7 @@ def test_half_precision_gives_fp32_logits_near_the_exact_ones(model: ResolvedMod
 
 def test_once_the_graph_is_there_torch_is_never_imported(model: ResolvedModel, cache: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from ingest.models.hub.hub import Hub;"
+        "import sys; from pathlib import Path; from ingest.models.hub import Hub;"
         "from rerank.registry import resolve_reranker;"
         "from rerank.engines.choose import open_cross_encoder;"
         "s = open_cross_encoder(resolve_reranker(sys.argv[1], Hub(allow_downloads=False)), Path(sys.argv[2]));"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 from sentence_transformers import CrossEncoder
 
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank.engines.export import export_fp32
 from rerank.engines.first_token import first_token_only
 from rerank.engines.fused_graph import constants, fused, linears, split_attention

@@ -14,7 +14,7 @@ from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
 from ingest.library.archive.export import export_library
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source, ingest
 from rerank.factory import open_scorer
@@ -124,7 +124,7 @@ def test_a_library_names_its_model_as_a_whole_and_the_yes_stays_on_this_machine(
         capsys.readouterr()
     # The leave is the user's own: for another user of the machine, the same library names a stranger's model.
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another"))
-    monkeypatch.setattr("ingest.models.trust._allowed_now", set())
+    monkeypatch.setattr("ingest.library.trust._allowed_now", set())
     assert main(["import", "mine.zip", "--library", "copy", "--json"]) == 0
     models = json.loads(capsys.readouterr().out)["models"]
     assert models == [{"use": "encoder", "name": str(tmp_path / "here"), "known": False}]

@@ -18,8 +18,8 @@ import pytest
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
-from ingest.models.hub.download import Patience
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
+from ingest.models.hub_download import Patience
 from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
 from rerank.factory import open_scorer
 from rerank.notices import model_notices

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ModelDamagedError
-from ingest.models.hub import checksums
-from ingest.models.hub.checksums import has_checksums
-from ingest.models.hub.hub import Hub
+from ingest.models import hub_checksums
+from ingest.models.hub import Hub
+from ingest.models.hub_checksums import has_checksums
 from ingest.models.resolve import ModelSource
 from rerank.factory import open_scorer
 from rerank.registry import RERANKERS, resolve_reranker
@@ -60,13 +60,13 @@ def cut(path: Path) -> None:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that are read from now on, in a list that grows."""
     read: list[str] = []
-    real = checksums._hash
+    real = hub_checksums._hash
 
     def spy(path: Path, size: int, digits: int) -> str:
         read.append(path.name)
         return real(path, size, digits)
 
-    monkeypatch.setattr(checksums, "_hash", spy)
+    monkeypatch.setattr(hub_checksums, "_hash", spy)
     return read
 
 

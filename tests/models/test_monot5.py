@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ingest.errors import ModelError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.order import relevance
 from rerank.registry import resolve_reranker

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ModelSource, resolve_encoder
 from rerank.registry import resolve_reranker
 from rerank.scorers.cross_encoder import CrossEncoderScorer

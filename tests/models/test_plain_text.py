@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, normalizers
 from ingest.encoders.base import SentenceTransformerEncoder, counting_tokenizer
 from ingest.encoders.onnx import OnnxEncoder
 from ingest.encoders.special_tokens import PlainText
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.runtime.session import GraphSession
 from rerank.factory import open_scorer

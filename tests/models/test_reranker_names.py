@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ModelError, ModelNotFoundError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, ENCODERS, ModelSource
 from ingest.services.access import ServiceAccess
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
 from rerank.engines.choose import GraphScorer
 from rerank.factory import open_scorer

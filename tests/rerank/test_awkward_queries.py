@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from retrieval.retriever import Retriever

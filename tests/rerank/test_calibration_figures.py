@@ -15,16 +15,8 @@ from rerank.calibration.quality import (
     measure_quality,
     reliability,
 )
-from rerank.calibration.thresholds import (
-    Band,
-    Bands,
-    Sweep,
-    accuracy,
-    learn_best,
-    learn_precise,
-    resample,
-    separation,
-)
+from rerank.calibration.thresholds import Sweep, accuracy, learn_best, learn_precise, resample, separation
+from rerank.records import Band, Bands
 
 P = np.array([0.05, 0.1, 0.15, 0.55, 0.6, 0.95])
 Y = np.array([False, False, True, True, False, True])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from ingest.errors import ModelError, ServiceError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.services.billing import billing
 from ingest.services.client import Patience
 from rerank.factory import open_scorer

@@ -12,7 +12,7 @@ import pytest
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import ModelError, ServiceError
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.services.access import ServiceAccess
 from rerank.factory import open_scorer

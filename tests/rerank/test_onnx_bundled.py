@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, ModelSource
 from rerank.factory import open_scorer
 from rerank.registry import BUNDLED_FOLDER, BUNDLED_RERANKER, resolve_reranker

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank import scorers
 from rerank.registry import resolve_reranker
 from tests.conftest import Desk

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.errors import ModelError, ServiceError
 from ingest.models.consent import privacy_notice
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.services.access import ServiceAccess
 from ingest.services.client import Patience
 from rerank.registry import resolve_reranker

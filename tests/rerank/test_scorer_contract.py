@@ -17,7 +17,7 @@ import pytest
 from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore
 from ingest.models.consent import is_service
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import digest
 from rerank import scorers

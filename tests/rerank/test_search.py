@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import CancelledError, EncoderMismatchError, UsageError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank import factory
 from rerank.factory import ModelChoice, encoder_for, open_searcher
 from rerank.scorers.base import Scores

@@ -18,7 +18,7 @@ from ingest.errors import CancelledError, LibraryError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore, Wish
 from ingest.library.writer import writing
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.pipeline import Source, ingest
 from rerank import token_vectors
 from rerank.factory import open_scorer

@@ -15,7 +15,7 @@ from ingest.errors import LibraryNotFoundError, UsageError
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source, ingest, rebuild
 from ingest.records import digest

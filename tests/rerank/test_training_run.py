@@ -14,7 +14,7 @@ import torch
 from sentence_transformers import CrossEncoder
 
 from ingest.errors import ModelDamagedError, UsageError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.judged.significance import paired_randomisation
 from rerank.registry import reranker_spec_of_folder, resolve_reranker

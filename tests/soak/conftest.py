@@ -10,7 +10,7 @@ import pytest
 
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk

@@ -17,8 +17,8 @@ from ingest.library.health.doctor import examine
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from ingest.models.hub import hub
-from ingest.models.hub.hub import Hub
+from ingest.models import hub
+from ingest.models.hub import Hub
 from ingest.records import FileStatus
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -96,7 +96,7 @@ def test_what_is_remembered_of_the_hub_holds_for_ten_minutes_and_never_from_the_
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "_ask", ask)
-    monkeypatch.setattr("ingest.models.hub.memory.time.time", lambda: times[-1])
+    monkeypatch.setattr("ingest.models.hub_memory.time.time", lambda: times[-1])
     assert Hub(memory=tmp_path / "hub.json").why_not_now() == "the hub cannot be reached"
     times.append(times[-1] + jump)
     assert Hub(memory=tmp_path / "hub.json").why_not_now() == "the hub cannot be reached"

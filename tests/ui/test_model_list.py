@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import DEFAULT_ENCODER, ENCODERS
 from ingest.services.access import ServiceAccess
 from rerank.registry import DEFAULT_RERANKER, RERANKERS
@@ -103,7 +103,7 @@ def test_prefetch_takes_names_of_both_kinds(
         asked.append(f"{name}@{revision}")
         return (tmp_path, "") if "large" not in name else (None, "the download failed (a test)")
 
-    monkeypatch.setattr("ingest.models.hub.hub._ask", lambda endpoint: None)
+    monkeypatch.setattr("ingest.models.hub._ask", lambda endpoint: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(Hub, "download", download)
     monkeypatch.setattr(Hub, "cached", lambda hub, name, revision: None)

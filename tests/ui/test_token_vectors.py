@@ -11,7 +11,7 @@ import pytest
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library
 from ingest.library.token_vectors import FILE
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source
 from ui.command_line.main import main

@@ -17,7 +17,7 @@ from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.library.library import Library
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank.factory import open_searcher
 from rerank.registry import resolve_reranker
 from rerank.search import Searcher

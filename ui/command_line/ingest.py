@@ -20,11 +20,11 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import CancelledError, ModelError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore
+from ingest.library.trust import allow, encoder_asked_for, encoder_of_library
 from ingest.models.consent import privacy_notice
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.models.served import is_served_name
-from ingest.models.trust import allow, encoder_asked_for, encoder_of_library
 from ingest.pipeline import Source, ingest
 from ingest.records import FileReport, FileStatus, IngestReport
 from ingest.services.access import ServiceAccess

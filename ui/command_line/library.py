@@ -15,9 +15,9 @@ from ingest.library.health.doctor import examine
 from ingest.library.health.repair import Repair, repair
 from ingest.library.health.view import Finding, Part
 from ingest.library.library import Library
+from ingest.library.trust import is_known
 from ingest.library.writer import writing
-from ingest.models.hub.hub import Hub
-from ingest.models.trust import is_known
+from ingest.models.hub import Hub
 from ingest.pipeline import rebuild
 from rerank.calibration.store import FILE, again, load
 from rerank.factory import encoder_for

@@ -15,7 +15,7 @@ from pathlib import Path
 from ingest.errors import SecondLookError, UsageError
 from ingest.installation import program_version
 from ingest.library.library import Library
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.services.access import ANYWHERE
 from ingest.services.billing import billing
 from rerank.search import DEFAULT_CANDIDATES

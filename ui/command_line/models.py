@@ -12,9 +12,10 @@ from typing import Any
 
 from ingest.errors import ModelError
 from ingest.models.consent import is_service, privacy_notice
-from ingest.models.hub.checksums import has_checksums
-from ingest.models.hub.download import PREFETCH
-from ingest.models.hub.hub import Hub
+from ingest.models.folder.weights import CONVERT
+from ingest.models.hub import Hub
+from ingest.models.hub_checksums import has_checksums
+from ingest.models.hub_download import PREFETCH
 from ingest.models.resolve import (
     BUNDLED_ENCODER,
     DEFAULT_ENCODER,
@@ -27,7 +28,6 @@ from ingest.models.resolve import (
     resolve_encoder,
 )
 from ingest.models.served import OPENAI, OPENAI_DIMENSIONS, SERVER, is_served_name
-from ingest.models.weights import CONVERT
 from ingest.services.access import ServiceAccess
 from rerank.engines.choose import engine_of, is_pending, runs_on_torch
 from rerank.registry import (

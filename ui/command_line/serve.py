@@ -15,11 +15,11 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import SecondLookError, UsageError
 from ingest.installation import shipped_files
 from ingest.library.library import Library, Manifest
-from ingest.models.hub.hub import Hub
+from ingest.library.trust import allow
+from ingest.models.hub import Hub
 from ingest.models.resolve import (
     ENCODER_ALIASES,
 )
-from ingest.models.trust import allow
 from ingest.pipeline import ingest
 from ingest.records import IngestProgress
 from rerank.factory import encoder_for

@@ -20,7 +20,7 @@ import torch
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, find_in_hub, resolve_encoder
 from rerank.scorers.onnx_cross_encoder import CARD_FILE
 from rerank.training.data import LabelledSet, read_library_labels, read_training_set

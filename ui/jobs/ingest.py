@@ -10,7 +10,7 @@ from pathlib import Path
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
 from ingest.library.library import Library
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
 from rerank.token_vectors import keep_up

@@ -11,8 +11,8 @@ from dataclasses import replace
 import streamlit as st
 
 from ingest.errors import ConsentNeededError, TrustNeededError
+from ingest.library.trust import allow
 from ingest.models.consent import require_consent
-from ingest.models.trust import allow
 from ingest.services.access import ServiceAccess
 from rerank.registry import RERANKER_ALIASES
 from rerank.scorers.served import served_model

@@ -13,7 +13,7 @@ from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library
 from ingest.models.consent import is_service
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess
 from rerank.engines.choose import choose_quietly, is_due, is_pending

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from rerank.calibration.reading import Reading
 from rerank.calibration.records import Calibration
-from rerank.calibration.thresholds import Band, Bands, Threshold
+from rerank.calibration.thresholds import Threshold
+from rerank.records import Band, Bands
 from ui.presentation.formatting import three_digits
 from ui.presentation.payload import Divider
 

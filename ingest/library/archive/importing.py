@@ -40,8 +40,8 @@ from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPai
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
 from ingest.library.rows import report_of
+from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
-from ingest.models.trust import name_fault
 from ingest.records import Chunk, Document, Heading, Page
 from ingest.sources import NO_FILE, is_no_file
 from ingest.workspace import IMPORTING, Workspace

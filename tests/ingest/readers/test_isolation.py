@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import CancelledError, DamagedFileError, ReadError, TooLargeError
-from ingest.readers import Limits, read_documents, read_in_worker
+from ingest.readers import Limits, read_documents
 from ingest.readers.process import client, worker_handle
 from ingest.readers.process import client as spare
+from ingest.readers.process.client import read_in_worker
 from ingest.records import Document, FileStatus
 from tests.conftest import Desk
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ReadError
-from ingest.readers import SUFFIXES, Limits, read_in_worker
+from ingest.readers import SUFFIXES, Limits
 from ingest.readers.process import client, worker_handle
+from ingest.readers.process.client import read_in_worker
 from ingest.readers.registry import FORMATS
 from tests.ingest.readers import raw
 from tests.ingest.readers.awkward import CASES, Case

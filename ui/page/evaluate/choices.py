@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank.evaluation.plan import Plan
 from rerank.judged.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.registry import DEFAULT_RERANKER, full_name, usable_rerankers

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from ingest.models.hub.hub import Hub
+from ingest.models.hub import Hub
 from rerank.registry import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES, full_name, usable_rerankers
 from ui.page import address
 from ui.page.sidebar.mixing import together_choice

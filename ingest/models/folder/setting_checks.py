@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError
-from ingest.models.json_files import read_json, shown
+from ingest.models.folder.json_files import read_json, shown
 
 Check = Callable[[Path, str, Any], None]
 

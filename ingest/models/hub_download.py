@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ingest.models.hub.files import MODEL_FILES
+from ingest.models.hub_files import MODEL_FILES
 
 # -I, and the module path handed over, as for the process that reads files.
 _START = (
-    "import sys; sys.path[:] = sys.argv[2:]; from ingest.models.hub.worker import main; main(sys.argv[1])"
+    "import sys; sys.path[:] = sys.argv[2:]; from ingest.models.hub_worker import main; main(sys.argv[1])"
 )
 ETAG_SECONDS = 3.0  # for what the hub says of a file before it is fetched
 # For a process to start on a busy machine, and to end.

@@ -1,6 +1,6 @@
 """The process that downloads a model, and can be ended: huggingface_hub waits for a silent hub without an end.
 
-`ingest.models.hub.download` starts it with one request. What comes of it goes to its standard output as JSON, a line
+`ingest.models.hub_download` starts it with one request. What comes of it goes to its standard output as JSON, a line
 each: bytes that arrived, warnings of huggingface_hub, and how it ended.
 """
 

@@ -18,8 +18,8 @@ import platformdirs
 from ingest.errors import LibraryDamagedError, TrustNeededError
 from ingest.library.library import Library
 from ingest.models.encoders import ENCODER_ALIASES, ENCODERS
-from ingest.models.hub.hub import Hub
-from ingest.models.json_files import shown
+from ingest.models.folder.json_files import shown
+from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.models.served import is_served_name
 from ingest.models.spec import ResolvedModel

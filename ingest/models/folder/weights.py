@@ -18,7 +18,7 @@ from typing import Any
 from safetensors import safe_open
 
 from ingest.errors import ModelNotFoundError
-from ingest.models.json_files import read_json, read_json_list
+from ingest.models.folder.json_files import read_json, read_json_list
 from ingest.models.spec import ModelSpec
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -30,7 +30,7 @@ LEFT_BY_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_st
 def require_safetensors(folder: Path) -> None:
     """Raise `ModelNotFoundError`, which names the file, if weights of any module in ``folder`` would be unpickled.
 
-    Which modules there may be is looked at before (`ingest.models.check`).
+    Which modules there may be is looked at before (`ingest.models.folder.check`).
     """
     for place in _places(folder):
         pickled = next((path for path in sorted(place.iterdir()) if _holds_pickled_weights(path)), None)

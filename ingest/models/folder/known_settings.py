@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ingest.models.setting_checks import (
+from ingest.models.folder.setting_checks import (
     Check,
     activation,
     count,

@@ -2,7 +2,7 @@
 
 The loaders do much that a folder asks of them: open a pickle in place of the weights, fetch code, import a class by its
 name, make room for a billion layers. So only what is known to do none of that is let through
-(`ingest.models.known_settings`), and what is not is refused by the file's and the key's name. That holds for any
+(`ingest.models.folder.known_settings`), and what is not is refused by the file's and the key's name. That holds for any
 folder, whoever made it.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
-from ingest.models import known_settings as known
-from ingest.models.json_files import read_json, read_json_list, shown, values_of
-from ingest.models.setting_checks import Check, check_keys, refused, text, texts, tokenizer_class
-from ingest.models.weights import WEIGHTS, require_safetensors
+from ingest.models.folder import known_settings as known
+from ingest.models.folder.json_files import read_json, read_json_list, shown, values_of
+from ingest.models.folder.setting_checks import Check, check_keys, refused, text, texts, tokenizer_class
+from ingest.models.folder.weights import WEIGHTS, require_safetensors
 
 NOT_READ = {
     "adapter_config.json": "the folder holds an adapter, which loads another model that it names",

@@ -25,7 +25,8 @@ from ui.files.uploads import Upload, keep
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
 from ui.jobs.second_reranker import kept_or_started
-from ui.page import address, components, consent, empty_states, resources, samples, visitors
+from ui.page import address, components, consent, resources, samples, visitors
+from ui.page.screen import empty_states
 from ui.page.search import answer
 from ui.page.sidebar import library as sidebar
 from ui.page.sidebar.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel

@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 
 from ingest.models.encoders import ENCODERS
-from ingest.models.weights import INDEX, WEIGHTS
+from ingest.models.folder.weights import INDEX, WEIGHTS
 
 _DIGITS = "[0-9]" * 5
 SHARDS = f"model-{_DIGITS}-of-{_DIGITS}.safetensors"

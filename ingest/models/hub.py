@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.cache_folder import writable_cache
-from ingest.models.hub.checksums import verify_snapshot
-from ingest.models.hub.download import START, HubFailure, Patience, download
-from ingest.models.hub.files import MODEL_FILES, missing_files
-from ingest.models.hub.memory import HubMemory
+from ingest.models.hub_checksums import verify_snapshot
+from ingest.models.hub_download import START, HubFailure, Patience, download
+from ingest.models.hub_files import MODEL_FILES, missing_files
+from ingest.models.hub_memory import HubMemory
 
 PROBE_SECONDS = 3.0  # a reachable hub answers in well under one
 # What the notes on the hub itself go under, beside those on single models.

@@ -25,19 +25,6 @@ ORDER = {
     ],
     "ui": ["settings, presentation < files < jobs < page", "server < page, api, command_line"],
 }
-# Imports that go the wrong way, or close a ring of folders, as yet: from what, to what. Not to grow.
-NOT_YET = {
-    ("ui.command_line.ingest", "ingest.pipeline"),  # a face
-    ("rerank.evaluation", "rerank.labels"),  # the hash of a passage
-    ("rerank.evaluation", "rerank.training"),  # the randomisation test
-    ("rerank.labels", "rerank.calibration"),  # what a threshold is
-    ("rerank.labels", "rerank.training"),  # the reader of BEIR's files
-    ("rerank.engines.export", "rerank.training"),  # the model of sentence-transformers
-    ("rerank.scorers", "rerank.engines.first_token"),  # these four are engines
-    ("rerank.scorers", "rerank.engines.fused_graph"),
-    ("rerank.scorers", "rerank.engines.int8_graph"),
-    ("rerank.scorers", "rerank.engines.export"),
-}
 FORBIDDEN = {"core", "common", "utils", "helpers"}
 
 
@@ -163,20 +150,7 @@ def against_the_law(imports: Mapping[str, Set[str]]) -> set[tuple[str, str]]:
 
 
 def test_imports_go_one_way_by_folder() -> None:
-    imports = {of: {to for to in those if (of, to) not in NOT_YET} for of, those in places_imported().items()}
-    assert against_the_law(imports) == set()
-
-
-def test_no_exception_is_kept_that_is_none() -> None:
-    """One that is gone, or that went the right way all along, is taken out of the list."""
-    imports = places_imported()
-    allowed = {of: {to for to in those if (of, to) not in NOT_YET} for of, those in imports.items()}
-    needless = {
-        (of, to)
-        for of, to in NOT_YET
-        if to not in imports.get(of, ()) or not against_the_law(allowed | {of: allowed[of] | {to}})
-    }
-    assert needless == set()
+    assert against_the_law(places_imported()) == set()
 
 
 def test_the_order_of_folders_is_read_as_it_is_meant() -> None:

@@ -1,7 +1,7 @@
 """The one way in which a model's files become a model: none is unpickled, no code is run, and nothing is fetched.
 
-The folder is looked at first (`ingest.models.folder.check`); then what loads it is told so by name, which goes before whatever
-the folder says. What goes wrong is a sentence, as folders come from anywhere and loaders raise anything.
+The folder is looked at first (`ingest.models.folder.check`); then what loads it is told so by name, which goes before
+whatever the folder says. What goes wrong is a sentence, as folders come from anywhere and loaders raise anything.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelError, ModelNotFoundError
+from ingest.models.conversion import not_loaded
 from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS, prefixes_of
 from ingest.models.folder.check import check_model
 from ingest.models.folder.json_files import read_json
-from ingest.models.folder.weights import modules_of, not_loaded
+from ingest.models.folder.weights import modules_of
 from ingest.models.hub import Hub
 from ingest.models.served import served_encoder
 from ingest.models.spec import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel

@@ -43,10 +43,10 @@ from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
 from rerank.scorers.windowed import Cut, Window, WindowedScorer, fitting
 from rerank.training.data import LabelledSet, Query, read_labelled_set
 from rerank.training.evaluate import ndcg
-from rerank.training.recipe import LIMITS
 from rerank.training.split import limited, split_by_document
 from tests.benchmarks.chunk_size import Labelled, articles, embed
 from tests.benchmarks.machine import machine
+from tests.make_files import recipe
 
 CHUNK_TOKENS = 300
 HELD_OUT_SHARE, SEED = 0.1, 0  # what the bundled reranker's recipe held out
@@ -78,7 +78,7 @@ Made = TypeVar("Made", Ground, Read)
 
 def held_out(folder: Path, name: str, others: int) -> tuple[LabelledSet, list[Query], set[str]]:
     """The set as the recipe used it, its held-out queries, and their documents with about ``others`` more."""
-    labelled = limited(read_labelled_set(folder), LIMITS.get(name, 0), SEED)
+    labelled = limited(read_labelled_set(folder), recipe.LIMITS.get(name, 0), SEED)
     split = split_by_document(labelled, HELD_OUT_SHARE, SEED)
     titles = sorted({e.title for k, e in labelled.documents.items() if k not in split.held_out_documents})
     random.Random(SEED).shuffle(titles)

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 from ingest.errors import ModelNotFoundError
-from ingest.models.folder.weights import _TOKENIZERS
+from ingest.models.conversion import _TOKENIZERS
 from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker

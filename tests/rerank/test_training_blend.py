@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from ingest.errors import UsageError
-from rerank.training import blend as command
-from rerank.training.blend import blend
 from rerank.training.head import SegmentCosineHead
 from rerank.training.model import load_base, score_pairs
+from tests.make_files import blend as command
 from tests.rerank.training_parts import tiny_bi_encoder
 
 SEPARATOR = 9
@@ -74,17 +73,19 @@ def test_a_blend_lies_between_and_keeps_its_interaction_through_the_folder(
     base: Path, trained: tuple[Path, Path], tmp_path: Path
 ) -> None:
     first, second = (load_base(folder, 64) for folder in trained)
-    model = blend([(trained[0], 1.0), (trained[1], 3.0)], 64, interaction=20.0)
+    model = command.blend([(trained[0], 1.0), (trained[1], 3.0)], 64, interaction=20.0)
     for (name, one), (_, other) in zip(first.named_parameters(), second.named_parameters(), strict=True):
         assert torch.allclose(dict(model.named_parameters())[name], 0.25 * one + 0.75 * other, atol=1e-6)
     model.save_pretrained(str(tmp_path / "blend"))
     assert np.allclose(logits(tmp_path / "blend"), logits(model), atol=1e-5)
-    assert not np.allclose(logits(model), logits(blend([(trained[0], 1), (trained[1], 3)], 64)), atol=0.1)
+    assert not np.allclose(
+        logits(model), logits(command.blend([(trained[0], 1), (trained[1], 3)], 64)), atol=0.1
+    )
 
 
 def test_a_bi_encoder_counts_with_a_head_that_adds_nothing(base: Path, trained: tuple[Path, Path]) -> None:
     one = dict(load_base(trained[0], 64).named_parameters())
-    found = dict(blend([(base, 1.0), (trained[0], 1.0)], 64).named_parameters())
+    found = dict(command.blend([(base, 1.0), (trained[0], 1.0)], 64).named_parameters())
     assert torch.allclose(found["1.between.weight"], one["1.between.weight"], atol=1e-6)
     assert torch.allclose(found["1.out.weight"], one["1.out.weight"] / 2, atol=1e-6)
 
@@ -93,9 +94,9 @@ def test_what_cannot_be_blended_is_refused(
     base: Path, trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(UsageError, match="two models or more"):
-        blend([(trained[0], 1.0)], 64)
+        command.blend([(trained[0], 1.0)], 64)
     with pytest.raises(UsageError, match="None of these models is a reranker"):
-        blend([(base, 1.0), (base, 1.0)], 64)
+        command.blend([(base, 1.0), (base, 1.0)], 64)
     assert command.main([f"{trained[0]}", "--output", str(tmp_path / "x")]) == 2
     assert "is not MODEL=SHARE" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest.errors import ModelError
 from ingest.models.consent import is_service, privacy_notice
-from ingest.models.folder.weights import CONVERT
+from ingest.models.conversion import CONVERT
 from ingest.models.hub import Hub
 from ingest.models.hub_checksums import has_checksums
 from ingest.models.hub_download import PREFETCH

@@ -1,10 +1,10 @@
 """The bundled reranker, made again: fetch the documentation, derive pairs, train twice, blend, judge. One command.
 
-    python -m rerank.training.recipe --squad DIR --medquad DIR --pubmedqa DIR --output DIR
+    python data/models/second-look-reranker/make/recipe.py --squad DIR --medquad DIR --pubmedqa DIR --output DIR
 
 The three folders are SQuAD v1.1's development set, MedQuAD and PubMedQA (PQA-L) in BEIR's layout. The
 documentation comes from Debian 12's archive by ``apt-get download``, so this runs on Debian; a folder
-made before by ``rerank.training.derive`` can be given with --derived instead. What was made of the stages stays in
+made before by ``derive.py`` can be given with --derived instead. What was made of the stages stays in
 OUTPUT/.training, and a stage that is finished there is not run again.
 """
 
@@ -17,9 +17,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import blend
+import derive
+
 from ingest.errors import UsageError
 from ingest.models.resolve import BUNDLED_ENCODER
-from rerank.training import blend, derive
 from rerank.training.card import model_card
 from ui.command_line.train import run_train
 from ui.command_line.train_arguments import add_train_arguments
@@ -139,7 +141,7 @@ def main(given: list[str] | None = None) -> int:
     )
     for name in LICENCES:
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--derived", type=Path, help="what rerank.training.derive wrote, if there already")
+    parser.add_argument("--derived", type=Path, help="what derive.py wrote, if there already")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=950)
     parser.add_argument("--threads", type=int, default=0)

@@ -5,7 +5,7 @@ nothing: a heading is a query for the section below it, a term for its definitio
 says under which licence its text is; only sources whose licence allows reuse are named.
 
     apt-get download postgresql-doc-15 …; dpkg -x FILE.deb ROOT
-    python -m rerank.training.derive --root ROOT --output DIR
+    python data/models/second-look-reranker/make/derive.py --root ROOT --output DIR
 """
 
 from __future__ import annotations

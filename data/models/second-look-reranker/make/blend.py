@@ -1,6 +1,6 @@
 """Rerankers of one family into one: the weighted mean of their weights, no training.
 
-    python -m rerank.training.blend MODEL=SHARE… --output DIR [--interaction W] [--max-length N]
+    python data/models/second-look-reranker/make/blend.py MODEL=SHARE… --output DIR [--interaction W] [--max-length N]
 
 Fine-tuning gains on matters like its labels and loses on others; the mean of the weights before and after
 keeps most of both (WiSE-FT: Wortsman et al. 2022, arXiv:2109.01903; several runs: arXiv:2203.05482). The folder

@@ -29,8 +29,8 @@ from ingest.models.resolve import (
     resolve_encoder,
 )
 from ingest.services.access import ServiceAccess
+from rerank.scorers.colbert_recipe import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.late_interaction import late_interaction_of
-from rerank.scorers.multi_vector import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER, served_model
 
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
@@ -237,12 +237,11 @@ ARCHITECTURES: dict[str, str] = {
     "monot5": "rerank.scorers.monot5",
     "colbert": "rerank.scorers.multi_vector",
     "late-interaction": "rerank.scorers.late_interaction",
-    "maxsim": "rerank.scorers.maxsim",
     "cohere": "rerank.scorers.cohere",
     "rerank-server": "rerank.scorers.rerank_server",
 }
-# Those of them that need no model files and go by their own names: modules with a ``SPEC`` too.
-NAMED = ("maxsim",)
+# Those of them that need no model files and go by their own names: their modules hold a ``SPEC``, too.
+NAMED: tuple[str, ...] = ()
 
 
 def resolve_named(name: str) -> ResolvedModel | None:

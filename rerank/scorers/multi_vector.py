@@ -7,10 +7,7 @@ are the authors' checkpoints and PyLate's (`rerank.scorers.multi_vector`).
 
 from __future__ import annotations
 
-import string
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +24,10 @@ from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.library.token_vectors import TokenStore
 from ingest.models.loading import in_a_sentence, load_pretrained
-from ingest.models.resolve import ResolvedModel, read_json
+from ingest.models.resolve import ResolvedModel
 from ingest.runtime.session import batched
 from rerank.scorers.base import Options, Scorer
+from rerank.scorers.colbert_recipe import Recipe, projection_files
 from rerank.scorers.heads import quietly, require_all
 from rerank.scorers.maxsim import LateInteraction, PassageTokens
 
@@ -148,97 +146,3 @@ def _projection(model: ResolvedModel) -> torch.Tensor:
     raise ModelError(
         f"The model {model.name} in {model.folder} has no {PROJECTION}, the layer that makes a ColBERT of a BERT."
     )
-
-
-RECIPE_FILE = "artifact.metadata"
-PYLATE_FILE = "config_sentence_transformers.json"
-# As its authors do for passages of any corpus.
-DOCUMENT_TOKENS = 300
-_IDENTITY = "torch.nn.modules.linear.Identity"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a checkpoint was trained to read: what its files say, or what colbertv2.0 was trained with.
-
-    A query is filled up with [MASK] to ``query_tokens`` if it ``expands``. The markers are the names of tokens: two
-    that BERT's vocabulary leaves unused, or two that PyLate adds. Tokens of a document in ``skipped`` are not compared.
-    """
-
-    query_tokens: int = 32
-    query_marker: str = "[unused0]"
-    document_marker: str = "[unused1]"
-    skipped: tuple[str, ...] = tuple(string.punctuation)
-    attends_to_masks: bool = False
-    expands: bool = True
-
-    @classmethod
-    def of(cls, folder: Path) -> Recipe:
-        """The recipe of the checkpoint in ``folder``."""
-        noted = read_json(folder / PYLATE_FILE)
-        return (
-            cls._of_pylate(noted) if _is_pylate(noted) else cls._of_authors(read_json(folder / RECIPE_FILE))
-        )
-
-    @classmethod
-    def _of_authors(cls, noted: Mapping[str, Any]) -> Recipe:
-        default = cls()
-        return cls(
-            int(noted.get("query_maxlen") or default.query_tokens),
-            str(noted.get("query_token_id") or default.query_marker),
-            str(noted.get("doc_token_id") or default.document_marker),
-            default.skipped if noted.get("mask_punctuation", True) else (),
-            bool(noted.get("attend_to_mask_tokens", False)),
-        )
-
-    @classmethod
-    def _of_pylate(cls, noted: Mapping[str, Any]) -> Recipe:
-        default, skipped = cls(), noted.get("skiplist_words")
-        return cls(
-            int(noted.get("query_length") or default.query_tokens),
-            str(noted.get("query_prefix") or "[Q] "),
-            str(noted.get("document_prefix") or "[D] "),
-            default.skipped if skipped is None else tuple(str(word) for word in skipped),
-            bool(noted.get("attend_to_expansion_tokens", False)),
-            noted.get("do_query_expansion") is not False,
-        )
-
-
-def is_colbert(folder: Path) -> bool:
-    """Whether the folder holds a ColBERT: its configuration says so, or PyLate's files do."""
-    named = read_json(folder / "config.json").get("architectures")
-    return (
-        named == ["HF_ColBERT"]
-        or (folder / RECIPE_FILE).is_file()
-        or _is_pylate(read_json(folder / PYLATE_FILE))
-    )
-
-
-def document_tokens(folder: Path) -> int:
-    """How many tokens of a document the checkpoint is given."""
-    return int(read_json(folder / PYLATE_FILE).get("document_length") or DOCUMENT_TOKENS)
-
-
-def projection_files(folder: Path) -> list[Path]:
-    """The files that may hold the projection: beside the other weights, or in PyLate's folder for it.
-
-    Raises `ModelError` for a projection of another form than one matrix, which its folder's configuration tells.
-    """
-    own = sorted(folder.glob("*_Dense/model.safetensors"))
-    configs = [read_json(path.with_name("config.json")) for path in own]
-    plain = all(
-        not config.get("bias")
-        and not config.get("use_residual")
-        and config.get("activation_function", _IDENTITY) == _IDENTITY
-        for config in configs
-    )
-    if len(own) > 1 or not plain:
-        raise ModelError(
-            f"The ColBERT in {folder} does not end in one matrix without bias or activation, and is not read. Choose "
-            "another, lightonai/GTE-ModernColBERT-v1 for one."
-        )
-    return own or sorted(folder.glob("*.safetensors"))
-
-
-def _is_pylate(noted: Mapping[str, Any]) -> bool:
-    return "query_length" in noted and "document_length" in noted

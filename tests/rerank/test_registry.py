@@ -1,4 +1,4 @@
-"""Adding a reranker takes one new file and changes no other."""
+"""Adding a reranker takes one new file, and one line in the table of rerankers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest.models.hub import Hub
-from rerank import scorers
+from rerank import registry, scorers
 from rerank.registry import resolve_reranker
 from tests.conftest import Desk
 from ui.command_line.main import main
@@ -22,7 +22,7 @@ TOY = '''"""A toy: the longest passage first."""
 
 import numpy as np
 
-from ingest.models import ModelKind, ModelSpec
+from ingest.models.spec import ModelKind, ModelSpec
 from rerank.scorers.base import Scores
 
 SPEC = ModelSpec("longest-first", ModelKind.RERANKER, "longest-first", "1", "MIT", 1_000_000)
@@ -44,16 +44,18 @@ class LongestFirst:
 
 
 @pytest.fixture
-def one_file_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The folder of rerankers with `longest_first.py` in it."""
+def one_reranker_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The folder of rerankers with `longest_first.py` in it, and its line in the table."""
     (tmp_path / "kinds").mkdir()
     (tmp_path / "kinds" / "longest_first.py").write_text(TOY)
     monkeypatch.setattr(scorers, "__path__", [*scorers.__path__, str(tmp_path / "kinds")])
+    monkeypatch.setitem(registry.ARCHITECTURES, "longest-first", "rerank.scorers.longest_first")
+    monkeypatch.setattr(registry, "NAMED", (*registry.NAMED, "longest-first"))
     yield
     sys.modules.pop("rerank.scorers.longest_first", None)
 
 
-@pytest.mark.usefixtures("one_file_more")
+@pytest.mark.usefixtures("one_reranker_more")
 def test_a_toy_reranker_is_found_listed_offered_and_orders(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,7 +82,19 @@ def test_a_toy_reranker_is_found_listed_offered_and_orders(
     assert found["models"]["reranker"] == "longest-first"
 
 
-def test_a_name_that_is_no_file_is_none_of_these() -> None:
-    assert scorers.resolve_named("longest-first") is None
-    assert scorers.resolve_named("base") is None, "a file without a SPEC is no reranker by itself"
-    assert scorers.resolve_named("../models") is None
+def test_the_table_names_every_file_that_loads_a_reranker() -> None:
+    files = {path.stem: path.read_text("utf-8") for path in Path(str(scorers.__file__)).parent.glob("*.py")}
+    loading = {f"rerank.scorers.{name}" for name, text in files.items() if "\ndef open_reranker(" in text}
+    assert set(registry.ARCHITECTURES.values()) == loading
+    named = {
+        f"rerank.scorers.{name}" for name, text in files.items() if "\nSPEC = " in text or "\nSPEC: " in text
+    }
+    assert {registry.ARCHITECTURES[name] for name in registry.NAMED} == named
+
+
+def test_a_name_that_is_not_in_the_table_is_none_of_these() -> None:
+    assert registry.resolve_named("longest-first") is None
+    assert registry.resolve_named("cross-encoder") is None, (
+        "an architecture that needs a model's files is no reranker by itself"
+    )
+    assert registry.resolve_named("../models") is None

@@ -112,6 +112,7 @@ HOSTILE = {
     "quotes in quotes": (">" * 3_000 + " crane\n") * 20,
     "lists in lists": "".join("  " * depth + "- a\n" for depth in range(400)),
     "a line of prose": "The crane flies over the river bank. " * 3_000,
+    "a list of links": "".join(f"[a{n}]: /u\n" for n in range(20_000)) + "\nThe crane.\n",
     "white space": " " * 100_000 + "crane" + "\n" * 100_000,
 }
 

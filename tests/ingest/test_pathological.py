@@ -36,8 +36,8 @@ def lines(line: Callable[[int], str], size: int = SIZE) -> str:
 
 
 PATHOLOGICAL = {
-    "definitions.md": lines(lambda n: f"[a{n}]: /u\n", 127_000) + "\nThe crane.\n",
-    "definitions of two lines.md": lines(lambda n: f"> [a{n}]:\n> /u\n", 127_000) + "\nThe crane.\n",
+    "definitions.md": lines(lambda n: f"[a{n}]: /u\n") + "\nThe crane.\n",
+    "definitions of two lines.md": lines(lambda n: f"> [a{n}]:\n> /u\n") + "\nThe crane.\n",
     "quotes.md": ">" * SIZE + " crane",
     "lists.md": "".join("  " * depth + "- a\n" for depth in range(300)),
     "emphasis.md": "# " + lines(lambda n: "*a _b "),

@@ -90,7 +90,7 @@ def test_what_may_pass_is_tried_again(stub: RerankStub, fault: Fault) -> None:
     assert len(stub.requests) == 3
 
 
-@pytest.mark.parametrize("says", ["1", formatdate(time.time() + 2, usegmt=True)])
+@pytest.mark.parametrize("says", ["1", formatdate(time.time() + 2, usegmt=True)], ids=["seconds", "date"])
 def test_retry_after_is_waited_for(stub: RerankStub, says: str) -> None:
     if says != "1":
         says = formatdate(time.time() + 2, usegmt=True)

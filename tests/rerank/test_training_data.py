@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ingest.errors import DamagedFileError, UsageError
 from rerank.training.data import Entry, LabelledSet, Query, read_labelled_set
+from rerank.training.lexical import BM25
 from rerank.training.mining import NEAR_DUPLICATE, mine, opening, title_queries
 from rerank.training.preparation import Plan, prepare_data
 from rerank.training.sampling import Mixture, Sampler
@@ -64,6 +66,82 @@ def test_the_same_question_asked_twice_shares_its_answers(labelled: LabelledSet)
     ]
     mined = mine(labelled, queries, frozenset(labelled.documents), HashEncoder(), depth=50)
     assert all(not {"bat-home", "mint-home"} & set(found.negatives) for found in mined)
+
+
+def test_bm25_scores_a_text_by_its_rare_words_as_the_formula_says() -> None:
+    scores = BM25(["piano key", "piano piano door", "the of", ""]).scores(["a piano", "key", "nothing known"])
+    # "piano" is in 2 of the 4 texts, whose mean length is 5 / 4 words that tell anything.
+    rarity, norm = math.log(1 + 2.5 / 2.5), 1.2 * (0.25 + 0.75 * 2 / 1.25)
+    assert scores[0, 0] == pytest.approx(rarity * 2.2 / (1 + norm), rel=1e-5)
+    assert scores[0, 1] > scores[0, 0], "twice in a text counts for more than once"
+    assert scores[1].tolist()[1:] == [0, 0, 0]
+    assert not scores[2].any()
+
+
+def test_the_miner_finds_by_words_what_the_bi_encoder_does_not(labelled: LabelledSet) -> None:
+    near = {f"near-{n}": Entry("", f"what is the home of bat number {n}") for n in range(60)}
+    words = {"first": Entry("", "xylophone " * 40), "by-words": Entry("", "xylophone " * 40 + "hall")}
+    labelled = replace(labelled, documents={**labelled.documents, **near, **words})
+    query = Query("1", "what is the home of bat xylophone", {"bat-home": 1})
+    allowed = frozenset(labelled.documents)
+    (mined,) = mine(labelled, [query], allowed, HashEncoder(), depth=200)
+    assert "by-words" in mined.negatives
+    by_vectors = (
+        HashEncoder().passages([e.text for e in near.values()]) @ HashEncoder().queries([query.text])[0]
+    )
+    far = HashEncoder().passages([words["by-words"].text]) @ HashEncoder().queries([query.text])[0]
+    assert (by_vectors > far).all(), "the bi-encoder alone has 60 documents before it"
+
+
+def test_ranks_bound_what_is_mined_and_none_leaves_judged_ones_only(labelled: LabelledSet) -> None:
+    query = next(q for q in labelled.queries if q.id == "q-crane-home")
+    judged = replace(query, not_relevant=("mint-home",))
+    allowed, encoder = frozenset(labelled.documents), HashEncoder()
+    (whole,) = mine(labelled, [query], allowed, encoder, depth=90)
+    (deeper,) = mine(labelled, [query], allowed, encoder, depth=90, ranks=(6, 9))
+    assert set(deeper.negatives) < set(whole.negatives)
+    assert len(deeper.negatives) <= 8
+    (given,) = mine(labelled, [judged], allowed, encoder, depth=90, ranks=None)
+    assert (given.negatives, given.judged) == ((), ("mint-home",))
+    assert mine(labelled, [query], allowed, encoder, depth=90, ranks=None) == []
+
+
+def test_hard_negatives_of_a_set_are_read_as_judged_and_change_its_hash(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "facts")
+    before = read_labelled_set(folder)
+    lines = [
+        "query-id\tcorpus-id\tscore",
+        "q-bat-home\tmint-home\t",
+        "q-bat-home\tbat-home\t",
+        "q-bat-home\tno\t",
+    ]
+    (folder / "hard-negatives.tsv").write_text("\n".join(lines), encoding="utf-8")
+    after = read_labelled_set(folder)
+    (query,) = [query for query in after.queries if query.id == "q-bat-home"]
+    assert query.not_relevant == ("mint-home",), (
+        "a positive stays one, and what is not in the corpus is passed over"
+    )
+    assert query.grades == {"bat-home": 1}
+    assert after.sha256 != before.sha256
+    (folder / "hard-negatives.tsv").write_text("q-bat-home mint-home\n", encoding="utf-8")
+    with pytest.raises(DamagedFileError, match="Line 1 of"):
+        read_labelled_set(folder)
+
+
+def test_shares_say_how_often_a_set_is_dealt(labelled: LabelledSet, tmp_path: Path) -> None:
+    other = read_labelled_set(write_set(tmp_path / "others"))
+    prepared = prepare_data([labelled, other], HashEncoder(), Plan(validation=8, gate=8), lambda _: None)
+    few = replace(
+        prepared.sources[1],
+        mined=tuple(replace(m, text=f"others: {m.text}") for m in prepared.sources[1].mined[:5]),
+    )
+    mixture = Mixture(groups=1, keywords=0.0, shares={"others": 0.25})
+    sampler = Sampler([prepared.sources[0], few], mixture, seed=1)
+    asked = [sampler.step(number)[0].query for number in range(2 * len(sampler))]
+    of_others = [query for query in asked if query.startswith("others: ")]
+    assert len(of_others) == pytest.approx(len(asked) / 4, abs=2)
+    counts = [of_others.count(mined.text) for mined in few.mined]
+    assert max(counts) - min(counts) <= 1, "each comes once before one comes again"
 
 
 def test_titles_become_queries_with_all_their_documents(labelled: LabelledSet) -> None:

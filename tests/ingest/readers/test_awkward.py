@@ -99,4 +99,4 @@ def test_a_pipe_is_refused_instead_of_waited_for(desk: Desk) -> None:
     os.mkfifo(desk.folder / "pipe.txt")
     (report,) = desk.add(desk.folder / "pipe.txt").files
     assert report.status == "refused"
-    assert "a device or a pipe" in report.reason
+    assert "is a device, a pipe or a socket" in report.reason

@@ -82,7 +82,7 @@ def test_unknown_kinds_are_told_what_can_be_read(refusal, name):
     [
         ("a.pdf", PNG, "named like PDF but is a PNG picture"),
         ("a.docx", PNG, "named like DOCX but is a PNG picture"),
-        ("a.txt", gzip.compress(b"text"), "is a gzip archive"),
+        ("a.txt", gzip.compress(b"text", mtime=0), "is a gzip archive"),
         ("a.csv", zipped(**{"xl__workbook.xml": "<x/>"}), "is a ZIP archive"),
         ("a.html", b"{\\rtf1 Hello}", "is an RTF document"),
         ("a.docx", zipped(readme="hello"), "without a Word document"),

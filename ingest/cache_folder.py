@@ -17,9 +17,7 @@ import platformdirs
 
 log = logging.getLogger(__name__)
 
-LEAST_ROOM = (
-    256 << 20
-)  # bytes: two graphs of the bundled encoder; where one does not fit, each command makes it in vain
+LEAST_ROOM = 256 << 20  # bytes, two bundled graphs: each command would make in vain what does not fit
 
 
 def kept_in_cache(*parts: str) -> Path:

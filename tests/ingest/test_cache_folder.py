@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import AS_A_USER, needs_a_user
+from tests.storage.disks import Disk, disk
+
+__all__ = ["disk"]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the cache folder is not in the environment there")
 WHERE = """
@@ -49,6 +52,13 @@ def test_a_cache_that_cannot_be_written_to_is_said_once_and_another_is_used(tmp_
     places, _ = where(tmp_path / "file", tmp_path)
     assert not any(place.is_relative_to(folder) for place in places)
     assert list(tmp_path.glob("second-look-*")) == [folder], "a folder of one process goes with it"
+
+
+def test_a_cache_without_room_is_said_once_and_another_is_used(disk: Disk, tmp_path: Path) -> None:
+    """A graph that does not fit would be made in vain by each command."""
+    places, warned = where(disk.folder, tmp_path)
+    assert not any(place.is_relative_to(disk.folder) for place in places)
+    assert warned.count("nothing can be kept in the cache folder") == warned.count("\n") == 1
 
 
 @needs_a_user

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import logging
 import os
+import shutil
 import stat
 import tempfile
 from contextlib import suppress
@@ -15,6 +17,8 @@ import platformdirs
 
 log = logging.getLogger(__name__)
 
+LEAST_ROOM = 256 << 20  # bytes, two bundled graphs: each command would make in vain what does not fit
+
 
 def kept_in_cache(*parts: str) -> Path:
     """The place of a file or folder that was kept before, or may be now."""
@@ -23,7 +27,7 @@ def kept_in_cache(*parts: str) -> Path:
 
 
 def writable_cache() -> Path:
-    """The user's cache folder; a folder among the temporary files, and a warning, where it cannot be written to.
+    """The user's cache folder; a folder among the temporary files, and a warning, where it is full or locked.
 
     Without it a graph would be made again, or torch be waited for, by each command.
     """
@@ -34,6 +38,8 @@ def writable_cache() -> Path:
 def _writable(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < LEAST_ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
@@ -43,7 +49,7 @@ def _writable(folder: Path) -> Path:
             return folder  # whoever writes there says why it cannot be
         log.warning(
             "nothing can be kept in the cache folder %s (%s); %s is used instead, which the system may empty. Make the "
-            "cache folder writable.", folder, error.strerror or error, instead,
+            "cache folder writable, or free some room there.", folder, error.strerror or error, instead,
         )  # fmt: skip
         return instead
 

@@ -77,6 +77,8 @@ def _made(parent: Path, prefix: str) -> tuple[Path, FileLock]:
         lock = FileLock(folder / ALIVE, thread_local=False)
         try:
             lock.acquire()
+        except FileNotFoundError:  # as below, while we waited for the lock that the other one held
+            continue
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

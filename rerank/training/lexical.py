@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import CountVectorizer
 
 from rerank.scorers.windowed import STOP_WORDS, words
 
@@ -28,6 +26,9 @@ class BM25:
 
     def __init__(self, texts: Sequence[str]) -> None:
         """Count the words of ``texts``, at least one."""
+        from scipy.sparse import csr_array  # a second and more, for which the page should not wait
+        from sklearn.feature_extraction.text import CountVectorizer
+
         self._counter = CountVectorizer(analyzer=_telling_words)
         counts = csr_array(self._counter.fit_transform([*texts, NO_TEXT]), dtype=np.float32)[:-1]
         lengths = np.asarray(counts.sum(axis=1)).ravel()
@@ -42,6 +43,8 @@ class BM25:
 
     def scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
         """Scores (queries, texts); 0 where they share no word that tells anything."""
+        from scipy.sparse import csr_array
+
         asked = csr_array(self._counter.transform(queries), dtype=np.float32)
         asked.data[:] = 1.0
         product: NDArray[np.float32] = (asked @ self._weights).toarray()

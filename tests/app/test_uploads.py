@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import TooLargeError
+from ingest.pipeline import ingest
 from ingest.records import FileReport, FileStatus
+from tests.conftest import Desk
 from ui.files import uploads
 from ui.files.uploads import keep, result_line
 from ui.page.components import literal, timings_html
@@ -32,6 +34,20 @@ def test_files_of_one_name_are_kept_apart_and_removed_together() -> None:
     assert folder.stat().st_mode & 0o077 == 0
     clean_up()
     assert not folder.exists()
+
+
+def test_a_second_file_of_a_name_replaces_nothing_that_has_its_number(desk: Desk) -> None:
+    def drop(*texts: bytes, replaces: bool = False) -> list[FileStatus]:
+        sources, clean_up = keep([Dropped("a.txt", text) for text in texts], replaces=replaces)
+        statuses = [report.status for report in ingest(sources, desk.library, desk.encoder).files]
+        clean_up()
+        return statuses
+
+    drop(b"a snake"), drop(b"a crane")  # the crane is a (2).txt now, and nobody says that it may go
+    assert drop(b"a seal", b"a lease", replaces=True) == [FileStatus.REPLACED, FileStatus.INDEXED]
+    with desk.library.snapshot() as snapshot:
+        texts = {chunk.text for chunk in snapshot.chunks(range(1, 9)).values()}
+    assert texts == {"a crane", "a seal", "a lease"}
 
 
 def test_too_many_files_or_bytes_at_once_are_refused_and_not_kept(

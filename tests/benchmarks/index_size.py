@@ -29,6 +29,7 @@ from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.readers import read_documents
 from ingest.sources import walk
+from retrieval import dense
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 
@@ -147,7 +148,7 @@ def _report(
     index = built.index
 
     def ask(query: NDArray[np.float32]) -> NDArray[np.int64]:
-        return index_files.search(index, query, K, NOBODY, lambda ids: array[ids])[0]
+        return dense.search(index, query, K, NOBODY, lambda ids: array[ids])[0]
 
     found = [ask(query) for query in queries]
     recall = sum(len(np.intersect1d(a, b)) for a, b in zip(found, truth, strict=True)) / truth.size

@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import AS_A_USER, needs_a_user
+from tests.storage.disks import Disk, disk
+
+__all__ = ["disk"]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the cache folder is not in the environment there")
 WHERE = """
 from ingest.cache_folder import kept_in_cache
-from ingest.hub import Hub
-from ingest.models import resolve_encoder
-from ingest.onnx_encoder import open_encoder
-from rerank.models import resolve_reranker
-from rerank.scorers.engine import graph_folder
-from rerank.score_store import user_store
+from ingest.models.hub import Hub
+from ingest.models.resolve import resolve_encoder
+from ingest.encoders.onnx import open_encoder
+from rerank.registry import resolve_reranker
+from rerank.engines.choose import graph_folder
+from rerank.scorers.score_store import user_store
 hub = Hub(allow_downloads=False)
 print(hub.memory)
 print(open_encoder(resolve_encoder("bundled", hub))._graph_path())
@@ -49,6 +52,13 @@ def test_a_cache_that_cannot_be_written_to_is_said_once_and_another_is_used(tmp_
     places, _ = where(tmp_path / "file", tmp_path)
     assert not any(place.is_relative_to(folder) for place in places)
     assert list(tmp_path.glob("second-look-*")) == [folder], "a folder of one process goes with it"
+
+
+def test_a_cache_without_room_is_said_once_and_another_is_used(disk: Disk, tmp_path: Path) -> None:
+    """A graph that does not fit would be made in vain by each command."""
+    places, warned = where(disk.folder, tmp_path)
+    assert not any(place.is_relative_to(disk.folder) for place in places)
+    assert warned.count("nothing can be kept in the cache folder") == warned.count("\n") == 1
 
 
 @needs_a_user

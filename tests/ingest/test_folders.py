@@ -20,8 +20,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 # The command of a real ingest but for the encoder, whose graph takes long to make.
 INGEST = """
 import argparse, sys
-from ingest import command
-from ingest.hub import Hub
+from ui.command_line import ingest as command
+from ingest.models.hub import Hub
 from tests.fakes import WordEncoder
 command.encoder_model = lambda *_: WordEncoder().model
 command.open_encoder = lambda *_, **__: WordEncoder()

@@ -61,7 +61,7 @@ def best(source: Rows, query: NDArray[np.float32]) -> list[int]:
 def ask(
     index: object, source: Rows, query: NDArray[np.float32], dead: NDArray[np.int64] = NOBODY
 ) -> list[int]:
-    return index_files.search(index, query, K, dead, source.rows)[0].tolist()  # type: ignore[arg-type]
+    return dense.search(index, query, K, dead, source.rows)[0].tolist()  # type: ignore[arg-type]
 
 
 def queries(source: Rows) -> NDArray[np.float32]:
@@ -91,7 +91,7 @@ def test_lists_recall_what_they_claim_and_give_exact_cosines(source: Rows) -> No
     assert built.recall >= vector_index.TARGET_RECALL
     assert recall(built.index, source) >= 0.98
     for query in queries(source)[:10]:
-        ids, scores = index_files.search(built.index, query, K, NOBODY, source.rows)
+        ids, scores = dense.search(built.index, query, K, NOBODY, source.rows)
         np.testing.assert_allclose(scores, source.rows(ids) @ query, atol=1e-6)
         assert np.all(np.diff(scores) <= 0)
 

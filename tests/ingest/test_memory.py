@@ -16,7 +16,7 @@ from tests.conftest import Desk
 from tests.fakes import WordScorer
 
 HELD = """
-from ingest.memory import give_back
+from ingest.runtime.memory import give_back
 from tests.soak.memory import resident
 
 pieces = [bytes(3_000) for _ in range(60_000)]

@@ -16,7 +16,7 @@ NOW = 2_000_000_000.0
 SWEEPING = """
 import sys
 from pathlib import Path
-from rerank.scorers.graph_cache import sweep
+from rerank.engines.graph_cache import sweep
 print(flush=True)
 sys.stdin.readline()
 sweep(Path(sys.argv[1]), 7, float(sys.argv[2]))

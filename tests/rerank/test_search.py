@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,9 +178,13 @@ def test_control_characters_are_spaces() -> None:
     assert check_query(" a\x00b\nc ") == "a b c"
 
 
-def test_a_librarys_own_encoder_that_is_not_here_is_named_with_the_way_out(filled: Desk) -> None:
+def test_a_librarys_own_encoder_that_is_not_here_is_named_with_the_way_out(
+    filled: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr("ingest.trust._allowed_now", set())
     with pytest.raises(EncoderMismatchError, match=r"word-encoder, which cannot be had here.*rebuild"):
-        encoder_for(filled.library, ModelChoice(), Hub(allow_downloads=False))
+        encoder_for(filled.library, ModelChoice(trusting=True), Hub(allow_downloads=False))
 
 
 def test_many_threads_get_each_their_own_answer(filled: Desk) -> None:

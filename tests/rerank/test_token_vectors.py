@@ -131,12 +131,27 @@ def test_stored_vectors_give_maxsim_by_the_definition(filled: Library) -> None:
         assert score == pytest.approx(sum(best) / len(best), abs=1e-4)
 
 
+def assert_same_but_for_ties(scores: np.ndarray, expected: np.ndarray) -> None:
+    """Scores of vectors that were rounded twice, from the same passages in other batches.
+
+    A matrix product of another shape adds up in another order, so that an fp32 number is off by up to 4e-7, and of
+    those that lie between two steps of int8 some go the other way (5 of 759,552 where it was counted). A step is at
+    most .002 (a largest number of .25 / 127) and counts as much as the query's mean number there (at most .13 of the
+    first question): 2.6e-4 a score. Without rounding no score is the same, and by the median they are off by 1.6e-4.
+    """
+    apart = np.abs(scores - expected)
+    assert apart.max() < 5e-4
+    assert (apart < 1e-6).mean() > 0.9
+
+
 def test_a_score_is_the_same_whether_the_vectors_were_stored_or_rounded_now(filled: Library) -> None:
     found = passages(filled)
     scorer = with_store(filled)
     before = scorer.score(QUERIES[0], found).logits
     assert TokenStore(filled).remove()
-    assert scorer.score(QUERIES[0], found).logits == pytest.approx(before, abs=1e-6)
+    assert_same_but_for_ties(scorer.score(QUERIES[0], found).logits, before)
+    with pytest.raises(AssertionError):  # the check above can fail
+        assert_same_but_for_ties(open_scorer(MAXSIM).score(QUERIES[0], found).logits, before)
     # Scores are kept under the engine's name: exact ones and rounded ones never meet in one order.
     assert scorer.engine != with_store(filled).engine
 
@@ -163,7 +178,7 @@ def test_a_damaged_row_is_computed_anew(filled: Library) -> None:
     with sqlite3.connect(store.path) as db:
         for where, value in ((name, data[:200] + b"\x55" * 50 + data[250:]), (shorter, cut[:-7])):
             db.execute("UPDATE token_vectors SET data = ? WHERE passage_hash = ?", (value, where))
-    assert with_store(filled).score(QUERIES[0], found).logits == pytest.approx(expected, abs=1e-6)
+    assert_same_but_for_ties(with_store(filled).score(QUERIES[0], found).logits, expected)
     (again,) = keep_up(filled, OFFLINE)
     assert again.added == 2
     assert dict(rows(filled))[name] == data
@@ -174,7 +189,7 @@ def test_a_damaged_file_costs_its_vectors_and_no_search(filled: Library) -> None
     scorer = with_store(filled)
     expected = scorer.score(QUERIES[0], found).logits
     path.write_bytes(b"no database at all " * 2000)
-    assert scorer.score(QUERIES[0], found).logits == pytest.approx(expected, abs=1e-6)
+    assert_same_but_for_ties(scorer.score(QUERIES[0], found).logits, expected)
     assert with_store(filled).score(QUERIES[0], found).logits == pytest.approx(expected, abs=0.002)
     with writing(filled) as writer:  # what cannot be read cannot be forgotten row by row
         writer.delete([filled.documents()[0].id])

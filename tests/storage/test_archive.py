@@ -140,6 +140,16 @@ def test_an_empty_library_goes_out_and_comes_back(desk: Desk, tmp_path: Path) ->
     assert (library.documents(), library.manifest()) == ([], desk.library.manifest())
 
 
+def test_a_link_to_an_empty_folder_may_be_imported_into(desk: Desk, tmp_path: Path) -> None:
+    export_library(desk.library, tmp_path / "empty.zip")
+    (tmp_path / "there").mkdir()
+    for name in ("there", "not-yet"):
+        (tmp_path / f"link-{name}").symlink_to(tmp_path / name)
+        import_library(tmp_path / "empty.zip", tmp_path / f"link-{name}")
+        assert (tmp_path / f"link-{name}").is_symlink()
+        assert Library(tmp_path / name).manifest() == desk.library.manifest()
+
+
 def test_a_damaged_library_is_not_exported(full: Desk, tmp_path: Path) -> None:
     with full.library.connection() as db:
         db.execute("UPDATE documents SET text = replace(text, 'steel', 'stool')")

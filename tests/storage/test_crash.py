@@ -24,10 +24,10 @@ WORKER = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from ingest.intake import Intake, Source
-    from ingest.library import Library
+    from ingest.pipeline import Intake, Source
+    from ingest.library.library import Library
     from ingest.readers import Limits
-    from ingest.writer import writing
+    from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 
     folder, files, die_at = Path(sys.argv[1]), sys.argv[2:-1], sys.argv[-1]

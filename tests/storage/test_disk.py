@@ -229,7 +229,7 @@ LIMITED = textwrap.dedent(
     import resource, sys
     from pathlib import Path
     from ingest.errors import SecondLookError
-    from ingest.library import Library
+    from ingest.library.library import Library
     from ingest.pipeline import Source, ingest
     from tests.fakes import WordEncoder
 

@@ -62,8 +62,8 @@ HARMLESS = {
 DIE_AFTER_DELETING = """
 import os, signal, sys
 from pathlib import Path
-from ingest.library import Library
-from ingest.writer import writing
+from ingest.library.library import Library
+from ingest.library.writer import writing
 library = Library(Path(sys.argv[1]))
 with writing(library) as writer:
     for document in library.documents()[:2]:

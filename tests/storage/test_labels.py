@@ -280,9 +280,9 @@ WORKER = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from ingest.label_records import Grade, ModelPair, Places, Sighting
-    from ingest.labels import Labels
-    from ingest.library import Library
+    from ingest.library.label_records import Grade, ModelPair, Places, Sighting
+    from ingest.library.labels import Labels
+    from ingest.library.library import Library
 
     folder, passage, die_at, die_on = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
     number = 0

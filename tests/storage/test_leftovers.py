@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
 from ingest.library.library import Library
 from ingest.pipeline import Source, ingest
-from ingest.workspace import ALIVE, EXPORTING, abandoned
+from ingest.workspace import ALIVE, EXPORTING, MAKING, Workspace, abandoned
 from tests.conftest import Desk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,14 +47,14 @@ WORKER = textwrap.dedent(
 
     setattr(owner, name, counted)
     if what == "import":
-        from ingest.archive_import import import_library
+        from ingest.library.archive.importing import import_library
         import_library(Path(file), Path(place))
     elif what == "export":
-        from ingest.archive import export_library
-        from ingest.library import Library
+        from ingest.library.archive.export import export_library
+        from ingest.library.library import Library
         export_library(Library(Path(place)), Path(file))
     elif what == "upload":
-        from ui.uploads import keep
+        from ui.files.uploads import keep
         tempfile.tempdir = place
         upload = BytesIO(Path(file).read_bytes())
         upload.name = "a.txt"
@@ -94,7 +96,8 @@ def place(desk: Desk, tmp_path: Path) -> Path:
         ("ingest.library.archive.importing:Library:create", 1),
         ("ingest.library.writer:LibraryWriter:stage", 2),
         ("ingest.library.index_files:fsync", 1),
-        ("ingest.library.archive.importing:os:rename", 1),
+        # The first puts the empty library into its folder aside.
+        ("ingest.library.archive.importing:os:rename", 2),
     ],
 )
 def test_an_import_that_is_killed_leaves_nothing_after_the_next_command(
@@ -104,7 +107,7 @@ def test_an_import_that_is_killed_leaves_nothing_after_the_next_command(
     assert not (place / "new").exists()
     (left,) = hidden(place)
     assert abandoned(place) == [left]
-    if count > 1 or "rename" in at:
+    if count > 1:
         assert any(SECRET.encode() in path.read_bytes() for path in left.rglob("library.sqlite*"))
     assert import_library(place / "gift.zip", place / "new").documents == 3
     assert hidden(place) == []
@@ -146,7 +149,7 @@ def test_what_a_living_process_is_at_and_what_is_not_ours_is_left_alone(place: P
     (place / "second-look-notes").mkdir()
     (place / "second-look-notes" / "mine.txt").write_text("mine")
     living = work(
-        "import", place / "new", place / "gift.zip", "ingest.library.archive.importing:os:rename", 1, "wait"
+        "import", place / "new", place / "gift.zip", "ingest.library.archive.importing:os:rename", 2, "wait"
     )
     assert living.stdout is not None
     assert living.stdout.readline() == "here\n"
@@ -158,3 +161,27 @@ def test_what_a_living_process_is_at_and_what_is_not_ours_is_left_alone(place: P
     assert living.returncode == 0
     assert len(Library(place / "new").documents()) == 3
     assert sorted(path.name for path in hidden(place)) == [".importing-by-hand", "second-look-notes"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is POSIX")
+def test_a_workspace_that_another_took_for_one_of_the_dead_is_made_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep that comes between the making of a lock's file and its locking takes the folder from who waits for it."""
+    import fcntl
+
+    flock, swept = fcntl.flock, list[Path]()
+
+    def flock_late(descriptor: int, how: int) -> None:
+        if not swept:
+            (made,) = hidden(tmp_path)
+            swept.append(made)
+            shutil.rmtree(made)
+            raise BlockingIOError(errno.EAGAIN, "held by the sweep")
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock_late)
+    with Workspace(tmp_path, MAKING) as folder:
+        assert folder.is_dir()
+        assert not swept[0].exists()
+    assert hidden(tmp_path) == []

@@ -92,8 +92,8 @@ DIE_MIGRATING = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from ingest import schema, word_index
-    from ingest.library import Library
+    from ingest.library import schema, word_index
+    from ingest.library.library import Library
 
     def half(db):
         word_index.fill(db)

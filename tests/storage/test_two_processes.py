@@ -22,10 +22,10 @@ WRITER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from ingest.generations import Generations
-    from ingest.library import Library
+    from ingest.library.writer import Generations
+    from ingest.library.library import Library
     from ingest.pipeline import Source, ingest, rebuild
-    from ingest.writer import writing
+    from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 
     library, files, rounds = Library(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
@@ -106,10 +106,10 @@ HOLDER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from ingest.intake import Intake, Source
-    from ingest.library import Library
+    from ingest.pipeline import Intake, Source
+    from ingest.library.library import Library
     from ingest.readers import Limits
-    from ingest.writer import writing
+    from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 
     with writing(Library(Path(sys.argv[1]))) as writer:
@@ -125,9 +125,9 @@ SECOND = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from ingest import writer
+    from ingest.library import writer
     from ingest.errors import SecondLookError
-    from ingest.library import Library
+    from ingest.library.library import Library
     from ingest.pipeline import Source, ingest
     from tests.fakes import WordEncoder
 

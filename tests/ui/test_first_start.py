@@ -10,22 +10,20 @@ from pathlib import Path
 
 from ingest.library.library import Library
 from ingest.library.writer import writing
+from tests.browser.conftest import free_port
 from ui.page import samples
 
 ROOT = Path(__file__).resolve().parents[2]
 START = textwrap.dedent(
     """
     import os, signal, sys
-    from argparse import Namespace
-    from dataclasses import replace
-    from pathlib import Path
-    from ingest import intake
+    from ingest import pipeline as intake
     from ingest.readers import read_documents
     from tests.fakes import WordEncoder
-    from ui import commands, samples
-    from ui.settings import Settings
+    from ui.command_line import main as cli, serve as commands
+    from ui.page import samples
 
-    encoder, die_after = WordEncoder(), int(sys.argv[2])
+    encoder, (library, die_after, port) = WordEncoder(), sys.argv[1:]
     commands.encoder_for = lambda *_: encoder.model
     commands.open_encoder = lambda *_, **__: encoder
     commands.os.execve = lambda *_: sys.exit(0)  # the page itself is not what this is about
@@ -36,19 +34,18 @@ START = textwrap.dedent(
     def added(library, path):
         global done
         done += 1
-        if done == die_after:
+        if done == int(die_after):
             os.kill(os.getpid(), signal.SIGKILL)
         crossed_off(library, path)
 
     samples.added = added
-    settings = replace(Settings(), library=Path(sys.argv[1]))
-    commands.serve(Namespace(port=8600, address="localhost", no_sample=False), settings)
+    sys.exit(cli.main(["serve", "--library", library, "--port", port]))
     """
 )
 
 
 def start(library: Path, die_after: int = 0) -> int:
-    command = [sys.executable, "-c", START, str(library), str(die_after)]
+    command = [sys.executable, "-c", START, str(library), str(die_after), str(free_port())]
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode
 
 

@@ -49,8 +49,9 @@ def keep(
 
     The client's name is only ever shown, never used as a path. A name that comes twice gets a number,
     so that the second file does not replace the first. An earlier file in the library that has the name is kept too,
-    unless these are to ``replaces`` such. Raises `TooLargeError` for more files, or more bytes, than one
-    drop may bring, `StorageError` where there is no room for them; nothing of it is kept then.
+    unless these are to ``replaces`` such; a file with a number of ours replaces none, as nobody gave it that name.
+    Raises `TooLargeError` for more files, or more bytes, than one drop may bring, `StorageError` where there is no room
+    for them; nothing of it is kept then.
     """
     given = list(uploads)
     if len(given) > MOST_FILES:
@@ -88,19 +89,24 @@ def _copied(given: Iterable[Upload], folder: Path, replaces: bool) -> list[Sourc
                 f"These files have more than {format_size(MOST_BYTES)} together, the most that the page takes at once. "
                 "Drop fewer, or add the whole folder in the terminal: secondlook ingest FOLDER"
             )
-        sources.append(Source.of_upload(path, name, replaces=replaces))
+        as_named = name == _plain_name(upload)
+        sources.append(Source.of_upload(path, name, replaces=replaces and as_named))
     return sources
 
 
 def _named_apart(uploads: Iterable[Upload]) -> Iterator[tuple[Upload, str]]:
     seen: set[str] = set()
     for upload in uploads:
-        plain = PurePath(upload.name).name or "unnamed"
+        plain = _plain_name(upload)
         name, copy = plain, 2
         while name in seen:
             name, copy = numbered(plain, copy), copy + 1
         seen.add(name)
         yield upload, name
+
+
+def _plain_name(upload: Upload) -> str:
+    return PurePath(upload.name).name or "unnamed"
 
 
 def result_line(report: FileReport) -> str:

@@ -83,6 +83,7 @@ def import_library(
     """
     if not folder.name:  # “.” cannot be replaced while somebody works in it
         raise UsageError(f"Import into a folder that does not exist yet; {folder} is where you are.")
+    folder = Path(os.path.realpath(folder))  # a link to an empty folder stays one
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty. Import into a folder that does not exist yet.")
     if is_no_file(file):

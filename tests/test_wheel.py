@@ -77,10 +77,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     folder = tmp_path_factory.mktemp("installed")
     (folder / "work").mkdir()
     source = folder / "source"  # so that the build leaves nothing in the checkout
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv", ".*_cache", "__pycache__", "tests", "docs", "build", "library"
-    )
+    ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "tests", "docs", "build")
     shutil.copytree(ROOT, source, ignore=ignored)
+    shutil.rmtree(source / "data" / "library", ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index"]
     subprocess.run(

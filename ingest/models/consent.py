@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ingest.errors import ConsentNeededError
 from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
-from ingest.services.access import ANYWHERE, LOCAL, ServiceAccess
+from ingest.services.access import ANYWHERE, ServiceAccess
 
 # No file of a served model is on this machine, and nothing can lie in this "folder".
 NO_FOLDER = Path(os.devnull)
@@ -62,3 +62,7 @@ def require_consent(model: ResolvedModel, access: ServiceAccess) -> None:
     notice = privacy_notice(model) or ""
     how = f"--allow-services, or for good with SECONDLOOK_ALLOW_SERVICES={host} in the environment"
     raise ConsentNeededError(f"{notice} Nothing was sent yet. Allow it with {how}.", notice, host)
+
+
+# A server by one of these names is this machine: what is sent there does not leave it.
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})

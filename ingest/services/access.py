@@ -12,8 +12,6 @@ from ingest.errors import ModelError
 
 COHERE_URL = "https://api.cohere.com"
 OPENAI_URL = "https://api.openai.com/v1"
-# A server by one of these names is this machine: what is sent there does not leave it.
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 # In place of a host: text may be sent to whichever service is chosen.
 ANYWHERE = "*"
 

@@ -29,7 +29,7 @@ def test_nothing_is_sent_before_a_click_and_what_was_allowed_is_remembered_for_t
 ) -> None:
     fill(TEXTS, screen.library, screen.encoder)
     monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
-    monkeypatch.setattr("ingest.services.access.LOCAL", frozenset())  # as if the stub were on another machine
+    monkeypatch.setattr("ingest.models.consent.LOCAL", frozenset())  # as if the stub were on another machine
     for name, value in (("RERANKER", "server:bge"), ("RERANK_URL", stub.url), ("RERANK_KEY", "")):
         monkeypatch.setenv(f"SECONDLOOK_{name}", value)
     screen.app.secrets["SECONDLOOK_RERANK_KEY"] = KEY

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.encoders.onnx import open_encoder
-from ingest.library import index_files, vector_index
+from ingest.library import vector_index
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.readers import read_documents

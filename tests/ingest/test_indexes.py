@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ingest.library import index_files, vector_index
 from ingest.library.vector_index import build, is_quantised
+from retrieval import dense
 
 DIM, K = 32, 20
 NOBODY = np.empty(0, dtype=np.int64)

@@ -295,7 +295,7 @@ def test_without_the_client_the_command_that_installs_it_is_said(
 def test_nothing_is_sent_to_another_machine_before_somebody_allowed_it(
     stub: RerankStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.services.access.LOCAL", frozenset())
+    monkeypatch.setattr("ingest.models.consent.LOCAL", frozenset())
     model = resolve_encoder("server:words", OFFLINE, access(stub))
     assert "every document that is added and every question leave" in str(privacy_notice(model)).lower()
     with pytest.raises(ConsentNeededError, match="--allow-services") as caught:

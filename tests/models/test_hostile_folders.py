@@ -166,4 +166,4 @@ def test_models_are_loaded_in_one_place_alone() -> None:
     text = {path.name: path.read_text(encoding="utf-8") for path in files}
     named = {name for name, lines in text.items() if LOADERS.search(lines)}
     # What writes the command of a conversion and a model's card load nothing; a tokenizer is read there too.
-    assert named == {"model_loading.py", "pickled.py", "card.py"}
+    assert named == {"loading.py", "conversion.py", "card.py"}

@@ -20,7 +20,7 @@ from ingest.models.consent import is_service
 from ingest.models.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import digest
-from rerank import scorers
+from rerank import registry
 from rerank.engines.choose import GraphScorer, open_cross_encoder
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
@@ -134,7 +134,7 @@ def test_the_contract_holds_for_every_kind_that_is_registered() -> None:
         "rerank-server",
         "cohere",
     }
-    assert set(scorers.kinds()) == kept, "a new reranker belongs into this file's fixture"
+    assert set(registry.kinds()) == kept, "a new reranker belongs into this file's fixture"
 
 
 def test_one_finite_float32_a_passage_and_tokens_counted(scorer: Scorer) -> None:

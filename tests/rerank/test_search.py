@@ -182,7 +182,7 @@ def test_a_librarys_own_encoder_that_is_not_here_is_named_with_the_way_out(
     filled: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr("ingest.trust._allowed_now", set())
+    monkeypatch.setattr("ingest.library.trust._allowed_now", set())
     with pytest.raises(EncoderMismatchError, match=r"word-encoder, which cannot be had here.*rebuild"):
         encoder_for(filled.library, ModelChoice(trusting=True), Hub(allow_downloads=False))
 

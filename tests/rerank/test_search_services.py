@@ -77,7 +77,7 @@ def test_what_a_server_elsewhere_counted_is_said_with_the_answer(
     assert not any("counted" in notice for notice in searcher.search("snake venom", 20).notices), (
         "it is free here"
     )
-    monkeypatch.setattr("ingest.services.access.LOCAL", frozenset())  # as if the stub were on another machine
+    monkeypatch.setattr("ingest.models.consent.LOCAL", frozenset())  # as if the stub were on another machine
     assert "Services counted 1,234 tokens of server:bge." in searcher.search("snake venom", 20).notices
     stub.rewrite = lambda answer: answer | {"usage": {"total_tokens": "many"}, "meta": []}
     assert searcher.search("snake venom", 20).reranked, "a count that is none spoils nothing"
@@ -117,7 +117,7 @@ def test_a_service_that_refuses_leaves_the_first_order_and_says_why(
 def test_a_service_in_a_fusion_is_asked_once_and_says_what_it_is_sent_and_counted(
     desk: Desk, searcher: Searcher, stub: RerankStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.services.access.LOCAL", frozenset())  # as if the stub were on another machine
+    monkeypatch.setattr("ingest.models.consent.LOCAL", frozenset())  # as if the stub were on another machine
     stub.rewrite = lambda answer: answer | {"usage": {"total_tokens": 1234}, "meta": None}
     both = {"here": Searcher(Retriever(desk.library, desk.encoder), WordScorer()), "there": searcher}
     first = both["here"].first_look("snake venom", 60)

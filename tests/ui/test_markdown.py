@@ -30,39 +30,42 @@ SAFE_CALLS = {"literal", "components.literal", "count_of", "len", "sorted"}
 
 # What is not plainly ours, each looked at once: (file, expression) and why it is safe.
 LOOKED_AT = {
-    ("components.py", "headline"): "a constant of the caller, checked as one below",
-    ("components.py", "role"): "First look or Second look",
-    ("evaluation_view.py", "words"): "progress_words: numbers and our own words",
-    ("evaluation_view.py", "title"): "Fell or Rose",
-    ("evaluation_view.py", "export.label"): "a constant of ui.files.evaluation",
-    ("calibration_panel.py", "words"): "numbers and our own words",
-    ("settings_panel.py", "words"): "one of two constants",
-    ("settings_panel.py", "label"): "one of two constants",
-    ("sidebar.py", "words"): "numbers and our own words",
-    ("sidebar.py", "', '.join(sorted(SUFFIXES))"): "suffixes of the readers",
-    ("sidebar.py", "format_size(MOST_BYTES)"): "a constant",
-    ("judging_panel.py", "total"): "a number",
-    ("page.py", "LOADING"): "a constant",
-    ("results.py", "orders"): "one of two constants",
-    ("visitors.py", "label"): "literal, or a constant",
+    ("page/components.py", "headline"): "a constant of the caller, checked as one below",
+    ("page/components.py", "role"): "First look or Second look",
+    ("page/evaluate/view.py", "words"): "progress_words: numbers and our own words",
+    ("page/evaluate/view.py", "title"): "Fell or Rose",
+    ("page/evaluate/view.py", "export.label"): "a constant of ui.files.evaluation",
+    ("page/search/calibration.py", "words"): "numbers and our own words",
+    ("page/sidebar/settings.py", "words"): "one of two constants",
+    ("page/sidebar/settings.py", "label"): "one of two constants",
+    ("page/sidebar/library.py", "words"): "numbers and our own words",
+    ("page/sidebar/library.py", "', '.join(sorted(SUFFIXES))"): "suffixes of the readers",
+    ("page/sidebar/library.py", "format_size(MOST_BYTES)"): "a constant",
+    ("page/search/judging.py", "total"): "a number",
+    ("page/screen/page.py", "LOADING"): "a constant",
+    ("page/search/answer.py", "orders"): "one of two constants",
+    ("page/visitors.py", "label"): "literal, or a constant",
 }
 LOOKED_AT_RAW = {
-    ("components.py", "html"): "our style sheet; timings_html escapes (tests/app/test_uploads.py)",
+    ("page/components.py", "html"): "our style sheet; timings_html escapes (tests/app/test_uploads.py)",
     (
-        "evaluation_view.py",
+        "page/evaluate/view.py",
         "html",
     ): "our style sheet; table_html escapes (tests/app/test_evaluation_words.py)",
-    ("evaluation_view.py", "image"): "frontier_svg escapes, and an image runs no scripts",
-    ("calibration_panel.py", "table"): "names of measures, and numbers",
-    ("visitors.py", "html"): "a constant",
+    ("page/evaluate/view.py", "image"): "frontier_svg escapes, and an image runs no scripts",
+    ("page/search/calibration.py", "table"): "names of measures, and numbers",
+    ("page/visitors.py", "html"): "a constant",
 }
 
 
 def calls() -> Iterator[tuple[str, ast.Call, str]]:
+    """Every call of a method that the page may make, with its file; what prints to a terminal draws nothing."""
     for path in sorted((ROOT / "ui").rglob("*.py")):
+        if "command_line" in path.parts:
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                yield path.name, node, node.func.attr
+                yield path.relative_to(ROOT / "ui").as_posix(), node, node.func.attr
 
 
 def of_streamlit(node: ast.Call) -> bool:

@@ -130,7 +130,7 @@ def test_a_reranker_in_a_folder_is_the_same_one_from_where_streamlit_starts(
     (tmp_path / "my-reranker").mkdir()
     (tmp_path / "bundled").mkdir()
     monkeypatch.setattr(
-        "ui.command_line.library.os.execve", lambda program, command, environment: begun.append(environment)
+        "ui.command_line.serve.os.execve", lambda program, command, environment: begun.append(environment)
     )
     monkeypatch.chdir(tmp_path)
     asked = [

@@ -249,7 +249,7 @@ def test_duration(ms: float, text: str) -> None:
 
 
 def test_the_view_model_needs_no_streamlit() -> None:
-    code = "import sys, ui.view_model, ui.export; sys.exit('streamlit' in sys.modules)"
+    code = "import sys, ui.presentation.view_model, ui.files.results; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

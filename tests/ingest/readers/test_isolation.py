@@ -167,7 +167,9 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
     code = textwrap.dedent(
         """
         import os, pathlib, signal, sys
-        from ingest.readers import Limits, isolation, read_in_worker
+        from ingest.readers import Limits
+        from ingest.readers.process import client
+        from ingest.readers.process.client import read_in_worker
         path = pathlib.Path(sys.argv[1])
         list(read_in_worker(path, name="a.txt", key="k", limits=Limits()))
         print(client._spare._worker._process.pid, flush=True)

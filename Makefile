@@ -56,7 +56,7 @@ run: install
 	@exec $(VENV)/bin/python -m ui.command_line.main serve --port "$$PORT" --library "$$LIBRARY"
 
 test: install browser
-	$(VENV)/bin/python -m pytest -m "not slow and not soak"
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow and not soak"
 
 test-slow: install browser
 	$(VENV)/bin/python -m pytest -m slow

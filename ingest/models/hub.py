@@ -135,4 +135,10 @@ def _ask(endpoint: str) -> str | None:
     except urllib.error.HTTPError as error:  # an answer, if not a friendly one
         return None if error.code < 500 else f"the hub answered with status {error.code}"
     except (OSError, ValueError) as error:
-        return f"the hub cannot be reached ({error})"
+        return f"the hub cannot be reached ({_in_words(error)})"
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong, without the wrapping and the numbers of an exception."""
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return (reason.strerror if isinstance(reason, OSError) else None) or str(reason)

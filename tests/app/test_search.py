@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ingest.models.resolve import ModelSource
+from ingest.library.library import Library
+from ingest.models.resolve import BUNDLED_ENCODER, ModelSource
 from rerank.search import Searcher
 from tests.app.conftest import APP, TEXTS, Screen
 from tests.app.stand_ins import MoodyScorer
@@ -57,6 +59,19 @@ def test_why_these_models_says_what_was_tried(filled: Screen) -> None:
     filled.encoder.model = replace(filled.encoder.model, source=ModelSource.BUNDLED, tried=tried)
     filled.open()
     assert "a-larger-encoder: not in the cache." in filled.texts()
+    assert "The library was made with" not in filled.texts()
+
+
+def test_a_library_of_the_bundled_encoder_says_how_to_change_over(
+    screen: Screen, fill: Callable[..., Library]
+) -> None:
+    model = screen.encoder.model
+    screen.encoder.model = replace(
+        model, spec=replace(model.spec, name=BUNDLED_ENCODER), source=ModelSource.BUNDLED
+    )
+    fill(TEXTS, screen.library, screen.encoder)
+    screen.open()
+    assert f"The library was made with {BUNDLED_ENCODER}, and only that finds in it." in screen.texts()
 
 
 def test_address_with_a_question_searches_at_once(filled: Screen) -> None:

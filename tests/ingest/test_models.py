@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
+from ingest.models import hub as hub_module
 from ingest.models.encoders import prefixes_of
 from ingest.models.hub import Hub
 from ingest.models.resolve import (
@@ -185,3 +186,8 @@ def test_the_bundled_encoder_is_verified_before_it_is_used(tmp_path: Path) -> No
     (tmp_path / "model.safetensors").write_bytes(b"not the weights")
     with pytest.raises(ModelDamagedError, match="SHA-256"):
         verify_checksum(tmp_path / "model.safetensors", "0" * 64)
+
+
+def test_why_the_hub_cannot_be_reached_is_said_in_words() -> None:
+    reason = hub_module._ask("http://127.0.0.1:9")
+    assert reason == "the hub cannot be reached (Connection refused)"

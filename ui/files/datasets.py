@@ -22,7 +22,7 @@ from rerank.judged.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_
 from rerank.labels.files import export_labels
 from ui.files.uploads import short_name
 
-# As a DOCX may unpack to (`ingest.readers.Limits`): BEIR's sets up to a few hundred thousand documents.
+# As a DOCX may unpack to (`ingest.readers.source.Limits`): BEIR's sets up to a few hundred thousand documents.
 MAX_UNPACKED = 500_000_000
 MAX_MEMBERS = 10_000  # an archive of more names is no dataset, and listing them costs memory
 BLOCK = 1 << 20

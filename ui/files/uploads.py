@@ -27,7 +27,7 @@ SIGNS = {
 
 # One drop of files: a shelf of books. A browser sends them one by one, and they wait in memory until all have come;
 # `ui.server.upload_gate` holds them to these limits as they come. How large one may be is maxUploadSize in
-# .streamlit/config.toml, and `ingest.readers.Limits` after it.
+# .streamlit/config.toml, and `ingest.readers.source.Limits` after it.
 MOST_FILES = 1_000
 MOST_BYTES = 1_000_000_000
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from ingest.models.consent import is_service
-from ingest.models.resolve import ModelSource, ResolvedModel
+from ingest.models.resolve import BUNDLED_ENCODER, DEFAULT_ENCODER, ModelSource, ResolvedModel
 from rerank.records import Models
 from ui.presentation.formatting import model_title
 from ui.presentation.payload import Cost, StageTime
@@ -65,6 +65,11 @@ def models_line(models: Models, second: str = "", other: Models | None = None) -
             _about("First look", models.encoder)
             for letter, reranker in zip("AB", rerankers, strict=False):
                 _about("Second look" if not second else f"Second look {letter}", reranker)
+            if models.encoder.name == BUNDLED_ENCODER and not models.encoder.tried:
+                st.text(
+                    f"The library was made with {BUNDLED_ENCODER}, and only that finds in it. To change to "
+                    f"{DEFAULT_ENCODER}: secondlook models prefetch, then secondlook rebuild."
+                )
             if missed:
                 st.markdown("**What was tried before**")
                 for line in dict.fromkeys(missed):

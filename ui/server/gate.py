@@ -47,6 +47,11 @@ PROXY_HEADERS = frozenset(
         "fastly-client-ip",
         "x-cluster-client-ip",
         "x-envoy-external-address",
+        "x-azure-clientip",
+        "x-proxyuser-ip",
+        "x-scheme",
+        "fly-client-ip",
+        "tailscale-user-login",
     }
 )
 ELSEWHERE = (
@@ -189,7 +194,7 @@ def _from_elsewhere(scope: Scope) -> str:
 
 
 def _of_proxies(header: str) -> bool:
-    return header in PROXY_HEADERS or header.startswith("x-forwarded")
+    return header in PROXY_HEADERS or header.startswith(("x-forwarded", "x_forwarded"))
 
 
 def _short(text: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The README says only what is so: its commands parse, its files are there, its make targets exist."""
+"""README and docs say only what is so: their commands parse, their files are there, their make targets exist."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ui.command_line.main import build_parser
 from ui.settings import from_environment
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith("secondlook ")]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+COMMANDS = sorted(
+    {line.split("#")[0].strip() for line in TEXT.splitlines() if line.startswith("secondlook ")}
+)
 
 
 def test_there_are_commands_to_check() -> None:
@@ -22,19 +24,19 @@ def test_there_are_commands_to_check() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_parses(command: str) -> None:
+def test_every_command_in_the_docs_parses(command: str) -> None:
     build_parser(from_environment({})).parse_args(shlex.split(command)[1:])
 
 
-def test_every_command_is_in_the_readme() -> None:
+def test_every_command_is_in_the_docs() -> None:
     actions = next(a for a in build_parser(from_environment({}))._actions if a.dest == "command")
     assert set(actions.choices or ()) == {command.split()[1] for command in COMMANDS}
 
 
 def test_make_targets_that_are_named_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z-]+)", README)) | set(
-        re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)
+    named = set(re.findall(r"`make ([a-z-]+)", TEXT)) | set(
+        re.findall(r"^make ([a-z-]+)", TEXT, re.MULTILINE)
     )
     assert named
     assert named <= targets

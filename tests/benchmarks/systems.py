@@ -1,4 +1,4 @@
-"""Every row of the README's table of systems, by the command that shows it: python -m tests.benchmarks.systems
+"""Every row of the table of systems in docs/models.md, by the command that shows it: python -m tests.benchmarks.systems
 
 Bundled models run as they are. Checkpoints of the hub stand in as small models of the same architecture with random
 weights, and services as local servers that speak their protocol: what is shown is that each works, not how good it is.

@@ -199,7 +199,7 @@ class OpenAIEncoder:
         usage = answer.get("usage") if isinstance(answer, dict) else None
         tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
         if self._of_openai or leaves_machine(self.model):
-            # The price list is OpenAI's, and says nothing of who else may answer by its name.
+            # Another server that answers by OpenAI's names is told apart in the bill.
             elsewhere = self._of_openai and self.model.spec.revision != OPENAI_URL
             charge(f"{self.model.name}{' elsewhere' if elsewhere else ''}", "token", tokens)
 

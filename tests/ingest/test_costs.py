@@ -1,4 +1,4 @@
-"""What services bill: counted on the thread that asked for it, priced where a price is known."""
+"""What services bill: counted on the thread that asked for it, in the service's own units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ingest.services.billing import Bill, billing, charge, dollars
+from ingest.services.billing import Bill, billing, charge
 
 
 def test_a_bill_holds_what_was_charged_inside_it_on_its_own_thread() -> None:
@@ -26,24 +26,16 @@ def test_a_bill_holds_what_was_charged_inside_it_on_its_own_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "tokens", "sentence"),
+    ("model", "unit", "amount", "sentence"),
     [
-        ("openai:text-embedding-3-small", 9, "9 tokens of openai:text-embedding-3-small, $0.00000018 at"),
-        ("openai:text-embedding-3-small@256", 1_234_567, "1,234,567 tokens of openai:text-embedding-3-small@256"),
-        ("openai:text-embedding-3-small@256", 1_234_567, "$0.0247 at the prices of "),
-        ("openai:text-embedding-3-large", 1_000_000, "1,000,000 tokens of openai:text-embedding-3-large, $0.13 at"),
-        ("openai:text-embedding-3-large", 2_000_000_000, "tokens of openai:text-embedding-3-large, $260 at"),
-        ("server:bge-m3", 1, "1 token of server:bge-m3."),
+        ("openai:text-embedding-3-small@256", "token", 1_234_567,
+         "Services counted 1,234,567 tokens of openai:text-embedding-3-small@256."),
+        ("server:bge-m3", "token", 1, "Services counted 1 token of server:bge-m3."),
+        ("cohere:rerank-v4.0-pro", "search unit", 2, "Services counted 2 search units of cohere:rerank-v4.0-pro."),
     ],
 )  # fmt: skip
-def test_a_bill_says_what_it_costs_where_the_price_is_known(model: str, tokens: int, sentence: str) -> None:
+def test_a_bill_says_what_was_counted(model: str, unit: str, amount: int, sentence: str) -> None:
     with billing() as bill:
-        charge(model, "token", tokens)
-    assert sentence in str(bill)
-    assert bill.rows()[0]["amount"] == tokens
-
-
-def test_who_else_answers_by_openais_name_has_no_price() -> None:
-    assert dollars("openai:text-embedding-3-small@12", "token", 1e6) == 0.02
-    assert dollars("openai:text-embedding-3-small@12 elsewhere", "token", 1e6) is None
-    assert dollars("openai:text-embedding-3-small elsewhere", "token", 1e6) is None
+        charge(model, unit, amount)
+    assert str(bill) == sentence
+    assert bill.rows() == [{"model": model, "unit": unit, "amount": amount}]

@@ -205,6 +205,10 @@ def passage_hash(title: str, text: str) -> str:
     return digest(f"{title}\n{text}" if title else text)
 
 
+# Bytes of a file that are hashed at once.
+_PIECE = 1 << 20
+
+
 def sha256_of(path: Path, between: Callable[[], None] = lambda: None) -> str:
     """SHA-256 of a file's bytes, in hex. ``between`` is called while it is read, and may raise to stop that."""
     state = hashlib.sha256()
@@ -213,7 +217,3 @@ def sha256_of(path: Path, between: Callable[[], None] = lambda: None) -> str:
             state.update(piece)
             between()
     return state.hexdigest()
-
-
-# Bytes of a file that are hashed at once.
-_PIECE = 1 << 20

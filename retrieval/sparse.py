@@ -23,6 +23,7 @@ STOP_WORDS = frozenset((
     "does", "did", "has", "have", "had", "can", "could", "should", "would", "were", "been", "being", "i",
     "you", "he", "she", "we", "me", "my", "your", "his", "her", "our", "its", "from", "than", "about", "so",
 ))
+# fmt: on
 
 
 def match_of(query: str) -> str:

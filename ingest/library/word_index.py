@@ -22,8 +22,6 @@ UNSPACED = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]"
 )
 
-# fmt: on
-
 
 def fill(db: sqlite3.Connection) -> None:
     """Index the active generation anew. To be called in a transaction."""

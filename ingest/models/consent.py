@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Which models are behind a service, what such a one is sent, and that nobody is sent anything without leave."""
 
 from __future__ import annotations
 

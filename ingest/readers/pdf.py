@@ -79,8 +79,6 @@ def _place(title: str, text: str, start: int, page: Page) -> int:
     return page.start
 
 
-logger = logging.getLogger(__name__)
-
 _ADVICE = "open it in a PDF viewer, print or export it to a new PDF, and add that."
 
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Runs of an evaluation as TREC files: written for other tools, read back and compared without any model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Rows of BEIR's JSONL files, each checked; what cannot be parsed is refused with its line."""
 
 from __future__ import annotations
 

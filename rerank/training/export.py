@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""A trained reranker as an ONNX graph with int8 weights in blocks, as it is shipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each command does: thin faces over the same functions that the page uses."""
+"""Commands on a library: `documents`, `delete`, `rebuild`, `doctor`, `export` and `import`."""
 
 from __future__ import annotations
 

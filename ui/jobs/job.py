@@ -1,4 +1,4 @@
-"""Work that runs beside the page: what every such job is, and a second look.
+"""Work that runs beside the page: what every such job is.
 
 A job's thread never calls Streamlit. It writes into the job, and the page looks at the job when it draws.
 """

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""A second look that runs beside the page, and what the page may show of it meanwhile."""
 
 from __future__ import annotations
 

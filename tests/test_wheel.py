@@ -5,7 +5,6 @@ Every process of the installed program is watched: a file of the checkout that o
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -24,7 +23,8 @@ from pathlib import Path
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import connect
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = {"ingest", "retrieval", "rerank", "ui"}
@@ -157,7 +157,7 @@ def test_serve_makes_the_sample_library_and_shows_the_page(installed: Installed)
     try:
         wait_until_healthy(server, port, log)
         assert f"Second Look is at http://localhost:{port} (Ctrl-C stops it)." in log.read_text()
-        page = asyncio.run(first_run(port))
+        page = first_run(port)
         second = subprocess.run(
             [installed.command, "serve", "--port", str(port)], cwd=installed.folder / "work", env=installed.environment,
             text=True, capture_output=True, timeout=240, check=False,
@@ -230,16 +230,19 @@ def wait_until_healthy(server: subprocess.Popen[bytes], port: int, log: Path) ->
     raise AssertionError(f"not healthy: {log.read_text()}")
 
 
-async def first_run(port: int) -> list[ForwardMsg]:
+def first_run(port: int) -> list[ForwardMsg]:
     """What the server sends to a browser that opens the page, until its script has run once."""
-    origin, messages = f"http://127.0.0.1:{port}", []
+    origin = f"http://127.0.0.1:{port}"
+    messages: list[ForwardMsg] = []
     address = f"ws://127.0.0.1:{port}/_stcore/stream"
-    async with connect(address, subprotocols=["streamlit"], origin=origin, max_size=None) as socket_:  # type: ignore[list-item,arg-type]
+    with connect(
+        address, subprotocols=[Subprotocol("streamlit")], origin=Origin(origin), max_size=None
+    ) as socket_:
         begin = BackMsg()
         begin.rerun_script.query_string = ""
-        await socket_.send(begin.SerializeToString())
+        socket_.send(begin.SerializeToString())
         while not messages or messages[-1].WhichOneof("type") != "script_finished":
             message = ForwardMsg()
-            message.ParseFromString(await asyncio.wait_for(socket_.recv(), 120))
+            message.ParseFromString(socket_.recv(timeout=120))
             messages.append(message)
     return messages

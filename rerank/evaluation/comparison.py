@@ -1,4 +1,4 @@
-"""Several systems on the same queries: each against the first look, and in pairs, with p corrected for their number."""
+"""The record of an evaluation: each system against the first look, and in pairs, with p corrected for their number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import fmean
 
 from rerank.evaluation.systems import Combination, System
 from rerank.judged.measures import measure
-from rerank.judged.records import VERDICT_MEASURE, Difference, Figures, Verdict
+from rerank.judged.records import VERDICT_MEASURE, Difference, Figures, QueryGain, Verdict, gains
 from rerank.judged.significance import differences, holm, verdict
 from rerank.records import Models
 
@@ -53,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What several systems do to the same queries.
+    """What one or several systems do to the same queries.
 
     ``name`` is the dataset's (or the qrels file's) and ``split`` the judged part of it. ``queries`` counts those
     that are judged, ``documents`` those of the library, or of all runs together. ``models`` goes by the
@@ -83,6 +83,11 @@ class Comparison:
             and row.system.combination is Combination.SHIPPED
         ]
         return max(own, key=lambda row: row.system.depth, default=None)
+
+    @property
+    def main_gains(self) -> list[QueryGain]:
+        """nDCG@10 of every query in the first look and in ``main``, the worst losses first; none without ``main``."""
+        return gains(self.before.figures, self.main.figures) if self.main else []
 
     @property
     def front(self) -> tuple[bool, ...]:

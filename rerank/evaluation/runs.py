@@ -10,30 +10,24 @@ from ingest.errors import UsageError
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.systems import System
 from rerank.judged.dataset import read_qrels
-from rerank.judged.records import QueryRun
-from rerank.judged.trec import read_run, run_tag, write_run
+from rerank.judged.trec import Orders, read_run, run_tag, write_run
 
 
-def run_paths(path: Path) -> tuple[Path, Path]:
-    """Where the two orders go: ``run.txt`` → ``run.before.txt`` and ``run.after.txt``."""
-    return path.with_suffix(f".before{path.suffix}"), path.with_suffix(f".after{path.suffix}")
-
-
-def write_runs(path: Path, runs: Mapping[str, QueryRun]) -> tuple[Path, Path]:
-    """Write both orders beside ``path`` (see `run_paths`) and say where.
+def write_both(path: Path, before: Orders, after: Orders) -> tuple[Path, Path]:
+    """Write two orders beside ``path``, ``run.txt`` → ``run.before.txt`` and ``run.after.txt``, and say where.
 
     Raises `UsageError` where nothing can be written there, or an id holds white space.
     """
-    before, after = run_paths(path)
-    write_run(before, "first-look", {query: run.before for query, run in runs.items()})
-    write_run(after, "second-look", {query: run.after for query, run in runs.items()})
-    return before, after
+    paths = path.with_suffix(f".before{path.suffix}"), path.with_suffix(f".after{path.suffix}")
+    write_run(paths[0], "first-look", before)
+    write_run(paths[1], "second-look", after)
+    return paths
 
 
 def write_systems(path: Path, systems: Sequence[System]) -> list[Path]:
     """Write a run a system beside ``path``, ``run.txt`` → ``run.bundled-100.txt`` say, and say where.
 
-    Raises as `write_runs`.
+    Raises as `write_both`.
     """
     written = []
     for system in systems:

@@ -23,7 +23,7 @@ def run_tag(title: str) -> str:
 
 
 def write_run(path: Path, tag: str, orders: Orders) -> None:
-    """Write one run; raises as `write_runs`."""
+    """Write one run. Raises `UsageError` where nothing can be written there, or an id holds white space."""
     text = "".join(line for query, order in orders.items() for line in _lines(query, order, tag))
     try:
         path.write_text(text, encoding="utf-8")

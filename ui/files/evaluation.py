@@ -14,7 +14,7 @@ from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.runs import write_systems
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
 from ui.files.results import harmless
-from ui.presentation.evaluation_json import comparison_report
+from ui.presentation.evaluation_json import evaluation_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def exports(judged: JudgedSet, comparison: Comparison) -> tuple[tuple[Export, ..
 
 def report_json(comparison: Comparison) -> str:
     """What `secondlook evaluate --json` prints of several systems."""
-    return json.dumps(comparison_report(comparison), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(evaluation_report(comparison), ensure_ascii=False, indent=2) + "\n"
 
 
 def table_csv(comparison: Comparison) -> str:

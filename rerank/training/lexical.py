@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank.scorers.windowed import STOP_WORDS, words
+from rerank.scorers.windowed import words
+from retrieval.sparse import STOP_WORDS
 
 K1, B = 1.2, 0.75
 NO_TEXT = "empty"  # counted beside the texts, so that there is a word where they have none

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rerank.scorers.windowed import STOP_WORDS, WORD, words
+from rerank.scorers.windowed import WORD, words
+from retrieval.sparse import STOP_WORDS
 
 __all__ = ["best_chunk", "best_window", "first_words", "keyword_query", "sentences", "words"]
 

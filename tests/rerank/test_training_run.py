@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rerank.judged.significance import paired_randomisation
 from rerank.registry import reranker_spec_of_folder, resolve_reranker
 from rerank.training.checkpoint import below, read_checkpoint
 from rerank.training.data import read_labelled_set
-from rerank.training.evaluate import Case, case_ndcg, measure
+from rerank.training.evaluate import Case, measure, ndcg
 from rerank.training.gate import fit_relevance, judge
 from rerank.training.loop import STATE, Progress, Schedule, Trainer
 from rerank.training.model import load_base, score_pairs
@@ -283,8 +284,8 @@ def test_what_is_not_to_be_downloaded_is_not_for_training_either(
 
 def cases(count: int) -> list[Case]:
     """Queries whose one relevant passage the bi-encoder has at rank 3 of 6."""
-    grades, cosines = np.array([0, 0, 1, 0, 0, 0]), np.linspace(0.9, 0.4, 6, dtype=np.float32)
-    return [Case("facts", f"q{n}", ("p",) * 6, cosines, grades, np.array([1])) for n in range(count)]
+    cosines = np.linspace(0.9, 0.4, 6, dtype=np.float32)
+    return [Case("facts", f"q{n}", tuple("abcdef"), ("p",) * 6, cosines, {"c": 1}) for n in range(count)]
 
 
 def judged(logits: Callable[[Case, int], Sequence[float]], count: int = 40) -> Any:
@@ -315,9 +316,12 @@ def test_a_gain_on_few_queries_is_chance() -> None:
 
 def test_ndcg_by_hand() -> None:
     (case,) = cases(1)
-    assert case_ndcg(case, case.cosines) == pytest.approx(1 / np.log2(4))
-    assert case_ndcg(case, case.grades.astype(np.float32)) == 1.0
-    assert case_ndcg(case, np.zeros(6)) == pytest.approx(0.5), "ties keep the bi-encoder's order"
+    by_cosine, by_grade, tied = ndcg([case] * 3, [case.cosines, case.grades.astype(np.float32), np.zeros(6)])
+    assert by_cosine == pytest.approx(1 / np.log2(4))
+    assert by_grade == 1.0
+    assert tied == pytest.approx(0.5), "ties keep the bi-encoder's order"
+    wanting = replace(case, judged={"c": 1, "elsewhere": 2})
+    assert ndcg([wanting], [case.cosines]) == [pytest.approx((1 / np.log2(4)) / (2 + 1 / np.log2(3)))]
 
 
 def test_a_model_that_knows_nothing_is_mixed_with_the_bi_encoder() -> None:

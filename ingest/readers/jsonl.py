@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 from ingest.errors import DamagedFileError, EmptyFileError
 from ingest.readers.source import Source
@@ -35,7 +36,8 @@ def read_jsonl(source: Source) -> Iterator[Document]:
     given = without_text = 0
     for number, raw in _lines(source):
         try:
-            entry = _entry(raw)
+            entry = read_entry(_decoded(raw))
+            entry["_id"] = clean_characters(entry["_id"])
             if entry["_id"] in seen:
                 raise ValueError(f"repeats the _id {entry['_id'][:80]!r}")
         except ValueError as error:
@@ -66,16 +68,21 @@ def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
                 yield number, raw
 
 
-def _entry(raw: bytes) -> dict[str, str]:
-    """The line's ``_id``, ``title`` and ``text`` as strings.
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("is not in UTF-8") from None
+
+
+def read_entry(line: str) -> dict[str, Any]:
+    """The object of a line, with ``_id``, ``title`` (empty where there is none) and ``text`` as strings.
 
     Raises:
         ValueError: the line is no entry; the message continues the sentence "line 3 …".
     """
     try:
-        entry = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ValueError("is not in UTF-8") from None
+        entry = json.loads(line)
     except (ValueError, RecursionError):  # a number of over 4,300 digits is a ValueError too
         raise ValueError("is not JSON") from None
     if not isinstance(entry, dict):
@@ -87,10 +94,10 @@ def _entry(raw: bytes) -> dict[str, str]:
         raise ValueError("has no _id")
     if not isinstance(text, str):
         raise ValueError("has no text" if text is None else "has a text that is not a string")
-    return {"_id": clean_characters(identity), "title": title if isinstance(title, str) else "", "text": text}
+    return {**entry, "_id": identity, "title": title if isinstance(title, str) else ""}
 
 
-def _document(source: Source, entry: dict[str, str]) -> Document:
+def _document(source: Source, entry: dict[str, Any]) -> Document:
     """An entry without a title has none, as in BEIR: the file's name would say nothing about it."""
     identity = entry["_id"]
     return Document(

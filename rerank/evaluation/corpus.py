@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from ingest.models.resolve import ModelSpec, ResolvedModel
 from ingest.pipeline import OnProgress, ingest
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.factory import ModelChoice, encoder_for
-from rerank.judged.dataset import CORPUS, document_id
+from rerank.judged.beir import CORPUS, read_rows
+from rerank.judged.dataset import document_id
 from rerank.judged.records import JudgedSet
 
 SHOWN = 3
@@ -87,11 +87,10 @@ def refuse_labels(dataset: Path, library: Path) -> None:
 def _holds_passages(corpus: Path) -> bool:
     """Whether the first document's id is the hash of its own text, as only an export of labels has it."""
     try:
-        with corpus.open(encoding="utf-8") as lines:
-            row = json.loads(lines.readline())
-        return bool(row["_id"] == passage_hash(str(row.get("title") or ""), str(row["text"])))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        row = next(read_rows(corpus), None)
+    except (UsageError, DamagedFileError):
         return False  # whoever reads the set says what is wrong with it
+    return row is not None and bool(row["_id"] == passage_hash(row["title"], row["text"]))
 
 
 def _others(judged: JudgedSet, library: Library) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ingest.errors import UsageError
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.systems import System
-from rerank.judged.dataset import read_qrels
+from rerank.judged.beir import read_qrels
 from rerank.judged.trec import Orders, read_run, run_tag, write_run
 
 

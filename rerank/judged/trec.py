@@ -11,7 +11,7 @@ import ir_measures
 import numpy as np
 
 from ingest.errors import DamagedFileError, UsageError
-from rerank.judged.dataset import numbered_lines
+from rerank.judged.beir import numbered_lines
 from rerank.judged.measures import falling_scores
 
 Orders = Mapping[str, Sequence[str]]

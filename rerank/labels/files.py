@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,9 @@ from ingest.errors import DamagedFileError, UsageError
 from ingest.library.label_records import Grade, Label, LabelledPassage
 from ingest.library.labels import normal_query
 from ingest.records import digest, passage_hash
-from rerank.judged.beir import read_rows
+from rerank.judged.beir import CORPUS, QRELS, QUERIES, columns_of, read_rows, table_lines
 
-QUERIES, CORPUS = "queries.jsonl", "corpus.jsonl"
-TABLE = Path("qrels") / "labels.tsv"
+TABLE = Path(QRELS) / "labels.tsv"
 TREC = "labels.qrels"
 JUDGED = "judged"
 
@@ -131,7 +130,7 @@ def read_labels(path: Path, known: Mapping[str, str], now: datetime) -> list[Lab
     beside = _beside(base, known)
     labels, faults = dict[tuple[str, str], Label](), list[str]()
     for table in tables:
-        for number, line in _lines(table):
+        for number, line in table_lines(table):
             try:
                 label = _label(line, beside, now)
             except ValueError as error:
@@ -154,8 +153,8 @@ def read_labels(path: Path, known: Mapping[str, str], now: datetime) -> list[Lab
 def _tables(path: Path) -> tuple[Path, list[Path]]:
     """The folder with queries and corpus, and the tables of judgements to read."""
     if path.is_file():
-        return (path.parent.parent if path.parent.name == "qrels" else path.parent), [path]
-    tables = sorted(table for table in (path / "qrels").glob("*.tsv") if table.is_file())
+        return (path.parent.parent if path.parent.name == QRELS else path.parent), [path]
+    tables = sorted(table for table in (path / QRELS).glob("*.tsv") if table.is_file())
     tables += [path / TREC] if (path / TREC).is_file() else []
     if not tables:
         raise UsageError(
@@ -168,20 +167,20 @@ def _tables(path: Path) -> tuple[Path, list[Path]]:
 def _beside(base: Path, known: Mapping[str, str]) -> _Beside:
     queries, times = dict(known), dict[str, Mapping[str, str]]()
     if (base / QUERIES).is_file():
-        for row in read_rows(base / QUERIES, "text"):
-            queries[str(row["_id"])] = str(row["text"])
-            times[str(row["_id"])] = _metadata(row).get(JUDGED) or {}
+        for row in read_rows(base / QUERIES):
+            queries[row["_id"]] = row["text"]
+            times[row["_id"]] = _metadata(row).get(JUDGED) or {}
     passages = {}
     if (base / CORPUS).is_file():
-        for row in read_rows(base / CORPUS, "text"):
+        for row in read_rows(base / CORPUS):
             passage = _passage(row)
-            passages[str(row["_id"])] = (passage_hash(passage.title, passage.text), passage)
+            passages[row["_id"]] = (passage_hash(passage.title, passage.text), passage)
     return _Beside(queries, times, passages)
 
 
 def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = row.get("metadata")
-    return found if isinstance(found, dict) else {}
+    metadata = row.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _passage(row: Mapping[str, Any]) -> LabelledPassage:
@@ -191,43 +190,25 @@ def _passage(row: Mapping[str, Any]) -> LabelledPassage:
         for key in ("page", "start", "end")
     ]
     return LabelledPassage(
-        str(row.get("title") or ""), str(row["text"]), str(place.get("document_id") or ""),
+        row["title"], row["text"], str(place.get("document_id") or ""),
         str(place.get("path") or ""), *numbers,
     )  # fmt: skip
 
 
-def _lines(table: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are neither blank nor BEIR's head, numbered from 1."""
-    try:
-        with table.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip() and not (number == 1 and line.startswith("query-id")):
-                    yield number, line.strip()
-    except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{table} is not in UTF-8 ({error}). Save it as UTF-8.") from error
-
-
 def _label(line: str, beside: _Beside, now: datetime) -> Label:
     """One row as a label. Raises ``ValueError`` with what is wrong, to be continued."""
-    query, passage, grade = _columns(line)
+    query, passage, grade = columns_of(line)
     if query not in beside.queries:
         raise ValueError(f"the query “{query}” has no text in {QUERIES}")
     name, text = _named(passage, beside)
     judged = _time(beside.times.get(query, {}).get(passage), now)
-    return Label(normal_query(beside.queries[query]), name, grade, judged, text)
+    return Label(normal_query(beside.queries[query]), name, _grade(grade), judged, text)
 
 
-def _columns(line: str) -> tuple[str, str, Grade]:
-    parts = line.split("\t") if "\t" in line else line.split()
-    if len(parts) == 4:
-        parts = [parts[0], *parts[2:]]  # TREC's second column is an iteration that nobody reads
-    if len(parts) != 3:
-        raise ValueError(f"“{line[:60]}” is neither “query, passage, grade” nor a row of TREC qrels")
-    if parts[2].strip() not in {"0", "1", "2"}:
-        raise ValueError(
-            f"the grade “{parts[2][:20]}” is none of 0 (not relevant), 1 (partly) and 2 (relevant)"
-        )
-    return parts[0], parts[1], Grade(int(parts[2]))
+def _grade(text: str) -> Grade:
+    if text not in {"0", "1", "2"}:
+        raise ValueError(f"the grade “{text[:20]}” is none of 0 (not relevant), 1 (partly) and 2 (relevant)")
+    return Grade(int(text))
 
 
 def _named(passage: str, beside: _Beside) -> tuple[str, LabelledPassage | None]:

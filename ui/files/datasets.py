@@ -18,7 +18,8 @@ from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError,
 from ingest.library.labels import Labels
 from ingest.readers.source import format_size
 from ingest.workspace import Workspace
-from rerank.judged.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
+from rerank.judged.beir import CORPUS, QRELS, QUERIES
+from rerank.judged.dataset import SUFFIXES, read_judged_set, splits
 from rerank.labels.files import export_labels
 from ui.files.uploads import short_name
 

@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 from ingest.errors import UsageError
 from ingest.library.label_records import (
     Grade,
+    JudgedRanks,
     Label,
     LabelCounts,
     LabelledPassage,
     MergeReport,
     ModelPair,
     Places,
-    Sighting,
 )
 from ingest.library.library import Library, transaction
 
@@ -60,8 +60,10 @@ class Labels:
         self.library = library
         self._on_step = on_step
 
-    def set(self, query: str, passage_hash: str, grade: Grade, sighting: Sighting | None = None) -> None:
-        """Judge a passage, or judge it anew; ``sighting`` is the search that showed it.
+    def set(
+        self, query: str, passage_hash: str, grade: Grade, judged_ranks: JudgedRanks | None = None
+    ) -> None:
+        """Judge a passage, or judge it anew; ``judged_ranks`` is the search that showed it.
 
         All of it is one transaction. Raises `UsageError` for an empty query, `LibraryError` where the library
         stays locked for half a minute.
@@ -70,8 +72,8 @@ class Labels:
         with self.library.connection() as db:
             with transaction(db):
                 _write(db, replace(label, judged=_after(db, label)))
-                if sighting is not None:
-                    note(db, label.query, sighting)
+                if judged_ranks is not None:
+                    note(db, label.query, judged_ranks)
                 self._on_step("label written")
             self._on_step("label committed")
 
@@ -83,7 +85,7 @@ class Labels:
             )
             return found.rowcount > 0
 
-    def see(self, query: str, sighting: Sighting) -> None:
+    def note_ranks(self, query: str, judged_ranks: JudgedRanks) -> None:
         """Note where the judged passages of a query stand now, in place of what was noted of this pair before.
 
         A query of which nothing is judged costs a look, and no lock.
@@ -91,7 +93,7 @@ class Labels:
         if not self.grades(query):
             return
         with self.library.connection() as db, transaction(db):
-            note(db, normal_query(query), sighting)
+            note(db, normal_query(query), judged_ranks)
 
     def merge(self, labels: Iterable[Label]) -> MergeReport:
         """Take in labels made elsewhere, all or none; of two judgements of a passage the later one stands."""
@@ -212,12 +214,12 @@ def _label(row: sqlite3.Row) -> Label:
     )  # fmt: skip
 
 
-def note(db: sqlite3.Connection, query: str, sighting: Sighting) -> None:
+def note(db: sqlite3.Connection, query: str, judged_ranks: JudgedRanks) -> None:
     """Keep where the judged passages of this query stood in this search.
 
     Places of one search never mix with an older one's: what it did not find has no place.
     """
-    row = _pair_row(sighting.pair)
+    row = _pair_row(judged_ranks.pair)
     db.execute(
         "INSERT OR IGNORE INTO label_pairs (encoder, encoder_revision, reranker, reranker_revision) "
         "VALUES (?, ?, ?, ?)",
@@ -236,7 +238,7 @@ def note(db: sqlite3.Connection, query: str, sighting: Sighting) -> None:
         "INSERT INTO label_ranks VALUES (?, ?, ?, ?, ?)",
         [
             (pair, query, name, places.before, places.after)
-            for name, places in sighting.places.items()
+            for name, places in judged_ranks.places.items()
             if name in judged
         ],
     )

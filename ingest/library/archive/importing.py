@@ -36,7 +36,7 @@ from ingest.library.archive.export import (
 )
 from ingest.library.disk import fsync
 from ingest.library.health.checks import passage_hash, vector_fault
-from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
+from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
 from ingest.library.rows import report_of
@@ -124,7 +124,7 @@ def _fill(source: ArchiveSource, making: Path) -> Imported:
     labels = store.merge(map(_label, source.lines(LABELS_MEMBER))).added
     for row in source.lines(PLACES):
         seen = {name: Places(*map(int, place)) for name, place in row["places"].items()}
-        store.see(row["query"], Sighting(ModelPair(*map(text_of, row["pair"])), seen))
+        store.note_ranks(row["query"], JudgedRanks(ModelPair(*map(text_of, row["pair"])), seen))
     for name in source.attached:
         (making / name).write_bytes(source.whole(name))
     return Imported(documents, chunks, labels, lacking)

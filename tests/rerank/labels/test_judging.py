@@ -105,7 +105,7 @@ def test_the_best_place_counts_of_passages_with_the_same_text(desk: Desk) -> Non
     twin = result.before[0].chunk.passage_hash
     assert result.before[1].chunk.passage_hash == twin, "there are no twins: the test tests nothing"
     ranks = judged_ranks(result)
-    assert seen is not None
+    assert ranks is not None
     assert ranks.places == {twin: Places(1, 2), result.before[2].chunk.passage_hash: Places(3, 1)}
 
 

@@ -10,7 +10,7 @@ import pytest
 from ingest.library.label_records import Grade, ModelPair, Places
 from ingest.library.labels import Labels
 from rerank.judged.records import Verdict
-from rerank.labels.judging import ask_again, judge, judged_ranks, pair_of
+from rerank.labels.judging import ask_again, judge, judged_ranks, note_ranks, pair_of
 from rerank.labels.suggest import Reason, disagreement, suggest
 from rerank.labels.verdict import running_verdict, running_verdicts
 from rerank.records import SearchResult

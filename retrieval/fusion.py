@@ -69,7 +69,7 @@ class Fusion:
         return cls((EQUAL_WEIGHT,)) if found.shares == () else found
 
     @classmethod
-    def of_several(cls, text: str) -> Fusion:
+    def of_ensemble(cls, text: str) -> Fusion:
         """The fusion with several rerankers that “rrf”, “weighted” (even shares) or “weighted:0.5,0.3” names.
 
         Raises `UsageError` for others.
@@ -93,7 +93,7 @@ class Fusion:
             return None
 
     def __str__(self) -> str:
-        """What it is called in settings: what `of` and `of_several` read."""
+        """What it is called in settings: what `of` and `of_ensemble` read."""
         if self.shares is None:
             return "rrf"
         return ":".join(filter(None, ["weighted", ",".join(f"{share:g}" for share in self.shares)]))

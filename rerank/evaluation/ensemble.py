@@ -13,7 +13,7 @@ from retrieval.records import CandidateSource
 WAYS = {Combination.WEIGHTED: Fusion(()), Combination.RECIPROCAL: Fusion()}
 
 
-def systems_together(
+def ensemble_systems(
     rerankers: Mapping[str, Scored],
     depths: Sequence[int],
     source: CandidateSource = CandidateSource.VECTORS,

@@ -12,7 +12,7 @@ from ingest.errors import ModelError
 from ingest.library.library import Library
 from ingest.models.resolve import ModelSpec
 from rerank.evaluation.comparison import Comparison, compare_orders
-from rerank.evaluation.ensemble import systems_together
+from rerank.evaluation.ensemble import ensemble_systems
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
 from rerank.judged.records import JudgedSet
@@ -29,7 +29,7 @@ class Plan:
     """What to compare: every depth of every reranker, their fusions with the first look, each with each other.
 
     ``depths`` are numbers of candidates, each at least 1. ``sources`` are first looks, at least one: the others are
-    held against the first one, and rerankers are given the candidates of each. ``together`` adds fusions of all
+    held against the first one, and rerankers are given the candidates of each. ``ensemble`` adds fusions of all
     rerankers with the first look, where there are two or more.
     """
 
@@ -37,7 +37,7 @@ class Plan:
     fusion: bool = False
     pairs: bool = False
     sources: tuple[CandidateSource, ...] = (CandidateSource.VECTORS,)
-    together: bool = False
+    ensemble: bool = False
 
     @property
     def deepest(self) -> int:
@@ -100,9 +100,9 @@ def compare(
             systems += systems_of(name, scored, plan.depths, spec.bi_weight, share, source)
             notices |= dict.fromkeys((*_failures(scored, _called(name, source)), *on_share))
         models[name] = searcher.models
-    if plan.together and len(rerankers) > 1:
+    if plan.ensemble and len(rerankers) > 1:
         for source, scored_by in all_scored.items():
-            systems += systems_together(scored_by, plan.depths, source)
+            systems += ensemble_systems(scored_by, plan.depths, source)
     if not rerankers:
         if looker is None:
             raise ValueError("there is no reranker to compare with the first look")

@@ -12,7 +12,7 @@ from pathlib import Path
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.library.library import Library, Manifest
-from ingest.library.writer import LibraryWriter, Twin, writing
+from ingest.library.writer import Duplicate, LibraryWriter, writing
 from ingest.readers import Limits
 from ingest.readers.process.client import read_in_worker
 from ingest.readers.process.cutting import WorkerChunker
@@ -201,9 +201,9 @@ class Intake:
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
             return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason="")
-        twin = self._staying(self._writer.file_twins_of(source.key, file_hash))
-        if twin is not None:
-            return self._duplicate(source, twin)
+        original = self._staying(self._writer.file_duplicates_of(source.key, file_hash))
+        if original is not None:
+            return self._duplicate(source, original)
         file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
         try:
             report = self._take_documents(file)
@@ -234,10 +234,10 @@ class Intake:
         with closing(self._read(source)) as documents:
             for document in documents:
                 # Entries of one corpus may repeat each other: its judgements name them one by one.
-                twins = self._writer.twins_of(document) if document.source_id is None else []
-                twin = self._staying(twins)
-                if twin is not None:
-                    return self._duplicate(source, twin)
+                duplicates = self._writer.duplicates_of(document) if document.source_id is None else []
+                original = self._staying(duplicates)
+                if original is not None:
+                    return self._duplicate(source, original)
                 self._take_document(file, document)
         # Else what was read would be remembered under the hash of other bytes.
         if _stamp(source.path) != file.stamp:
@@ -258,26 +258,26 @@ class Intake:
             passwords=source.passwords, cancelled=self._cancelled,
         )  # fmt: skip
 
-    def _staying(self, twins: Sequence[Twin]) -> str | None:
-        """The path of a twin that will hold the same once all files of this call are read, or ``None``.
+    def _staying(self, duplicates: Sequence[Duplicate]) -> str | None:
+        """The path of the document that will hold the same once all files of this call are read, or ``None``.
 
         Where two files have changed places, or one has taken another's name, each would else be left out as the
         duplicate of what the other one held before, and neither be in the library in the end.
         """
-        return next((twin.path for twin in twins if self._stays(twin)), None)
+        return next((duplicate.path for duplicate in duplicates if self._stays(duplicate)), None)
 
-    def _stays(self, twin: Twin) -> bool:
-        source = self._sources.get(twin.source)
+    def _stays(self, duplicate: Duplicate) -> bool:
+        source = self._sources.get(duplicate.source)
         if source is None:
             return True  # it is not read in this call, and stays as it is in the library
         try:
             source.require_file()
-            return sha256_of(source.path, self._stop_if_cancelled) == twin.file_hash
+            return sha256_of(source.path, self._stop_if_cancelled) == duplicate.file_hash
         except (OSError, UnreachableError):
             return True  # it is refused, and what it held before is kept
 
-    def _duplicate(self, source: Source, twin: str) -> FileReport:
-        reason = f"The same content is in the library already, as {twin}."
+    def _duplicate(self, source: Source, original: str) -> FileReport:
+        reason = f"The same content is in the library already, as {original}."
         if self._drop(self._writer.documents_of(source.key)):
             reason += f" What {source.name} held before is taken out."
         return FileReport(source.name, FileStatus.DUPLICATE, reason)

@@ -138,8 +138,8 @@ class Pool:
         names = [self._names[row] for row in order]
         usable = [
             (rank, name)
-            for rank, (name, twin) in enumerate(zip(names, alike, strict=True), 1)
-            if name not in known and not twin and self._labelled.documents[name].text not in texts
+            for rank, (name, near) in enumerate(zip(names, alike, strict=True), 1)
+            if name not in known and not near and self._labelled.documents[name].text not in texts
         ]
         # Rank 1 of a query without its positive there is as often an unlabelled answer as a mistake.
         first = max(ranks[0], 2)

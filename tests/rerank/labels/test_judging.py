@@ -102,11 +102,11 @@ def test_the_best_place_counts_of_passages_with_the_same_text(desk: Desk) -> Non
         desk.write("two/x.txt", "crane " * 32 + "\n\n" + "bank river " * 16),
     )
     result = searcher(desk, Planted("reversed", reversed_order)).search("crane", 3)
-    twin = result.before[0].chunk.passage_hash
-    assert result.before[1].chunk.passage_hash == twin, "there are no twins: the test tests nothing"
+    duplicate = result.before[0].chunk.passage_hash
+    assert result.before[1].chunk.passage_hash == duplicate, "there are no duplicates: the test tests nothing"
     ranks = judged_ranks(result)
     assert ranks is not None
-    assert ranks.places == {twin: Places(1, 2), result.before[2].chunk.passage_hash: Places(3, 1)}
+    assert ranks.places == {duplicate: Places(1, 2), result.before[2].chunk.passage_hash: Places(3, 1)}
 
 
 def ranked(topics: Desk, judged: Callable[[str, list[str]], list[float]]) -> SearchResult:

@@ -35,7 +35,7 @@ def flow_summary(result: SearchResult | None, top_k: int, visible: int | None = 
 
 
 def insight(result: SearchResult, top_k: int) -> str:
-    """The lesson of this very search, in a sentence or two."""
+    """The insight of this very search, in a sentence or two."""
     if len(result.before) < 2 or not result.reranked:
         return _nothing_to_compare(result)
     shown = result.after[:top_k]

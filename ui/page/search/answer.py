@@ -1,4 +1,4 @@
-"""The answer: the lesson of this search, what it cost, both orders, and ways to take them along."""
+"""The answer: the insight of this search, what it cost, both orders, and ways to take them along."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _answer(given: Answer, was_working: bool) -> None:
     if beside is not None and given.ensemble is not None:
         job, beside = fused_moment(job, beside.title, beside.moment, given.ensemble), None
         job = replace(job, marks={**given.other.fused_marks.marks, **job.marks}) if given.other else job
-    _lesson(job, top_k, beside)
+    _insight(job, top_k, beside)
     # The lists come first on the screen, and are drawn last: they show what the controls below them say.
     above, lists = st.container(key="above-lists"), st.container(key="lists")
     chosen = reading = None
@@ -151,14 +151,14 @@ def _answer(given: Answer, was_working: bool) -> None:
         judged_questions(weighed.judged, given.ask)
 
 
-def _lesson(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
+def _insight(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
     result, other = job.result, beside.moment.result if beside else None
-    with st.container(border=True, gap="small", key="lesson"):
+    with st.container(border=True, gap="small", key="insights"):
         with st.container(key="insight"):
-            lesson = insight(result, top_k) if result else _meanwhile(job)
-            st.text(lesson if beside is None else f"A: {lesson}")
+            sentence = insight(result, top_k) if result else _meanwhile(job)
+            st.text(sentence if beside is None else f"A: {sentence}")
         if beside is not None:
-            quiet(beside.lesson(job, top_k), "agreement")
+            quiet(beside.insights(job, top_k), "agreement")
         # Two rerankers at once take longer than each alone: nothing can be said of what others would cost.
         prices = costs(result, COUNTS) if result and beside is None and not result.parts else ()
         timings(timing_bar(result or job.first, other), prices)

@@ -121,7 +121,7 @@ def compare_orders(
         len(documents),
         Row(first, before),
         tuple(map(Row, others, figures, contrasts)),
-        tuple(Pair(others[a], others[b], found) for (a, b), found in zip(couples, paired, strict=True)),
+        tuple(Pair(others[a], others[b], contrast) for (a, b), contrast in zip(couples, paired, strict=True)),
     )
 
 
@@ -137,6 +137,6 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 def _contrasts(couples: Sequence[tuple[Figures, Figures]]) -> list[Contrast]:
     """Later less earlier of each couple, every measure's p corrected over all couples."""
-    found = [differences(earlier, later) for earlier, later in couples]
-    adjusted = {name: holm([row[name].p for row in found]) for name in (found[0] if found else ())}
-    return [Contrast(row, {name: adjusted[name][place] for name in row}) for place, row in enumerate(found)]
+    rows = [differences(earlier, later) for earlier, later in couples]
+    adjusted = {name: holm([row[name].p for row in rows]) for name in (rows[0] if rows else ())}
+    return [Contrast(row, {name: adjusted[name][place] for name in row}) for place, row in enumerate(rows)]

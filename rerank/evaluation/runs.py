@@ -29,12 +29,12 @@ def write_systems(path: Path, systems: Sequence[System]) -> list[Path]:
 
     Raises as `write_both`.
     """
-    written = []
+    paths = []
     for system in systems:
         tag = run_tag(f"{system.title} {system.depth or ''}")
-        written.append(path.with_suffix(f".{tag}{path.suffix}"))
-        write_run(written[-1], tag, system.orders)
-    return written
+        paths.append(path.with_suffix(f".{tag}{path.suffix}"))
+        write_run(paths[-1], tag, system.orders)
+    return paths
 
 
 def compare_run_files(qrels: Path, runs: Sequence[Path], *, pairs: bool = False) -> Comparison:
@@ -55,9 +55,9 @@ def compare_run_files(qrels: Path, runs: Sequence[Path], *, pairs: bool = False)
                 f"{system.name} answers none of the {len(judged)} queries that {qrels} judges (“{next(iter(judged))}”, "
                 "say). Are they of the same set?"
             )
-    found = compare_orders(qrels.name, judged, systems[0], systems[1:], pairs=pairs)
+    comparison = compare_orders(qrels.name, judged, systems[0], systems[1:], pairs=pairs)
     return replace(
-        found,
+        comparison,
         notices=tuple(_gaps(system, judged) for system in systems if judged.keys() - system.orders.keys()),
     )
 

@@ -69,16 +69,16 @@ def read_tuning_set(reported: JudgedSet) -> JudgedSet | None:
     if reported.split == TUNING_SPLIT or TUNING_SPLIT not in _tables(reported.folder):
         return None
     whole = read_judged_set(reported.folder, TUNING_SPLIT)
-    told = set(reported.queries.values())
+    texts = set(reported.queries.values())
     free = [
-        query for query, text in whole.queries.items() if query not in reported.queries and text not in told
+        query for query, text in whole.queries.items() if query not in reported.queries and text not in texts
     ]
     if len(free) > TUNING_QUERIES:
         free = random.Random(TUNING_SEED).sample(free, TUNING_QUERIES)
     if not free:
         return None
-    kept = {query: whole.queries[query] for query in free}
-    return replace(whole, queries=kept, qrels={query: whole.qrels[query] for query in free}, notices=())
+    queries = {query: whole.queries[query] for query in free}
+    return replace(whole, queries=queries, qrels={query: whole.qrels[query] for query in free}, notices=())
 
 
 def splits(folder: Path) -> tuple[str, ...]:
@@ -116,8 +116,8 @@ def _table(folder: Path, split: str) -> Path:
 
 def _tables(folder: Path) -> dict[str, Path]:
     """The tables of judgements by split, sorted; .tsv goes before the other suffixes."""
-    found = sorted(path for path in (folder / QRELS).glob("*") if path.is_file())
-    by_suffix = [path for suffix in reversed(SUFFIXES) for path in found if path.suffix == suffix]
+    paths = sorted(path for path in (folder / QRELS).glob("*") if path.is_file())
+    by_suffix = [path for suffix in reversed(SUFFIXES) for path in paths if path.suffix == suffix]
     return dict(sorted({path.stem: path for path in by_suffix}.items()))
 
 

@@ -43,19 +43,19 @@ def read_run(path: Path) -> dict[str, tuple[str, ...]]:
     scores: dict[str, dict[str, float]] = {}
     for number, line in numbered_lines(path):
         try:
-            found = next(ir_measures.read_trec_run(f"{line}\n"))  # type: ignore[no-untyped-call]
+            entry = next(ir_measures.read_trec_run(f"{line}\n"))  # type: ignore[no-untyped-call]
         except ValueError as error:
             raise DamagedFileError(
                 f"Line {number} of {path} is not “query Q0 document rank score tag”: “{line[:80]}”. Mend it and "
                 "evaluate again."
             ) from error
-        row = scores.setdefault(found.query_id, {})
-        if found.doc_id in row or math.isnan(found.score):
+        row = scores.setdefault(entry.query_id, {})
+        if entry.doc_id in row or math.isnan(entry.score):
             raise DamagedFileError(
-                f"Line {number} of {path} lists {found.doc_id} a second time for the query {found.query_id}, or "
+                f"Line {number} of {path} lists {entry.doc_id} a second time for the query {entry.query_id}, or "
                 "without a score that is a number. Take the line out and evaluate again."
             )
-        row[found.doc_id] = float(np.float32(found.score))
+        row[entry.doc_id] = float(np.float32(entry.score))
     if not scores:
         raise DamagedFileError(f"{path} holds no run; nothing can be measured with it.")
     return {

@@ -61,7 +61,7 @@ def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
     passages = {label.passage_hash: label.passage for label in with_text if label.passage is not None}
     table = [f"{query_id(label.query)}\t{label.passage_hash}\t{label.grade}" for label in with_text]
     files = {
-        Path(QUERIES): [_query_row(query, given) for query, given in by_query.items()],
+        Path(QUERIES): [_query_row(query, query_labels) for query, query_labels in by_query.items()],
         Path(CORPUS): [_corpus_row(name, passage) for name, passage in passages.items()],
         TABLE: ["query-id\tcorpus-id\tscore", *table],
         Path(TREC): [f"{query_id(label.query)} 0 {label.passage_hash} {label.grade}" for label in labels],
@@ -118,16 +118,16 @@ class _Beside:
     passages: Mapping[str, tuple[str, LabelledPassage]] = field(default_factory=dict)
 
 
-def read_labels(path: Path, known: Mapping[str, str], now: datetime) -> list[Label]:
+def read_labels(path: Path, texts: Mapping[str, str], now: datetime) -> list[Label]:
     """The labels of a folder, or of one table of qrels (three columns with tabs, or TREC's four).
 
-    Texts of queries come from queries.jsonl beside the table, else from ``known`` (``{query id: text}``); passages
+    Texts of queries come from queries.jsonl beside the table, else from ``texts`` (``{query id: text}``); passages
     from corpus.jsonl, or they are named by their hash. Labels without a time were given ``now``; of two labels of a
     passage the later one counts, the last one where they are as late. Raises `UsageError` where nothing is there to
     read, and `DamagedFileError` with the lines that cannot be taken.
     """
     base, tables = _tables(path)
-    beside = _beside(base, known)
+    beside = _beside(base, texts)
     labels, faults = dict[tuple[str, str], Label](), list[str]()
     for table in tables:
         for number, line in table_lines(table):
@@ -164,8 +164,8 @@ def _tables(path: Path) -> tuple[Path, list[Path]]:
     return path, tables
 
 
-def _beside(base: Path, known: Mapping[str, str]) -> _Beside:
-    queries, times = dict(known), dict[str, Mapping[str, str]]()
+def _beside(base: Path, texts: Mapping[str, str]) -> _Beside:
+    queries, times = dict(texts), dict[str, Mapping[str, str]]()
     if (base / QUERIES).is_file():
         for row in read_rows(base / QUERIES):
             queries[row["_id"]] = row["text"]

@@ -38,8 +38,8 @@ def ask_again(labels: Labels, searcher: Searcher, candidates: int, on_progress: 
     pair = pair_of(searcher.models)
     if pair is None:
         raise ModelError("There is no second look to judge: no reranker could be loaded.")
-    seen = labels.places(pair)
-    unseen = sorted(set(labels.judgements()) - set(seen))
+    ranks = labels.places(pair)
+    unseen = sorted(set(labels.judgements()) - set(ranks))
     for number, query in enumerate(unseen, start=1):
         note_ranks(labels, searcher.search(query, candidates))
         on_progress(number, len(unseen))

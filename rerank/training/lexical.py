@@ -46,7 +46,7 @@ class BM25:
         """Scores (queries, texts); 0 where they share no word that tells anything."""
         from scipy.sparse import csr_array
 
-        asked = csr_array(self._counter.transform(queries), dtype=np.float32)
-        asked.data[:] = 1.0
-        product: NDArray[np.float32] = (asked @ self._weights).toarray()
+        query_counts = csr_array(self._counter.transform(queries), dtype=np.float32)
+        query_counts.data[:] = 1.0
+        product: NDArray[np.float32] = (query_counts @ self._weights).toarray()
         return product

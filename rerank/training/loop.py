@@ -178,12 +178,12 @@ class Trainer:
 
     def score_cases(self, cases: Sequence[Case]) -> list[NDArray[np.float32]]:
         """Logits of each case's candidates, in their order."""
-        found = []
+        logits = []
         with torch.no_grad(), self._precision():
             for case in cases:
                 pairs = [(case.query, passage) for passage in case.passages]
-                found.append(score_pairs(self._model, pairs, self._schedule.max_length).cpu().numpy())
-        return found
+                logits.append(score_pairs(self._model, pairs, self._schedule.max_length).cpu().numpy())
+        return logits
 
     def take_best(self) -> None:
         """Put the best averaged weights into the model."""

@@ -54,19 +54,19 @@ def prepare_data(
     Raises ``UsageError`` where no set leaves both something to learn and something to judge by.
     """
     sources, validation, gate = [], list[Case](), list[Case]()
-    used = [limited(found, plan.limits.get(found.name, 0), plan.seed) for found in sets]
+    used = [limited(labelled_set, plan.limits.get(labelled_set.name, 0), plan.seed) for labelled_set in sets]
     total = sum(len(labelled.queries) for labelled in used)
     for labelled in used:
         split = _split(labelled, plan)
         source = _mine_source(labelled, split, encoder, plan) if split.train else None
-        chosen, judged = _held_out(split.held_out, plan, len(labelled.queries) / total)
-        validation += build_cases(labelled, chosen, encoder, plan.validation_candidates)
+        to_choose, judged = _held_out(split.held_out, plan, len(labelled.queries) / total)
+        validation += build_cases(labelled, to_choose, encoder, plan.validation_candidates)
         gate += build_cases(labelled, judged, encoder, plan.gate_candidates)
         if source is not None and source.mined:
             sources.append(source)
         say(
             f"{labelled.name}: {len(source.mined) if source else 0} training queries, "
-            f"{len(chosen)} held out to choose by, {len(judged)} to judge by"
+            f"{len(to_choose)} held out to choose by, {len(judged)} to judge by"
         )
     if not sources or not validation or not gate:
         raise UsageError(
@@ -100,7 +100,7 @@ def _split(labelled: LabelledSet, plan: Plan) -> Split:
 
 def _held_out(queries: Sequence[Query], plan: Plan, share: float) -> tuple[list[Query], list[Query]]:
     """Queries to choose by (at most half of the held-out ones) and queries to judge by."""
-    drawn = list(queries)
-    random.Random(f"{plan.seed}:held out").shuffle(drawn)
-    choose = min(max(1, round(share * plan.validation)), len(drawn) // 2)
-    return drawn[:choose], drawn[choose : choose + max(1, round(share * plan.gate))]
+    shuffled = list(queries)
+    random.Random(f"{plan.seed}:held out").shuffle(shuffled)
+    choose = min(max(1, round(share * plan.validation)), len(shuffled) // 2)
+    return shuffled[:choose], shuffled[choose : choose + max(1, round(share * plan.gate))]

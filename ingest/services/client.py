@@ -102,18 +102,18 @@ def check_status(who: str, status: int, message: str, wait: str | None) -> None:
     """
     if status == HTTPStatus.OK:
         return
-    said = f" ({message})" if message else ""
+    detail = f" ({message})" if message else ""
     if status in PASSING:
         why = "has too many requests" if status == HTTPStatus.TOO_MANY_REQUESTS else "has a fault of its own"
-        raise PassingFaultError(f"{who} {why}: status {status}{said}", retry_after(wait))
+        raise PassingFaultError(f"{who} {why}: status {status}{detail}", retry_after(wait))
     reasons = {
         HTTPStatus.UNAUTHORIZED: "does not accept the key; check the variable that holds it",
         HTTPStatus.FORBIDDEN: "does not allow this with that key",
         HTTPStatus.PAYMENT_REQUIRED: "asks for payment",
         HTTPStatus.NOT_FOUND: "knows no such route or model; check the address and the model's name",
     }
-    reason = next((text for known, text in reasons.items() if known == status), "refused the request")
-    raise ServiceError(f"{who} {reason}: status {status}{said}")
+    reason = next((text for code, text in reasons.items() if code == status), "refused the request")
+    raise ServiceError(f"{who} {reason}: status {status}{detail}")
 
 
 def too_slow(who: str, policy: RetryPolicy) -> ServiceError:
@@ -165,21 +165,21 @@ def by_index(who: str, rows: Iterable[tuple[object, Value]], count: int, what: s
 
     ``what`` names a value in messages. Raises `ServiceError` where an index is missing, doubled or out of range.
     """
-    found: dict[int, Value] = {}
+    values: dict[int, Value] = {}
     for index, value in rows:
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
             raise ServiceError(
                 f"{who} gave a {what} to passage {index!r}, but was asked about 0 to {count - 1}"
             )
-        if index in found:
+        if index in values:
             raise ServiceError(f"{who} gave two {what}s to passage {index}")
-        found[index] = value
-    missing = [index for index in range(count) if index not in found]
+        values[index] = value
+    missing = [index for index in range(count) if index not in values]
     if missing:
         raise ServiceError(
             f"{who} gave no {what} to {len(missing)} of {count} passages, the first is {missing[0]}"
         )
-    return [found[index] for index in range(count)]
+    return [values[index] for index in range(count)]
 
 
 def message_of(answer: object, keys: tuple[str, ...] = ()) -> str:
@@ -188,15 +188,15 @@ def message_of(answer: object, keys: tuple[str, ...] = ()) -> str:
     Some services repeat the key they were given in their refusal. Control characters, which a terminal would obey, are
     spaces.
     """
-    found = answer
+    content = answer
     for _ in range(3):  # {"error": {"message": "…"}} and {"detail": [{"msg": "…"}]} are as deep as it gets
-        if isinstance(found, list) and found:
-            found = found[0]
-        if isinstance(found, dict):
-            found = next(
-                (found[name] for name in ("message", "detail", "error", "msg") if found.get(name)), ""
+        if isinstance(content, list) and content:
+            content = content[0]
+        if isinstance(content, dict):
+            content = next(
+                (content[name] for name in ("message", "detail", "error", "msg") if content.get(name)), ""
             )
-    text = " ".join(re.split(r"[\s\x00-\x1f\x7f-\x9f]+", found)).strip() if isinstance(found, str) else ""
+    text = " ".join(re.split(r"[\s\x00-\x1f\x7f-\x9f]+", content)).strip() if isinstance(content, str) else ""
     for key in filter(None, keys):
         text = text.replace(key, "…")
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"

@@ -182,6 +182,6 @@ def _listed(title: str, rows: Sequence[QueryGain], queries: Mapping[str, str]) -
     width = max(NARROWEST, shutil.get_terminal_size().columns)
     lines = ["", f"{title} (nDCG@10)"]
     for row in rows[:SHOWN]:
-        asked = shortened(f"{row.query} {queries.get(row.query, '')}", width - 28)
-        lines.append(f"  {row.gain:+.4f}  {row.before:.4f} → {row.after:.4f}  {asked}")
+        question = shortened(f"{row.query} {queries.get(row.query, '')}", width - 28)
+        lines.append(f"  {row.gain:+.4f}  {row.before:.4f} → {row.after:.4f}  {question}")
     return lines

@@ -68,15 +68,15 @@ def compare(
     plan: Plan,
     tuning: JudgedSet | None = None,
     on_progress: OnProgress | None = None,
-    looker: Callable[[], Searcher] | None = None,
+    open_first_look: Callable[[], Searcher] | None = None,
 ) -> Comparison:
     """Every reranker of ``rerankers`` (opened one after the other) at every depth, from one scoring each.
 
-    Without any, the first looks alone are compared, which ``looker`` opens a searcher for.
+    Without any, the first looks alone are compared, which ``open_first_look`` opens a searcher for.
 
     ``library`` holds the set's documents. ``tuning`` holds other queries on them, which choose the weight of a
     weighted fusion; without it the weight is even. ``on_progress`` hears how many queries are done, over all
-    rerankers. Raises `ModelError`, `UsageError`, and `ValueError` without any reranker or ``looker``.
+    rerankers. Raises `ModelError`, `UsageError`, and `ValueError` without any reranker or ``open_first_look``.
     """
     parts = [judged, tuning] if plan.fusion and tuning is not None else [judged]
     runs = max(len(rerankers), 1) * len(plan.sources)
@@ -104,9 +104,9 @@ def compare(
         for source, scored_by in all_scored.items():
             systems += ensemble_systems(scored_by, plan.depths, source)
     if not rerankers:
-        if looker is None:
+        if open_first_look is None:
             raise ValueError("there is no reranker to compare with the first look")
-        searcher = looker()
+        searcher = open_first_look()
         for source in plan.sources:
             scored = score_queries(judged.queries, library, searcher, 0, report, source)
             looks[source] = first_look_of(scored, source)

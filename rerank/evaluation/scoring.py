@@ -84,9 +84,9 @@ def score_queries(
         raise ModelError("There is no reranker to score with.")
     scored: dict[str, ScoredQuery] = {}
     with EvaluationCache(library.folder) as cache:
-        desk = _Desk(cache, searcher, library, source)
+        query_scorer = _QueryScorer(cache, searcher, library, source)
         for number, (query, text) in enumerate(queries.items(), start=1):
-            scored[query] = desk.score(text, depth)
+            scored[query] = query_scorer.score(text, depth)
             if on_progress is not None:
                 on_progress(number, len(queries))
     return scored
@@ -100,8 +100,8 @@ def best_passages(documents: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(documents))
 
 
-class _Desk:
-    """Where one reranker's scores for one library are looked up, and made where they are missing."""
+class _QueryScorer:
+    """One reranker's scores for one library: looked up in the cache, and made where it lacks them."""
 
     def __init__(
         self, cache: EvaluationCache, searcher: Searcher, library: Library, source: CandidateSource

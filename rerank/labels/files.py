@@ -30,7 +30,7 @@ JUDGED = "judged"
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportReport:
     """What was written: queries, labels in all, and how many of them only as TREC qrels, for want of a text."""
 
     queries: int
@@ -43,7 +43,7 @@ def query_id(query: str) -> str:
     return digest(query)[:12]
 
 
-def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
+def export_labels(labels: Sequence[Label], folder: Path) -> ExportReport:
     """Write ``labels`` into ``folder``, made if absent; files of an earlier export are replaced, and no others.
 
     Raises `UsageError` where there are no labels, nothing can be written there, or files of these names are there that
@@ -73,7 +73,7 @@ def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
             "that does not exist yet."
         )
     _write(folder, files)
-    return Exported(len(by_query), len(labels), len(labels) - len(with_text))
+    return ExportReport(len(by_query), len(labels), len(labels) - len(with_text))
 
 
 def _query_row(query: str, labels: Sequence[Label]) -> str:
@@ -110,7 +110,7 @@ HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
+class _SideFiles:
     """What stands beside the qrels: texts of queries, times of labels, and passages with their hash."""
 
     queries: Mapping[str, str]
@@ -127,12 +127,12 @@ def read_labels(path: Path, texts: Mapping[str, str], now: datetime) -> list[Lab
     read, and `DamagedFileError` with the lines that cannot be taken.
     """
     base, tables = _tables(path)
-    beside = _beside(base, texts)
+    side_files = _side_files(base, texts)
     labels, faults = dict[tuple[str, str], Label](), list[str]()
     for table in tables:
         for number, line in table_lines(table):
             try:
-                label = _label(line, beside, now)
+                label = _label(line, side_files, now)
             except ValueError as error:
                 faults.append(f"line {number} of {table}: {error}")
                 continue
@@ -164,7 +164,7 @@ def _tables(path: Path) -> tuple[Path, list[Path]]:
     return path, tables
 
 
-def _beside(base: Path, texts: Mapping[str, str]) -> _Beside:
+def _side_files(base: Path, texts: Mapping[str, str]) -> _SideFiles:
     queries, times = dict(texts), dict[str, Mapping[str, str]]()
     if (base / QUERIES).is_file():
         for row in read_rows(base / QUERIES):
@@ -175,7 +175,7 @@ def _beside(base: Path, texts: Mapping[str, str]) -> _Beside:
         for row in read_rows(base / CORPUS):
             passage = _passage(row)
             passages[row["_id"]] = (passage_hash(passage.title, passage.text), passage)
-    return _Beside(queries, times, passages)
+    return _SideFiles(queries, times, passages)
 
 
 def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -195,14 +195,14 @@ def _passage(row: Mapping[str, Any]) -> LabelledPassage:
     )  # fmt: skip
 
 
-def _label(line: str, beside: _Beside, now: datetime) -> Label:
+def _label(line: str, side_files: _SideFiles, now: datetime) -> Label:
     """One row as a label. Raises ``ValueError`` with what is wrong, to be continued."""
     query, passage, grade = columns_of(line)
-    if query not in beside.queries:
+    if query not in side_files.queries:
         raise ValueError(f"the query “{query}” has no text in {QUERIES}")
-    name, text = _named(passage, beside)
-    judged = _time(beside.times.get(query, {}).get(passage), now)
-    return Label(normal_query(beside.queries[query]), name, _grade(grade), judged, text)
+    name, text = _named(passage, side_files)
+    judged = _time(side_files.times.get(query, {}).get(passage), now)
+    return Label(normal_query(side_files.queries[query]), name, _grade(grade), judged, text)
 
 
 def _grade(text: str) -> Grade:
@@ -211,11 +211,11 @@ def _grade(text: str) -> Grade:
     return Grade(int(text))
 
 
-def _named(passage: str, beside: _Beside) -> tuple[str, LabelledPassage | None]:
+def _named(passage: str, side_files: _SideFiles) -> tuple[str, LabelledPassage | None]:
     """The passage's hash, and the passage where the corpus holds it."""
     is_hash = HASH.fullmatch(passage) is not None
-    if passage in beside.passages:
-        name, text = beside.passages[passage]
+    if passage in side_files.passages:
+        name, text = side_files.passages[passage]
         if is_hash and name != passage:
             raise ValueError(f"the passage {passage[:12]}… has another text in {CORPUS} than its hash says")
         return name, text

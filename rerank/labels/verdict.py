@@ -105,7 +105,7 @@ def weigh(pair: ModelPair, judged: Judgements, places: Seen) -> RunningVerdict:
     return RunningVerdict(
         pair, len(telling), len(grades_with_places) - len(telling), len(judged) - len(grades_with_places),
         fmean(before.values()) if telling else 0.0, fmean(after.values()) if telling else 0.0,
-        gain, verdict, 0 if verdict is not Verdict.UNDECIDED else queries_wanting(gains),
+        gain, verdict, 0 if verdict is not Verdict.UNDECIDED else queries_needed(gains),
     )  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def _verdict(gain: Difference | None, queries: int) -> Verdict:
     return Verdict.HELPS if gain.mean > 0 else Verdict.HURTS
 
 
-def queries_wanting(gains: list[float]) -> int:
+def queries_needed(gains: list[float]) -> int:
     """About how many more queries it takes to tell, from the differences in nDCG@10 seen so far, shape (n,).
 
     The sample size of a paired comparison, n = ((z₁₋α⁄₂ + z_power) · s / δ)², with the standard deviation s of the

@@ -87,7 +87,7 @@ def mean_by_set(cases: Sequence[Case], values: Sequence[float]) -> dict[str, flo
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """nDCG@10 of the three orders, by set with their "mean", and the weight of the best mix."""
 
     bi_encoder: dict[str, float]
@@ -98,7 +98,7 @@ class Measured:
 
 def measure(
     cases: Sequence[Case], logits: Sequence[NDArray[np.float32]], weight: float | None = None
-) -> Measured:
+) -> Measurement:
     """The orders' figures; without a ``weight`` the best of ``BI_WEIGHTS`` is taken, the smallest on a tie."""
 
     def mixed(bi_weight: float) -> dict[str, float]:
@@ -108,4 +108,4 @@ def measure(
     figures = {w: mixed(w) for w in (BI_WEIGHTS if weight is None else (weight,))}
     best = max(figures, key=lambda w: (round(figures[w]["mean"], 4), -w))
     before, alone = ndcg(cases, [case.cosines for case in cases]), ndcg(cases, logits)
-    return Measured(mean_by_set(cases, before), mean_by_set(cases, alone), figures[best], best)
+    return Measurement(mean_by_set(cases, before), mean_by_set(cases, alone), figures[best], best)

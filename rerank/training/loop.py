@@ -25,7 +25,7 @@ from rerank.training.checkpoint import (
     under,
     write_checkpoint,
 )
-from rerank.training.evaluate import Case, Measured, measure
+from rerank.training.evaluate import Case, Measurement, measure
 from rerank.training.model import has_fast_bfloat16, prepare, score_pairs
 from rerank.training.sampling import Group, Sampler
 
@@ -69,7 +69,7 @@ class Progress:
     loss: float | None
     pairs_per_second: float
     seconds_left: float
-    measured: Measured | None = None
+    measured: Measurement | None = None
 
 
 class Trainer:

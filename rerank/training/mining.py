@@ -40,7 +40,7 @@ class TextEncoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
+class MinedQuery:
     """A training query with its positives and its hard negatives, hardest first (document ids).
 
     ``is_title`` marks a query that is the title of its positives: such passages lose their title. ``judged``
@@ -81,7 +81,7 @@ def mine(
     encoder: TextEncoder,
     depth: int,
     ranks: Ranks | None = RANKS,
-) -> list[Mined]:
+) -> list[MinedQuery]:
     """Each query with up to ``depth`` mined negatives among the ``allowed`` documents; never empty-handed ones.
 
     ``ranks`` are the first and last rank to take, counted in the order of the bi-encoder and in that of BM25; their
@@ -116,7 +116,7 @@ def mine(
             positives = tuple(name for name in query.grades if name in pool.rows)
             if positives and (negatives or judged):
                 is_title = query.id.startswith("title:")
-                mined.append(Mined(query.text, positives, tuple(negatives), is_title, judged))
+                mined.append(MinedQuery(query.text, positives, tuple(negatives), is_title, judged))
     return mined
 
 

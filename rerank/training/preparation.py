@@ -38,7 +38,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedData:
     """Everything that is decided before the first step. ``gate`` and ``validation`` share no query."""
 
     sources: tuple[Source, ...]
@@ -48,7 +48,7 @@ class Prepared:
 
 def prepare_data(
     sets: Sequence[LabelledSet], encoder: TextEncoder, plan: Plan, say: Callable[[str], None]
-) -> Prepared:
+) -> PreparedData:
     """Splits, mines and builds cases for every set; ``say`` hears a line a set.
 
     Raises ``UsageError`` where no set leaves both something to learn and something to judge by.
@@ -73,7 +73,7 @@ def prepare_data(
             "There is too little to train on: at least one set needs several queries whose documents differ, "
             "so that some can be held out."
         )
-    return Prepared(tuple(sources), tuple(validation), tuple(gate))
+    return PreparedData(tuple(sources), tuple(validation), tuple(gate))
 
 
 def _mine_source(labelled: LabelledSet, split: Split, encoder: TextEncoder, plan: Plan) -> Source:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerank.training.data import LabelledSet
-from rerank.training.mining import Mined, opening
+from rerank.training.mining import MinedQuery, opening
 from rerank.training.windows import best_chunk, best_window, keyword_query, sentences, words
 
 
@@ -51,7 +51,7 @@ class Source:
     """
 
     labelled: LabelledSet
-    mined: tuple[Mined, ...]
+    mined: tuple[MinedQuery, ...]
     pool: tuple[str, ...]
     rarity: dict[str, float]
     queries: NDArray[np.float32]

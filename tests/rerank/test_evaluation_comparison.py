@@ -239,7 +239,7 @@ def test_first_looks_are_compared_alone_and_under_a_reranker(tmp_path: Path) -> 
     judged, library, encoder = open_set(tmp_path / "codes", tmp_path / "library")
     alone = compare(
         judged, library, {}, Plan(sources=tuple(CandidateSource)),
-        looker=lambda: searcher(library, encoder, None),
+        open_first_look=lambda: searcher(library, encoder, None),
     )  # fmt: skip
     assert [row.system.title for row in alone.rows] == ["words (BM25)", "vectors and words (RRF)"]
     words, both = (row.means["nDCG@10"] for row in alone.rows)

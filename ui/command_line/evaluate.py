@@ -102,7 +102,7 @@ def _compare(
     with query_bar() as show:
         comparison = compare(
             judged, library, openers, plan, tuning, show,
-            looker=lambda: Searcher(Retriever(library, encoder), None),
+            open_first_look=lambda: Searcher(Retriever(library, encoder), None),
         )  # fmt: skip
     return comparison, left_out
 

@@ -93,14 +93,14 @@ class Fusion:
             return None
 
     def __str__(self) -> str:
-        """What it is called in settings: what `of` and `of_ensemble` read."""
+        """The fusion as settings write it and `of` and `of_ensemble` read it."""
         if self.shares is None:
             return "rrf"
         return ":".join(filter(None, ["weighted", ",".join(f"{share:g}" for share in self.shares)]))
 
     @property
     def title(self) -> str:
-        """What it is called in prose."""
+        """The fusion's name in prose."""
         if self.shares is None:
             return "reciprocal rank fusion"
         if not self.shares:

@@ -23,7 +23,7 @@ SHOWN = 3
 
 
 def default_folder(judged: JudgedSet, encoder: ModelSpec) -> Path:
-    """Where a judged set's own library lies: in the user's cache folder, one for each path and encoder."""
+    """The folder of a judged set's own library: in the user's cache folder, one for each path and encoder."""
     name = f"{judged.folder.name}-{digest(str(judged.folder), encoder.identity)[:12]}"
     return kept_in_cache("evaluation", name)
 

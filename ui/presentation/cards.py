@@ -204,7 +204,7 @@ def source_of(before: Sequence[Candidate]) -> CandidateSource:
 
 
 def found_by(candidate: Candidate, source: CandidateSource) -> str:
-    """Where a passage stands by vectors and by words, a dash where one of them did not find it; else empty."""
+    """The passage's places by vectors and by words, a dash where one of them did not find it; else empty."""
     if source is CandidateSource.VECTORS:
         return ""
     if source is CandidateSource.WORDS:

@@ -67,7 +67,7 @@ def _histogram(numbers: Iterable[float], title: str, colour: str, whole: bool = 
 
 
 def _edges(reading: Reading) -> list[Spec]:
-    """Where the bands and the learnt threshold begin, as named dashed lines."""
+    """Named dashed lines where the bands and the learnt threshold begin."""
     edges: list[tuple[float, str]] = []
     if reading.bands is not None:
         edges += [(reading.bands.possibly, "possibly"), (reading.bands.highly, "highly")]

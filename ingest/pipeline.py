@@ -212,8 +212,8 @@ class Intake:
             raise
         if source.key == given.key:
             return report
-        kept = f"Another file called {given.name} is in the library; both are kept."
-        return replace(report, reason=f"{kept} {report.reason}".rstrip())
+        sentence = f"Another file called {given.name} is in the library; both are kept."
+        return replace(report, reason=f"{sentence} {report.reason}".rstrip())
 
     def _beside(self, source: Source, file_hash: str) -> Source:
         """The upload under the first of its names that no other file has."""
@@ -222,9 +222,9 @@ class Intake:
 
     def _is_held(self, source: Source, file_hash: str) -> bool:
         """Whether what the library holds of this identity is this very file."""
-        known = self._writer.hash_of(source.key)
-        if known is not None:
-            return known == file_hash
+        stored_hash = self._writer.hash_of(source.key)
+        if stored_hash is not None:
+            return stored_hash == file_hash
         with closing(self._read(source)) as documents:  # a rebuild forgets hashes, and keeps what was read
             ours = {document.id: document.content_hash for document in documents}
         return ours == {name: self._writer.content_of(name) for name in self._writer.documents_of(source.key)}
@@ -244,12 +244,12 @@ class Intake:
             raise ReadError(
                 f"{source.name} changed while it was being read; nothing of it was indexed. Add it again."
             )
-        held = self._writer.documents_of(source.key)
-        report = _summary(file, self._drop(held - file.seen))
+        stored_ids = self._writer.documents_of(source.key)
+        report = _summary(file, self._drop(stored_ids - file.seen))
         # An unchanged one too: a rebuild forgets files, and other bytes may say the same.
         remember = self._writer.stage_source if self._dirty else self._writer.remember_source
         remember(source.key, file.file_hash, report)
-        changed = bool(held) and report.status is FileStatus.INDEXED
+        changed = bool(stored_ids) and report.status is FileStatus.INDEXED
         return replace(report, status=FileStatus.REPLACED) if changed else report
 
     def _read(self, source: Source) -> Generator[Document, None, None]:
@@ -351,11 +351,11 @@ class Intake:
 
 def _stamp(path: Path) -> tuple[int, ...]:
     """What changes when a file is written to or replaced: its inode, size and time of change."""
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _summary(file: _File, gone: int) -> FileReport:
+def _summary(file: _File, dropped: int) -> FileReport:
     """The report of a file whose documents are staged."""
     if not file.seen:
         raise NoTextError(f"{file.source.name} holds no entry with text; nothing was indexed.")
@@ -365,5 +365,5 @@ def _summary(file: _File, gone: int) -> FileReport:
         pages = format_pages(blank)
         plural = "s" if len(blank) > 1 else ""
         reason = f"No text on page{plural} {pages}: probably scanned. OCR (ocrmypdf, say) would add it."
-    status = FileStatus.INDEXED if file.fresh or gone else FileStatus.UNCHANGED
+    status = FileStatus.INDEXED if file.fresh or dropped else FileStatus.UNCHANGED
     return replace(file.report, status=status, reason=reason)

@@ -131,7 +131,7 @@ class OpenAIEncoder:
             for piece in pieces_of(text, self._limits.input_tokens)
         ]
         sums = np.zeros((len(texts), self.model.spec.dim or 0), dtype=np.float32)
-        done = 0
+        reported = 0
         for batch in batches_of([len(piece.encode()) for _, piece in pieces], self._limits):
             rows = [row for row, _ in pieces[batch]]
             vectors = self._ask([piece for _, piece in pieces[batch]], policy)
@@ -140,9 +140,9 @@ class OpenAIEncoder:
             lengths = np.array([[len(piece)] for _, piece in pieces[batch]], dtype=np.float32)
             np.add.at(sums, rows, vectors * lengths)
             finished = rows[-1] + (batch.stop == len(pieces) or pieces[batch.stop][0] > rows[-1])
-            if on_batch is not None and finished > done:
-                on_batch(finished - done)
-            done = finished
+            if on_batch is not None and finished > reported:
+                on_batch(finished - reported)
+            reported = finished
         return unit_rows(sums, self.model)
 
     def _ask(self, texts: list[str], policy: RetryPolicy) -> NDArray[np.float32]:
@@ -185,11 +185,11 @@ class OpenAIEncoder:
 
     def _fault(self, error: Any) -> ServiceError:
         """What a status other than 200 means here."""
-        said = message_of(error.body, (self._key,)) if isinstance(error.body, dict) else ""
+        message = message_of(error.body, (self._key,)) if isinstance(error.body, dict) else ""
         if error.code == "insufficient_quota":  # a 429 that no waiting helps
-            return ServiceError(f"{self._who} says that the account has no credit left ({said})")
+            return ServiceError(f"{self._who} says that the account has no credit left ({message})")
         try:
-            check_status(self._who, error.status_code, said, error.response.headers.get("Retry-After"))
+            check_status(self._who, error.status_code, message, error.response.headers.get("Retry-After"))
         except ServiceError as fault:
             return fault
         return ServiceError(f"{self._who} gave an answer that its client cannot read")
@@ -268,12 +268,12 @@ def pieces_of(text: str, limit: int | None) -> Iterator[str]:
 
 def batches_of(sizes: Sequence[int], limits: RequestLimits) -> Iterator[slice]:
     """Neighbours in batches of as many as a request may hold, one at least."""
-    start, held = 0, 0
+    start, tokens = 0, 0
     for at, size in enumerate(sizes):
-        if at > start and (at - start == limits.inputs or held + size > limits.tokens):
+        if at > start and (at - start == limits.inputs or tokens + size > limits.tokens):
             yield slice(start, at)
-            start, held = at, 0
-        held += size
+            start, tokens = at, 0
+        tokens += size
     if start < len(sizes):
         yield slice(start, len(sizes))
 
@@ -289,8 +289,8 @@ def vectors_of(who: str, answer: object, count: int, dim: int | None) -> NDArray
         raise ServiceError(
             f"{who} gave an answer without vectors; check that its address is that of an embeddings route"
         )
-    found = by_index(who, ((row.get("index"), row.get("embedding")) for row in rows), count, "vector")
-    vectors = [_vector(who, value) for value in found]
+    values = by_index(who, ((row.get("index"), row.get("embedding")) for row in rows), count, "vector")
+    vectors = [_vector(who, value) for value in values]
     width = dim or len(vectors[0])
     for vector in vectors:
         if len(vector) != width:

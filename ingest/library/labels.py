@@ -80,10 +80,10 @@ class Labels:
     def remove(self, query: str, passage_hash: str) -> bool:
         """Take a judgement back, and where its passage stood; whether there was one."""
         with self.library.connection() as db, transaction(db):
-            found = db.execute(
+            cursor = db.execute(
                 "DELETE FROM labels WHERE query = ? AND passage_hash = ?", (normal_query(query), passage_hash)
             )
-            return found.rowcount > 0
+            return cursor.rowcount > 0
 
     def note_ranks(self, query: str, judged_ranks: JudgedRanks) -> None:
         """Note where the judged passages of a query stand now, in place of what was noted of this pair before.
@@ -97,7 +97,7 @@ class Labels:
 
     def merge(self, labels: Iterable[Label]) -> MergeReport:
         """Take in labels made elsewhere, all or none; of two judgements of a passage the later one stands."""
-        added = changed = kept = 0
+        added = changed = unchanged = 0
         with self.library.connection() as db, transaction(db):
             for label in labels:
                 row = db.execute(
@@ -105,12 +105,12 @@ class Labels:
                     (label.query, label.passage_hash),
                 ).fetchone()
                 if row is not None and row["judged"] >= _stamp(label.judged):
-                    kept += 1
+                    unchanged += 1
                     continue
                 _write(db, label)
                 added += row is None
                 changed += row is not None
-        return MergeReport(added, changed, kept)
+        return MergeReport(added, changed, unchanged)
 
     def grades(self, query: str) -> dict[str, Grade]:
         """The judgements of a query by passage hash."""
@@ -123,10 +123,10 @@ class Labels:
     def judgements(self) -> dict[str, dict[str, Grade]]:
         """Every grade, ``{query: {passage hash: grade}}``, without the passages."""
         with self.library.connection() as db:
-            found: dict[str, dict[str, Grade]] = {}
+            by_query: dict[str, dict[str, Grade]] = {}
             for row in db.execute("SELECT query, passage_hash, grade FROM labels ORDER BY query, judged"):
-                found.setdefault(row["query"], {})[row["passage_hash"]] = Grade(row["grade"])
-            return found
+                by_query.setdefault(row["query"], {})[row["passage_hash"]] = Grade(row["grade"])
+            return by_query
 
     def all(self) -> list[Label]:
         """Every label by query, with the passage as it is indexed now, else as it was when judged."""
@@ -255,15 +255,15 @@ def pairs(db: sqlite3.Connection) -> list[ModelPair]:
 
 def places(db: sqlite3.Connection, pair: ModelPair) -> dict[str, dict[str, Places]]:
     """The places of every query that was asked of this pair: ``{query: {passage hash: places}}``."""
-    found: dict[str, dict[str, Places]] = {}
+    by_query: dict[str, dict[str, Places]] = {}
     for row in db.execute(
         "SELECT r.query, r.passage_hash, r.before, r.after FROM label_ranks AS r "
         "JOIN label_pairs AS p ON p.id = r.pair WHERE p.encoder = ? AND p.encoder_revision = ? "
         "AND p.reranker = ? AND p.reranker_revision = ? ORDER BY r.query, r.before",
         _pair_row(pair),
     ):
-        found.setdefault(row["query"], {})[row["passage_hash"]] = Places(row["before"], row["after"])
-    return found
+        by_query.setdefault(row["query"], {})[row["passage_hash"]] = Places(row["before"], row["after"])
+    return by_query
 
 
 def _pair_row(pair: ModelPair) -> tuple[str, str, str, str]:

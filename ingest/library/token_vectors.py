@@ -125,10 +125,10 @@ class TokenStore:
             model = db.execute("SELECT id FROM models WHERE identity = ?", (identity,)).fetchone()
             if model is None:
                 return False
-            kept = self._held(rows)
+            hashes = self._held(rows)
             db.executemany(
                 "INSERT OR REPLACE INTO token_vectors (model, passage_hash, checksum, data) VALUES (?, ?, ?, ?)",
-                [(model[0], name, _checksum(name, rows[name]), rows[name]) for name in kept],
+                [(model[0], name, _checksum(name, rows[name]), rows[name]) for name in hashes],
             )
         return True
 
@@ -147,12 +147,12 @@ class TokenStore:
                     "AND passage_hash IN (SELECT value FROM json_each(?))",
                     (identity, json.dumps(list(hashes))),
                 ).fetchall()
-                found = {name: data for name, checksum, data in rows if is_whole(name, checksum, data)}
-                damaged = [(name,) for name, _, _ in rows if name not in found]
+                whole_rows = {name: data for name, checksum, data in rows if is_whole(name, checksum, data)}
+                damaged = [(name,) for name, _, _ in rows if name not in whole_rows]
                 if damaged:
                     log.warning("%d rows of %s are damaged and are computed anew", len(damaged), self.path)
                     db.executemany("DELETE FROM token_vectors WHERE passage_hash = ?", damaged)
-            return found
+            return whole_rows
         except (sqlite3.Error, OSError, SecondLookError) as error:
             log.warning("token vectors of %s cannot be read, and are computed: %s", self.path, error)
             return {}
@@ -163,8 +163,8 @@ class TokenStore:
             return
         with self._open() as db, transaction(db):
             there = [name for (name,) in db.execute("SELECT DISTINCT passage_hash FROM token_vectors")]
-            gone = set(there).difference(self._held(there))
-            db.executemany("DELETE FROM token_vectors WHERE passage_hash = ?", [(name,) for name in gone])
+            names = set(there).difference(self._held(there))
+            db.executemany("DELETE FROM token_vectors WHERE passage_hash = ?", [(name,) for name in names])
 
     def remove(self) -> bool:
         """Remove all, and the requests; whether there was anything.

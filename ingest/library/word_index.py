@@ -77,17 +77,17 @@ def _text_of(title: str, text: str) -> str:
     return UNSPACED.sub(r" \g<0> ", f"{title}\n{text}")
 
 
-def fault(db: sqlite3.Connection, wanted: Set[int]) -> str:
-    """What is wrong with the index, in half a sentence, or "". ``wanted`` are the chunks that it should hold.
+def fault(db: sqlite3.Connection, chunk_ids: Set[int]) -> str:
+    """What is wrong with the index, in half a sentence, or "". ``chunk_ids`` are the chunks that it should hold.
 
     FTS5 checks every word and place that it has against the passages, cut into words once more. It does that only for
     an index that names its texts, and only where it may write: hence a copy in temporary tables, over a view of the
     passages. What it does not see is a word that it lists and cannot find: each is looked up, too. To be called on a
     connection that is closed afterwards.
     """
-    held = {row[0] for row in db.execute("SELECT id FROM words_docsize")}
-    if held != wanted:
-        return f"it holds {len(held)} passages that are not the library's {len(wanted)}"
+    ids = {row[0] for row in db.execute("SELECT id FROM words_docsize")}
+    if ids != chunk_ids:
+        return f"it holds {len(ids)} passages that are not the library's {len(chunk_ids)}"
     try:
         db.create_function("entry", 2, _text_of, deterministic=True)
         db.execute(
@@ -137,5 +137,5 @@ _CONFIGS = ("main.words_config", f"temp.{_COPY}_config")
 
 def _copy(db: sqlite3.Connection, content: str) -> None:
     """Make an index beside the library's, of the same kind but for where its texts are."""
-    made: str = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'words'").fetchone()[0]
-    db.execute(made.replace("TABLE words", f"TABLE temp.{_COPY}").replace("content = ''", content))
+    statement: str = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'words'").fetchone()[0]
+    db.execute(statement.replace("TABLE words", f"TABLE temp.{_COPY}").replace("content = ''", content))

@@ -140,7 +140,7 @@ class LibraryWriter:
             "AND EXISTS (SELECT 1 FROM documents WHERE source = s.key AND id NOT IN (SELECT document FROM doomed))",
             (source, file_hash),
         )
-        return [Duplicate(report_of(report).path, key, read) for report, key, read in rows]
+        return [Duplicate(report_of(report).path, key, digest) for report, key, digest in rows]
 
     def holds(self, source: str) -> bool:
         """Whether a document of this file will be there after publishing."""
@@ -313,20 +313,20 @@ class Generations:
 
     def delete(self, document_ids: Sequence[str]) -> int:
         """Take documents out at once: a new generation on the same index, which skips their chunks."""
-        wanted = json.dumps(list(document_ids))
+        ids = json.dumps(list(document_ids))
         with transaction(self._db):
             file = read_index_file(self._db)
             self._db.execute(
                 "INSERT OR IGNORE INTO tombstones SELECT c.id FROM chunks AS c JOIN documents AS d "
                 "ON d.number = c.document WHERE d.id IN (SELECT value FROM json_each(?))",
-                (wanted,),
+                (ids,),
             )
             self._db.execute(
                 "DELETE FROM sources WHERE key IN (SELECT source FROM documents "
                 "WHERE id IN (SELECT value FROM json_each(?)))",
-                (wanted,),
+                (ids,),
             )
-            self._drop("id IN (SELECT value FROM json_each(?))", (wanted,))
+            self._drop("id IN (SELECT value FROM json_each(?))", (ids,))
             self._db.execute(
                 "DELETE FROM vectors WHERE passage_hash NOT IN (SELECT passage_hash FROM chunks)"
             )

@@ -57,8 +57,8 @@ class Hub:
 
     def why_not(self, name: str, revision: str | None) -> str | None:
         """As `why_not_now`, for one model; asks nobody where it is known that the hub does not have it."""
-        known = self._notes.reason(_model(name, revision)) if self.allow_downloads else None
-        return known or self.why_not_now()
+        reason = self._notes.reason(_model(name, revision)) if self.allow_downloads else None
+        return reason or self.why_not_now()
 
     @property
     def is_switched_off(self) -> bool:

@@ -32,27 +32,27 @@ def read_jsonl(source: Source) -> Iterator[Document]:
     """
     source.size()
     faults: list[str] = []
-    seen: set[str] = set()
-    given = without_text = 0
+    identities: set[str] = set()
+    count = without_text = 0
     for number, raw in _lines(source):
         try:
             entry = read_entry(_decoded(raw))
             entry["_id"] = clean_characters(entry["_id"])
-            if entry["_id"] in seen:
+            if entry["_id"] in identities:
                 raise ValueError(f"repeats the _id {entry['_id'][:80]!r}")
         except ValueError as error:
             faults.append(f"line {number} {error}")
-            if len(faults) >= _MOST_FAULTS and len(faults) > given:
+            if len(faults) >= _MOST_FAULTS and len(faults) > count:
                 break
             continue
         source.check_characters(len(entry["text"]), f", line {number},")
-        seen.add(entry["_id"])
+        identities.add(entry["_id"])
         if entry["text"].strip():
-            given += 1
+            count += 1
             yield _document(source, entry)
         else:
             without_text += 1
-    _finish(source, faults, given, without_text)
+    _finish(source, faults, count, without_text)
 
 
 def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
@@ -110,16 +110,16 @@ def _document(source: Source, entry: dict[str, Any]) -> Document:
     )
 
 
-def _finish(source: Source, faults: list[str], given: int, without_text: int) -> None:
+def _finish(source: Source, faults: list[str], count: int, without_text: int) -> None:
     if without_text:
         logger.info("%s: %d entries have no text and were left out", source.name, without_text)
     if faults:
         more = len(faults) - _FAULTS_SHOWN
-        shown = "; ".join(faults[:_FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        sentence = "; ".join(faults[:_FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
         raise DamagedFileError(
-            f"{source.name} has lines that are no entries of a BEIR corpus: {shown}. Each line must be "
+            f"{source.name} has lines that are no entries of a BEIR corpus: {sentence}. Each line must be "
             f'{{"_id": "…", "title": "…", "text": "…"}}; mend these and add it again. '
-            f"{given:,} other entries could be read."
+            f"{count:,} other entries could be read."
         )
-    if not given:
+    if not count:
         raise EmptyFileError(f"{source.name} has no entry with text; nothing to index.")

@@ -111,8 +111,8 @@ def compare_orders(
     figures = [measure(qrels, system.orders) for system in others]
     contrasts = _contrasts([(before, after) for after in figures])
     deepest = max((system.depth for system in others), default=0)
-    chosen = [place for place, system in enumerate(others) if pairs and system.depth == deepest]
-    couples = list(combinations(chosen, 2))
+    deepest_places = [place for place, system in enumerate(others) if pairs and system.depth == deepest]
+    couples = list(combinations(deepest_places, 2))
     paired = _contrasts([(figures[one], figures[other]) for one, other in couples])
     documents = {d for system in (first, *others) for order in system.orders.values() for d in order}
     return Comparison(

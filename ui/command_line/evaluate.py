@@ -132,14 +132,14 @@ def _by_label(names: list[str | None], settings: Settings) -> dict[str, str | No
     """
     hub = Hub(settings.models.allow_downloads)
     labels: dict[str, str | None] = {}
-    found: set[str] = set()
+    model_names: set[str] = set()
     for name in names:
         model = resolve_reranker(name, hub, settings.services)
         label = Path(name or model.name).name
-        if label in labels or model.name in found:
+        if label in labels or model.name in model_names:
             raise UsageError(f"The reranker {label} is named twice; name each once, and folders differently.")
         labels[label] = name
-        found.add(model.name)
+        model_names.add(model.name)
     return labels
 
 
@@ -315,11 +315,11 @@ def _sources(text: str) -> tuple[CandidateSource, ...]:
 def _depths(text: str) -> tuple[int, ...]:
     """Numbers of candidates, rising, each once."""
     try:
-        found = sorted({int(part) for part in text.split(",")})
+        numbers = sorted({int(part) for part in text.split(",")})
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"“{text}” is not a list of whole numbers as 10,50,100 is"
         ) from error
-    if found[0] < 1:
-        raise argparse.ArgumentTypeError(f"{found[0]} is too few candidates; give 1 or more")
-    return tuple(found)
+    if numbers[0] < 1:
+        raise argparse.ArgumentTypeError(f"{numbers[0]} is too few candidates; give 1 or more")
+    return tuple(numbers)

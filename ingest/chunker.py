@@ -64,15 +64,15 @@ class Chunker:
         None is longer than `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its
         neighbours.
         """
-        found: list[tuple[int, int]] = []
+        pieces: list[tuple[int, int]] = []
         for start, end, as_markdown in _parts(text, markdown and not _TOO_DEEP.search(text)):
             splitter = self._markdown if as_markdown else self._plain
-            found += (
+            pieces += (
                 (start + at, start + at + len(chunk))
                 for at, chunk in splitter.chunk_indices(text[start:end])
                 if chunk.strip()  # control characters that Python alone counts as white space
             )
-        bounded = (span for start, end in found for span in _bounded(text, start, end))
+        bounded = (span for start, end in pieces for span in _bounded(text, start, end))
         return [(start, end) for start, end in bounded if not text[start:end].isspace()]
 
     def chunks(self, document: Document) -> list[Chunk]:
@@ -141,9 +141,9 @@ def _unseen(text: str) -> Iterator[tuple[int, int]]:
     starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
     parser = MarkdownIt("commonmark")
     parser.core.ruler.enableOnly(["block"])
-    shown = [token.map for token in parser.parse(text) if token.nesting == 0 and token.map]
+    blocks = [token.map for token in parser.parse(text) if token.nesting == 0 and token.map]
     position = 0
-    for first, after in [*shown, [len(starts) - 1, len(starts) - 1]]:
+    for first, after in [*blocks, [len(starts) - 1, len(starts) - 1]]:
         if starts[first] - position > LONGEST_UNSEEN:
             yield position, starts[first]
         position = max(position, starts[min(after, len(starts) - 1)])

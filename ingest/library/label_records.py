@@ -67,7 +67,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class JudgedRanks:
     """Both orders of one search, as ``{passage hash: places}`` of all its candidates, and who made them."""
 
     pair: ModelPair

@@ -25,9 +25,9 @@ def document_of(row: sqlite3.Row) -> Document:
     )
 
 
-def report_of(stored: str) -> FileReport:
+def report_of(text: str) -> FileReport:
     """The report that was stored as this JSON text."""
-    values = json.loads(stored)
+    values = json.loads(text)
     values["status"] = FileStatus(values["status"])
     values["pages_without_text"] = tuple(values["pages_without_text"])
     return FileReport(**values)
@@ -64,9 +64,9 @@ def insert_document(
 
 def insert_report(db: sqlite3.Connection, source: str, born: int, file_hash: str, report: FileReport) -> None:
     """Store what was reported of a source, in the place of what this generation said of it before."""
-    stored = asdict(report)
-    del stored["unreachable"]  # what was read was reached
+    fields = asdict(report)
+    del fields["unreachable"]  # what was read was reached
     db.execute(
         "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)",
-        (source, born, file_hash, json.dumps(stored)),
+        (source, born, file_hash, json.dumps(fields)),
     )

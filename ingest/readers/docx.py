@@ -157,8 +157,8 @@ def _meaning(style: BaseStyle | None) -> tuple[int | None, bool]:
         names.append(style.name)
         style = getattr(style, "base_style", None)
     for name in names:
-        if found := _HEADING_STYLE.fullmatch(name):
-            return int(found[1]), False
+        if match := _HEADING_STYLE.fullmatch(name):
+            return int(match[1]), False
         if name.lower() == "title":
             return 1, False
     return None, any(name.lower().startswith("list") for name in names)

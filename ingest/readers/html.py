@@ -57,10 +57,10 @@ def read_html(source: Source) -> Iterator[Document]:
 
 
 def _declared_encoding(head: bytes) -> str | None:
-    found = _DECLARED.search(head)
-    if not found:
+    match = _DECLARED.search(head)
+    if not match:
         return None
-    name = found[1].decode("ascii").lower()
+    name = match[1].decode("ascii").lower()
     return _MEANT.get(name, name)
 
 

@@ -68,5 +68,5 @@ def _line_starts(text: str, body: int) -> list[int]:
 
 
 def _front_title(front: str) -> str:
-    found = _TITLE.search(front)
-    return clean_title(found[1].strip("\"'")) if found else ""
+    match = _TITLE.search(front)
+    return clean_title(match[1].strip("\"'")) if match else ""

@@ -92,13 +92,13 @@ def flow(pages: Sequence[Sequence[str]]) -> tuple[str, list[Page]]:
     spans: dict[int, tuple[int, int]] = {}
     length = 0
     for (number, line), (following, next_line) in zip(lines, [*lines[1:], (0, "")], strict=False):
-        kept, glue = _join(line, next_line, widths[number], words) if following else (line, "")
+        line_text, glue = _join(line, next_line, widths[number], words) if following else (line, "")
         start = spans.get(number, (length, 0))[0]
-        spans[number] = (start, length + len(kept))
+        spans[number] = (start, length + len(line_text))
         if following != number and glue and (glue != " " or _SENTENCE_END.search(line)):
             glue = "\n\n"
-        parts += (kept, glue)
-        length += len(kept) + len(glue)
+        parts += (line_text, glue)
+        length += len(line_text) + len(glue)
     return "".join(parts), list(_pages(spans, len(pages)))
 
 

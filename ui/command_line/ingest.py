@@ -229,7 +229,7 @@ def _unlocked(
 
 
 def add_token_vector_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the wish for token vectors, and its end."""
+    """Declare the request for token vectors, and its end."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--token-vectors", nargs="?", const=LATE_INTERACTION, metavar="RERANKER",
@@ -243,7 +243,7 @@ def add_token_vector_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def drop_token_vectors(folder: Path) -> None:
-    """Remove the token vectors of the library in ``folder`` and the wish for them, where there are any."""
+    """Remove the token vectors of the library in ``folder`` and the request for them, where there are any."""
     if Library.exists(folder) and TokenStore(Library(folder)).remove():
         _say(f"The token vectors of {folder} are removed; no more are stored.")
 
@@ -254,7 +254,7 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting:
     Shows a bar where stderr is a terminal, and says there what is stored now, as an ingest's report is on stdout; 0, or
     1 where it was stopped or a model is not to be had any more.
     """
-    if name is None and not TokenStore(library).wishes():
+    if name is None and not TokenStore(library).requested_models():
         return 0
     from rerank.token_vectors import (  # what loads models is not for every ingest
         keep_up,

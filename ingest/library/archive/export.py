@@ -230,5 +230,5 @@ def _places(store: Labels) -> Iterator[dict[str, Any]]:
     # The pair that comes first is written last: of pairs with as many queries, the latest written comes first.
     for pair in reversed(store.pairs()):
         for query, places in sorted(store.places(pair).items()):
-            seen = {name: [place.before, place.after] for name, place in sorted(places.items())}
-            yield {"pair": list(asdict(pair).values()), "query": query, "places": seen}
+            ranks = {name: [place.before, place.after] for name, place in sorted(places.items())}
+            yield {"pair": list(asdict(pair).values()), "query": query, "places": ranks}

@@ -9,6 +9,9 @@ from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="second-look-tests-")
 os.environ["XDG_DATA_HOME"] = os.path.join(os.environ["XDG_CACHE_HOME"], "data")
 
+# Each worker has one core: with as many threads as there are cores, two workers wait for each other in every product.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from ingest.library.library import Library, Manifest

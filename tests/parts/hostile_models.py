@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
+from tests.parts.later import later
+
+torch = later("torch")
 
 
 class Mark:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.parts.later import later
+
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "models" / "second-look-reranker" / "make"
 if str(FOLDER) not in sys.path:
     sys.path.append(str(FOLDER))  # as when one of them is run
 
-import blend  # noqa: E402
-import derive  # noqa: E402
-import recipe  # noqa: E402
-
-__all__ = ["blend", "derive", "recipe"]
+blend, derive, recipe = later("blend"), later("derive"), later("recipe")

@@ -9,11 +9,9 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-import torch
-from safetensors.torch import load as load_safetensors
-
 from ingest.models.resolve import ENCODERS, ModelSpec
 from rerank.registry import RERANKERS
+from tests.parts.later import later
 from tests.parts.stand_in_hub import StandInHub, files_of
 from tests.parts.tiny_models import (
     make_colbert,
@@ -24,6 +22,9 @@ from tests.parts.tiny_models import (
     make_monot5,
     make_xlm_roberta,
 )
+
+torch = later("torch")
+load_safetensors = later("safetensors.torch", "load")
 
 BGE, E5 = "BAAI/bge-small-en-v1.5", "intfloat/e5-small-v2"
 MS_MARCO, BGE_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2", "BAAI/bge-reranker-base"

@@ -7,11 +7,13 @@ import shutil
 import string
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ingest.models.resolve import bundled_encoder_folder
+from tests.parts.later import later
+
+torch = later("torch")
+save_file = later("safetensors.torch", "save_file")
 
 WORDS = (
     "true",

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from tests.parts.later import later
+
+torch = later("torch")
+SentenceTransformer = later("sentence_transformers", "SentenceTransformer")
+Transformer = later("sentence_transformers.base.modules", "Transformer")
+Pooling = later("sentence_transformers.sentence_transformer.modules", "Pooling")
+BertConfig, BertModel, PreTrainedTokenizerFast = later(
+    "transformers", "BertConfig", "BertModel", "PreTrainedTokenizerFast"
+)
 
 SUBJECTS = (
     "python",

@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import TimeoutError as NeverHappenedError
-from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT, wait_until_idle
 from tests.browser.page import hostile
 from tests.browser.page.test_journey import PATIENCE, comparison_of, see, titles
+from tests.parts.later import later
+
+expect = later("playwright.sync_api", "expect")
 
 pytestmark = pytest.mark.browser
 
@@ -71,6 +72,8 @@ def test_whatever_a_name_might_be_made_into_is_noticed(
     serve: Callable[..., str], open_page: Callable[..., Any]
 ) -> None:
     """The check itself: on a page that takes each directive for Markdown, it finds each."""
+    from playwright.sync_api import TimeoutError as NeverHappenedError
+
     page = open_page(serve(ROOT / "tests" / "browser" / "page" / "markup_demo.py"))
     for number, name in enumerate(hostile.DIRECTIVES):
         page.goto(f"{page.url.partition('?')[0]}?n={number}")

@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser import files
 from tests.browser.conftest import ROOT, wait_until_answered
+from tests.parts.later import later
+
+expect = later("playwright.sync_api", "expect")
 
 pytestmark = pytest.mark.browser
 

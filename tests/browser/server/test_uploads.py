@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, Serve
 from tests.browser.page.test_journey import see, settings  # noqa: F401 (a fixture)
+from tests.parts.later import later
+
+expect = later("playwright.sync_api", "expect")
 
 pytestmark = pytest.mark.browser
 

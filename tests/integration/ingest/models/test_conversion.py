@@ -17,15 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from ingest.errors import ModelNotFoundError
 from ingest.models.conversion import _TOKENIZERS
 from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
+from tests.parts.later import later
 from tests.parts.tiny_models import make_monot5
+
+torch = later("torch")
+load_file = later("safetensors.torch", "load_file")
 
 OFFLINE = Hub(allow_downloads=False)
 MONOT5 = "monot5-base-msmarco"

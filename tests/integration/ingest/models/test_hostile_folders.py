@@ -19,11 +19,13 @@ from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import Source, ingest
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.training.model import load_base
 from tests.integration.ingest.models.test_models import hub, put_in_cache
 from tests.parts.hostile_models import prefer_pickle, with_pickle
+from tests.parts.later import later
 from tests.parts.tiny_models import make_cross_encoder, make_encoder
 from ui.command_line.main import main
+
+load_base = later("rerank.training.model", "load_base")
 
 __all__ = ["hub"]  # the fixture of a hub whose cache is the test's own
 

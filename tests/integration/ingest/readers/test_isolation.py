@@ -23,6 +23,7 @@ from ingest.readers.process import client as spare
 from ingest.readers.process.client import read_in_worker
 from ingest.records import Document, FileStatus
 from tests.conftest import Desk
+from tests.integration.ingest.readers import raw
 
 ROOT = Path(__file__).parents[4]
 FAULTY = Path(__file__).with_name("faulty_worker.py")
@@ -215,3 +216,15 @@ def test_a_limit_of_time_holds_for_each_file_of_an_ingest(desk: Desk, told: Told
     files = [desk.write("a.txt", "warm"), desk.write("b.txt", "hang"), desk.write("c.txt", "A bank.")]
     report = desk.add(*files, limits=replace(Limits(), max_seconds=5.0))
     assert [file.status for file in report.files] == ["indexed", "refused", "indexed"]
+
+
+def test_warnings_of_a_parser_reach_no_screen(tmp_path: Path) -> None:
+    # A wrong startxref makes pypdf warn and search for the table. Under pytest nothing would reach the screen anyway.
+    (tmp_path / "a.pdf").write_bytes(raw.pdf().replace(b"startxref\n", b"startxref\n9"))
+    code = (
+        "import logging, pathlib, sys; from ingest.readers import read_documents; logging.basicConfig(); "
+        "print(len(list(read_documents(pathlib.Path(sys.argv[1])))))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.pdf")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("1\n", "")

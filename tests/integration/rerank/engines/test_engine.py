@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelDamagedError, ModelError, UsageError
 from ingest.models.hub import Hub
@@ -35,9 +33,13 @@ from rerank.engines.choose import (
 from rerank.engines.fused_graph import linears, split_attention
 from rerank.engines.record import AGAIN_AFTER, FAILED_FOR, Engine
 from rerank.registry import BUNDLED_FOLDER, resolve_reranker
-from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer
+from tests.parts.later import later
 from tests.parts.tiny_models import make_electra, make_xlm_roberta
+
+torch = later("torch")
+load_file, save_file = later("safetensors.torch", "load_file", "save_file")
+CrossEncoderScorer = later("rerank.scorers.cross_encoder", "CrossEncoderScorer")
 
 
 @pytest.fixture(scope="module")

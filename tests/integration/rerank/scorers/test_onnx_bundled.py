@@ -9,9 +9,12 @@ import pytest
 
 from ingest.models.hub import Hub
 from ingest.models.resolve import BUNDLED_ENCODER, ModelSource
+from rerank.engines.first_token import first_token_only
+from rerank.engines.fused_graph import fused
 from rerank.factory import open_scorer
 from rerank.registry import BUNDLED_FOLDER, BUNDLED_RERANKER, resolve_reranker
 from rerank.scorers.base import Scorer
+from rerank.scorers.onnx_cross_encoder import MODEL_FILE
 
 QUESTION = "which snake kills without venom?"
 PASSAGES = [
@@ -56,3 +59,8 @@ def test_it_was_let_through_by_its_own_gate() -> None:
     report = json.loads((BUNDLED_FOLDER / "training.json").read_text(encoding="utf-8"))
     assert report["better"] is True
     assert report["gate"]["gain"] > 0
+
+
+def test_its_head_reads_all_tokens() -> None:
+    whole = fused(BUNDLED_FOLDER / MODEL_FILE)
+    assert len(first_token_only(whole).graph.node) == len(whole.graph.node)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from tokenizers import Tokenizer, models, normalizers
 
 from ingest.encoders.base import SentenceTransformerEncoder, counting_tokenizer
@@ -18,11 +17,9 @@ from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.runtime.session import GraphSession
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.late_interaction import LateInteractionScorer, late_interaction_of
-from rerank.scorers.monot5 import MonoT5Scorer
-from rerank.scorers.multi_vector import ColbertScorer
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
+from tests.parts.later import later
 from tests.parts.tiny_models import (
     make_colbert,
     make_cross_encoder,
@@ -32,6 +29,11 @@ from tests.parts.tiny_models import (
     make_monot5,
     make_xlm_roberta,
 )
+
+torch = later("torch")
+CrossEncoderScorer = later("rerank.scorers.cross_encoder", "CrossEncoderScorer")
+MonoT5Scorer = later("rerank.scorers.monot5", "MonoT5Scorer")
+ColbertScorer = later("rerank.scorers.multi_vector", "ColbertScorer")
 
 OFFLINE = Hub(allow_downloads=False)
 QUERY, PASSAGE = "which snake", "the boa by the river"

@@ -26,9 +26,11 @@ from rerank.training.mining import Mined, mine, opening
 from rerank.training.sampling import Mixture, Sampler
 from rerank.training.sampling import Source as TrainingSource
 from tests.conftest import Desk
+from tests.parts.later import later
 from tests.parts.training_parts import SUBJECTS, HashEncoder, tiny_bi_encoder, write_set
-from ui.command_line.train import run_train
 from ui.command_line.train_arguments import add_train_arguments
+
+run_train = later("ui.command_line.train", "run_train")
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.hub import Hub
 from ingest.models.resolve import ModelSource, resolve_encoder
 from rerank.registry import resolve_reranker
-from rerank.scorers.cross_encoder import CrossEncoderScorer
-from rerank.training.model import load_base
 from tests.integration.ingest.models.test_models import hub, put_in_cache
+from tests.parts.later import later
 from tests.parts.tiny_models import make_cross_encoder, make_encoder
+
+torch = later("torch")
+load_file = later("safetensors.torch", "load_file")
+CrossEncoderScorer = later("rerank.scorers.cross_encoder", "CrossEncoderScorer")
+load_base = later("rerank.training.model", "load_base")
 
 __all__ = ["hub"]  # the fixture of a hub whose cache is the test's own
 
@@ -37,7 +39,7 @@ def cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     opened = list[object]()
-    monkeypatch.setattr(torch, "load", lambda file, **_: opened.append(file))
+    monkeypatch.setattr("torch.load", lambda file, **_: opened.append(file))
     yield
     assert opened == []
 

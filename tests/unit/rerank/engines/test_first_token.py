@@ -10,15 +10,14 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import helper
-from sentence_transformers import CrossEncoder
 
-from ingest.models.hub import Hub
-from rerank.engines.export import export_fp32
 from rerank.engines.first_token import first_token_only
 from rerank.engines.fused_graph import constants, fused, linears, split_attention
 from rerank.engines.int8_graph import input_ranges, with_int8
-from rerank.registry import BUNDLED_FOLDER, resolve_reranker
-from rerank.scorers.onnx_cross_encoder import MODEL_FILE
+from tests.parts.later import later
+
+CrossEncoder = later("sentence_transformers", "CrossEncoder")
+export_fp32 = later("rerank.engines.export", "export_fp32")
 
 Inputs = dict[str, NDArray[np.int64]]
 
@@ -83,10 +82,3 @@ def test_a_head_that_reads_another_token_is_left_alone(graph: onnx.ModelProto, p
     assert [node.op_type for node in first_token_only(other).graph.node] == [
         node.op_type for node in other.graph.node
     ]
-
-
-def test_the_bundled_rerankers_head_reads_all_tokens() -> None:
-    folder = resolve_reranker("bundled", Hub(allow_downloads=False)).folder
-    assert folder == BUNDLED_FOLDER
-    whole = fused(folder / MODEL_FILE)
-    assert len(first_token_only(whole).graph.node) == len(whole.graph.node)

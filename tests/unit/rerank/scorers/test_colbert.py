@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from ingest.errors import ModelError
 from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer
+from tests.parts.later import later
 from tests.parts.tiny_models import COLBERT_DIM, make_colbert, make_modern_colbert
+
+torch = later("torch")
+load_file = later("safetensors.torch", "load_file")
 
 OFFLINE = Hub(allow_downloads=False)
 QUERY = "which snake kills without venom?"

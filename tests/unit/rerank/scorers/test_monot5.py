@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ingest.errors import ModelError
 from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.order import relevance
 from rerank.registry import resolve_reranker
-from rerank.scorers.monot5 import MonoT5Scorer
 from rerank.scorers.windowed import windowed
+from tests.parts.later import later
 from tests.parts.tiny_models import make_monot5
+
+torch = later("torch")
+MonoT5Scorer = later("rerank.scorers.monot5", "MonoT5Scorer")
 
 OFFLINE = Hub(allow_downloads=False)
 QUERY = "which snake has venom"

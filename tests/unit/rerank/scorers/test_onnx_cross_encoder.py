@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ingest.errors import ModelDamagedError, ModelError
 from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
-from rerank.engines.export import RowwiseInt8Embedding
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer, open_session
-from rerank.training.export import export_int8, quantise
-from rerank.training.finish import Job, write_card
-from rerank.training.model import load_base, score_pairs
+from tests.parts.later import later
 from tests.parts.training_parts import tiny_bi_encoder
+
+torch = later("torch")
+RowwiseInt8Embedding = later("rerank.engines.export", "RowwiseInt8Embedding")
+export_int8, quantise = later("rerank.training.export", "export_int8", "quantise")
+Job, write_card = later("rerank.training.finish", "Job", "write_card")
+load_base, score_pairs = later("rerank.training.model", "load_base", "score_pairs")
 
 PASSAGES = [
     "its colour is red",

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 from ingest.errors import ModelError
 from ingest.models.hub import Hub
@@ -18,8 +16,8 @@ from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
 from rerank.engines.choose import GraphScorer
 from rerank.factory import open_scorer
 from rerank.registry import BUNDLED_FOLDER, resolve_reranker
-from rerank.scorers.cross_encoder import CrossEncoderScorer
 from rerank.scorers.late_interaction import late_interaction_of
+from tests.parts.later import later
 from tests.parts.passages import PASSAGES, QUERY
 from tests.parts.tiny_models import (
     make_colbert,
@@ -29,6 +27,10 @@ from tests.parts.tiny_models import (
     make_monot5,
     make_xlm_roberta,
 )
+
+torch = later("torch")
+load_file, save_file = later("safetensors.torch", "load_file", "save_file")
+CrossEncoderScorer = later("rerank.scorers.cross_encoder", "CrossEncoderScorer")
 
 OFFLINE = Hub(allow_downloads=False)
 

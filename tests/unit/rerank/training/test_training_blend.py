@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from ingest.errors import UsageError
-from rerank.training.head import SegmentCosineHead
-from rerank.training.model import load_base, score_pairs
+from tests.parts.later import later
 from tests.parts.make_files import blend as command
 from tests.parts.training_parts import tiny_bi_encoder
+
+torch = later("torch")
+SegmentCosineHead = later("rerank.training.head", "SegmentCosineHead")
+load_base, score_pairs = later("rerank.training.model", "load_base", "score_pairs")
 
 SEPARATOR = 9
 PAIRS = [

@@ -10,26 +10,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from sentence_transformers import CrossEncoder
 
 from ingest.errors import ModelDamagedError, UsageError
 from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.judged.significance import paired_randomisation
 from rerank.registry import reranker_spec_of_folder, resolve_reranker
-from rerank.training.checkpoint import below, read_checkpoint
 from rerank.training.data import read_labelled_set
 from rerank.training.evaluate import Case, case_ndcg, measure
 from rerank.training.gate import fit_relevance, judge
-from rerank.training.loop import STATE, Progress, Schedule, Trainer
-from rerank.training.model import load_base, score_pairs
 from rerank.training.preparation import Plan, Prepared, prepare_data
 from rerank.training.sampling import Mixture, Sampler
+from tests.parts.later import later
 from tests.parts.training_parts import HashEncoder, tiny_bi_encoder, write_set
 from ui.command_line.main import main
-from ui.command_line.train import run_train
 from ui.command_line.train_arguments import add_train_arguments
+
+torch = later("torch")
+CrossEncoder = later("sentence_transformers", "CrossEncoder")
+below, read_checkpoint = later("rerank.training.checkpoint", "below", "read_checkpoint")
+loop = later("rerank.training.loop")
+Progress, Schedule, Trainer = later("rerank.training.loop", "Progress", "Schedule", "Trainer")
+load_base, score_pairs = later("rerank.training.model", "load_base", "score_pairs")
+run_train = later("ui.command_line.train", "run_train")
 
 STEPS = 6
 
@@ -61,11 +64,11 @@ def train(base: Path, prepared: Prepared, folder: Path, stop_after: int = STEPS,
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return below("weights", read_checkpoint(folder / STATE)[0])
+    return below("weights", read_checkpoint(folder / loop.STATE)[0])
 
 
 def moments(folder: Path) -> dict[str, torch.Tensor]:
-    return below("optimiser", read_checkpoint(folder / STATE)[0])
+    return below("optimiser", read_checkpoint(folder / loop.STATE)[0])
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -124,7 +127,7 @@ def test_a_damaged_checkpoint_and_a_pickled_one_of_before_are_refused(
     base: Path, prepared: Prepared, tmp_path: Path
 ) -> None:
     train(base, prepared, tmp_path / "run", stop_after=1)
-    state = tmp_path / "run" / STATE
+    state = tmp_path / "run" / loop.STATE
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(ModelDamagedError, match="cannot be read"):
         train(base, prepared, tmp_path / "run")

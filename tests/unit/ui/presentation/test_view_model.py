@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -246,11 +244,6 @@ def test_relevance_is_never_rounded_to_certainty(value: float, text: str) -> Non
 )
 def test_duration(ms: float, text: str) -> None:
     assert duration(ms) == text
-
-
-def test_the_view_model_needs_no_streamlit() -> None:
-    code = "import sys, ui.presentation.view_model, ui.files.results; sys.exit('streamlit' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_heading_path_does_not_repeat_the_title() -> None:

@@ -1,4 +1,4 @@
-"""Every command that the tables of docs/reliability.md and docs/security.md name selects tests where it says."""
+"""Collecting loads no torch, and every command in the tables of reliability.md and security.md selects tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = re.compile(r"`(pytest [^`]+)`")
@@ -33,7 +35,10 @@ class Counting:
         config.option.keyword = config.option.markexpr = ""
         print("COUNTS" + json.dumps(counts))
 
-sys.exit(pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *sys.argv[2:]], plugins=[Counting()]))
+status = pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", "tests"], plugins=[Counting()])
+heavy = {"torch", "transformers", "sentence_transformers", "playwright"} & sys.modules.keys()
+print("HEAVY" + json.dumps(sorted(heavy)))
+sys.exit(status)
 """
 
 
@@ -48,16 +53,16 @@ def commands() -> list[str]:
     return sorted(set(found))
 
 
-def counted(given: list[str]) -> dict[str, dict[str, int]]:
-    """How many tests each command selects, by each place that it names."""
-    places = sorted({word for command in given for word in shlex.split(command) if word.startswith("tests")})
-    done = subprocess.run(
-        [sys.executable, "-c", COUNTING, json.dumps(given), *places],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "COUNTS" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
-    found: dict[str, dict[str, int]] = json.loads(done.stdout.partition("COUNTS")[2].splitlines()[0])
-    return found
+NOTHING = "pytest tests/unit/ui/server/test_gate.py -k there_is_no_such_test"
+
+
+@pytest.fixture(scope="module")
+def output() -> str:
+    """What a process prints that collects every test, with the commands and with one that selects nothing."""
+    command = [sys.executable, "-c", COUNTING, json.dumps([*commands(), NOTHING])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
 
 
 def test_every_command_names_places_that_are_there() -> None:
@@ -67,10 +72,12 @@ def test_every_command_names_places_that_are_there() -> None:
         assert all((ROOT / place).exists() for place in places), command
 
 
-def test_every_command_selects_tests_in_every_place_that_it_names() -> None:
-    given = commands()
-    nothing = "pytest tests/unit/ui/server/test_gate.py -k there_is_no_such_test"
-    found = counted([*given, nothing])
-    print(json.dumps(found, indent=1))
-    assert found.pop(nothing) == {"tests/unit/ui/server/test_gate.py": 0}
-    assert not {command for command, places in found.items() if not all(places.values())}
+def test_every_command_selects_tests_in_every_place_that_it_names(output: str) -> None:
+    counts = json.loads(output.partition("COUNTS")[2].splitlines()[0])
+    print(json.dumps(counts, indent=1))
+    assert counts.pop(NOTHING) == {"tests/unit/ui/server/test_gate.py": 0}
+    assert not {command for command, places in counts.items() if not all(places.values())}
+
+
+def test_collecting_loads_neither_torch_nor_a_browser(output: str) -> None:
+    assert json.loads(output.partition("HEAVY")[2].splitlines()[0]) == []

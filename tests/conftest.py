@@ -9,12 +9,16 @@ from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="second-look-tests-")
 os.environ["XDG_DATA_HOME"] = os.path.join(os.environ["XDG_CACHE_HOME"], "data")
 
+# Each worker has one core: with as many threads as there are cores, two workers wait for each other in every product.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from ingest.library.library import Library, Manifest
 from ingest.pipeline import Source, ingest
 from ingest.records import IngestReport
 from tests.fakes import WORD_ENCODER, WordEncoder
+from tests.parts.evaluation_parts import write_topics
 
 # Without the capabilities by which root reads and writes what nobody may.
 AS_A_USER = (
@@ -63,3 +67,29 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, library: Library, encoder: WordEncoder) -> Desk:
     return Desk(tmp_path / "files", library, encoder)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """The folder of a judged set, made by `write_topics`."""
+    return write_topics(tmp_path / "topics")
+
+
+@pytest.fixture(scope="session")
+def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT cross-encoder of 2 layers, 32 wide, random weights from a seed, as sentence-transformers saves it."""
+    from tests.parts.tiny_models import make_cross_encoder
+
+    return make_cross_encoder(tmp_path_factory.mktemp("tiny") / "tiny-cross-encoder")
+
+
+@pytest.fixture(scope="session")
+def two_label_model(tmp_path_factory: pytest.TempPathFactory, tiny_cross_encoder: Path) -> Path:
+    """A classifier, which is no reranker."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    folder = tmp_path_factory.mktemp("two") / "classifier"
+    shutil.copytree(tiny_cross_encoder, folder)
+    config = BertConfig.from_pretrained(tiny_cross_encoder, num_labels=2)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder

@@ -25,7 +25,8 @@ from rerank.judged.significance import difference
 # Fewer queries give no verdict, whatever they say: they are too few to stand for what else will be asked.
 MIN_QUERIES = 10
 # Stricter than the 0.05 of an evaluation, which is looked at once. Looked at after every query from the tenth to the
-# hundredth, 0.05 calls chance a verdict in 27 of 100 series of queries, 0.01 in 6 (simulated: tests/rerank/labels).
+# hundredth, 0.05 calls chance a verdict in 27 of 100 series of queries, 0.01 in 6 (simulated:
+# tests/unit/rerank/labels).
 SIGNIFICANT = 0.01
 # A smaller difference in nDCG@10 is not worth judging on for.
 SMALLEST_WORTHWHILE = 0.05

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.machine import machine
-from tests.ingest.embeddings_stub import embeddings
-from tests.models.tiny_models import (
+from tests.integration.rerank.scorers.test_rerank_server import server_of
+from tests.parts.embeddings_stub import embeddings
+from tests.parts.rerank_stub import rerank_stub
+from tests.parts.tiny_models import (
     make_colbert,
     make_cross_encoder,
     make_electra,
@@ -27,8 +29,6 @@ from tests.models.tiny_models import (
     make_monot5,
     make_xlm_roberta,
 )
-from tests.rerank.rerank_stub import rerank_stub
-from tests.rerank.test_rerank_server import server_of
 from ui.settings import SAMPLE
 
 ROOT = Path(__file__).resolve().parents[2]

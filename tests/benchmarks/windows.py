@@ -47,7 +47,7 @@ from rerank.training.data import LabelledSet, Query, read_labelled_set
 from rerank.training.split import limited, split_by_document
 from tests.benchmarks.chunk_size import Labelled, articles, embed
 from tests.benchmarks.machine import machine
-from tests.make_files import recipe
+from tests.parts.make_files import recipe
 
 CHUNK_TOKENS = 300
 HELD_OUT_SHARE, SEED = 0.1, 0  # what the bundled reranker's recipe held out

@@ -5,8 +5,8 @@
 Each target (a suffix such as .pdf; cut, ask, hear, model) gets its share of the time in a process of its own. It begins
 with the corpus that is kept beside this file and the tests' awkward files; what atheris finds worth keeping grows in
 the work folder, from one run to the next. A crash is left there as a file, whose bytes become a case of
-`tests/ingest/readers/awkward.py`. With ``--keep`` the fewest inputs that cover as much are written back to the kept
-corpus. Needs atheris (Linux, Python 3.11 to 3.13): requirements-fuzz.lock
+`tests/integration/ingest/readers/awkward.py`. With ``--keep`` the fewest inputs that cover as much are written back to
+the kept corpus. Needs atheris (Linux, Python 3.11 to 3.13): requirements-fuzz.lock
 """
 
 from __future__ import annotations

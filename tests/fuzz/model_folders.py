@@ -15,7 +15,7 @@ from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from tests.models.tiny_models import make_encoder
+from tests.parts.tiny_models import make_encoder
 
 # What is written over: an encoder's own files, and those that a folder may have besides.
 FILES = (

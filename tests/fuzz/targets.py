@@ -23,7 +23,7 @@ from tests.fakes import whitespace_tokenizer
 from tests.fuzz import model_folders
 from tests.fuzz.asking import ask
 from tests.fuzz.model_folders import open_folder
-from tests.ingest.readers.awkward import CASES
+from tests.integration.ingest.readers.awkward import CASES
 
 # Small, because a fuzzer wants many small files rather than a few large ones.
 LIMITS = Limits(

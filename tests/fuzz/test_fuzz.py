@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,11 @@ from tests.fuzz.model_folders import FILES, open_folder
 from tests.fuzz.mutators import change_docx
 from tests.fuzz.targets import TARGETS, cut, hear, seeds
 
-SEEDS = {name: list(seeds(name)) for name in TARGETS}
+
+@cache
+def seeds_of(target: str) -> list[bytes]:
+    """What `seeds` gives for it."""
+    return list(seeds(target))
 
 
 def changed(draw: st.DrawFn, seed: bytes) -> bytes:
@@ -50,8 +55,8 @@ def changed(draw: st.DrawFn, seed: bytes) -> bytes:
 
 @st.composite
 def files(draw: st.DrawFn) -> tuple[str, bytes]:
-    name = draw(st.sampled_from([name for name in TARGETS if SEEDS[name] and name.startswith(".")]))
-    return name, changed(draw, draw(st.sampled_from(SEEDS[name])))
+    name = draw(st.sampled_from([name for name in TARGETS if seeds_of(name) and name.startswith(".")]))
+    return name, changed(draw, draw(st.sampled_from(seeds_of(name))))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -91,14 +96,14 @@ def test_any_json_is_a_document_or_told_as_nonsense(value: object) -> None:
 @given(st.data())
 def test_changed_model_folders_are_loaded_or_refused_in_a_sentence(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(FILES)).encode()
-    settings_of = {seed.partition(b"\n")[0]: seed.partition(b"\n")[2] for seed in SEEDS["model"]}
+    settings_of = {seed.partition(b"\n")[0]: seed.partition(b"\n")[2] for seed in seeds_of("model")}
     open_folder(name + b"\n" + changed(data.draw, settings_of.get(name, b'{"a": [1, "b", null]}')))
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_seeds_themselves_keep_the_laws(name: str) -> None:
-    assert SEEDS[name] or name in (".text", ".tsv", ".htm", ".markdown", ".xhtml")
-    for seed in SEEDS[name]:
+    assert seeds_of(name) or name in (".text", ".tsv", ".htm", ".markdown", ".xhtml")
+    for seed in seeds_of(name):
         TARGETS[name](seed)
 
 
@@ -111,7 +116,7 @@ def test_what_long_fuzzing_kept_keeps_the_laws(name: str) -> None:
 
 
 def test_a_changed_word_file_is_still_an_archive_with_one_part_changed() -> None:
-    seed = max(SEEDS[".docx"], key=lambda data: len(parts_of(data)))
+    seed = max(seeds_of(".docx"), key=lambda data: len(parts_of(data)))
     packed = [change_docx(seed, 20_000, number, lambda data, _: data[:-1] + b"\x00") for number in range(20)]
     changed = [
         [name for name, part in parts_of(data).items() if part != parts_of(seed)[name]]

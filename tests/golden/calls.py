@@ -131,7 +131,7 @@ def write_world(folder: Path) -> None:
 
 def write_models(folder: Path) -> None:
     """What `train` begins with; apart, because it loads torch."""
-    from tests.rerank.training_parts import tiny_bi_encoder, write_set
+    from tests.parts.training_parts import tiny_bi_encoder, write_set
 
     tiny_bi_encoder(folder / "base")
     write_set(folder / "training")

@@ -1,8 +1,9 @@
 """Document → Chunks: pure, exact offsets, sizes in the encoder's own tokens.
 
-The cutting is semantic-text-splitter's: it fills a chunk up to its size and cuts at the largest boundary
-that fits (heading, paragraph, sentence, word, and only then inside a word). It cannot be interrupted, so texts of
-strangers are cut in a process of its own (`ingest.readers.process.cutting`).
+A document is cut at its headings first (`ingest.sections`), and each section by semantic-text-splitter: it fills a
+chunk up to its size and cuts at the largest boundary that fits (paragraph, sentence, word, and only then inside a
+word). It cannot be interrupted, so texts of strangers are cut in a process of its own
+(`ingest.readers.process.cutting`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from tokenizers import Tokenizer
 
 from ingest.records import Chunk, Document, Heading, Page
+from ingest.sections import Section, sections
 
 # Tokens a chunk. Chosen by measuring, see docs/decisions.md ("Chunk size") and
 # tests/benchmarks/chunk_size.py, which gives the table that the choice was read from.
@@ -23,6 +25,8 @@ DEFAULT_CHUNK_TOKENS = 160
 MIN_CHUNK_TOKENS = 16
 # A title goes in front of each of its passages; a longer one would push the passage out of the model.
 MAX_TITLE_CHARACTERS = 160
+# The same of the headings above it, of which the innermost are kept.
+MAX_TRAIL_CHARACTERS = 160
 # The splitter's time a character grows with the length of a line in which it finds no boundary (300,000 Chinese
 # characters without a stop took seven minutes), and Markdown of thousands of ">" is quadratic. So a line that is
 # longer than any real paragraph is cut by itself, in pieces of at most MAX_CHUNK_CHARACTERS.
@@ -32,9 +36,9 @@ LONGEST_LINE = 20_000
 LONGEST_UNSEEN = 10_000
 # A word of over 100 characters is one token to WordPiece, so that tokens alone do not bound a chunk.
 MAX_CHUNK_CHARACTERS = 4_000
-# Raise it when the cutting changes: a library remembers what cut its chunks. The bounds above did not raise it:
-# they change only texts that no model could use as they were cut before, and long lists of links.
-CHUNKER_VERSION = 1
+# Raise it when the cutting changes: a library remembers what cut its chunks. Version 1 did not cut at headings, and its
+# passages were read without those above them.
+CHUNKER_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +50,72 @@ class Chunker:
 
     tokenizer: Tokenizer
     tokens: int = DEFAULT_CHUNK_TOKENS
-    _plain: TextSplitter = field(init=False, repr=False, compare=False)
-    _markdown: MarkdownSplitter = field(init=False, repr=False, compare=False)
+    _splitters: dict[tuple[bool, int], TextSplitter | MarkdownSplitter] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if self.tokens < MIN_CHUNK_TOKENS:
             raise ValueError(
                 f"a chunk of {self.tokens} tokens holds no sentence; the least is {MIN_CHUNK_TOKENS}"
             )
-        # Made once: a splitter copies the tokenizer's vocabulary, which takes longer than cutting a small file.
-        for name, splitter in (("_plain", TextSplitter), ("_markdown", MarkdownSplitter)):
-            object.__setattr__(self, name, splitter.from_huggingface_tokenizer(self.tokenizer, self.tokens))
 
-    def spans(self, text: str, *, markdown: bool = False) -> list[tuple[int, int]]:
+    def spans(
+        self, text: str, *, markdown: bool = False, headings: Sequence[Heading] = ()
+    ) -> list[tuple[int, int]]:
         """Character spans ``[start, end)`` of the chunks of ``text``, in order, without white space around.
 
-        None is longer than `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its
-        neighbours.
+        None reaches over from one section into another but where both are small. None is longer than
+        `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its neighbours.
         """
-        found: list[tuple[int, int]] = []
-        for start, end, as_markdown in _parts(text, markdown and not _TOO_DEEP.search(text)):
-            splitter = self._markdown if as_markdown else self._plain
-            found += (
-                (start + at, start + at + len(chunk))
-                for at, chunk in splitter.chunk_indices(text[start:end])
-                if chunk.strip()  # control characters that Python alone counts as white space
-            )
-        bounded = (span for start, end in found for span in _bounded(text, start, end))
+        markdown = markdown and not _TOO_DEEP.search(text)
+        spans = (
+            span
+            for section in sections(text, headings, self.tokens, self._count)
+            for span in self._section_spans(text, section, markdown)
+        )
+        bounded = (span for start, end in spans for span in _bounded(text, start, end))
         return [(start, end) for start, end in bounded if not text[start:end].isspace()]
 
     def chunks(self, document: Document) -> list[Chunk]:
         """The document's chunks, not yet numbered (id -1), each with its place in the document."""
-        return chunks_of(document, self.spans(document.text, markdown=is_markdown(document)))
+        spans = self.spans(document.text, markdown=is_markdown(document), headings=document.headings)
+        return chunks_of(document, spans)
+
+    def _section_spans(self, text: str, section: Section, markdown: bool) -> list[tuple[int, int]]:
+        spans = self._cut(text, section.start, section.end, markdown)
+        head = text[section.start : section.body]
+        alone = [span for span in spans if span[1] <= section.body]
+        if not alone or len(alone) == len(spans) or self._count(head) > self.tokens // 2:
+            return spans
+        # The headings were cut off from what they are over. With half a chunk of it they fit into one.
+        first, *rest = self._cut(text, section.body, section.end, markdown)
+        short = self._splitter(markdown, self.tokens // 2).chunk_indices(text[first[0] : first[1]])
+        opening = next((first[0] + at + len(piece) for at, piece in short if piece.strip()), first[1])
+        after = opening + len(text[opening : first[1]]) - len(text[opening : first[1]].lstrip())
+        return [(alone[0][0], opening), *([(after, first[1])] if after < first[1] else []), *rest]
+
+    def _cut(self, text: str, start: int, end: int, markdown: bool) -> list[tuple[int, int]]:
+        """Spans of ``text[start:end]``, whatever headings are in it."""
+        spans: list[tuple[int, int]] = []
+        for first, last, as_markdown in _parts(text, start, end, markdown):
+            spans += (
+                (first + at, first + at + len(piece))
+                for at, piece in self._splitter(as_markdown, self.tokens).chunk_indices(text[first:last])
+                if piece.strip()  # control characters that Python alone counts as white space
+            )
+        return _whole_marks(text, spans)
+
+    def _splitter(self, markdown: bool, tokens: int) -> TextSplitter | MarkdownSplitter:
+        """Made once each: it copies the tokenizer's vocabulary, which takes longer than cutting a small file."""
+        key = markdown, tokens
+        if key not in self._splitters:
+            kind = MarkdownSplitter if markdown else TextSplitter
+            self._splitters[key] = kind.from_huggingface_tokenizer(self.tokenizer, tokens)
+        return self._splitters[key]
+
+    def _count(self, text: str) -> int:
+        return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def is_markdown(document: Document) -> bool:
@@ -101,6 +139,7 @@ def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chun
             start=start,
             end=end,
             text=document.text[start:end],
+            context=trail.above(start, document.title),
         )
         for start, end in spans
     ]
@@ -112,13 +151,14 @@ _TOO_DEEP = re.compile(r"^(?:[ \t]{200,}\S|(?:[ \t]*(?:>|[*+-][ \t]|\d{1,9}[.)][
 _LONG_LINE = re.compile(rf"[^\n]{{{LONGEST_LINE + 1},}}")
 
 
-def _parts(text: str, markdown: bool) -> Iterator[tuple[int, int, bool]]:
-    """``text`` as ``[start, end)`` parts that are cut apart from each other, and whether each is cut as Markdown."""
-    position = 0
-    for start, end in [*(_unseen(text) if markdown else ()), (len(text), len(text))]:
-        yield from _lines_apart(text, position, start, markdown)
-        yield from _lines_apart(text, start, end, False)
-        position = end
+def _parts(text: str, start: int, end: int, markdown: bool) -> Iterator[tuple[int, int, bool]]:
+    """``text[start:end]`` in parts that are cut apart from each other, and whether each is cut as Markdown."""
+    position = start
+    unseen = _unseen(text[start:end]) if markdown else ()
+    for first, after in [*((start + first, start + after) for first, after in unseen), (end, end)]:
+        yield from _lines_apart(text, position, first, markdown)
+        yield from _lines_apart(text, first, after, False)
+        position = after
 
 
 def _lines_apart(text: str, start: int, end: int, markdown: bool) -> Iterator[tuple[int, int, bool]]:
@@ -149,6 +189,24 @@ def _unseen(text: str) -> Iterator[tuple[int, int]]:
         position = max(position, starts[min(after, len(starts) - 1)])
 
 
+# A mark of citation or a short note in brackets, which a sentence must not be cut in two by.
+_MARK = re.compile(r"\[[^\[\]\n]{1,12}\]")
+_LONGEST_MARK = 14
+
+
+def _whole_marks(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans with each mark in brackets that two of them share given to the first."""
+    for index in range(len(spans) - 1):
+        (start, end), (after, last) = spans[index], spans[index + 1]
+        around = max(start, end - _LONGEST_MARK)
+        for mark in _MARK.finditer(text, around, min(len(text), after + _LONGEST_MARK)):
+            if mark.start() < end < mark.end() < last:
+                rest = text[mark.end() : last]
+                spans[index] = start, mark.end()
+                spans[index + 1] = mark.end() + len(rest) - len(rest.lstrip()), last
+    return spans
+
+
 def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """``[start, end)`` as spans of at most `MAX_CHUNK_CHARACTERS`, parted at a space where one is near."""
     while end - start > MAX_CHUNK_CHARACTERS:
@@ -172,14 +230,29 @@ class _HeadingTrail:
 
     def __init__(self, headings: Sequence[Heading]) -> None:
         self._starts = [heading.start for heading in headings]
-        self._trails: list[tuple[str, ...]] = []
-        open_headings: list[Heading] = []
+        self._trails: list[tuple[Heading, ...]] = []
+        path: list[Heading] = []
         for heading in headings:
-            while open_headings and open_headings[-1].level >= heading.level:
-                open_headings.pop()
-            open_headings.append(heading)
-            self._trails.append(tuple(entry.text for entry in open_headings))
+            while path and path[-1].level >= heading.level:
+                path.pop()
+            path.append(heading)
+            self._trails.append(tuple(path))
 
     def at(self, position: int) -> tuple[str, ...]:
+        """The headings of the section that the position is in."""
+        return tuple(heading.text for heading in self._path(position))
+
+    def above(self, position: int, title: str) -> str:
+        """Those that stand before the position, as one line for models to read; not those that repeat the title.
+
+        The innermost are kept where the line is longer than `MAX_TRAIL_CHARACTERS`.
+        """
+        texts = [heading.text for heading in self._path(position) if heading.start < position]
+        texts = [text for text in texts if text.casefold() != title.casefold()]
+        while len(texts) > 1 and len(" › ".join(texts)) > MAX_TRAIL_CHARACTERS:
+            del texts[0]
+        return " › ".join(texts)[:MAX_TRAIL_CHARACTERS]
+
+    def _path(self, position: int) -> tuple[Heading, ...]:
         index = bisect_right(self._starts, position) - 1
         return self._trails[index] if index >= 0 else ()

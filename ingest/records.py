@@ -89,7 +89,8 @@ class Chunk:
 
     ``id`` is its number in the library (-1 before it is stored). ``page`` is the page on which it
     starts and ``page_end`` the one on which it ends, both ``None`` for formats without pages;
-    ``heading`` is the path of headings above it, outermost first.
+    ``heading`` is the path of headings above it, outermost first. ``context`` is what the models read between the title
+    and the text: the headings that stand before it, in one line.
     """
 
     id: int
@@ -102,6 +103,7 @@ class Chunk:
     start: int
     end: int
     text: str
+    context: str = ""
 
     def __post_init__(self) -> None:
         if self.end - self.start != len(self.text):
@@ -111,13 +113,13 @@ class Chunk:
 
     @property
     def passage(self) -> str:
-        """What the models read: the title, then the text (BEIR's convention)."""
-        return f"{self.title}\n{self.text}" if self.title else self.text
+        """What the models read: the title, the context, then the text."""
+        return passage_of(self.title, self.text, self.context)
 
     @property
     def passage_hash(self) -> str:
         """Key of the passage in the store of vectors and of labels."""
-        return digest(self.passage)
+        return passage_hash(self.title, self.text, self.context)
 
 
 class FileStatus(StrEnum):
@@ -200,9 +202,14 @@ def format_pages(numbers: Sequence[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)
 
 
-def passage_hash(title: str, text: str) -> str:
-    """The hash of a passage with this title, as `ingest.records.Chunk.passage_hash` has it."""
-    return digest(f"{title}\n{text}" if title else text)
+def passage_of(title: str, text: str, context: str = "") -> str:
+    """A passage as the models read it: title, context and text, a line each (BEIR's convention, with the context)."""
+    return "\n".join((*filter(None, (title, context)), text))
+
+
+def passage_hash(title: str, text: str, context: str = "") -> str:
+    """The hash of a passage, by which vectors and labels are kept: SHA-256 of what the models read."""
+    return digest(passage_of(title, text, context))
 
 
 # Bytes of a file that are hashed at once.

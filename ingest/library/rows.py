@@ -50,12 +50,12 @@ def insert_document(
         ),
     ).lastrowid  # fmt: skip
     db.executemany(
-        'INSERT INTO chunks (document, start, "end", page, page_end, heading, title, text, passage_hash) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        'INSERT INTO chunks (document, start, "end", page, page_end, heading, title, context, text, '
+        "passage_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 number, chunk.start, chunk.end, chunk.page, chunk.page_end,
-                json.dumps(chunk.heading), chunk.title, chunk.text, chunk.passage_hash,
+                json.dumps(chunk.heading), chunk.title, chunk.context, chunk.text, chunk.passage_hash,
             )
             for chunk in chunks
         ],

@@ -89,7 +89,8 @@ def _holds_passages(corpus: Path) -> bool:
     try:
         with corpus.open(encoding="utf-8") as lines:
             row = json.loads(lines.readline())
-        return bool(row["_id"] == passage_hash(str(row.get("title") or ""), str(row["text"])))
+        context = str((row.get("metadata") or {}).get("context") or "")
+        return bool(row["_id"] == passage_hash(str(row.get("title") or ""), str(row["text"]), context))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # whoever reads the set says what is wrong with it
 

@@ -187,12 +187,13 @@ def _chunk(document: Document, place: dict[str, Any]) -> Chunk:
     return Chunk(
         -1, document.id, document.title[:MAX_TITLE_CHARACTERS], document.path, page, page_end,
         tuple(map(text_of, place["heading"])), start, end, document.text[start:end],
+        text_of(place.get("context", "")),  # exports of earlier versions have none
     )  # fmt: skip
 
 
 def _label(row: dict[str, Any]) -> Label:
     stored = row["passage"]
-    if stored is not None and passage_hash(stored) != row["passage_hash"]:
+    if stored is not None and passage_hash({"context": "", **stored}) != row["passage_hash"]:
         raise ValueError("the passage of a label is not the one that was judged")
     passage = None if stored is None else LabelledPassage(**stored)
     return Label(

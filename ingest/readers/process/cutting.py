@@ -45,14 +45,7 @@ class WorkerChunker:
         """
         worker = _spare.take()
         try:
-            spans = worker.spans(
-                document.path,
-                document.text,
-                is_markdown(document),
-                self._cutter,
-                self._limits,
-                self._cancelled,
-            )
+            spans = worker.spans(document, is_markdown(document), self._cutter, self._limits, self._cancelled)
         finally:
             _spare.give_back(worker)
         return chunks_of(document, spans)

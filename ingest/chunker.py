@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from tokenizers import Tokenizer
 
-from ingest.records import Chunk, Document, Heading, Page
+from ingest.records import BlockKind, Chunk, Document, Heading, Page
 from ingest.sections import Section, sections
 
 # Tokens a chunk. Chosen by measuring, see docs/decisions.md ("Chunk size") and
@@ -27,6 +27,8 @@ MIN_CHUNK_TOKENS = 16
 MAX_TITLE_CHARACTERS = 160
 # The same of the headings above it, of which the innermost are kept.
 MAX_TRAIL_CHARACTERS = 160
+# The same of the row that names a table's columns.
+MAX_COLUMNS_CHARACTERS = 200
 # The splitter's time a character grows with the length of a line in which it finds no boundary (300,000 Chinese
 # characters without a stop took seven minutes), and Markdown of thousands of ">" is quadratic. So a line that is
 # longer than any real paragraph is cut by itself, in pieces of at most MAX_CHUNK_CHARACTERS.
@@ -39,6 +41,10 @@ MAX_CHUNK_CHARACTERS = 4_000
 # Raise it when the cutting changes: a library remembers what cut its chunks. Version 1 did not cut at headings, and its
 # passages were read without those above them.
 CHUNKER_VERSION = 2
+
+
+# Shares of a chunk that are left beside headings; each costs a splitter where it is needed.
+_SHARES = 0.9, 0.75, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class Chunker:
         spans = (
             span
             for section in sections(text, headings, self.tokens, self._count)
-            for span in self._section_spans(text, section, markdown)
+            for span in _whole_marks(text, self._section_spans(text, section, markdown))
         )
         bounded = (span for start, end in spans for span in _bounded(text, start, end))
         return [(start, end) for start, end in bounded if not text[start:end].isspace()]
@@ -84,16 +90,18 @@ class Chunker:
 
     def _section_spans(self, text: str, section: Section, markdown: bool) -> list[tuple[int, int]]:
         spans = self._cut(text, section.start, section.end, markdown)
-        head = text[section.start : section.body]
         alone = [span for span in spans if span[1] <= section.body]
-        if not alone or len(alone) == len(spans) or self._count(head) > self.tokens // 2:
+        if not alone or len(alone) == len(spans):
             return spans
-        # The headings were cut off from what they are over. With half a chunk of it they fit into one.
-        first, *rest = self._cut(text, section.body, section.end, markdown)
-        short = self._splitter(markdown, self.tokens // 2).chunk_indices(text[first[0] : first[1]])
+        head_tokens = self._count(text[section.start : section.body])
+        if head_tokens > self.tokens * (1 - _SHARES[-1]):
+            return spans
+        # The headings were cut off from what they are over: they take the beginning of it that fits beside them.
+        first = self._cut(text, section.body, section.end, markdown)[0]
+        beside = next(share for share in _SHARES if head_tokens <= self.tokens * (1 - share))
+        short = self._splitter(markdown, int(self.tokens * beside)).chunk_indices(text[first[0] : first[1]])
         opening = next((first[0] + at + len(piece) for at, piece in short if piece.strip()), first[1])
-        after = opening + len(text[opening : first[1]]) - len(text[opening : first[1]].lstrip())
-        return [(alone[0][0], opening), *([(after, first[1])] if after < first[1] else []), *rest]
+        return [(alone[0][0], opening), *self._cut(text, opening, section.end, markdown)]
 
     def _cut(self, text: str, start: int, end: int, markdown: bool) -> list[tuple[int, int]]:
         """Spans of ``text[start:end]``, whatever headings are in it."""
@@ -104,7 +112,7 @@ class Chunker:
                 for at, piece in self._splitter(as_markdown, self.tokens).chunk_indices(text[first:last])
                 if piece.strip()  # control characters that Python alone counts as white space
             )
-        return _whole_marks(text, spans)
+        return spans
 
     def _splitter(self, markdown: bool, tokens: int) -> TextSplitter | MarkdownSplitter:
         """Made once each: it copies the tokenizer's vocabulary, which takes longer than cutting a small file."""
@@ -126,7 +134,7 @@ def is_markdown(document: Document) -> bool:
 def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chunk]:
     """The document's chunks where it is cut at ``spans``, not yet numbered (id -1), each with its place."""
     page_starts = [page.start for page in document.pages]
-    trail = _HeadingTrail(document.headings)
+    trail, tables = _HeadingTrail(document.headings), _Tables(document)
     return [
         Chunk(
             id=-1,
@@ -139,7 +147,7 @@ def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chun
             start=start,
             end=end,
             text=document.text[start:end],
-            context=trail.above(start, document.title),
+            context="\n".join(filter(None, (trail.above(start, document.title), tables.names_at(start)))),
         )
         for start, end in spans
     ]
@@ -223,6 +231,30 @@ def _page_at(pages: Sequence[Page], starts: Sequence[int], position: int) -> int
     if not pages:
         return None
     return pages[max(bisect_right(starts, position) - 1, 0)].number
+
+
+class _Tables:
+    """The rows that name the columns of a document's tables."""
+
+    def __init__(self, document: Document) -> None:
+        self._names: dict[int, str] = {}  # start of a row below → the row that names its columns
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        names = ""
+        for block in document.blocks:
+            if block.kind is not BlockKind.TABLE_ROW:
+                names = ""
+            elif block.level:
+                names = document.text[block.start : block.end][:MAX_COLUMNS_CHARACTERS]
+            elif names:
+                self._starts.append(block.start)
+                self._ends.append(block.end)
+                self._names[block.start] = names
+
+    def names_at(self, position: int) -> str:
+        """The names of the columns of the table within whose rows the position is; empty elsewhere."""
+        index = bisect_right(self._starts, position) - 1
+        return self._names[self._starts[index]] if index >= 0 and position < self._ends[index] else ""
 
 
 class _HeadingTrail:

@@ -39,13 +39,41 @@ class Heading:
     text: str
 
 
+class BlockKind(StrEnum):
+    """What a stretch of a document is."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST_ITEM = "list item"
+    TABLE_ROW = "table row"
+    CODE = "code"
+    QUOTE = "quote"
+    CAPTION = "caption"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Characters ``[start, end)`` of ``Document.text`` that are one thing, so that it can be shown as that.
+
+    ``level`` is a heading's, from 1, or how deep a list item is nested, from 1; of a row of a table, 1 where it names
+    the columns and 0 elsewhere; 0 for the rest. Rows that follow each other are one table, until one names columns
+    again.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as text, with what is needed to cite a place in it.
 
     ``key`` is its identity within a library (a resolved path, an uploaded name, or ``path#_id`` for
     an entry of a JSONL corpus); ``path`` is what people see. ``pages`` is empty for formats without
-    pages. All offsets count characters (code points) of ``text``.
+    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. All offsets count characters
+    (code points) of ``text``.
     """
 
     key: str
@@ -57,6 +85,7 @@ class Document:
     headings: tuple[Heading, ...] = ()
     pages_without_text: tuple[int, ...] = ()
     source_id: str | None = None
+    blocks: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
         previous = 0
@@ -66,6 +95,11 @@ class Document:
             previous = page.end
         if any(not 0 <= heading.start <= len(self.text) for heading in self.headings):
             raise ValueError(f"a heading of {self.path} lies outside its text")
+        previous = 0
+        for block in self.blocks:
+            if not previous <= block.start <= block.end <= len(self.text):
+                raise ValueError(f"a {block.kind} of {self.path} lies outside its text")
+            previous = block.end
 
     @property
     def id(self) -> str:
@@ -90,7 +124,8 @@ class Chunk:
     ``id`` is its number in the library (-1 before it is stored). ``page`` is the page on which it
     starts and ``page_end`` the one on which it ends, both ``None`` for formats without pages;
     ``heading`` is the path of headings above it, outermost first. ``context`` is what the models read between the title
-    and the text: the headings that stand before it, in one line.
+    and the text: the headings that stand before it, in one line, then the row that names the columns where it begins
+    within a table.
     """
 
     id: int

@@ -105,6 +105,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """,
     """
+    ALTER TABLE documents ADD COLUMN blocks TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE chunks ADD COLUMN context TEXT NOT NULL DEFAULT '';
     ALTER TABLE labels ADD COLUMN context TEXT NOT NULL DEFAULT '';
     DROP TRIGGER labels_forget;

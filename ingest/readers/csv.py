@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
-from ingest.readers.blocks import Blocks
+from ingest.readers.blocks import Blocks, names_columns
 from ingest.readers.encodings import read_decoded
 from ingest.readers.source import Source
 from ingest.records import Document
@@ -17,8 +17,6 @@ from ingest.records import Document
 _DELIMITERS = ",;\t|"
 # Enough for the sniffer to see a pattern; its patterns take quadratic time on more.
 _SAMPLE_CHARACTERS = 16_384
-_LONGEST_COLUMN_NAME = 100
-_NUMBER_OR_DATE = re.compile(r"[\d\s.,:/%€$£+−-]*\d[\d\s.,:/%€$£+−-]*")
 
 # The module refuses cells over 131,072 characters by default; here the limits of the file decide.
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
@@ -32,11 +30,11 @@ def read_csv(source: Source) -> Iterator[Document]:
         rows = (row for row in _rows(text, source.suffix == ".tsv") if any(map(str.strip, row)))
         first_two = list(itertools.islice(rows, 2))
         names: list[str] = []
-        if len(first_two) == 2 and _names_columns(first_two[0]):  # names alone would be a table without rows
+        if len(first_two) == 2 and names_columns(first_two[0]):  # names alone would be a table without rows
             names = [name.strip() for name in first_two.pop(0)]
         for row in itertools.chain(first_two, rows):
             blocks.add(_block(names, row))
-    yield source.document("csv", source.stem, blocks.text)
+    yield source.document("csv", source.stem, blocks.text, blocks=blocks.blocks)
 
 
 def _rows(text: str, tabs: bool) -> Iterator[list[str]]:
@@ -53,15 +51,6 @@ def _delimiter(text: str) -> str:
         return csv.Sniffer().sniff(sample, delimiters=_DELIMITERS).delimiter
     except csv.Error:  # a single column, or too irregular to tell: the comma is what the name promises
         return ","
-
-
-def _names_columns(row: Sequence[str]) -> bool:
-    """Whether the first row names the columns: short, different words, no numbers or dates among them."""
-    names = [cell.strip() for cell in row if cell.strip()]
-    plausible = all(
-        len(name) <= _LONGEST_COLUMN_NAME and not _NUMBER_OR_DATE.fullmatch(name) for name in names
-    )
-    return bool(names) and plausible and len(set(names)) == len(names)
 
 
 def _block(names: Sequence[str], row: Sequence[str]) -> str:

@@ -12,14 +12,13 @@ import docx
 from docx.document import Document as WordDocument
 from docx.oxml.ns import qn
 from docx.styles.style import BaseStyle
-from docx.table import Table
 from docx.text.paragraph import Paragraph
 
 from ingest.errors import DamagedFileError, TooLargeError, UnknownFormatError
-from ingest.readers.blocks import Blocks
+from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
 from ingest.readers.source import Source, format_size
 from ingest.readers.titles import sensible_title
-from ingest.records import Document
+from ingest.records import BlockKind, Document
 
 _ADVICE = "open it in Word or LibreOffice, save it again as .docx, and add that."
 # Deflate packs at most 1,032 to 1. The XML of real documents packs 5 to 50 to 1, so 200 is no document.
@@ -59,7 +58,7 @@ def read_docx(source: Source) -> Iterator[Document]:
         blocks = _Body(source, word).blocks
         title = sensible_title(word.core_properties.title)
     title = title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
-    yield source.document("docx", title, blocks.text, headings=blocks.headings)
+    yield source.document("docx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
 
 
 def _check_archive(source: Source, data: bytes) -> None:
@@ -116,8 +115,8 @@ class _Body:
             if element.tag == qn("w:p"):
                 self._paragraph(Paragraph(element, self._word))
             elif element.tag == qn("w:tbl"):
-                self._table(Table(element, self._word))
-            elif element.tag in (qn("w:sdt"), qn("w:sdtContent"), qn("w:ins"), qn("w:customXml")):
+                self._table(element)
+            elif element.tag in _AROUND:
                 self._walk(element)
 
     def _paragraph(self, paragraph: Paragraph) -> None:
@@ -126,10 +125,16 @@ class _Body:
             return
         level, in_list = self._style(paragraph)
         properties = paragraph._p.pPr
-        in_list = level is None and (in_list or (properties is not None and properties.numPr is not None))
-        separator = "\n" if in_list and self._in_list else "\n\n"
-        self.blocks.add(f"- {text}" if in_list else text, separator=separator, level=level)
-        self._in_list = in_list
+        numbered = properties is not None and properties.numPr is not None
+        if level is not None:
+            self.blocks.add(text, BlockKind.HEADING, level=level)
+        elif in_list or numbered:
+            self.blocks.add(
+                f"- {text}", BlockKind.LIST_ITEM, separator="\n" if self._in_list else "\n\n", level=1
+            )
+        else:
+            self.blocks.add(text)
+        self._in_list = level is None and (in_list or numbered)
 
     def _style(self, paragraph: Paragraph) -> tuple[int | None, bool]:
         """The level of heading and whether it is a list's, by the paragraph's style and those it is based on."""
@@ -139,16 +144,50 @@ class _Body:
             self._styles[key] = _meaning(style)
         return self._styles[key]
 
-    def _table(self, table: Table) -> None:
-        for number, row in enumerate(table.rows):
-            texts: list[str] = []
-            previous = None
-            for cell in row.cells:
-                if cell._tc is not previous:  # a cell that spans columns is given once for each
-                    texts.append(" ".join(_text_of(cell._tc).split()))
-                previous = cell._tc
-            self.blocks.add(" | ".join(filter(None, texts)), separator="\n" if number else "\n\n")
+    def _table(self, table: Any) -> None:
+        """The rows as the XML has them. python-docx's own cells follow each merged one to where it begins, which fails
+        for merges off the grid and takes too deep a stack for long ones."""
+        above: dict[int, str] = {}  # column → the text of the cell that is merged with those below it
+        first = True
+        for row in _inside(table, qn("w:tr")):
+            texts: list[str] = [""] * _row_number(row, "w:gridBefore")
+            for cell in _inside(row, qn("w:tc")):
+                text, column = " ".join(_text_of(cell).split()), len(texts)
+                merge = cell.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}")
+                if merge is not None and merge.get(qn("w:val")) != "restart":
+                    text = text or above.get(column, "")
+                elif merge is not None:
+                    above[column] = text if len(text) <= LONGEST_REPEATED_CELL else ""
+                texts += [text, *[""] * (_row_number(cell, "w:gridSpan", 1) - 1)]
+            header = row.find(f"{qn('w:trPr')}/{qn('w:tblHeader')}") is not None
+            if any(texts):
+                self.blocks.add_row(texts, first=first, header=header or None)
+                first = False
         self._in_list = False
+
+
+# Content controls, insertions and the like, whose content counts as if they were not there.
+_AROUND = frozenset(
+    qn(f"w:{name}") for name in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag")
+)
+_MOST_SPANNED = 63  # columns that a table of Word has
+
+
+def _inside(container: Any, tag: str) -> Iterator[Any]:
+    """The elements of this tag directly in ``container``, or in what only stands around them."""
+    for element in container.iterchildren():
+        if element.tag == tag:
+            yield element
+        elif element.tag in _AROUND:
+            yield from _inside(element, tag)
+
+
+def _row_number(element: Any, name: str, otherwise: int = 0) -> int:
+    """The number in one of the properties of a row or a cell."""
+    properties = element.find(qn("w:trPr" if element.tag == qn("w:tr") else "w:tcPr"))
+    found = properties.find(qn(name)) if properties is not None else None
+    value = found.get(qn("w:val"), "") if found is not None else ""
+    return min(int(value), _MOST_SPANNED) if value.isascii() and value.isdigit() else otherwise
 
 
 def _meaning(style: BaseStyle | None) -> tuple[int | None, bool]:

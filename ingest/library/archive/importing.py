@@ -39,7 +39,7 @@ from ingest.library.health.checks import passage_hash, vector_fault
 from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
-from ingest.library.rows import report_of
+from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
 from ingest.records import Chunk, Document, Heading, Page
@@ -174,6 +174,7 @@ def _document(row: dict[str, Any]) -> Document:
         ),
         pages_without_text=tuple(map(number_of, row["pages_without_text"])),
         source_id=None if source_id is None else text_of(source_id),
+        blocks=blocks_from_json(row.get("blocks", ())),  # exports of earlier versions have none
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from semantic_text_splitter import MarkdownSplitter, TextSplitter
+from semantic_text_splitter import TextSplitter
 from tokenizers import Tokenizer
 
 from ingest.records import BlockKind, Chunk, Document, Heading, Page
@@ -30,12 +30,9 @@ MAX_TRAIL_CHARACTERS = 160
 # The same of the row that names a table's columns.
 MAX_COLUMNS_CHARACTERS = 200
 # The splitter's time a character grows with the length of a line in which it finds no boundary (300,000 Chinese
-# characters without a stop took seven minutes), and Markdown of thousands of ">" is quadratic. So a line that is
-# longer than any real paragraph is cut by itself, in pieces of at most MAX_CHUNK_CHARACTERS.
+# characters without a stop took seven minutes). So a line that is longer than any real paragraph is cut by itself, in
+# pieces of at most MAX_CHUNK_CHARACTERS.
 LONGEST_LINE = 20_000
-# The same where Markdown shows nothing at all for long, which link definitions do (127 kB of them took 15 s): a longer
-# stretch is cut by itself, as plain text.
-LONGEST_UNSEEN = 10_000
 # A word of over 100 characters is one token to WordPiece, so that tokens alone do not bound a chunk.
 MAX_CHUNK_CHARACTERS = 4_000
 # Raise it when the cutting changes: a library remembers what cut its chunks. Version 1 did not cut at headings, and its
@@ -56,9 +53,7 @@ class Chunker:
 
     tokenizer: Tokenizer
     tokens: int = DEFAULT_CHUNK_TOKENS
-    _splitters: dict[tuple[bool, int], TextSplitter | MarkdownSplitter] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _splitters: dict[int, TextSplitter] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tokens < MIN_CHUNK_TOKENS:
@@ -66,30 +61,26 @@ class Chunker:
                 f"a chunk of {self.tokens} tokens holds no sentence; the least is {MIN_CHUNK_TOKENS}"
             )
 
-    def spans(
-        self, text: str, *, markdown: bool = False, headings: Sequence[Heading] = ()
-    ) -> list[tuple[int, int]]:
+    def spans(self, text: str, headings: Sequence[Heading] = ()) -> list[tuple[int, int]]:
         """Character spans ``[start, end)`` of the chunks of ``text``, in order, without white space around.
 
         None reaches over from one section into another but where both are small. None is longer than
         `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its neighbours.
         """
-        markdown = markdown and not _TOO_DEEP.search(text)
         spans = (
             span
             for section in sections(text, headings, self.tokens, self._count)
-            for span in _whole_marks(text, self._section_spans(text, section, markdown))
+            for span in _whole_marks(text, self._section_spans(text, section))
         )
         bounded = (span for start, end in spans for span in _bounded(text, start, end))
         return [(start, end) for start, end in bounded if not text[start:end].isspace()]
 
     def chunks(self, document: Document) -> list[Chunk]:
         """The document's chunks, not yet numbered (id -1), each with its place in the document."""
-        spans = self.spans(document.text, markdown=is_markdown(document), headings=document.headings)
-        return chunks_of(document, spans)
+        return chunks_of(document, self.spans(document.text, document.headings))
 
-    def _section_spans(self, text: str, section: Section, markdown: bool) -> list[tuple[int, int]]:
-        spans = self._cut(text, section.start, section.end, markdown)
+    def _section_spans(self, text: str, section: Section) -> list[tuple[int, int]]:
+        spans = self._cut(text, section.start, section.end)
         alone = [span for span in spans if span[1] <= section.body]
         if not alone or len(alone) == len(spans):
             return spans
@@ -97,38 +88,29 @@ class Chunker:
         if head_tokens > self.tokens * (1 - _SHARES[-1]):
             return spans
         # The headings were cut off from what they are over: they take the beginning of it that fits beside them.
-        first = self._cut(text, section.body, section.end, markdown)[0]
+        first = self._cut(text, section.body, section.end)[0]
         beside = next(share for share in _SHARES if head_tokens <= self.tokens * (1 - share))
-        short = self._splitter(markdown, int(self.tokens * beside)).chunk_indices(text[first[0] : first[1]])
+        short = self._splitter(int(self.tokens * beside)).chunk_indices(text[first[0] : first[1]])
         opening = next((first[0] + at + len(piece) for at, piece in short if piece.strip()), first[1])
-        return [(alone[0][0], opening), *self._cut(text, opening, section.end, markdown)]
+        return [(alone[0][0], opening), *self._cut(text, opening, section.end)]
 
-    def _cut(self, text: str, start: int, end: int, markdown: bool) -> list[tuple[int, int]]:
+    def _cut(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
         """Spans of ``text[start:end]``, whatever headings are in it."""
-        spans: list[tuple[int, int]] = []
-        for first, last, as_markdown in _parts(text, start, end, markdown):
-            spans += (
-                (first + at, first + at + len(piece))
-                for at, piece in self._splitter(as_markdown, self.tokens).chunk_indices(text[first:last])
-                if piece.strip()  # control characters that Python alone counts as white space
-            )
-        return spans
+        return [
+            (first + at, first + at + len(piece))
+            for first, last in _lines_apart(text, start, end)
+            for at, piece in self._splitter(self.tokens).chunk_indices(text[first:last])
+            if piece.strip()  # control characters that Python alone counts as white space
+        ]
 
-    def _splitter(self, markdown: bool, tokens: int) -> TextSplitter | MarkdownSplitter:
+    def _splitter(self, tokens: int) -> TextSplitter:
         """Made once each: it copies the tokenizer's vocabulary, which takes longer than cutting a small file."""
-        key = markdown, tokens
-        if key not in self._splitters:
-            kind = MarkdownSplitter if markdown else TextSplitter
-            self._splitters[key] = kind.from_huggingface_tokenizer(self.tokenizer, tokens)
-        return self._splitters[key]
+        if tokens not in self._splitters:
+            self._splitters[tokens] = TextSplitter.from_huggingface_tokenizer(self.tokenizer, tokens)
+        return self._splitters[tokens]
 
     def _count(self, text: str) -> int:
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-def is_markdown(document: Document) -> bool:
-    """Whether the document is cut as Markdown."""
-    return document.format == "markdown"
 
 
 def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chunk]:
@@ -153,48 +135,18 @@ def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chun
     ]
 
 
-# Quotes and lists deeper than people nest them, by their markers or their indentation: the Markdown splitter's time
-# grows with the square of the depth and more (a list 600 deep took half a minute). Such a text is cut as plain text.
-_TOO_DEEP = re.compile(r"^(?:[ \t]{200,}\S|(?:[ \t]*(?:>|[*+-][ \t]|\d{1,9}[.)][ \t])){50,})", re.M)
 _LONG_LINE = re.compile(rf"[^\n]{{{LONGEST_LINE + 1},}}")
 
 
-def _parts(text: str, start: int, end: int, markdown: bool) -> Iterator[tuple[int, int, bool]]:
-    """``text[start:end]`` in parts that are cut apart from each other, and whether each is cut as Markdown."""
-    position = start
-    unseen = _unseen(text[start:end]) if markdown else ()
-    for first, after in [*((start + first, start + after) for first, after in unseen), (end, end)]:
-        yield from _lines_apart(text, position, first, markdown)
-        yield from _lines_apart(text, first, after, False)
-        position = after
-
-
-def _lines_apart(text: str, start: int, end: int, markdown: bool) -> Iterator[tuple[int, int, bool]]:
-    """``[start, end)`` with its long lines apart from the rest, in pieces, as plain text."""
+def _lines_apart(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """``[start, end)`` with its long lines apart from the rest, in pieces."""
     for line in _LONG_LINE.finditer(text, start, end):
         if start < line.start():
-            yield start, line.start(), markdown
-        yield from ((*piece, False) for piece in _bounded(text, line.start(), line.end()))
+            yield start, line.start()
+        yield from _bounded(text, line.start(), line.end())
         start = line.end()
     if start < end:
-        yield start, end, markdown
-
-
-def _unseen(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of Markdown of over `LONGEST_UNSEEN` characters of which a page would show nothing."""
-    if len(text) <= LONGEST_UNSEEN or "]:" not in text:  # only definitions are so long and show nothing
-        return
-    from markdown_it import MarkdownIt  # which no other text, and no command without texts, should wait for
-
-    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
-    parser = MarkdownIt("commonmark")
-    parser.core.ruler.enableOnly(["block"])
-    shown = [token.map for token in parser.parse(text) if token.nesting == 0 and token.map]
-    position = 0
-    for first, after in [*shown, [len(starts) - 1, len(starts) - 1]]:
-        if starts[first] - position > LONGEST_UNSEEN:
-            yield position, starts[first]
-        position = max(position, starts[min(after, len(starts) - 1)])
+        yield start, end
 
 
 # A mark of citation or a short note in brackets, which a sentence must not be cut in two by.

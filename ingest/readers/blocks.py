@@ -10,6 +10,7 @@ from ingest.records import Block, BlockKind, Heading
 
 _LONGEST_COLUMN_NAME = 100
 _NUMBER_OR_DATE = re.compile(r"[\d\s.,:/%€$£+−-]*\d[\d\s.,:/%€$£+−-]*")
+_YEAR = re.compile(r"(?:1[89]|20)\d\d")
 # A cell that spans rows is repeated in each, so that a row can be read alone; a longer one stands once.
 LONGEST_REPEATED_CELL = 80
 
@@ -51,20 +52,23 @@ class Blocks:
         self.blocks.append(Block(kind, start, self._length, level))
         self._source.check_characters(self._length)
 
-    def add_row(self, cells: Sequence[str], *, first: bool, header: bool | None = None) -> None:
+    def add_row(self, cells: Sequence[str | None], *, first: bool, header: bool | None = None) -> None:
         """Append a row of a table, cells parted by bars; an empty cell keeps its place, an empty row is left out.
 
+        ``None`` is a place that a cell before it reaches over; at the end of a row it is left out.
         ``first`` is of its table. ``header`` says whether the row names the columns; ``None`` where the format does not
         tell: the first row then does if it looks like it.
         """
-        texts = [" ".join(cell.split()) for cell in cells]
+        last = max((place for place, cell in enumerate(cells) if cell is not None), default=-1)
+        texts = [" ".join((cell or "").split()) for cell in cells[: last + 1]]
         if not any(texts):
             return
+        below = not first or (bool(self.blocks) and self.blocks[-1].kind is BlockKind.CAPTION)
         names = header if header is not None else first and names_columns(texts)
         self.add(
             " | ".join(texts).rstrip(),
             BlockKind.TABLE_ROW,
-            separator="\n\n" if first else "\n",
+            separator="\n" if below else "\n\n",
             level=int(names),
         )
 
@@ -78,10 +82,18 @@ class Blocks:
         self._length += len(text)
 
 
-def names_columns(row: Sequence[str]) -> bool:
-    """Whether a table's first row names its columns: short, different words, no numbers or dates among them."""
-    names = [cell.strip() for cell in row if cell.strip()]
+def names_columns(row: Sequence[str], below: Sequence[str] = ()) -> bool:
+    """Whether a table's first row names its columns: short words, no numbers or dates among them.
+
+    Years may be names beside words, unless the row ``below`` has years in their places, too.
+    """
+    cells = [cell.strip() for cell in row]
+    names = [cell for cell in cells if cell]
+    years = [place for place, cell in enumerate(cells) if _YEAR.fullmatch(cell)]
+    are_values = any(place < len(below) and _YEAR.fullmatch(below[place].strip()) for place in years)
+    words = [name for name in names if not _YEAR.fullmatch(name)]
     plausible = all(
-        len(name) <= _LONGEST_COLUMN_NAME and not _NUMBER_OR_DATE.fullmatch(name) for name in names
+        len(name) <= _LONGEST_COLUMN_NAME and not _NUMBER_OR_DATE.fullmatch(name) for name in words
     )
-    return bool(names) and plausible and len(set(names)) == len(names)
+    different = len(set(names)) > len(names) // 2 or len(names) == 1
+    return bool(words) and plausible and different and not are_values

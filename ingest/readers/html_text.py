@@ -193,7 +193,7 @@ class PageText:
             table.cells.append(_Cell(rest, False, 1, 1))
         row = _spread(table)
         header = bool(table.cells) and all(cell.names for cell in table.cells)
-        if any(text.strip() for text in row):
+        if any(text and text.strip() for text in row):
             self._blocks.add_row(row, first=not table.rows, header=header or None)
             table.rows += 1
         table.cells.clear()
@@ -214,9 +214,9 @@ class PageText:
 _MOST_SPANNED = 100
 
 
-def _spread(table: _Table) -> list[str]:
-    """A row's texts by column: a cell that spans columns is followed by empty ones, one that spans rows is repeated."""
-    texts: list[str] = []
+def _spread(table: _Table) -> list[str | None]:
+    """A row's texts by column: a cell that spans columns is followed by ``None``, one that spans rows is repeated."""
+    texts: list[str | None] = []
     for cell in [*table.cells, None]:
         while (above := table.reaching.get(len(texts))) is not None:
             left, text = above
@@ -230,7 +230,7 @@ def _spread(table: _Table) -> list[str]:
         if cell.rows > 1:
             repeated = cell.text if len(cell.text) <= LONGEST_REPEATED_CELL else ""
             table.reaching[len(texts)] = cell.rows - 1, repeated
-        texts += [cell.text, *[""] * (cell.columns - 1)]
+        texts += [cell.text, *[None] * (cell.columns - 1)]
     return texts
 
 

@@ -224,6 +224,9 @@ def back_to_format_1(path: Path) -> None:
     db.close()
 
 
+ADDED = {"context", "blocks"}  # columns that later formats added
+
+
 def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, without the columns that later formats added and the index of words."""
     with sqlite3.connect(path) as db:
@@ -235,7 +238,7 @@ def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
             )
         ]
         columns = {
-            name: [f'"{row[1]}"' for row in db.execute(f"PRAGMA table_info({name})") if row[1] != "context"]
+            name: [f'"{row[1]}"' for row in db.execute(f"PRAGMA table_info({name})") if row[1] not in ADDED]
             for name in names
         }
         rows = {name: sorted(db.execute(f"SELECT {', '.join(columns[name])} FROM {name}")) for name in names}

@@ -35,6 +35,7 @@ def old(desk: Desk, request: pytest.FixtureRequest) -> Desk:
         with sqlite3.connect(path) as db:
             db.execute("DROP TABLE words")
             db.execute("ALTER TABLE chunks DROP COLUMN context")
+            db.execute("ALTER TABLE documents DROP COLUMN blocks")
             db.executescript("DROP TRIGGER labels_forget; ALTER TABLE labels DROP COLUMN context;")
             db.executescript(schema.MIGRATIONS[1][schema.MIGRATIONS[1].index("CREATE TRIGGER") :])
             db.execute("PRAGMA user_version = 2")

@@ -128,7 +128,7 @@ def _cut(request: Message) -> Iterator[Message]:
         _chunkers[:] = [Chunker(Tokenizer.from_str(tokenizer), tokens)]
         _expected[:] = [_held()]
     headings = [Heading(**heading) for heading in request["headings"]]
-    spans = _chunkers[0].spans(request["cut"], markdown=request["markdown"], headings=headings)
+    spans = _chunkers[0].spans(request["cut"], headings)
     yield {"spans": spans}
 
 

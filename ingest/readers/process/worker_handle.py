@@ -86,14 +86,13 @@ class Worker:
     def spans(
         self,
         document: Document,
-        markdown: bool,
         cutter: Cutter,
         limits: Limits,
         cancelled: Callable[[], bool],
     ) -> list[tuple[int, int]]:
         """Where a document's text is cut. See `ingest.readers.process.cutting.WorkerChunker`."""
         request: dict[str, Any] = {
-            "cut": document.text, "markdown": markdown, "name": document.path, "limits": asdict(limits),
+            "cut": document.text, "name": document.path, "limits": asdict(limits),
             "headings": [asdict(heading) for heading in document.headings],
             "log_level": logging.getLogger("ingest").getEffectiveLevel(),
         }  # fmt: skip

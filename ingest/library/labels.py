@@ -44,6 +44,7 @@ _LIVE = """
 _ALL = f"""
     SELECT l.query, l.passage_hash, l.grade, l.judged, c.id IS NOT NULL AS indexed,
         iif(c.id, c.title, l.title) AS title, iif(c.id, c.text, l.text) AS text,
+        iif(c.id, c.context, l.context) AS context,
         iif(c.id, d.id, l.document) AS document, iif(c.id, d.path, l.path) AS path,
         iif(c.id, c.page, l.page) AS page, iif(c.id, c.start, l.start) AS start,
         iif(c.id, c."end", l."end") AS "end"
@@ -172,7 +173,7 @@ def _after(db: sqlite3.Connection, label: Label) -> datetime:
 def _write(db: sqlite3.Connection, label: Label) -> None:
     """Store a label with the passage that the library holds now, else with the one it brings along."""
     row = db.execute(
-        'SELECT d.id, d.path, c.title, c.page, c.start, c."end", c.text FROM chunks AS c '
+        'SELECT d.id, d.path, c.title, c.page, c.start, c."end", c.context, c.text FROM chunks AS c '
         f"JOIN documents AS d ON d.number = c.document WHERE c.id = {_LIVE.format(hash='?')}",
         (label.passage_hash,),
     ).fetchone()
@@ -182,21 +183,21 @@ def _write(db: sqlite3.Connection, label: Label) -> None:
     elif brought is not None:
         place = (
             brought.document_id or None, brought.path or None, brought.title, brought.page, brought.start,
-            brought.end, brought.text,
+            brought.end, brought.context, brought.text,
         )  # fmt: skip
     else:
-        place = (None,) * 7
+        place = (*(None,) * 6, "", None)
     # What is known of a passage's text is kept where this label knows nothing of it.
     db.execute(
-        'INSERT INTO labels (query, passage_hash, grade, judged, document, path, title, page, start, "end", text) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (query, passage_hash) DO UPDATE SET "
+        'INSERT INTO labels (query, passage_hash, grade, judged, document, path, title, page, start, "end", '
+        "context, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (query, passage_hash) DO UPDATE SET "
         "grade = excluded.grade, judged = excluded.judged",
         (label.query, label.passage_hash, int(label.grade), _stamp(label.judged), *place),
     )
     if place[-1] is not None:
         db.execute(
-            'UPDATE labels SET document = ?, path = ?, title = ?, page = ?, start = ?, "end" = ?, text = ? '
-            "WHERE query = ? AND passage_hash = ?",
+            'UPDATE labels SET document = ?, path = ?, title = ?, page = ?, start = ?, "end" = ?, context = ?, '
+            "text = ? WHERE query = ? AND passage_hash = ?",
             (*place, label.query, label.passage_hash),
         )
 
@@ -206,7 +207,7 @@ def _label(row: sqlite3.Row) -> Label:
     if row["text"] is not None:
         passage = LabelledPassage(
             row["title"] or "", row["text"], row["document"] or "", row["path"] or "", row["page"], row["start"],
-            row["end"],
+            row["end"], row["context"],
         )  # fmt: skip
     return Label(
         row["query"], row["passage_hash"], Grade(row["grade"]), datetime.fromisoformat(row["judged"]), passage,

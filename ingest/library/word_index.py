@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Sequence, Set
 
 from ingest.library.vector_rows import active_encoder
+from ingest.records import passage_of
 
 # Kana, Han ideographs (with extensions and compatibility forms) and Hangul syllables.
 UNSPACED = re.compile(
@@ -27,6 +28,12 @@ def fill(db: sqlite3.Connection) -> None:
     """Index the active generation anew. To be called in a transaction."""
     db.execute("INSERT INTO words (words) VALUES ('delete-all')")
     _insert(db, _ACTIVE, ())
+
+
+def fill_new(db: sqlite3.Connection) -> None:
+    """Index the active generation where nothing is indexed yet. To be called in a transaction."""
+    if db.execute("SELECT 1 FROM words_docsize LIMIT 1").fetchone() is None:
+        _insert(db, _ACTIVE, ())
 
 
 def add(db: sqlite3.Connection, born: int) -> None:
@@ -65,16 +72,18 @@ def remove(db: sqlite3.Connection, which: str, values: Sequence[object]) -> None
 
 
 _ACTIVE = "d.born <= (SELECT coalesce(max(id), 0) FROM generations)"
-_PASSAGES = "SELECT c.id, c.title, c.text FROM documents AS d JOIN chunks AS c ON c.document = d.number"
+_PASSAGES = (
+    "SELECT c.id, c.title, c.context, c.text FROM documents AS d JOIN chunks AS c ON c.document = d.number"
+)
 
 
 def _entry(row: sqlite3.Row) -> tuple[int, str]:
-    """What is indexed of a chunk: its title and its text, as the models read them, unspaced scripts spaced."""
-    return row["id"], _text_of(row["title"], row["text"])
+    """What is indexed of a chunk: its passage, as the models read it, unspaced scripts spaced."""
+    return row["id"], _text_of(row["title"], row["context"], row["text"])
 
 
-def _text_of(title: str, text: str) -> str:
-    return UNSPACED.sub(r" \g<0> ", f"{title}\n{text}")
+def _text_of(title: str, context: str, text: str) -> str:
+    return UNSPACED.sub(r" \g<0> ", passage_of(title, text, context))
 
 
 def fault(db: sqlite3.Connection, chunk_ids: Set[int]) -> str:
@@ -89,9 +98,10 @@ def fault(db: sqlite3.Connection, chunk_ids: Set[int]) -> str:
     if ids != chunk_ids:
         return f"it holds {len(ids)} passages that are not the library's {len(chunk_ids)}"
     try:
-        db.create_function("entry", 2, _text_of, deterministic=True)
+        db.create_function("entry", 3, _text_of, deterministic=True)
         db.execute(
-            f"CREATE TEMP VIEW passages AS SELECT id, entry(title, text) AS passage FROM ({_found(db, _ACTIVE)})"
+            "CREATE TEMP VIEW passages AS SELECT id, entry(title, context, text) AS passage "
+            f"FROM ({_found(db, _ACTIVE)})"
         )
         _copy(db, "content = 'passages', content_rowid = 'id'")
         settings = [db.execute(f"SELECT * FROM {table} ORDER BY k").fetchall() for table in _CONFIGS]

@@ -90,7 +90,11 @@ def _holds_passages(corpus: Path) -> bool:
         row = next(read_rows(corpus), None)
     except (UsageError, DamagedFileError):
         return False  # whoever reads the set says what is wrong with it
-    return row is not None and bool(row["_id"] == passage_hash(row["title"], row["text"]))
+    if row is None:
+        return False
+    metadata = row.get("metadata")
+    context = str(metadata.get("context") or "") if isinstance(metadata, dict) else ""
+    return bool(row["_id"] == passage_hash(row["title"], row["text"], context))
 
 
 def _others(judged: JudgedSet, library: Library) -> list[str]:

@@ -84,7 +84,7 @@ def _query_row(query: str, labels: Sequence[Label]) -> str:
 def _corpus_row(name: str, passage: LabelledPassage) -> str:
     place: Mapping[str, Any] = {
         "document_id": passage.document_id, "path": passage.path, "page": passage.page, "start": passage.start,
-        "end": passage.end,
+        "end": passage.end, "context": passage.context,
     }  # fmt: skip
     return _json({"_id": name, "title": passage.title, "text": passage.text, "metadata": place})
 
@@ -174,7 +174,7 @@ def _side_files(base: Path, texts: Mapping[str, str]) -> _SideFiles:
     if (base / CORPUS).is_file():
         for row in read_rows(base / CORPUS):
             passage = _passage(row)
-            passages[row["_id"]] = (passage_hash(passage.title, passage.text), passage)
+            passages[row["_id"]] = (passage_hash(passage.title, passage.text, passage.context), passage)
     return _SideFiles(queries, times, passages)
 
 
@@ -185,13 +185,13 @@ def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _passage(row: Mapping[str, Any]) -> LabelledPassage:
     place = _metadata(row)
-    numbers = [
+    page, start, end = (
         value if isinstance(value := place.get(key), int) and 0 <= value < MOST else None
         for key in ("page", "start", "end")
-    ]
+    )
     return LabelledPassage(
         row["title"], row["text"], str(place.get("document_id") or ""),
-        str(place.get("path") or ""), *numbers,
+        str(place.get("path") or ""), page, start, end, str(place.get("context") or ""),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ingest.errors import DamagedFileError, UsageError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from ingest.records import digest
+from ingest.records import digest, passage_of
 from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_judgements, read_rows, table_lines
 
 HARD_NEGATIVES = "hard-negatives.tsv"
@@ -148,7 +148,9 @@ def read_library_labels(folder: Path) -> LabelledSet:
     library = Library(folder)
     labels = [label for label in Labels(library).all() if label.passage is not None]
     documents = {
-        label.passage_hash: Entry(label.passage.title, label.passage.text)
+        label.passage_hash: Entry(
+            label.passage.title, passage_of("", label.passage.text, label.passage.context)
+        )
         for label in labels
         if label.passage
     }

@@ -39,7 +39,7 @@ from ingest.library.health.checks import passage_hash, vector_fault
 from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
-from ingest.library.rows import report_of
+from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
 from ingest.records import Chunk, Document, Heading, Page
@@ -174,6 +174,7 @@ def _document(row: dict[str, Any]) -> Document:
         ),
         pages_without_text=tuple(map(number_of, row["pages_without_text"])),
         source_id=None if source_id is None else text_of(source_id),
+        blocks=blocks_from_json(row.get("blocks", ())),  # exports of earlier versions have none
     )  # fmt: skip
 
 
@@ -187,12 +188,13 @@ def _chunk(document: Document, place: dict[str, Any]) -> Chunk:
     return Chunk(
         -1, document.id, document.title[:MAX_TITLE_CHARACTERS], document.path, page, page_end,
         tuple(map(text_of, place["heading"])), start, end, document.text[start:end],
+        text_of(place.get("context", "")),  # exports of earlier versions have none
     )  # fmt: skip
 
 
 def _label(row: dict[str, Any]) -> Label:
     fields = row["passage"]
-    if fields is not None and passage_hash(fields) != row["passage_hash"]:
+    if fields is not None and passage_hash({"context": "", **fields}) != row["passage_hash"]:
         raise ValueError("the passage of a label is not the one that was judged")
     passage = None if fields is None else LabelledPassage(**fields)
     return Label(

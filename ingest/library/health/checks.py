@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ingest import records
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.library.rows import document_of
 from ingest.records import Document, digest
@@ -76,9 +77,8 @@ def mended_text(row: sqlite3.Row, chunks: Sequence[sqlite3.Row]) -> str | None:
 
 
 def passage_hash(row: Row) -> str:
-    """The hash of the passage that stands in a chunk's row."""
-    title, text = str(row["title"]), str(row["text"])
-    return digest(f"{title}\n{text}" if title else text)
+    """The hash of the passage that stands in a chunk's or a label's row."""
+    return records.passage_hash(str(row["title"]), str(row["text"]), str(row["context"]))
 
 
 def _is_list_of_text(text: str) -> bool:

@@ -224,7 +224,11 @@ def back_to_format_1(path: Path) -> None:
     db.close()
 
 
+ADDED = {"context", "blocks"}  # columns that later formats added
+
+
 def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, without the columns that later formats added and the index of words."""
     with sqlite3.connect(path) as db:
         names = [
             row[0]
@@ -233,9 +237,13 @@ def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
                 "AND name NOT LIKE 'words%'"
             )
         ]
-        found = {name: sorted(db.execute(f"SELECT * FROM {name}").fetchall()) for name in names}
+        columns = {
+            name: [f'"{row[1]}"' for row in db.execute(f"PRAGMA table_info({name})") if row[1] not in ADDED]
+            for name in names
+        }
+        rows = {name: sorted(db.execute(f"SELECT {', '.join(columns[name])} FROM {name}")) for name in names}
     db.close()
-    return found
+    return rows
 
 
 def test_labels_do_not_wait_for_a_writer(desk: Desk, labels: Labels) -> None:

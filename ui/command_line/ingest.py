@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from ingest.chunker import DEFAULT_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
-from ingest.errors import CancelledError, ModelError, UsageError
+from ingest.errors import CancelledError, LibraryError, ModelError, StorageError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import allow, encoder_asked_for, encoder_of_library
@@ -83,6 +84,7 @@ def run_ingest(
     encoder = open_encoder(model, access=access)
     library = Library.create(arguments.library, Manifest.of(encoder.model.spec, tokens))
     library.require_encoder(encoder.model.spec)
+    say_if_cut_as_before(library)
     if notice := privacy_notice(model):
         print(notice, file=sys.stderr)
 
@@ -106,6 +108,24 @@ def run_ingest(
     if report.files and report.count(FileStatus.REFUSED) == len(report.files):
         return 1
     return then() or int(any(file.unreachable for file in report.files))
+
+
+# That somebody was told is kept in the library under this name.
+CUT_TOLD = "told_of_cut"
+
+
+def say_if_cut_as_before(library: Library) -> None:
+    """Say once of a library that an earlier version cut its passages, and what cuts them better."""
+    if not library.is_cut_as_before or library.noted(CUT_TOLD) is not None:
+        return
+    print(
+        f"The passages of {library.folder} were cut by an earlier version, which parted some headings from their text. "
+        f"They are searched as before; this cuts them anew from the texts that are kept: secondlook rebuild --library "
+        f"{library.folder}",
+        file=sys.stderr,
+    )
+    with suppress(LibraryError, StorageError):  # where nothing may be written it is said again
+        library.note(CUT_TOLD, True)
 
 
 def _is_missing(path: Path) -> bool:

@@ -68,12 +68,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[None]:
+def world(folder: Path, write: Callable[[Path], None] = write_world) -> Iterator[None]:
     """Work in a folder that holds what the calls name, under settings that are the same everywhere.
 
     For a process of its own: what reads these variables when it is imported must not have been imported.
     """
-    write_world(folder)
+    write(folder)
     foreign = ("SECONDLOOK_", "COHERE_", "CO_API", "OPENAI_", "HF_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     environment |= {

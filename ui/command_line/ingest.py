@@ -41,7 +41,12 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
     """Declare the arguments of an ingest; ``library`` is the default folder, required where there is none."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder to walk")
     parser.add_argument(
-        "--library", type=named_folder, default=library, required=library is None, metavar="DIR"
+        "--library",
+        type=named_folder,
+        default=library,
+        required=library is None,
+        metavar="DIR",
+        help="the library's folder",
     )
     parser.add_argument("--encoder", help="name or folder of the bi-encoder (default: what made the library)")
     parser.add_argument(

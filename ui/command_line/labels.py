@@ -47,7 +47,9 @@ def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
         "path", nargs="?", type=Path, metavar="PATH",
         help="export: the folder to write (BEIR's layout, and TREC qrels); import: such a folder, or a file of qrels",
     )  # fmt: skip
-    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
+    parser.add_argument(
+        "--library", type=named_folder, default=settings.library, metavar="DIR", help="the library's folder"
+    )
     parser.add_argument(
         "--ask", action="store_true",
         help="verdict: first ask the judged questions that these models were never asked",

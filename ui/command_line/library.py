@@ -88,7 +88,9 @@ ATTACHMENTS = (FILE,)
 
 def add_doctor_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """The arguments of `secondlook doctor`."""
-    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
+    parser.add_argument(
+        "--library", type=named_folder, default=settings.library, metavar="DIR", help="the library's folder"
+    )
     parser.add_argument(
         "--repair", action="store_true",
         help="rebuild what is derived and remove what belongs to nothing; of a damaged database, save what can be "
@@ -100,7 +102,9 @@ def add_doctor_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
 def add_export_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """The arguments of `secondlook export`."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to write")
-    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
+    parser.add_argument(
+        "--library", type=named_folder, default=settings.library, metavar="DIR", help="the library's folder"
+    )
     parser.add_argument(
         "--no-vectors", action="store_true",
         help="leave the vectors out: a smaller file, whose import has to embed every passage again",

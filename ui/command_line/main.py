@@ -194,7 +194,9 @@ def _settings(parsed: argparse.Namespace) -> Settings:
 
 
 def _add_library(parser: argparse.ArgumentParser, settings: Settings, *, as_json: bool = False) -> None:
-    parser.add_argument("--library", type=named_folder, default=settings.library, metavar="DIR")
+    parser.add_argument(
+        "--library", type=named_folder, default=settings.library, metavar="DIR", help="the library's folder"
+    )
     if as_json:
         parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -217,7 +219,7 @@ def _add_models(parser: argparse.ArgumentParser, settings: Settings, *, two: boo
 
 
 def _add_search(parser: argparse.ArgumentParser, settings: Settings) -> None:
-    parser.add_argument("query", metavar="QUERY")
+    parser.add_argument("query", metavar="QUERY", help="the question")
     _add_library(parser, settings, as_json=True)
     parser.add_argument(
         "--candidates", type=_positive, metavar="N",

@@ -99,7 +99,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--share", action="append", default=[], metavar="SET=S",
         help="share of the steps' questions that come from a set (default: in proportion to its questions)",
     )  # fmt: skip
-    add("--validate-every", type=int, default=500, metavar="STEPS")
+    add(
+        "--validate-every", type=int, default=500, metavar="STEPS",
+        help="steps between two looks at the held-out queries",
+    )  # fmt: skip
     add(
         "--validation-queries", type=int, default=160, help="held-out queries to choose by, all sets together"
     )
@@ -107,5 +110,5 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--held-out", type=float, default=0.1, help="share of each set's queries that is held out")
     add("--device", default="cpu", help="cpu, cuda or mps")
     add("--threads", type=int, default=0, help="CPU threads (default: all cores)")
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, help="decides all that is drawn: the same seed, the same model")
     add("--json", action="store_true", help="write the report to standard output as JSON")

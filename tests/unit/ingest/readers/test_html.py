@@ -112,6 +112,8 @@ def test_a_page_that_scripts_fill_has_no_text(refusal):
 
 
 def test_what_unfolds_is_a_question_where_it_says_something(read_one):
-    buttons = "<button aria-expanded='false'>Menu</button><button aria-controls='a'>May I keep a dog?</button>"
+    buttons = (
+        "<button aria-expanded='false'>Menu</button><button aria-controls='a'>May I keep a dog?</button>"
+    )
     page = f"<main>{buttons}<p>Yes.</p>"
     assert read_one("a.html", page).text == "May I keep a dog?\n\nYes."

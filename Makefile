@@ -1,4 +1,4 @@
-# run · test · bench · lint · clean: what a newcomer needs. Each does its own set-up.
+# run · check · test · bench · clean: what a newcomer needs. Each does its own set-up.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PORT ?= 8501
@@ -15,17 +15,18 @@ MOVED := $(shell test ! -e $(STAMP) || test "$$(cat $(STAMP))" = "$$(pwd -P)" ||
 export PORT LIBRARY
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run test test-slow bench fuzz soak lint clean browser moved
+.PHONY: help install lock run check test test-slow bench fuzz soak lint clean browser moved
 
 help:
 	@echo "make install  set up $(VENV) from the lock, every file verified by its hash"
 	@echo "make run      open the page on http://localhost:$(PORT) (PORT=, LIBRARY=)"
+	@echo "make check    ruff, mypy and tests/unit, before each commit"
 	@echo "make test     run every test but the long ones"
 	@echo "make bench    measure speed and quality, print the tables"
 	@echo "make fuzz     feed readers, chunker and questions what nobody should (MINUTES=60)"
 	@echo "make soak     the long tests: 300 kills, large files, many tabs, thousands of searches"
 	@echo "              (TABS=20 SECONDS=300 SEARCHES=10000; make test-slow: without tabs and searches)"
-	@echo "make lint     ruff and mypy"
+	@echo "make lint     ruff and mypy alone"
 	@echo "make lock     write requirements.lock anew (UPGRADE=1: with the latest versions)"
 	@echo "make clean    remove the environment and caches (never a library)"
 
@@ -54,6 +55,9 @@ lock:
 
 run: install
 	@exec $(VENV)/bin/python -m ui.command_line.main serve --port "$$PORT" --library "$$LIBRARY"
+
+check: lint
+	$(VENV)/bin/python -m pytest tests/unit -n auto --dist loadfile -q
 
 test: install browser
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow and not soak"

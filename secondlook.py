@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # for type checkers, which do not follow names that are impor
     from ingest.pipeline import ingest
     from ingest.records import Chunk, Document, FileStatus, IngestReport
     from ingest.sources import Source, walk
-    from rerank.evaluation.run import evaluate
+    from rerank.evaluation.plan import evaluate
     from rerank.factory import ModelChoice, open_searcher
     from rerank.judged.dataset import read_judged_set
     from rerank.records import RankedHit, SearchResult
@@ -51,7 +51,7 @@ _PLACES = {
     "Searcher": "rerank.search",
     "SecondLookError": "ingest.errors",
     "Source": "ingest.sources",
-    "evaluate": "rerank.evaluation.run",
+    "evaluate": "rerank.evaluation.plan",
     "export_library": "ingest.library.archive.export",
     "import_library": "ingest.library.archive.importing",
     "ingest": "ingest.pipeline",

@@ -64,8 +64,8 @@ def _temporary() -> Path:
         shared = Path(tempfile.gettempdir()) / f"second-look-{os.geteuid()}"
         with suppress(FileExistsError):
             shared.mkdir(mode=0o700)
-        found = shared.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+        status = shared.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077:
             return shared
     own = tempfile.TemporaryDirectory(prefix="second-look-", ignore_cleanup_errors=True)
     atexit.register(own.cleanup)

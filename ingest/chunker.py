@@ -1,8 +1,9 @@
 """Document → Chunks: pure, exact offsets, sizes in the encoder's own tokens.
 
-The cutting is semantic-text-splitter's: it fills a chunk up to its size and cuts at the largest boundary
-that fits (heading, paragraph, sentence, word, and only then inside a word). It cannot be interrupted, so texts of
-strangers are cut in a process of its own (`ingest.readers.process.cutting`).
+A document is cut at its headings first (`ingest.sections`), and each section by semantic-text-splitter: it fills a
+chunk up to its size and cuts at the largest boundary that fits (paragraph, sentence, word, and only then inside a
+word). It cannot be interrupted, so texts of strangers are cut in a process of its own
+(`ingest.readers.process.cutting`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from semantic_text_splitter import MarkdownSplitter, TextSplitter
+from semantic_text_splitter import TextSplitter
 from tokenizers import Tokenizer
 
-from ingest.records import Chunk, Document, Heading, Page
+from ingest.records import BlockKind, Chunk, Document, Heading, Page
+from ingest.sections import Section, sections
 
 # Tokens a chunk. Chosen by measuring, see docs/decisions.md ("Chunk size") and
 # tests/benchmarks/chunk_size.py, which gives the table that the choice was read from.
@@ -23,18 +25,23 @@ DEFAULT_CHUNK_TOKENS = 160
 MIN_CHUNK_TOKENS = 16
 # A title goes in front of each of its passages; a longer one would push the passage out of the model.
 MAX_TITLE_CHARACTERS = 160
+# The same of the headings above it, of which the innermost are kept.
+MAX_TRAIL_CHARACTERS = 160
+# The same of the row that names a table's columns.
+MAX_COLUMNS_CHARACTERS = 200
 # The splitter's time a character grows with the length of a line in which it finds no boundary (300,000 Chinese
-# characters without a stop took seven minutes), and Markdown of thousands of ">" is quadratic. So a line that is
-# longer than any real paragraph is cut by itself, in pieces of at most MAX_CHUNK_CHARACTERS.
+# characters without a stop took seven minutes). So a line that is longer than any real paragraph is cut by itself, in
+# pieces of at most MAX_CHUNK_CHARACTERS.
 LONGEST_LINE = 20_000
-# The same where Markdown shows nothing at all for long, which link definitions do (127 kB of them took 15 s): a longer
-# stretch is cut by itself, as plain text.
-LONGEST_UNSEEN = 10_000
 # A word of over 100 characters is one token to WordPiece, so that tokens alone do not bound a chunk.
 MAX_CHUNK_CHARACTERS = 4_000
-# Raise it when the cutting changes: a library remembers what cut its chunks. The bounds above did not raise it:
-# they change only texts that no model could use as they were cut before, and long lists of links.
-CHUNKER_VERSION = 1
+# Raise it when the cutting changes: a library remembers what cut its chunks. Version 1 did not cut at headings, and its
+# passages were read without those above them.
+CHUNKER_VERSION = 2
+
+
+# Shares of a chunk that are left beside headings; each costs a splitter where it is needed.
+_SHARES = 0.9, 0.75, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,49 +53,70 @@ class Chunker:
 
     tokenizer: Tokenizer
     tokens: int = DEFAULT_CHUNK_TOKENS
-    _plain: TextSplitter = field(init=False, repr=False, compare=False)
-    _markdown: MarkdownSplitter = field(init=False, repr=False, compare=False)
+    _splitters: dict[int, TextSplitter] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tokens < MIN_CHUNK_TOKENS:
             raise ValueError(
                 f"a chunk of {self.tokens} tokens holds no sentence; the least is {MIN_CHUNK_TOKENS}"
             )
-        # Made once: a splitter copies the tokenizer's vocabulary, which takes longer than cutting a small file.
-        for name, splitter in (("_plain", TextSplitter), ("_markdown", MarkdownSplitter)):
-            object.__setattr__(self, name, splitter.from_huggingface_tokenizer(self.tokenizer, self.tokens))
 
-    def spans(self, text: str, *, markdown: bool = False) -> list[tuple[int, int]]:
+    def spans(self, text: str, headings: Sequence[Heading] = ()) -> list[tuple[int, int]]:
         """Character spans ``[start, end)`` of the chunks of ``text``, in order, without white space around.
 
-        None is longer than `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its
-        neighbours.
+        None reaches over from one section into another but where both are small. None is longer than
+        `MAX_CHUNK_CHARACTERS`, and a line of more than `LONGEST_LINE` shares none with its neighbours.
         """
-        found: list[tuple[int, int]] = []
-        for start, end, as_markdown in _parts(text, markdown and not _TOO_DEEP.search(text)):
-            splitter = self._markdown if as_markdown else self._plain
-            found += (
-                (start + at, start + at + len(chunk))
-                for at, chunk in splitter.chunk_indices(text[start:end])
-                if chunk.strip()  # control characters that Python alone counts as white space
-            )
-        bounded = (span for start, end in found for span in _bounded(text, start, end))
+        spans = (
+            span
+            for section in sections(text, headings, self.tokens, self._count)
+            for span in _whole_marks(text, self._section_spans(text, section))
+        )
+        bounded = (span for start, end in spans for span in _bounded(text, start, end))
         return [(start, end) for start, end in bounded if not text[start:end].isspace()]
 
     def chunks(self, document: Document) -> list[Chunk]:
         """The document's chunks, not yet numbered (id -1), each with its place in the document."""
-        return chunks_of(document, self.spans(document.text, markdown=is_markdown(document)))
+        return chunks_of(document, self.spans(document.text, document.headings))
 
+    def _section_spans(self, text: str, section: Section) -> list[tuple[int, int]]:
+        spans = self._cut(text, section.start, section.end)
+        alone = [span for span in spans if span[1] <= section.body]
+        if not alone or len(alone) == len(spans):
+            return spans
+        head_tokens = self._count(text[section.start : section.body])
+        if head_tokens > self.tokens * (1 - _SHARES[-1]):
+            return spans
+        # The headings were cut off from what they are over: they take the beginning of it that fits beside them.
+        first = self._cut(text, section.body, section.end)[0]
+        beside = next(share for share in _SHARES if head_tokens <= self.tokens * (1 - share))
+        short = self._splitter(int(self.tokens * beside)).chunk_indices(text[first[0] : first[1]])
+        opening = next((first[0] + at + len(piece) for at, piece in short if piece.strip()), first[1])
+        return [(alone[0][0], opening), *self._cut(text, opening, section.end)]
 
-def is_markdown(document: Document) -> bool:
-    """Whether the document is cut as Markdown."""
-    return document.format == "markdown"
+    def _cut(self, text: str, start: int, end: int) -> list[tuple[int, int]]:
+        """Spans of ``text[start:end]``, whatever headings are in it."""
+        return [
+            (first + at, first + at + len(piece))
+            for first, last in _lines_apart(text, start, end)
+            for at, piece in self._splitter(self.tokens).chunk_indices(text[first:last])
+            if piece.strip()  # control characters that Python alone counts as white space
+        ]
+
+    def _splitter(self, tokens: int) -> TextSplitter:
+        """Made once each: it copies the tokenizer's vocabulary, which takes longer than cutting a small file."""
+        if tokens not in self._splitters:
+            self._splitters[tokens] = TextSplitter.from_huggingface_tokenizer(self.tokenizer, tokens)
+        return self._splitters[tokens]
+
+    def _count(self, text: str) -> int:
+        return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chunk]:
     """The document's chunks where it is cut at ``spans``, not yet numbered (id -1), each with its place."""
     page_starts = [page.start for page in document.pages]
-    trail = _HeadingTrail(document.headings)
+    trail, tables = _HeadingTrail(document.headings), _Tables(document)
     return [
         Chunk(
             id=-1,
@@ -101,52 +129,42 @@ def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chun
             start=start,
             end=end,
             text=document.text[start:end],
+            context="\n".join(filter(None, (trail.above(start, document.title), tables.names_at(start)))),
         )
         for start, end in spans
     ]
 
 
-# Quotes and lists deeper than people nest them, by their markers or their indentation: the Markdown splitter's time
-# grows with the square of the depth and more (a list 600 deep took half a minute). Such a text is cut as plain text.
-_TOO_DEEP = re.compile(r"^(?:[ \t]{200,}\S|(?:[ \t]*(?:>|[*+-][ \t]|\d{1,9}[.)][ \t])){50,})", re.M)
 _LONG_LINE = re.compile(rf"[^\n]{{{LONGEST_LINE + 1},}}")
 
 
-def _parts(text: str, markdown: bool) -> Iterator[tuple[int, int, bool]]:
-    """``text`` as ``[start, end)`` parts that are cut apart from each other, and whether each is cut as Markdown."""
-    position = 0
-    for start, end in [*(_unseen(text) if markdown else ()), (len(text), len(text))]:
-        yield from _lines_apart(text, position, start, markdown)
-        yield from _lines_apart(text, start, end, False)
-        position = end
-
-
-def _lines_apart(text: str, start: int, end: int, markdown: bool) -> Iterator[tuple[int, int, bool]]:
-    """``[start, end)`` with its long lines apart from the rest, in pieces, as plain text."""
+def _lines_apart(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """``[start, end)`` with its long lines apart from the rest, in pieces."""
     for line in _LONG_LINE.finditer(text, start, end):
         if start < line.start():
-            yield start, line.start(), markdown
-        yield from ((*piece, False) for piece in _bounded(text, line.start(), line.end()))
+            yield start, line.start()
+        yield from _bounded(text, line.start(), line.end())
         start = line.end()
     if start < end:
-        yield start, end, markdown
+        yield start, end
 
 
-def _unseen(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of Markdown of over `LONGEST_UNSEEN` characters of which a page would show nothing."""
-    if len(text) <= LONGEST_UNSEEN or "]:" not in text:  # only definitions are so long and show nothing
-        return
-    from markdown_it import MarkdownIt  # which no other text, and no command without texts, should wait for
+# A mark of citation or a short note in brackets, which a sentence must not be cut in two by.
+_MARK = re.compile(r"\[[^\[\]\n]{1,12}\]")
+_LONGEST_MARK = 14
 
-    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text)]
-    parser = MarkdownIt("commonmark")
-    parser.core.ruler.enableOnly(["block"])
-    shown = [token.map for token in parser.parse(text) if token.nesting == 0 and token.map]
-    position = 0
-    for first, after in [*shown, [len(starts) - 1, len(starts) - 1]]:
-        if starts[first] - position > LONGEST_UNSEEN:
-            yield position, starts[first]
-        position = max(position, starts[min(after, len(starts) - 1)])
+
+def _whole_marks(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans with each mark in brackets that two of them share given to the first."""
+    for index in range(len(spans) - 1):
+        (start, end), (after, last) = spans[index], spans[index + 1]
+        around = max(start, end - _LONGEST_MARK)
+        for mark in _MARK.finditer(text, around, min(len(text), after + _LONGEST_MARK)):
+            if mark.start() < end < mark.end() < last:
+                rest = text[mark.end() : last]
+                spans[index] = start, mark.end()
+                spans[index + 1] = mark.end() + len(rest) - len(rest.lstrip()), last
+    return spans
 
 
 def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -167,19 +185,58 @@ def _page_at(pages: Sequence[Page], starts: Sequence[int], position: int) -> int
     return pages[max(bisect_right(starts, position) - 1, 0)].number
 
 
+class _Tables:
+    """The rows that name the columns of a document's tables."""
+
+    def __init__(self, document: Document) -> None:
+        self._names: dict[int, str] = {}  # start of a row below → the row that names its columns
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        names = ""
+        for block in document.blocks:
+            if block.kind is not BlockKind.TABLE_ROW:
+                names = ""
+            elif block.level:
+                names = document.text[block.start : block.end][:MAX_COLUMNS_CHARACTERS]
+            elif names:
+                self._starts.append(block.start)
+                self._ends.append(block.end)
+                self._names[block.start] = names
+
+    def names_at(self, position: int) -> str:
+        """The names of the columns of the table within whose rows the position is; empty elsewhere."""
+        index = bisect_right(self._starts, position) - 1
+        return self._names[self._starts[index]] if index >= 0 and position < self._ends[index] else ""
+
+
 class _HeadingTrail:
     """The path of headings above a position, outermost first."""
 
     def __init__(self, headings: Sequence[Heading]) -> None:
         self._starts = [heading.start for heading in headings]
-        self._trails: list[tuple[str, ...]] = []
-        open_headings: list[Heading] = []
+        self._trails: list[tuple[Heading, ...]] = []
+        path: list[Heading] = []
         for heading in headings:
-            while open_headings and open_headings[-1].level >= heading.level:
-                open_headings.pop()
-            open_headings.append(heading)
-            self._trails.append(tuple(entry.text for entry in open_headings))
+            while path and path[-1].level >= heading.level:
+                path.pop()
+            path.append(heading)
+            self._trails.append(tuple(path))
 
     def at(self, position: int) -> tuple[str, ...]:
+        """The headings of the section that the position is in."""
+        return tuple(heading.text for heading in self._path(position))
+
+    def above(self, position: int, title: str) -> str:
+        """Those that stand before the position, as one line for models to read; not those that repeat the title.
+
+        The innermost are kept where the line is longer than `MAX_TRAIL_CHARACTERS`.
+        """
+        texts = [heading.text for heading in self._path(position) if heading.start < position]
+        texts = [text for text in texts if text.casefold() != title.casefold()]
+        while len(texts) > 1 and len(" › ".join(texts)) > MAX_TRAIL_CHARACTERS:
+            del texts[0]
+        return " › ".join(texts)[:MAX_TRAIL_CHARACTERS]
+
+    def _path(self, position: int) -> tuple[Heading, ...]:
         index = bisect_right(self._starts, position) - 1
         return self._trails[index] if index >= 0 else ()

@@ -12,7 +12,7 @@ from pathlib import Path
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.library.library import Library, Manifest
-from ingest.library.writer import LibraryWriter, Twin, writing
+from ingest.library.writer import Duplicate, LibraryWriter, writing
 from ingest.readers import Limits
 from ingest.readers.process.client import read_in_worker
 from ingest.readers.process.cutting import WorkerChunker
@@ -201,9 +201,9 @@ class Intake:
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
             return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason="")
-        twin = self._staying(self._writer.file_twins_of(source.key, file_hash))
-        if twin is not None:
-            return self._duplicate(source, twin)
+        original = self._staying(self._writer.file_duplicates_of(source.key, file_hash))
+        if original is not None:
+            return self._duplicate(source, original)
         file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
         try:
             report = self._take_documents(file)
@@ -212,8 +212,8 @@ class Intake:
             raise
         if source.key == given.key:
             return report
-        kept = f"Another file called {given.name} is in the library; both are kept."
-        return replace(report, reason=f"{kept} {report.reason}".rstrip())
+        sentence = f"Another file called {given.name} is in the library; both are kept."
+        return replace(report, reason=f"{sentence} {report.reason}".rstrip())
 
     def _beside(self, source: Source, file_hash: str) -> Source:
         """The upload under the first of its names that no other file has."""
@@ -222,9 +222,9 @@ class Intake:
 
     def _is_held(self, source: Source, file_hash: str) -> bool:
         """Whether what the library holds of this identity is this very file."""
-        known = self._writer.hash_of(source.key)
-        if known is not None:
-            return known == file_hash
+        stored_hash = self._writer.hash_of(source.key)
+        if stored_hash is not None:
+            return stored_hash == file_hash
         with closing(self._read(source)) as documents:  # a rebuild forgets hashes, and keeps what was read
             ours = {document.id: document.content_hash for document in documents}
         return ours == {name: self._writer.content_of(name) for name in self._writer.documents_of(source.key)}
@@ -234,22 +234,22 @@ class Intake:
         with closing(self._read(source)) as documents:
             for document in documents:
                 # Entries of one corpus may repeat each other: its judgements name them one by one.
-                twins = self._writer.twins_of(document) if document.source_id is None else []
-                twin = self._staying(twins)
-                if twin is not None:
-                    return self._duplicate(source, twin)
+                duplicates = self._writer.duplicates_of(document) if document.source_id is None else []
+                original = self._staying(duplicates)
+                if original is not None:
+                    return self._duplicate(source, original)
                 self._take_document(file, document)
         # Else what was read would be remembered under the hash of other bytes.
         if _stamp(source.path) != file.stamp:
             raise ReadError(
                 f"{source.name} changed while it was being read; nothing of it was indexed. Add it again."
             )
-        held = self._writer.documents_of(source.key)
-        report = _summary(file, self._drop(held - file.seen))
+        stored_ids = self._writer.documents_of(source.key)
+        report = _summary(file, self._drop(stored_ids - file.seen))
         # An unchanged one too: a rebuild forgets files, and other bytes may say the same.
         remember = self._writer.stage_source if self._dirty else self._writer.remember_source
         remember(source.key, file.file_hash, report)
-        changed = bool(held) and report.status is FileStatus.INDEXED
+        changed = bool(stored_ids) and report.status is FileStatus.INDEXED
         return replace(report, status=FileStatus.REPLACED) if changed else report
 
     def _read(self, source: Source) -> Generator[Document, None, None]:
@@ -258,26 +258,26 @@ class Intake:
             passwords=source.passwords, cancelled=self._cancelled,
         )  # fmt: skip
 
-    def _staying(self, twins: Sequence[Twin]) -> str | None:
-        """The path of a twin that will hold the same once all files of this call are read, or ``None``.
+    def _staying(self, duplicates: Sequence[Duplicate]) -> str | None:
+        """The path of the document that will hold the same once all files of this call are read, or ``None``.
 
         Where two files have changed places, or one has taken another's name, each would else be left out as the
         duplicate of what the other one held before, and neither be in the library in the end.
         """
-        return next((twin.path for twin in twins if self._stays(twin)), None)
+        return next((duplicate.path for duplicate in duplicates if self._stays(duplicate)), None)
 
-    def _stays(self, twin: Twin) -> bool:
-        source = self._sources.get(twin.source)
+    def _stays(self, duplicate: Duplicate) -> bool:
+        source = self._sources.get(duplicate.source)
         if source is None:
             return True  # it is not read in this call, and stays as it is in the library
         try:
             source.require_file()
-            return sha256_of(source.path, self._stop_if_cancelled) == twin.file_hash
+            return sha256_of(source.path, self._stop_if_cancelled) == duplicate.file_hash
         except (OSError, UnreachableError):
             return True  # it is refused, and what it held before is kept
 
-    def _duplicate(self, source: Source, twin: str) -> FileReport:
-        reason = f"The same content is in the library already, as {twin}."
+    def _duplicate(self, source: Source, original: str) -> FileReport:
+        reason = f"The same content is in the library already, as {original}."
         if self._drop(self._writer.documents_of(source.key)):
             reason += f" What {source.name} held before is taken out."
         return FileReport(source.name, FileStatus.DUPLICATE, reason)
@@ -351,11 +351,11 @@ class Intake:
 
 def _stamp(path: Path) -> tuple[int, ...]:
     """What changes when a file is written to or replaced: its inode, size and time of change."""
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _summary(file: _File, gone: int) -> FileReport:
+def _summary(file: _File, dropped: int) -> FileReport:
     """The report of a file whose documents are staged."""
     if not file.seen:
         raise NoTextError(f"{file.source.name} holds no entry with text; nothing was indexed.")
@@ -365,5 +365,5 @@ def _summary(file: _File, gone: int) -> FileReport:
         pages = format_pages(blank)
         plural = "s" if len(blank) > 1 else ""
         reason = f"No text on page{plural} {pages}: probably scanned. OCR (ocrmypdf, say) would add it."
-    status = FileStatus.INDEXED if file.fresh or gone else FileStatus.UNCHANGED
+    status = FileStatus.INDEXED if file.fresh or dropped else FileStatus.UNCHANGED
     return replace(file.report, status=status, reason=reason)

@@ -39,13 +39,41 @@ class Heading:
     text: str
 
 
+class BlockKind(StrEnum):
+    """What a stretch of a document is."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST_ITEM = "list item"
+    TABLE_ROW = "table row"
+    CODE = "code"
+    QUOTE = "quote"
+    CAPTION = "caption"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Characters ``[start, end)`` of ``Document.text`` that are one thing, so that it can be shown as that.
+
+    ``level`` is a heading's, from 1, or how deep a list item is nested, from 1; of a row of a table, 1 where it names
+    the columns and 0 elsewhere; 0 for the rest. Rows that follow each other are one table, until one names columns
+    again.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as text, with what is needed to cite a place in it.
 
     ``key`` is its identity within a library (a resolved path, an uploaded name, or ``path#_id`` for
     an entry of a JSONL corpus); ``path`` is what people see. ``pages`` is empty for formats without
-    pages. All offsets count characters (code points) of ``text``.
+    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. All offsets count characters
+    (code points) of ``text``.
     """
 
     key: str
@@ -57,6 +85,7 @@ class Document:
     headings: tuple[Heading, ...] = ()
     pages_without_text: tuple[int, ...] = ()
     source_id: str | None = None
+    blocks: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
         previous = 0
@@ -66,6 +95,11 @@ class Document:
             previous = page.end
         if any(not 0 <= heading.start <= len(self.text) for heading in self.headings):
             raise ValueError(f"a heading of {self.path} lies outside its text")
+        previous = 0
+        for block in self.blocks:
+            if not previous <= block.start <= block.end <= len(self.text):
+                raise ValueError(f"a {block.kind} of {self.path} lies outside its text")
+            previous = block.end
 
     @property
     def id(self) -> str:
@@ -89,7 +123,9 @@ class Chunk:
 
     ``id`` is its number in the library (-1 before it is stored). ``page`` is the page on which it
     starts and ``page_end`` the one on which it ends, both ``None`` for formats without pages;
-    ``heading`` is the path of headings above it, outermost first.
+    ``heading`` is the path of headings above it, outermost first. ``context`` is what the models read between the title
+    and the text: the headings that stand before it, in one line, then the row that names the columns where it begins
+    within a table.
     """
 
     id: int
@@ -102,6 +138,7 @@ class Chunk:
     start: int
     end: int
     text: str
+    context: str = ""
 
     def __post_init__(self) -> None:
         if self.end - self.start != len(self.text):
@@ -111,13 +148,13 @@ class Chunk:
 
     @property
     def passage(self) -> str:
-        """What the models read: the title, then the text (BEIR's convention)."""
-        return f"{self.title}\n{self.text}" if self.title else self.text
+        """What the models read: the title, the context, then the text."""
+        return passage_of(self.title, self.text, self.context)
 
     @property
     def passage_hash(self) -> str:
         """Key of the passage in the store of vectors and of labels."""
-        return digest(self.passage)
+        return passage_hash(self.title, self.text, self.context)
 
 
 class FileStatus(StrEnum):
@@ -200,9 +237,14 @@ def format_pages(numbers: Sequence[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)
 
 
-def passage_hash(title: str, text: str) -> str:
-    """The hash of a passage with this title, as `ingest.records.Chunk.passage_hash` has it."""
-    return digest(f"{title}\n{text}" if title else text)
+def passage_of(title: str, text: str, context: str = "") -> str:
+    """A passage as the models read it: title, context and text, a line each (BEIR's convention, with the context)."""
+    return "\n".join((*filter(None, (title, context)), text))
+
+
+def passage_hash(title: str, text: str, context: str = "") -> str:
+    """The hash of a passage, by which vectors and labels are kept: SHA-256 of what the models read."""
+    return digest(passage_of(title, text, context))
 
 
 # Bytes of a file that are hashed at once.

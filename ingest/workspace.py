@@ -63,12 +63,12 @@ def sweep(parent: Path) -> None:
 
 def abandoned(parent: Path) -> list[Path]:
     """The workspaces in ``parent`` whose processes are gone."""
-    found = []
+    folders = []
     for folder in _workspaces(parent):
         if (lock := _lock_of_dead(folder)) is not None:
             lock.release()
-            found.append(folder)
-    return found
+            folders.append(folder)
+    return folders
 
 
 def _made(parent: Path, prefix: str) -> tuple[Path, FileLock]:

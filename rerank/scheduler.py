@@ -23,7 +23,7 @@ WORTH_A_WORD_MS = 1000
 OnWait = Callable[[int], None]
 
 
-class Turns:
+class Scheduler:
     """The turns at one reranker; for any number of threads."""
 
     def __init__(self) -> None:
@@ -77,8 +77,8 @@ class Ticket:
     One that is ``last`` has its turns when no second look is there.
     """
 
-    def __init__(self, turns: Turns, on_wait: OnWait | None, last: bool) -> None:
-        self._at, self._on_wait, self.last = turns, on_wait, last
+    def __init__(self, scheduler: Scheduler, on_wait: OnWait | None, last: bool) -> None:
+        self._scheduler, self._on_wait, self.last = scheduler, on_wait, last
         self.turns = 0
         self.waited_ms = 0.0
 
@@ -94,12 +94,12 @@ class Ticket:
     def turn(self) -> Iterator[None]:
         """Wait for the turn, and have it until the end of the block. Raises what ``on_wait`` raises."""
         started = perf_counter()
-        while not self._at.try_for(self, LISTEN_SECONDS):
+        while not self._scheduler.try_for(self, LISTEN_SECONDS):
             if self._on_wait is not None:
-                self._on_wait(self._at.ahead(self))
+                self._on_wait(self._scheduler.ahead(self))
         self.waited_ms += (perf_counter() - started) * 1e3
         try:
             yield
         finally:
             self.turns += 1
-            self._at.give_back()
+            self._scheduler.give_back()

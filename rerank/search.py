@@ -18,7 +18,7 @@ from ingest.services.billing import billing
 from rerank.languages import LanguageWarnings
 from rerank.notices import cost_notices, whole_notices, with_mix_notice
 from rerank.records import FirstLook, Models, SearchResult, Timings
-from rerank.scheduler import OnWait, Turns
+from rerank.scheduler import OnWait, Scheduler
 from rerank.scorers.base import Scorer
 from rerank.scorers.cached import CachedScorer
 from rerank.scorers.highlight import best_sentences
@@ -55,7 +55,7 @@ class Searcher:
         self._scorer = scorer
         self._second = CachedScorer(scorer, store) if scorer and store else scorer
         self._notices = notices
-        self._turns = Turns()
+        self._scheduler = Scheduler()
         self.models = Models(retriever.encoder.model, scorer.model if scorer else None, window_of(scorer))
         ranking = [model.spec for model in (self.models.encoder, self.models.reranker) if model is not None]
         self._languages = LanguageWarnings(retriever.library, ranking)
@@ -151,7 +151,7 @@ class Searcher:
             try:
                 look = with_mix_notice(first, plan.fusion)
                 # Requests to a service need not wait for each other.
-                place = nullcontext() if is_service(self._second.model) else self._turns.ticket(on_wait)
+                place = nullcontext() if is_service(self._second.model) else self._scheduler.ticket(on_wait)
                 with place as ticket:
                     result = score_in_slices(
                         look, self._second, self._spec, plan, counter, on_partial, ticket
@@ -171,7 +171,7 @@ class Searcher:
         self, query: str, chunks: Sequence[Chunk], on_wait: OnWait | None = None
     ) -> dict[int, tuple[int, int]]:
         """The sentences that answer best (see `best_sentences`), found when no second look wants its turn."""
-        with self._turns.ticket(on_wait, last=True) as ticket, ticket.turn():
+        with self._scheduler.ticket(on_wait, last=True) as ticket, ticket.turn():
             return best_sentences(query, chunks, self.encoder)
 
     def _taken_up(self, first: FirstLook) -> FirstLook:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ingest.errors import CancelledError, LibraryError, UsageError
 from ingest.library.library import Library
-from ingest.library.token_vectors import TokenStore, Wish
+from ingest.library.token_vectors import RequestedModel, TokenStore
 from ingest.library.trust import require_trust
 from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel
@@ -64,7 +64,7 @@ def store_token_vectors(
             "of late interaction: maxsim, or colbert-ir/colbertv2.0."
         )
     store, identity = TokenStore(library), vectors_identity(model)
-    store.want(Wish(lasting(name), identity))
+    store.request(RequestedModel(lasting(name), identity))
     lacking = store.lacking(identity)
     too_long = _fill(library, store, model, lacking, on_progress, cancelled) if lacking else 0
     store.forget_gone()
@@ -84,10 +84,10 @@ def keep_up(
     Raises as `store_token_vectors`, and `TrustNeededError` for a model that only the library names: ``trusting`` is the
     leave to load it.
     """
-    wishes = TokenStore(library).wishes()
-    for wish in wishes:
-        require_trust(wish.name, library.folder, trusting, KNOWN_RERANKERS)
-    return [store_token_vectors(library, wish.name, hub, on_progress, cancelled) for wish in wishes]
+    models = TokenStore(library).requested_models()
+    for model in models:
+        require_trust(model.name, library.folder, trusting, KNOWN_RERANKERS)
+    return [store_token_vectors(library, model.name, hub, on_progress, cancelled) for model in models]
 
 
 def _fill(

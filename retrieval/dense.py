@@ -29,8 +29,8 @@ def search(
         scores, ids = index.search(
             query[np.newaxis, :], vector_index.to_fetch(index, k), params=_parameters(index, dead)
         )
-    found = ids[0] >= 0
-    kept_ids, kept_scores = ids[0][found], scores[0][found]
+    is_hit = ids[0] >= 0
+    kept_ids, kept_scores = ids[0][is_hit], scores[0][is_hit]
     if vector_index.is_quantised(index):
         kept_scores = exact(kept_ids) @ query
     order = np.lexsort((kept_ids, -kept_scores))[:k]

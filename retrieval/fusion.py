@@ -61,26 +61,26 @@ class Fusion:
 
         Raises `UsageError` for others.
         """
-        found = cls._read(text)
-        if found is None or len(found.shares or ()) > 1:
+        fusion = cls._read(text)
+        if fusion is None or len(fusion.shares or ()) > 1:
             raise UsageError(
                 f"“{text}” is no fusion: take rrf, weighted, or weighted:W with W, from 0 to 1, the reranker's share."
             )
-        return cls((EQUAL_WEIGHT,)) if found.shares == () else found
+        return cls((EQUAL_WEIGHT,)) if fusion.shares == () else fusion
 
     @classmethod
-    def of_several(cls, text: str) -> Fusion:
+    def of_ensemble(cls, text: str) -> Fusion:
         """The fusion with several rerankers that “rrf”, “weighted” (even shares) or “weighted:0.5,0.3” names.
 
         Raises `UsageError` for others.
         """
-        found = cls._read(text)
-        if found is None:
+        fusion = cls._read(text)
+        if fusion is None:
             raise UsageError(
                 f"“{text}” is no fusion of rerankers: take rrf, weighted, or weighted:W,W with each reranker's share, "
                 "from 0 to 1, in the order in which they are named; the first look has the rest."
             )
-        return found
+        return fusion
 
     @classmethod
     def _read(cls, text: str) -> Fusion | None:
@@ -93,14 +93,14 @@ class Fusion:
             return None
 
     def __str__(self) -> str:
-        """What it is called in settings: what `of` and `of_several` read."""
+        """The fusion as settings write it and `of` and `of_ensemble` read it."""
         if self.shares is None:
             return "rrf"
         return ":".join(filter(None, ["weighted", ",".join(f"{share:g}" for share in self.shares)]))
 
     @property
     def title(self) -> str:
-        """What it is called in prose."""
+        """The fusion's name in prose."""
         if self.shares is None:
             return "reciprocal rank fusion"
         if not self.shares:
@@ -125,13 +125,13 @@ class Fusion:
         self.fits(len(there))
         if self.shares is None:
             return None
-        given = self.shares or (1.0,) * len(there)
-        first = max(1 - fsum(given), 0.0) if self.shares else 1.0
-        kept = [share for share, is_there in zip(given, there, strict=True) if is_there]
-        if fsum(kept) == 0 and not all(there):
+        shares = self.shares or (1.0,) * len(there)
+        first = max(1 - fsum(shares), 0.0) if self.shares else 1.0
+        shares_there = [share for share, is_there in zip(shares, there, strict=True) if is_there]
+        if fsum(shares_there) == 0 and not all(there):
             raise RerankError("none of the rerankers that are left has a share in the fusion")
-        whole = first + fsum(kept)
-        return tuple(weight / whole for weight in (first, *kept))
+        whole = first + fsum(shares_there)
+        return tuple(weight / whole for weight in (first, *shares_there))
 
     def fused(self, first: Array, *logits: Array | None) -> NDArray[np.float64]:
         """The first look's and the rerankers' scores of the same passages as one, shape (n,).
@@ -139,8 +139,8 @@ class Fusion:
         ``logits`` are the rerankers' own, ``None`` of one that failed: then the others are fused. Raises as `weights`
         does, and `ValueError` without any.
         """
-        weights = self.weights([found is not None for found in logits])
-        scores = (first, *(found for found in logits if found is not None))
+        weights = self.weights([row is not None for row in logits])
+        scores = (first, *(row for row in logits if row is not None))
         if len(scores) < 2:
             raise ValueError("fusion needs the scores of one reranker at least")
         return reciprocal_rank(scores) if weights is None else weighted_sum(scores, weights)
@@ -187,8 +187,8 @@ def weighted_sum(scores: Sequence[Array], weights: Sequence[float]) -> NDArray[n
     """
     _check_lengths(scores)
     total = np.zeros(len(scores[0]), dtype=np.float64)
-    for found, weight in zip(scores, weights, strict=True):
-        total += weight * standardised(found)
+    for row, weight in zip(scores, weights, strict=True):
+        total += weight * standardised(row)
     return total
 
 
@@ -198,11 +198,11 @@ def reciprocal_rank(scores: Sequence[Array], k: int = RRF_K) -> NDArray[np.float
     See `retrieval.fusion.reciprocal_ranks`. Raises `ValueError` without arrays or for different lengths.
     """
     _check_lengths(scores)
-    fused = reciprocal_ranks([places(found).tolist() for found in scores], k)
+    fused = reciprocal_ranks([places(values).tolist() for values in scores], k)
     return np.array([fused[row] for row in range(len(scores[0]))], dtype=np.float64)
 
 
 def _check_lengths(scores: Sequence[Array]) -> None:
-    lengths = [len(found) for found in scores]
+    lengths = [len(row) for row in scores]
     if len(set(lengths)) != 1:
         raise ValueError(f"fusion needs scores of the same passages; it was given arrays of {lengths}")

@@ -104,7 +104,7 @@ class Retriever:
             cosines = nearest | self._cosines(snapshot, vector, [n for n, _ in order if n not in nearest])
             chunks = self._chunks(snapshot, [number for number, _ in order])
         near, by_words = _ranks(nearest), _ranks(worded)
-        found = tuple(
+        hits = tuple(
             Candidate(chunks[n], rank, cosines[n], near.get(n), by_words.get(n), worded.get(n), by)
             for rank, (n, by) in enumerate(order, start=1)
         )
@@ -112,7 +112,7 @@ class Retriever:
         notices = pinned.notices
         if source is not CandidateSource.VECTORS and not worded and pinned.index is not None:
             notices = (*notices, NO_WORDS)
-        return Retrieved(found, (encoded - started) * 1e3, (finished - encoded) * 1e3, notices)
+        return Retrieved(hits, (encoded - started) * 1e3, (finished - encoded) * 1e3, notices)
 
     def _nearest(
         self, snapshot: Snapshot, pinned: _Pinned, vector: NDArray[np.float32], count: int

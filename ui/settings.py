@@ -65,7 +65,7 @@ class Settings:
     ``encoder`` and ``reranker`` are names, aliases or folders; ``None`` is the default pair. ``budget_ms`` is the
     time that a second look may take, ``None`` as long as it needs. ``window`` is how many tokens of a passage the
     reranker reads at most, `WHOLE` as many as it has room for, ``None`` as its specification says. ``fusion`` makes
-    the second order a mix of both looks, and ``together`` one order of the first look and several rerankers, where
+    the second order a mix of both looks, and ``ensemble`` one order of the first look and several rerankers, where
     several are chosen; ``None`` leaves those side by side. ``services`` holds addresses of rerankers outside this
     process, and the keys to them. ``trusting`` is the leave to load the encoder that the library names.
     """
@@ -79,7 +79,7 @@ class Settings:
     budget_ms: float | None = None
     candidates_from: CandidateSource = CandidateSource.VECTORS
     fusion: Fusion | None = None
-    together: Fusion | None = None
+    ensemble: Fusion | None = None
     engine: str = "auto"
     window: int | None = None
     services: ServiceAccess = field(default_factory=ServiceAccess)
@@ -131,7 +131,7 @@ def from_environment(
         engine=values.get("SECONDLOOK_ENGINE", "").strip().lower() or "auto",
         candidates_from=_source(values.get("SECONDLOOK_CANDIDATES_FROM", "").strip().lower()),
         fusion=Fusion.of(fuse) if (fuse := values.get("SECONDLOOK_FUSE", "").strip()) else None,
-        together=Fusion.of_several(several)
+        ensemble=Fusion.of_ensemble(several)
         if (several := values.get("SECONDLOOK_FUSE_RERANKERS", "").strip())
         else None,
         budget_ms=milliseconds(budget)

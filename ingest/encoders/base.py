@@ -113,10 +113,10 @@ class SentenceTransformerEncoder:
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )
-            found = np.asarray(vectors, dtype=np.float32)
-            if found.shape != (len(texts), self.model.spec.dim):
-                raise ValueError(f"they are {found.shape[-1]} wide, and its files say {self.model.spec.dim}")
-        return found
+            matrix = np.asarray(vectors, dtype=np.float32)
+            if matrix.shape != (len(texts), self.model.spec.dim):
+                raise ValueError(f"they are {matrix.shape[-1]} wide, and its files say {self.model.spec.dim}")
+        return matrix
 
     def _encoder(self) -> SentenceTransformer:
         """The model, loaded once: an ingest in which nothing is new never needs it, and torch takes seconds."""

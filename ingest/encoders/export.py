@@ -43,18 +43,18 @@ def make_graph(model: ResolvedModel, path: Path) -> NDArray[np.float32]:
         return _make(model, path)
     vectors = path.with_suffix(".npy")
     request = {"spec": asdict(model.spec), "folder": str(model.folder), "to": str(path)}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-X", "utf8", "-c", _START, *sys.path],
         input=json.dumps(request),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    if done.returncode != 0 or not vectors.is_file():
-        said = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
-        raise ModelError(f"the process that makes it ended with: {said[0]}")
-    found: NDArray[np.float32] = np.load(vectors, allow_pickle=False)
-    return found
+    if process.returncode != 0 or not vectors.is_file():
+        last_line = process.stderr.strip().splitlines()[-1:] or [f"status {process.returncode}"]
+        raise ModelError(f"the process that makes it ended with: {last_line[0]}")
+    matrix: NDArray[np.float32] = np.load(vectors, allow_pickle=False)
+    return matrix
 
 
 def main() -> int:

@@ -106,11 +106,11 @@ class OnnxEncoder:
         vectors = np.empty((len(texts), self.model.spec.dim or 0), dtype=np.float32)
         batches = batched([len(ids) for ids, _ in encodings], threads=session.threads)
         inputs = [padded([encodings[row] for row in rows]) for rows in batches]
-        with closing(session.run_all("vectors", inputs)) as done:
-            for number, found in done:
-                vectors[batches[number]] = found
+        with closing(session.run_all("vectors", inputs)) as results:
+            for number, batch_vectors in results:
+                vectors[batches[number]] = batch_vectors
                 if on_batch is not None:
-                    on_batch(len(found))
+                    on_batch(len(batch_vectors))
         return unit_rows(vectors, self.model)
 
     def _ready(self) -> GraphSession | None:

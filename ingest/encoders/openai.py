@@ -27,7 +27,7 @@ from ingest.models.served import OPENAI, OPENAI_TOKENS, split_name
 from ingest.services.access import OPENAI_URL, ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (
-    Patience,
+    RetryPolicy,
     by_index,
     check_status,
     httpx_client,
@@ -35,17 +35,17 @@ from ingest.services.client import (
     message_of,
     not_json,
     parsed,
-    persist,
     read_answer,
     too_slow,
     unreachable,
+    with_retries,
     within,
 )
 
 LARGEST_ANSWER = 64 * 2**20
 # An ingest can wait until a minute's allowance of tokens is there again; somebody waits for a question's answer.
-FOR_PASSAGES = Patience(seconds=180.0, attempts=8, first_wait=1.0)
-FOR_QUERY = Patience(seconds=20.0, attempts=4)
+FOR_PASSAGES = RetryPolicy(seconds=180.0, attempts=8, first_wait=1.0)
+FOR_QUERY = RetryPolicy(seconds=20.0, attempts=4)
 
 
 def open_served_encoder(model: ResolvedModel, access: ServiceAccess) -> Encoder:
@@ -68,8 +68,8 @@ class OpenAIEncoder:
         self,
         model: ResolvedModel,
         access: ServiceAccess,
-        for_passages: Patience = FOR_PASSAGES,
-        for_query: Patience = FOR_QUERY,
+        for_passages: RetryPolicy = FOR_PASSAGES,
+        for_query: RetryPolicy = FOR_QUERY,
     ) -> None:
         """Nothing is sent yet. Raises `ModelError` where the client is not installed, or a key is missing.
 
@@ -122,7 +122,7 @@ class OpenAIEncoder:
         return vector
 
     def _encode(
-        self, texts: Sequence[str], patience: Patience, on_batch: Callable[[int], None] | None
+        self, texts: Sequence[str], policy: RetryPolicy, on_batch: Callable[[int], None] | None
     ) -> NDArray[np.float32]:
         """Unit vectors of texts with their prefix; of one that is too long, the mean of its pieces' by their length."""
         pieces = [
@@ -131,32 +131,32 @@ class OpenAIEncoder:
             for piece in pieces_of(text, self._limits.input_tokens)
         ]
         sums = np.zeros((len(texts), self.model.spec.dim or 0), dtype=np.float32)
-        done = 0
+        reported = 0
         for batch in batches_of([len(piece.encode()) for _, piece in pieces], self._limits):
             rows = [row for row, _ in pieces[batch]]
-            vectors = self._ask([piece for _, piece in pieces[batch]], patience)
+            vectors = self._ask([piece for _, piece in pieces[batch]], policy)
             if not sums.shape[1]:
                 sums = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
             lengths = np.array([[len(piece)] for _, piece in pieces[batch]], dtype=np.float32)
             np.add.at(sums, rows, vectors * lengths)
             finished = rows[-1] + (batch.stop == len(pieces) or pieces[batch.stop][0] > rows[-1])
-            if on_batch is not None and finished > done:
-                on_batch(finished - done)
-            done = finished
+            if on_batch is not None and finished > reported:
+                on_batch(finished - reported)
+            reported = finished
         return unit_rows(sums, self.model)
 
-    def _ask(self, texts: list[str], patience: Patience) -> NDArray[np.float32]:
-        return persist(partial(self._once, texts, patience), patience)
+    def _ask(self, texts: list[str], policy: RetryPolicy) -> NDArray[np.float32]:
+        return with_retries(partial(self._once, texts, policy), policy)
 
-    def _once(self, texts: list[str], patience: Patience, seconds: float) -> NDArray[np.float32]:
+    def _once(self, texts: list[str], policy: RetryPolicy, seconds: float) -> NDArray[np.float32]:
         """The unit vectors (n, dim) that one request gives, of at most ``seconds``."""
         deadline = time.monotonic() + seconds
-        with within(self._who, deadline, patience):
-            answer = self._answer(texts, patience, deadline)
+        with within(self._who, deadline, policy):
+            answer = self._answer(texts, policy, deadline)
         self._charge(answer)
         return vectors_of(self._who, answer, len(texts), self.model.spec.dim)
 
-    def _answer(self, texts: list[str], patience: Patience, deadline: float) -> object:
+    def _answer(self, texts: list[str], policy: RetryPolicy, deadline: float) -> object:
         """What the service answers to one request, parsed."""
         seconds = deadline - time.monotonic()
         options = {} if self._dimensions is None else {"dimensions": self._dimensions}
@@ -170,12 +170,12 @@ class OpenAIEncoder:
                 **options,
             ) as response:
                 kind = response.headers.get("Content-Type")
-                raw = read_answer(self._who, response.iter_bytes(), deadline, patience, LARGEST_ANSWER)
+                raw = read_answer(self._who, response.iter_bytes(), deadline, policy, LARGEST_ANSWER)
         # Without the client's own error: its text is all that the service said, be it the key.
         except self._openai.APIStatusError as error:
             raise self._fault(error) from None
         except (self._openai.APITimeoutError, self._transport.TimeoutException):
-            raise too_slow(self._who, patience) from None
+            raise too_slow(self._who, policy) from None
         except (self._openai.APIConnectionError, self._transport.TransportError) as error:
             raise unreachable(self._who, error) from None
         answer = parsed(raw)
@@ -185,11 +185,11 @@ class OpenAIEncoder:
 
     def _fault(self, error: Any) -> ServiceError:
         """What a status other than 200 means here."""
-        said = message_of(error.body, (self._key,)) if isinstance(error.body, dict) else ""
+        message = message_of(error.body, (self._key,)) if isinstance(error.body, dict) else ""
         if error.code == "insufficient_quota":  # a 429 that no waiting helps
-            return ServiceError(f"{self._who} says that the account has no credit left ({said})")
+            return ServiceError(f"{self._who} says that the account has no credit left ({message})")
         try:
-            check_status(self._who, error.status_code, said, error.response.headers.get("Retry-After"))
+            check_status(self._who, error.status_code, message, error.response.headers.get("Retry-After"))
         except ServiceError as fault:
             return fault
         return ServiceError(f"{self._who} gave an answer that its client cannot read")
@@ -268,12 +268,12 @@ def pieces_of(text: str, limit: int | None) -> Iterator[str]:
 
 def batches_of(sizes: Sequence[int], limits: RequestLimits) -> Iterator[slice]:
     """Neighbours in batches of as many as a request may hold, one at least."""
-    start, held = 0, 0
+    start, tokens = 0, 0
     for at, size in enumerate(sizes):
-        if at > start and (at - start == limits.inputs or held + size > limits.tokens):
+        if at > start and (at - start == limits.inputs or tokens + size > limits.tokens):
             yield slice(start, at)
-            start, held = at, 0
-        held += size
+            start, tokens = at, 0
+        tokens += size
     if start < len(sizes):
         yield slice(start, len(sizes))
 
@@ -289,8 +289,8 @@ def vectors_of(who: str, answer: object, count: int, dim: int | None) -> NDArray
         raise ServiceError(
             f"{who} gave an answer without vectors; check that its address is that of an embeddings route"
         )
-    found = by_index(who, ((row.get("index"), row.get("embedding")) for row in rows), count, "vector")
-    vectors = [_vector(who, value) for value in found]
+    values = by_index(who, ((row.get("index"), row.get("embedding")) for row in rows), count, "vector")
+    vectors = [_vector(who, value) for value in values]
     width = dim or len(vectors[0])
     for vector in vectors:
         if len(vector) != width:

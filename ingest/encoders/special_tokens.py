@@ -42,7 +42,7 @@ class PlainText:
             normal = self._normalizer.normalize_str(text)
             text = normal if self._special.search(normal) else text
         while self._special.search(text):  # again, for one that begins within another
-            text = self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+            text = self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
         return text
 
     def of_all(self, texts: Sequence[str]) -> list[str]:

@@ -18,7 +18,10 @@ class Grade(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabelledPassage:
-    """A judged passage as it stood: characters ``[start, end)`` of a document; its id is "" where unknown."""
+    """A judged passage as it stood: characters ``[start, end)`` of a document; its id is "" where unknown.
+
+    ``context`` is what the models read between the title and the text (see `ingest.records.Chunk`).
+    """
 
     title: str
     text: str
@@ -27,6 +30,7 @@ class LabelledPassage:
     page: int | None = None
     start: int | None = None
     end: int | None = None
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class JudgedRanks:
     """Both orders of one search, as ``{passage hash: places}`` of all its candidates, and who made them."""
 
     pair: ModelPair

@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 from ingest.errors import UsageError
 from ingest.library.label_records import (
     Grade,
+    JudgedRanks,
     Label,
     LabelCounts,
     LabelledPassage,
     MergeReport,
     ModelPair,
     Places,
-    Sighting,
 )
 from ingest.library.library import Library, transaction
 
@@ -44,6 +44,7 @@ _LIVE = """
 _ALL = f"""
     SELECT l.query, l.passage_hash, l.grade, l.judged, c.id IS NOT NULL AS indexed,
         iif(c.id, c.title, l.title) AS title, iif(c.id, c.text, l.text) AS text,
+        iif(c.id, c.context, l.context) AS context,
         iif(c.id, d.id, l.document) AS document, iif(c.id, d.path, l.path) AS path,
         iif(c.id, c.page, l.page) AS page, iif(c.id, c.start, l.start) AS start,
         iif(c.id, c."end", l."end") AS "end"
@@ -60,8 +61,10 @@ class Labels:
         self.library = library
         self._on_step = on_step
 
-    def set(self, query: str, passage_hash: str, grade: Grade, sighting: Sighting | None = None) -> None:
-        """Judge a passage, or judge it anew; ``sighting`` is the search that showed it.
+    def set(
+        self, query: str, passage_hash: str, grade: Grade, judged_ranks: JudgedRanks | None = None
+    ) -> None:
+        """Judge a passage, or judge it anew; ``judged_ranks`` is the search that showed it.
 
         All of it is one transaction. Raises `UsageError` for an empty query, `LibraryError` where the library
         stays locked for half a minute.
@@ -70,20 +73,20 @@ class Labels:
         with self.library.connection() as db:
             with transaction(db):
                 _write(db, replace(label, judged=_after(db, label)))
-                if sighting is not None:
-                    note(db, label.query, sighting)
+                if judged_ranks is not None:
+                    note(db, label.query, judged_ranks)
                 self._on_step("label written")
             self._on_step("label committed")
 
     def remove(self, query: str, passage_hash: str) -> bool:
         """Take a judgement back, and where its passage stood; whether there was one."""
         with self.library.connection() as db, transaction(db):
-            found = db.execute(
+            cursor = db.execute(
                 "DELETE FROM labels WHERE query = ? AND passage_hash = ?", (normal_query(query), passage_hash)
             )
-            return found.rowcount > 0
+            return cursor.rowcount > 0
 
-    def see(self, query: str, sighting: Sighting) -> None:
+    def note_ranks(self, query: str, judged_ranks: JudgedRanks) -> None:
         """Note where the judged passages of a query stand now, in place of what was noted of this pair before.
 
         A query of which nothing is judged costs a look, and no lock.
@@ -91,11 +94,11 @@ class Labels:
         if not self.grades(query):
             return
         with self.library.connection() as db, transaction(db):
-            note(db, normal_query(query), sighting)
+            note(db, normal_query(query), judged_ranks)
 
     def merge(self, labels: Iterable[Label]) -> MergeReport:
         """Take in labels made elsewhere, all or none; of two judgements of a passage the later one stands."""
-        added = changed = kept = 0
+        added = changed = unchanged = 0
         with self.library.connection() as db, transaction(db):
             for label in labels:
                 row = db.execute(
@@ -103,12 +106,12 @@ class Labels:
                     (label.query, label.passage_hash),
                 ).fetchone()
                 if row is not None and row["judged"] >= _stamp(label.judged):
-                    kept += 1
+                    unchanged += 1
                     continue
                 _write(db, label)
                 added += row is None
                 changed += row is not None
-        return MergeReport(added, changed, kept)
+        return MergeReport(added, changed, unchanged)
 
     def grades(self, query: str) -> dict[str, Grade]:
         """The judgements of a query by passage hash."""
@@ -121,10 +124,10 @@ class Labels:
     def judgements(self) -> dict[str, dict[str, Grade]]:
         """Every grade, ``{query: {passage hash: grade}}``, without the passages."""
         with self.library.connection() as db:
-            found: dict[str, dict[str, Grade]] = {}
+            by_query: dict[str, dict[str, Grade]] = {}
             for row in db.execute("SELECT query, passage_hash, grade FROM labels ORDER BY query, judged"):
-                found.setdefault(row["query"], {})[row["passage_hash"]] = Grade(row["grade"])
-            return found
+                by_query.setdefault(row["query"], {})[row["passage_hash"]] = Grade(row["grade"])
+            return by_query
 
     def all(self) -> list[Label]:
         """Every label by query, with the passage as it is indexed now, else as it was when judged."""
@@ -170,7 +173,7 @@ def _after(db: sqlite3.Connection, label: Label) -> datetime:
 def _write(db: sqlite3.Connection, label: Label) -> None:
     """Store a label with the passage that the library holds now, else with the one it brings along."""
     row = db.execute(
-        'SELECT d.id, d.path, c.title, c.page, c.start, c."end", c.text FROM chunks AS c '
+        'SELECT d.id, d.path, c.title, c.page, c.start, c."end", c.context, c.text FROM chunks AS c '
         f"JOIN documents AS d ON d.number = c.document WHERE c.id = {_LIVE.format(hash='?')}",
         (label.passage_hash,),
     ).fetchone()
@@ -180,21 +183,21 @@ def _write(db: sqlite3.Connection, label: Label) -> None:
     elif brought is not None:
         place = (
             brought.document_id or None, brought.path or None, brought.title, brought.page, brought.start,
-            brought.end, brought.text,
+            brought.end, brought.context, brought.text,
         )  # fmt: skip
     else:
-        place = (None,) * 7
+        place = (*(None,) * 6, "", None)
     # What is known of a passage's text is kept where this label knows nothing of it.
     db.execute(
-        'INSERT INTO labels (query, passage_hash, grade, judged, document, path, title, page, start, "end", text) '
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (query, passage_hash) DO UPDATE SET "
+        'INSERT INTO labels (query, passage_hash, grade, judged, document, path, title, page, start, "end", '
+        "context, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (query, passage_hash) DO UPDATE SET "
         "grade = excluded.grade, judged = excluded.judged",
         (label.query, label.passage_hash, int(label.grade), _stamp(label.judged), *place),
     )
     if place[-1] is not None:
         db.execute(
-            'UPDATE labels SET document = ?, path = ?, title = ?, page = ?, start = ?, "end" = ?, text = ? '
-            "WHERE query = ? AND passage_hash = ?",
+            'UPDATE labels SET document = ?, path = ?, title = ?, page = ?, start = ?, "end" = ?, context = ?, '
+            "text = ? WHERE query = ? AND passage_hash = ?",
             (*place, label.query, label.passage_hash),
         )
 
@@ -204,7 +207,7 @@ def _label(row: sqlite3.Row) -> Label:
     if row["text"] is not None:
         passage = LabelledPassage(
             row["title"] or "", row["text"], row["document"] or "", row["path"] or "", row["page"], row["start"],
-            row["end"],
+            row["end"], row["context"],
         )  # fmt: skip
     return Label(
         row["query"], row["passage_hash"], Grade(row["grade"]), datetime.fromisoformat(row["judged"]), passage,
@@ -212,12 +215,12 @@ def _label(row: sqlite3.Row) -> Label:
     )  # fmt: skip
 
 
-def note(db: sqlite3.Connection, query: str, sighting: Sighting) -> None:
+def note(db: sqlite3.Connection, query: str, judged_ranks: JudgedRanks) -> None:
     """Keep where the judged passages of this query stood in this search.
 
     Places of one search never mix with an older one's: what it did not find has no place.
     """
-    row = _pair_row(sighting.pair)
+    row = _pair_row(judged_ranks.pair)
     db.execute(
         "INSERT OR IGNORE INTO label_pairs (encoder, encoder_revision, reranker, reranker_revision) "
         "VALUES (?, ?, ?, ?)",
@@ -236,7 +239,7 @@ def note(db: sqlite3.Connection, query: str, sighting: Sighting) -> None:
         "INSERT INTO label_ranks VALUES (?, ?, ?, ?, ?)",
         [
             (pair, query, name, places.before, places.after)
-            for name, places in sighting.places.items()
+            for name, places in judged_ranks.places.items()
             if name in judged
         ],
     )
@@ -253,15 +256,15 @@ def pairs(db: sqlite3.Connection) -> list[ModelPair]:
 
 def places(db: sqlite3.Connection, pair: ModelPair) -> dict[str, dict[str, Places]]:
     """The places of every query that was asked of this pair: ``{query: {passage hash: places}}``."""
-    found: dict[str, dict[str, Places]] = {}
+    by_query: dict[str, dict[str, Places]] = {}
     for row in db.execute(
         "SELECT r.query, r.passage_hash, r.before, r.after FROM label_ranks AS r "
         "JOIN label_pairs AS p ON p.id = r.pair WHERE p.encoder = ? AND p.encoder_revision = ? "
         "AND p.reranker = ? AND p.reranker_revision = ? ORDER BY r.query, r.before",
         _pair_row(pair),
     ):
-        found.setdefault(row["query"], {})[row["passage_hash"]] = Places(row["before"], row["after"])
-    return found
+        by_query.setdefault(row["query"], {})[row["passage_hash"]] = Places(row["before"], row["after"])
+    return by_query
 
 
 def _pair_row(pair: ModelPair) -> tuple[str, str, str, str]:

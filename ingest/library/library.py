@@ -142,6 +142,11 @@ class Library:
         with self.connection() as db:
             return read_manifest(db, self.folder)
 
+    @property
+    def is_cut_as_before(self) -> bool:
+        """Whether an earlier version cut its passages; a rebuild cuts them anew from the texts that are kept."""
+        return self.manifest().chunker_version < CHUNKER_VERSION
+
     def note(self, name: str, value: object) -> None:
         """Keep a value for a later stage, as JSON under a name that is no manifest's field; ``None`` forgets it."""
         with self.connection() as db:

@@ -5,7 +5,8 @@ Tables
     encoders     encoders whose vectors are stored (their identity: name, revision, prefixes, length)
     sources      files as they were read: their hash and their report, so that nothing is read twice
     documents    a document's text and structure; ``born`` is the generation that first shows it
-    chunks       passages with their exact place; ids are never used again
+    chunks       passages with their exact place, and in ``context`` what the models read before the text; ids are never
+                 used again
     vectors      one vector a (encoder, passage): the truth that FAISS files are derived from
     generations  what readers see; the highest id is active. ``index_file`` holds its FAISS file
     tombstones   chunks that the active FAISS file still holds, but that are deleted
@@ -103,10 +104,26 @@ MIGRATIONS: tuple[str, ...] = (
         passage, content = '', tokenize = 'porter unicode61 remove_diacritics 2'
     );
     """,
+    """
+    ALTER TABLE documents ADD COLUMN blocks TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE chunks ADD COLUMN context TEXT NOT NULL DEFAULT '';
+    ALTER TABLE labels ADD COLUMN context TEXT NOT NULL DEFAULT '';
+    DROP TRIGGER labels_forget;
+    CREATE TRIGGER labels_forget BEFORE DELETE ON documents BEGIN
+        UPDATE labels SET document = NULL, path = NULL, title = NULL, page = NULL, start = NULL, "end" = NULL,
+            text = NULL, context = ''
+        WHERE (document = OLD.id OR passage_hash IN (SELECT passage_hash FROM chunks WHERE document = OLD.number))
+        AND NOT EXISTS (
+            SELECT 1 FROM documents AS other
+            WHERE other.id = OLD.id AND other.number <> OLD.number AND instr(other.text, labels.text) > 0
+        );
+    END;
+    """,
 )
 FORMAT = len(MIGRATIONS)
 # What a migration fills from the rows that were there before, in its own transaction, by its number.
-FILLED: Mapping[int, Callable[[sqlite3.Connection], None]] = {3: word_index.fill}
+# The words come with the column that they are read from, not with their own table.
+FILLED: Mapping[int, Callable[[sqlite3.Connection], None]] = {4: word_index.fill_new}
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:

@@ -122,7 +122,7 @@ class Snapshot:
         """Chunks by id; an id that is not in this generation is left out."""
         rows = self._db.execute(
             'SELECT c.id, d.id AS document_id, c.title, d.path, c.page, c.page_end, c.heading, c.start, c."end", '
-            "c.text, c.passage_hash "
+            "c.context, c.text, c.passage_hash "
             "FROM json_each(?) AS wanted JOIN chunks AS c ON c.id = wanted.value "
             "JOIN documents AS d ON d.number = c.document WHERE d.born <= ?",
             (json.dumps([int(number) for number in ids]), self.generation.id),
@@ -135,7 +135,7 @@ def _chunk(row: sqlite3.Row) -> Chunk:
     try:
         chunk = Chunk(
             row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
-            tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"],
+            tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"], row["context"],
         )  # fmt: skip
         whole = chunk.passage_hash == row["passage_hash"]
     except (ValueError, TypeError):

@@ -38,7 +38,7 @@ _OF_MODEL = "model = (SELECT id FROM models WHERE identity = ?)"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestedModel:
     """A model whose token vectors are to be stored: by the name that was asked for, and what makes its vectors."""
 
     name: str
@@ -49,47 +49,52 @@ class TokenStore:
     """The token vectors beside one library. Cheap to make; threads and processes may share the file.
 
     Its methods raise `StorageError` where the disk refuses, and `LibraryDamagedError` where the file was damaged: it
-    is removed then, as nothing in it is the truth. Only `wants` and `stored`, which a search waits for, never raise.
+    is removed then, as nothing in it is the truth. A search waits for `is_requested` and `stored`: they never raise.
     """
 
     def __init__(self, library: Library) -> None:
-        """Nothing is opened yet, and nothing is made before something is wanted."""
+        """Nothing is opened yet, and nothing is made before a model is requested."""
         self.path = library.folder / FILE
         self._library = library
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever wanted here; an empty file is one that a process died over."""
+        """Whether a model was ever requested here; an empty file is one that a process died over."""
         try:
             return self.path.stat().st_size > 0
         except FileNotFoundError:
             return False
 
-    def wishes(self) -> list[Wish]:
+    def requested_models(self) -> list[RequestedModel]:
         """The models that were asked for, the first one first; none where there is no file."""
         if not self.exists:
             return []
         with self._open() as db:
-            return [Wish(*row) for row in db.execute("SELECT name, identity FROM models ORDER BY id")]
+            return [
+                RequestedModel(*row) for row in db.execute("SELECT name, identity FROM models ORDER BY id")
+            ]
 
-    def wants(self, identity: str) -> bool:
+    def is_requested(self, identity: str) -> bool:
         """Whether this model was asked for; never raises: where that cannot be read, a search does without."""
         try:
-            return any(wish.identity == identity for wish in self.wishes())
+            return any(model.identity == identity for model in self.requested_models())
         except (SecondLookError, OSError) as error:
             log.warning("%s", error)
             return False
 
-    def want(self, wish: Wish) -> None:
-        """Remember that this model is wanted; what was stored of another model by its name goes."""
+    def request(self, model: RequestedModel) -> None:
+        """Remember that this model is requested; what was stored of another model by its name goes."""
         with self._open("rwc") as db:
             db.execute("PRAGMA page_size = 16384")  # of a new file: a row is tens of kilobytes
             with transaction(db):
                 for statement in _SCHEMA:
                     db.execute(statement)
-                db.execute("DELETE FROM models WHERE name = ? AND identity <> ?", (wish.name, wish.identity))
                 db.execute(
-                    "INSERT OR IGNORE INTO models (name, identity) VALUES (?, ?)", (wish.name, wish.identity)
+                    "DELETE FROM models WHERE name = ? AND identity <> ?", (model.name, model.identity)
+                )
+                db.execute(
+                    "INSERT OR IGNORE INTO models (name, identity) VALUES (?, ?)",
+                    (model.name, model.identity),
                 )
 
     def lacking(self, identity: str) -> list[int]:
@@ -109,7 +114,7 @@ class TokenStore:
         return sorted(live.values())
 
     def put(self, identity: str, rows: Mapping[str, bytes]) -> bool:
-        """Keep these, by passage hash, in one transaction; whether the model is still wanted.
+        """Keep these, by passage hash, in one transaction; whether the model is still requested.
 
         Rows of passages that the library has lost meanwhile are not kept. It is asked under this file's lock, which
         whoever deletes needs too, after the deletion: so no row can come behind the one who forgets it.
@@ -120,10 +125,10 @@ class TokenStore:
             model = db.execute("SELECT id FROM models WHERE identity = ?", (identity,)).fetchone()
             if model is None:
                 return False
-            kept = self._held(rows)
+            hashes = self._held(rows)
             db.executemany(
                 "INSERT OR REPLACE INTO token_vectors (model, passage_hash, checksum, data) VALUES (?, ?, ?, ?)",
-                [(model[0], name, _checksum(name, rows[name]), rows[name]) for name in kept],
+                [(model[0], name, _checksum(name, rows[name]), rows[name]) for name in hashes],
             )
         return True
 
@@ -142,12 +147,12 @@ class TokenStore:
                     "AND passage_hash IN (SELECT value FROM json_each(?))",
                     (identity, json.dumps(list(hashes))),
                 ).fetchall()
-                found = {name: data for name, checksum, data in rows if is_whole(name, checksum, data)}
-                damaged = [(name,) for name, _, _ in rows if name not in found]
+                whole_rows = {name: data for name, checksum, data in rows if is_whole(name, checksum, data)}
+                damaged = [(name,) for name, _, _ in rows if name not in whole_rows]
                 if damaged:
                     log.warning("%d rows of %s are damaged and are computed anew", len(damaged), self.path)
                     db.executemany("DELETE FROM token_vectors WHERE passage_hash = ?", damaged)
-            return found
+            return whole_rows
         except (sqlite3.Error, OSError, SecondLookError) as error:
             log.warning("token vectors of %s cannot be read, and are computed: %s", self.path, error)
             return {}
@@ -158,11 +163,11 @@ class TokenStore:
             return
         with self._open() as db, transaction(db):
             there = [name for (name,) in db.execute("SELECT DISTINCT passage_hash FROM token_vectors")]
-            gone = set(there).difference(self._held(there))
-            db.executemany("DELETE FROM token_vectors WHERE passage_hash = ?", [(name,) for name in gone])
+            names = set(there).difference(self._held(there))
+            db.executemany("DELETE FROM token_vectors WHERE passage_hash = ?", [(name,) for name in names])
 
     def remove(self) -> bool:
-        """Remove all, and the wishes; whether there was anything.
+        """Remove all, and the requests; whether there was anything.
 
         Rows are overwritten first: a process that has the file open just now finds its model no longer wanted.
         """

@@ -98,9 +98,9 @@ def allow(name: str) -> None:
     path = _memory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        written = path.with_name(f"{path.name}.{os.getpid()}")
-        written.write_text(json.dumps(sorted(_remembered() | {name})), encoding="utf-8")
-        written.replace(path)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(sorted(_remembered() | {name})), encoding="utf-8")
+        temporary.replace(path)
     except OSError:
         return
 

@@ -101,14 +101,14 @@ def extended(before: BuiltIndex, source: VectorSource) -> BuiltIndex | None:
     if not is_quantised(index) or len(source.ids) <= EXACT_LIMIT:
         return None
     trained = (index.nlist / LISTS_PER_ROOT) ** 2
-    held = ids_of(index)
-    fresh = np.setdiff1d(source.ids, held, assume_unique=True)
+    index_ids = ids_of(index)
+    fresh = np.setdiff1d(source.ids, index_ids, assume_unique=True)
     outgrown = not trained / RETRAIN_RATIO <= len(source.ids) <= trained * RETRAIN_RATIO
     if outgrown or len(fresh) > len(source.ids) / RETRAIN_RATIO:
         return None
-    gone = np.setdiff1d(held, source.ids, assume_unique=True)
-    if len(gone):
-        index.remove_ids(faiss.IDSelectorBatch(gone))
+    old_ids = np.setdiff1d(index_ids, source.ids, assume_unique=True)
+    if len(old_ids):
+        index.remove_ids(faiss.IDSelectorBatch(old_ids))
     for ids, vectors in _batches(source, fresh):
         index.add_with_ids(vectors, ids)
     return before
@@ -121,8 +121,8 @@ def is_quantised(index: faiss.Index) -> TypeGuard[faiss.IndexIVF]:
 
 def to_fetch(index: faiss.Index, k: int) -> int:
     """How many ids to ask the index for, so that the best ``k`` are among them."""
-    wanted = math.ceil(k * OVERFETCH) if is_quantised(index) else k
-    return max(min(wanted, index.ntotal), 1)
+    number = math.ceil(k * OVERFETCH) if is_quantised(index) else k
+    return max(min(number, index.ntotal), 1)
 
 
 def _exact(source: VectorSource) -> faiss.Index:
@@ -153,13 +153,13 @@ def _trained_lists(source: VectorSource) -> faiss.IndexIVFScalarQuantizer:
 
 def _sample(source: VectorSource, size: int) -> NDArray[np.float32]:
     """``size`` of the source's vectors (all, if it has fewer), drawn without replacement by a fixed seed."""
-    drawn = np.random.default_rng(SEED).choice(
+    rows = np.random.default_rng(SEED).choice(
         source.ids, min(size, len(source.ids)), replace=False, shuffle=False
     )
-    drawn.sort()
-    sample = np.empty((len(drawn), source.dim), dtype=np.float32)
-    for start in range(0, len(drawn), BATCH):
-        sample[start : start + BATCH] = source.rows(drawn[start : start + BATCH])
+    rows.sort()
+    sample = np.empty((len(rows), source.dim), dtype=np.float32)
+    for start in range(0, len(rows), BATCH):
+        sample[start : start + BATCH] = source.rows(rows[start : start + BATCH])
     return sample
 
 
@@ -214,6 +214,6 @@ class _Truth:
 
     def _recall(self, index: faiss.IndexIVF, probes: int) -> float:
         index.nprobe = probes
-        _, found = index.search(self._queries, to_fetch(index, RECALL_AT))
-        hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, self._best.I, strict=True))
+        _, ids = index.search(self._queries, to_fetch(index, RECALL_AT))
+        hits = sum(len(np.intersect1d(a, b)) for a, b in zip(ids, self._best.I, strict=True))
         return hits / self._best.I.size

@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Sequence, Set
 
 from ingest.library.vector_rows import active_encoder
+from ingest.records import passage_of
 
 # Kana, Han ideographs (with extensions and compatibility forms) and Hangul syllables.
 UNSPACED = re.compile(
@@ -27,6 +28,12 @@ def fill(db: sqlite3.Connection) -> None:
     """Index the active generation anew. To be called in a transaction."""
     db.execute("INSERT INTO words (words) VALUES ('delete-all')")
     _insert(db, _ACTIVE, ())
+
+
+def fill_new(db: sqlite3.Connection) -> None:
+    """Index the active generation where nothing is indexed yet. To be called in a transaction."""
+    if db.execute("SELECT 1 FROM words_docsize LIMIT 1").fetchone() is None:
+        _insert(db, _ACTIVE, ())
 
 
 def add(db: sqlite3.Connection, born: int) -> None:
@@ -65,42 +72,45 @@ def remove(db: sqlite3.Connection, which: str, values: Sequence[object]) -> None
 
 
 _ACTIVE = "d.born <= (SELECT coalesce(max(id), 0) FROM generations)"
-_PASSAGES = "SELECT c.id, c.title, c.text FROM documents AS d JOIN chunks AS c ON c.document = d.number"
+_PASSAGES = (
+    "SELECT c.id, c.title, c.context, c.text FROM documents AS d JOIN chunks AS c ON c.document = d.number"
+)
 
 
 def _entry(row: sqlite3.Row) -> tuple[int, str]:
-    """What is indexed of a chunk: its title and its text, as the models read them, unspaced scripts spaced."""
-    return row["id"], _text_of(row["title"], row["text"])
+    """What is indexed of a chunk: its passage, as the models read it, unspaced scripts spaced."""
+    return row["id"], _text_of(row["title"], row["context"], row["text"])
 
 
-def _text_of(title: str, text: str) -> str:
-    return UNSPACED.sub(r" \g<0> ", f"{title}\n{text}")
+def _text_of(title: str, context: str, text: str) -> str:
+    return UNSPACED.sub(r" \g<0> ", passage_of(title, text, context))
 
 
-def fault(db: sqlite3.Connection, wanted: Set[int]) -> str:
-    """What is wrong with the index, in half a sentence, or "". ``wanted`` are the chunks that it should hold.
+def fault(db: sqlite3.Connection, chunk_ids: Set[int]) -> str:
+    """What is wrong with the index, in half a sentence, or "". ``chunk_ids`` are the chunks that it should hold.
 
     FTS5 checks every word and place that it has against the passages, cut into words once more. It does that only for
     an index that names its texts, and only where it may write: hence a copy in temporary tables, over a view of the
     passages. What it does not see is a word that it lists and cannot find: each is looked up, too. To be called on a
     connection that is closed afterwards.
     """
-    held = {row[0] for row in db.execute("SELECT id FROM words_docsize")}
-    if held != wanted:
-        return f"it holds {len(held)} passages that are not the library's {len(wanted)}"
+    ids = {row[0] for row in db.execute("SELECT id FROM words_docsize")}
+    if ids != chunk_ids:
+        return f"it holds {len(ids)} passages that are not the library's {len(chunk_ids)}"
     try:
-        db.create_function("entry", 2, _text_of, deterministic=True)
+        db.create_function("entry", 3, _text_of, deterministic=True)
         db.execute(
-            f"CREATE TEMP VIEW passages AS SELECT id, entry(title, text) AS passage FROM ({_found(db, _ACTIVE)})"
+            "CREATE TEMP VIEW passages AS SELECT id, entry(title, context, text) AS passage "
+            f"FROM ({_found(db, _ACTIVE)})"
         )
-        _twin(db, "content = 'passages', content_rowid = 'id'")
+        _copy(db, "content = 'passages', content_rowid = 'id'")
         settings = [db.execute(f"SELECT * FROM {table} ORDER BY k").fetchall() for table in _CONFIGS]
         for part in _PARTS:
-            db.execute(f"DELETE FROM temp.{_TWIN}_{part}")
-            db.execute(f"INSERT INTO temp.{_TWIN}_{part} SELECT * FROM main.words_{part}")
-        db.execute(f"INSERT INTO temp.{_TWIN} ({_TWIN}, rank) VALUES ('integrity-check', 1)")
+            db.execute(f"DELETE FROM temp.{_COPY}_{part}")
+            db.execute(f"INSERT INTO temp.{_COPY}_{part} SELECT * FROM main.words_{part}")
+        db.execute(f"INSERT INTO temp.{_COPY} ({_COPY}, rank) VALUES ('integrity-check', 1)")
         for name in ("listed", "sought"):
-            db.execute(f"CREATE VIRTUAL TABLE temp.{name} USING fts5vocab ('temp', '{_TWIN}', 'row')")
+            db.execute(f"CREATE VIRTUAL TABLE temp.{name} USING fts5vocab ('temp', '{_COPY}', 'row')")
         (lost,) = db.execute(
             "SELECT count(*) FROM listed LEFT JOIN sought ON sought.term = listed.term "
             "WHERE sought.cnt IS NOT listed.cnt"
@@ -121,21 +131,21 @@ def remake(db: sqlite3.Connection) -> None:
 
     FTS5 empties no index that it cannot read, so that a new one takes its place part by part.
     """
-    _twin(db, "content = ''")
-    _insert(db, _ACTIVE, (), f"temp.{_TWIN}")
+    _copy(db, "content = ''")
+    _insert(db, _ACTIVE, (), f"temp.{_COPY}")
     for part in _PARTS:
         db.execute(f"DELETE FROM main.words_{part}")
-        db.execute(f"INSERT INTO main.words_{part} SELECT * FROM temp.{_TWIN}_{part}")
-    db.execute(f"DROP TABLE temp.{_TWIN}")
+        db.execute(f"INSERT INTO main.words_{part} SELECT * FROM temp.{_COPY}_{part}")
+    db.execute(f"DROP TABLE temp.{_COPY}")
 
 
 # The tables in which FTS5 keeps an index, and the name of one beside it.
 _PARTS = ("data", "idx", "docsize", "config")
-_TWIN = "words_twin"
-_CONFIGS = ("main.words_config", f"temp.{_TWIN}_config")
+_COPY = "words_copy"
+_CONFIGS = ("main.words_config", f"temp.{_COPY}_config")
 
 
-def _twin(db: sqlite3.Connection, content: str) -> None:
+def _copy(db: sqlite3.Connection, content: str) -> None:
     """Make an index beside the library's, of the same kind but for where its texts are."""
-    made: str = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'words'").fetchone()[0]
-    db.execute(made.replace("TABLE words", f"TABLE temp.{_TWIN}").replace("content = ''", content))
+    statement: str = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'words'").fetchone()[0]
+    db.execute(statement.replace("TABLE words", f"TABLE temp.{_COPY}").replace("content = ''", content))

@@ -80,7 +80,7 @@ def writing(
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
+class Duplicate:
     """A file that holds the same as another: its path as it was given, its key, and its hash when it was read.
 
     ``file_hash`` is ``None`` where it is not known any more, after a rebuild.
@@ -113,7 +113,7 @@ class LibraryWriter:
         ).fetchone()
         return row["content_hash"] if row else None
 
-    def twins_of(self, document: Document) -> list[Twin]:
+    def duplicates_of(self, document: Document) -> list[Duplicate]:
         """Other documents with the same title and text that will be there after publishing."""
         rows = self._db.execute(
             "SELECT d.path, d.source, (SELECT file_hash FROM sources WHERE key = d.source ORDER BY born DESC LIMIT 1) "
@@ -122,7 +122,7 @@ class LibraryWriter:
             "AND NOT EXISTS (SELECT 1 FROM documents AS later WHERE later.id = d.id AND later.born > d.born)",
             (document.content_hash, document.id),
         )
-        return [Twin(*row) for row in rows]
+        return [Duplicate(*row) for row in rows]
 
     def report_of(self, source: str, file_hash: str) -> FileReport | None:
         """What was reported of this very file before, if its bytes are the same and it is still there."""
@@ -132,7 +132,7 @@ class LibraryWriter:
         ).fetchone()
         return report_of(row["report"]) if row else None
 
-    def file_twins_of(self, source: str, file_hash: str) -> list[Twin]:
+    def file_duplicates_of(self, source: str, file_hash: str) -> list[Duplicate]:
         """Other files with the same bytes of which something will be there after publishing."""
         rows = self._db.execute(
             "SELECT s.report, s.key, s.file_hash FROM sources AS s WHERE key != ? AND file_hash = ? "
@@ -140,7 +140,7 @@ class LibraryWriter:
             "AND EXISTS (SELECT 1 FROM documents WHERE source = s.key AND id NOT IN (SELECT document FROM doomed))",
             (source, file_hash),
         )
-        return [Twin(report_of(report).path, key, read) for report, key, read in rows]
+        return [Duplicate(report_of(report).path, key, digest) for report, key, digest in rows]
 
     def holds(self, source: str) -> bool:
         """Whether a document of this file will be there after publishing."""
@@ -313,20 +313,20 @@ class Generations:
 
     def delete(self, document_ids: Sequence[str]) -> int:
         """Take documents out at once: a new generation on the same index, which skips their chunks."""
-        wanted = json.dumps(list(document_ids))
+        ids = json.dumps(list(document_ids))
         with transaction(self._db):
             file = read_index_file(self._db)
             self._db.execute(
                 "INSERT OR IGNORE INTO tombstones SELECT c.id FROM chunks AS c JOIN documents AS d "
                 "ON d.number = c.document WHERE d.id IN (SELECT value FROM json_each(?))",
-                (wanted,),
+                (ids,),
             )
             self._db.execute(
                 "DELETE FROM sources WHERE key IN (SELECT source FROM documents "
                 "WHERE id IN (SELECT value FROM json_each(?)))",
-                (wanted,),
+                (ids,),
             )
-            self._drop("id IN (SELECT value FROM json_each(?))", (wanted,))
+            self._drop("id IN (SELECT value FROM json_each(?))", (ids,))
             self._db.execute(
                 "DELETE FROM vectors WHERE passage_hash NOT IN (SELECT passage_hash FROM chunks)"
             )

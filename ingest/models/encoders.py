@@ -77,9 +77,9 @@ def prefixes_of(name: str) -> tuple[str, str]:
     E5 and BGE were trained with prefixes, and their files seldom say so. E5's instruct models take an instruction
     that depends on the task, which a name does not tell.
     """
-    named = name.lower()
-    if "e5-" in named and "instruct" not in named:
+    lower = name.lower()
+    if "e5-" in lower and "instruct" not in lower:
         return E5_QUERY, E5_PASSAGE
-    if "bge-" in named and "reranker" not in named:
-        return (BGE_QUERY if "-en" in named else BGE_QUERY_CHINESE if "-zh" in named else ""), ""
+    if "bge-" in lower and "reranker" not in lower:
+        return (BGE_QUERY if "-en" in lower else BGE_QUERY_CHINESE if "-zh" in lower else ""), ""
     return "", ""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ingest.cache_folder import writable_cache
 from ingest.models.hub_checksums import verify_snapshot
-from ingest.models.hub_download import START, HubFailure, Patience, download
+from ingest.models.hub_download import START, HubFailure, StallLimit, download
 from ingest.models.hub_files import MODEL_FILES, missing_files
 from ingest.models.hub_memory import HubMemory
 
@@ -33,7 +33,7 @@ class Hub:
 
     allow_downloads: bool = True
     memory: Path = field(default_factory=_memory)
-    patience: Patience = START
+    stall_limit: StallLimit = START
     _reason: str | None = field(default=None, init=False)
     _asked: bool = field(default=False, init=False)
 
@@ -57,8 +57,8 @@ class Hub:
 
     def why_not(self, name: str, revision: str | None) -> str | None:
         """As `why_not_now`, for one model; asks nobody where it is known that the hub does not have it."""
-        known = self._notes.reason(_model(name, revision)) if self.allow_downloads else None
-        return known or self.why_not_now()
+        reason = self._notes.reason(_model(name, revision)) if self.allow_downloads else None
+        return reason or self.why_not_now()
 
     @property
     def is_switched_off(self) -> bool:
@@ -77,7 +77,7 @@ class Hub:
 
         What went wrong is remembered, of the model or of the hub, and `why_not` says it for a while.
         """
-        failure = download(name, revision, self.patience)
+        failure = download(name, revision, self.stall_limit)
         if failure is None:
             folder = _snapshot(name, revision)
             missing = ["its files"] if folder is None else missing_files(folder, name)

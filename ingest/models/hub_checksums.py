@@ -44,15 +44,13 @@ def verify_snapshot(folder: Path, name: str, files: list[str], memory: Path) -> 
             is_known = (size, changed) == (stat.st_size, stat.st_mtime_ns)
             if is_known and 0 <= time.time() - at < REMEMBER_SECONDS:
                 continue
-            found = _hash(blob, stat.st_size, len(expected))
-            if found != expected and len(expected) == GIT and _plain_sha1(blob) == expected:
-                found = expected  # a mirror's way of naming it
+            digest = _hash(blob, stat.st_size, len(expected))
+            if digest != expected and len(expected) == GIT and _plain_sha1(blob) == expected:
+                digest = expected  # a mirror's way of naming it
         except OSError as error:
             raise _damaged(name, path, folder, f"cannot be read ({error})") from error
-        if found != expected:
-            why = (
-                f"is not the one that the hub published: its hash is {found[:16]}…, expected {expected[:16]}…"
-            )
+        if digest != expected:
+            why = f"is not the one that the hub published: its hash is {digest[:16]}…, expected {expected[:16]}…"
             raise _damaged(name, path, folder, why)
         checked[str(blob)] = (stat.st_size, stat.st_mtime_ns, time.time())
     if checked:
@@ -63,7 +61,7 @@ def has_checksums(folder: Path) -> bool:
     """Whether the hub's SHA-256 is known for all weights in ``folder``: not in one that was copied out of the cache."""
     weights = [*folder.glob("*.safetensors"), *folder.glob("*/model.safetensors")]
     hashes = [_published_hash(path, folder) for path in weights]
-    return bool(hashes) and all(known is not None and len(known) == SHA256 for known in hashes)
+    return bool(hashes) and all(checksum is not None and len(checksum) == SHA256 for checksum in hashes)
 
 
 def _published_hash(path: Path, folder: Path) -> str | None:
@@ -77,10 +75,10 @@ def _hash(path: Path, size: int, digits: int) -> str:
     with path.open("rb") as handle:
         if digits == SHA256:
             return hashlib.file_digest(handle, "sha256").hexdigest()
-        found = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        state = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         for piece in iter(lambda: handle.read(2**20), b""):
-            found.update(piece)
-        return found.hexdigest()
+            state.update(piece)
+        return state.hexdigest()
 
 
 def _plain_sha1(path: Path) -> str:
@@ -109,8 +107,8 @@ def _remember(memory: Path, checked: Checked) -> None:
     latest = sorted(checked.items(), key=lambda entry: entry[1][2])[-MOST_REMEMBERED:]
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        written = memory.with_name(f"{memory.name}.{os.getpid()}")
-        written.write_text(json.dumps(dict(latest)), encoding="utf-8")
-        written.replace(memory)
+        temporary = memory.with_name(f"{memory.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(dict(latest)), encoding="utf-8")
+        temporary.replace(memory)
     except OSError:
         return  # a read-only home only means reading the files again

@@ -25,15 +25,15 @@ _BEGIN_SECONDS, _SETTLE_SECONDS = 60.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class StallLimit:
     """How long a download may take to bring ``size`` more bytes, or to end another file."""
 
     seconds: float
     size: int
 
 
-START = Patience(20.0, 2**20)  # with less, the models of the default pair would take more than an hour
-PREFETCH = Patience(60.0, 1)  # somebody waits for nothing else
+START = StallLimit(20.0, 2**20)  # with less, the models of the default pair would take more than an hour
+PREFETCH = StallLimit(60.0, 1)  # somebody waits for nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class HubFailure:
     of_model: bool = False
 
 
-def download(name: str, revision: str | None, patience: Patience) -> HubFailure | None:
+def download(name: str, revision: str | None, stall_limit: StallLimit) -> HubFailure | None:
     """Fetch a model's files, those of `MODEL_FILES`, into the hub's cache; why not, where it did not come to that."""
     from huggingface_hub import constants
 
@@ -58,7 +58,7 @@ def download(name: str, revision: str | None, patience: Patience) -> HubFailure 
     command = [sys.executable, "-I", "-X", "utf8", "-c", _START, json.dumps(request), *sys.path]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         try:
-            return _watch(process, patience)
+            return _watch(process, stall_limit)
         finally:
             process.kill()
             process.wait(_SETTLE_SECONDS)
@@ -66,7 +66,7 @@ def download(name: str, revision: str | None, patience: Patience) -> HubFailure 
                 left.unlink(missing_ok=True)
 
 
-def _watch(process: subprocess.Popen[str], patience: Patience) -> HubFailure | None:
+def _watch(process: subprocess.Popen[str], stall_limit: StallLimit) -> HubFailure | None:
     """Follow a download to its end, or to where it does not go on."""
     arrived, warning = 0, ""
     deadline = time.monotonic() + _BEGIN_SECONDS
@@ -82,10 +82,10 @@ def _watch(process: subprocess.Popen[str], patience: Patience) -> HubFailure | N
             message.get("warning", "")
         )  # the first says what it is, later ones how it is met
         arrived += int(message.get("bytes", 0))
-        if arrived >= patience.size or message.get("files") or "begun" in message:
-            arrived, warning, deadline = 0, "", time.monotonic() + patience.seconds
+        if arrived >= stall_limit.size or message.get("files") or "begun" in message:
+            arrived, warning, deadline = 0, "", time.monotonic() + stall_limit.seconds
     why = (warning.splitlines() or ["it is too slow"])[0]
-    return HubFailure(f"hardly anything came from the hub within {patience.seconds:.0f} s ({why})")
+    return HubFailure(f"hardly anything came from the hub within {stall_limit.seconds:.0f} s ({why})")
 
 
 def _next(messages: queue.SimpleQueue[dict[str, Any]], deadline: float) -> dict[str, Any] | None:

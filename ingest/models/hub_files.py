@@ -57,7 +57,7 @@ def _missing(folder: Path, name: str) -> Iterator[str]:
 def _shards(folder: Path) -> list[str]:
     """The files that an index of weights names. What is wrong with an index is found when it is looked at whole."""
     try:
-        named = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
-        return sorted(set(map(str, named)))
+        files = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        return sorted(set(map(str, files)))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return []

@@ -37,9 +37,9 @@ class HubMemory:
         _here[self._file] = notes
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            written = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-            written.write_text(json.dumps(notes), encoding="utf-8")
-            written.replace(self._file)
+            temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
+            temporary.write_text(json.dumps(notes), encoding="utf-8")
+            temporary.replace(self._file)
         except OSError:
             return  # a read-only home only means that the next process asks again
 

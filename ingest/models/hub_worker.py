@@ -23,12 +23,12 @@ def main(request: str) -> None:
     """Download what ``request``, JSON, asks for; says how it ended as its last line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is heard by the parent, which decides
     tell = _channel()
-    wanted = json.loads(request)
+    fields = json.loads(request)
     try:
-        _download(wanted, tell)
+        _download(fields, tell)
     # Whatever it is only means the next source; the HTTP client, and so its errors, changes between versions.
     except Exception as error:  # noqa: BLE001
-        of_model, why = _reason(error, wanted)
+        of_model, why = _reason(error, fields)
         tell(failed=why, of_model=of_model)
     else:
         tell(done=True)
@@ -50,7 +50,7 @@ def _channel() -> Tell:
     return tell
 
 
-def _download(wanted: dict[str, Any], tell: Tell) -> None:
+def _download(request: dict[str, Any], tell: Tell) -> None:
     from huggingface_hub import constants, snapshot_download
 
     constants.HF_HUB_OFFLINE = False  # the parent has asked
@@ -58,8 +58,8 @@ def _download(wanted: dict[str, Any], tell: Tell) -> None:
     logging.getLogger("huggingface_hub").addHandler(_Warnings(tell))
     tell(begun=True)
     snapshot_download(
-        wanted["name"], revision=wanted["revision"], endpoint=wanted["endpoint"], cache_dir=wanted["cache"],
-        etag_timeout=wanted["etag_timeout"], allow_patterns=wanted["files"], tqdm_class=_progress(tell),
+        request["name"], revision=request["revision"], endpoint=request["endpoint"], cache_dir=request["cache"],
+        etag_timeout=request["etag_timeout"], allow_patterns=request["files"], tqdm_class=_progress(tell),
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ class _Warnings(logging.Handler):
         self._tell(warning=record.getMessage())
 
 
-def _reason(error: BaseException, wanted: dict[str, Any]) -> tuple[bool, str]:
+def _reason(error: BaseException, request: dict[str, Any]) -> tuple[bool, str]:
     """Whether it is about this model alone, and what it was, as a clause."""
     from huggingface_hub import errors
 
@@ -99,7 +99,7 @@ def _reason(error: BaseException, wanted: dict[str, Any]) -> tuple[bool, str]:
     of_model = {  # the first is a kind of the second
         errors.GatedRepoError: "the hub gives it only to those who accepted its terms",
         errors.RepositoryNotFoundError: "the hub knows no model of that name, or it is not public",
-        errors.RevisionNotFoundError: f"the hub does not have its revision {wanted['revision']}",
+        errors.RevisionNotFoundError: f"the hub does not have its revision {request['revision']}",
     }
     for kind, why in of_model.items():
         if isinstance(error, kind):
@@ -107,7 +107,7 @@ def _reason(error: BaseException, wanted: dict[str, Any]) -> tuple[bool, str]:
     if isinstance(error, errors.HfHubHTTPError):
         return False, f"the hub answered with status {error.response.status_code}"
     if isinstance(error, OSError) and error.errno is not None:
-        return False, f"the hub's cache {wanted['cache']} cannot be written ({error.strerror})"
+        return False, f"the hub's cache {request['cache']} cannot be written ({error.strerror})"
     if isinstance(error, json.JSONDecodeError):
         return False, "what answered is no hub: a page, perhaps that of a network which asks for a log-in"
     first = (str(error).splitlines() or [""])[0]

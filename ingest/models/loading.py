@@ -120,10 +120,10 @@ def _require_weights(folder: Path) -> None:
     config = AutoConfig.from_pretrained(str(folder), **_HERE_ONLY)
     with torch.device("meta"):  # where nothing has a size in bytes
         model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
-    wanted = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
-    held = stored_numbers(folder)
-    if wanted > _MOST_ROOM * held + _ROOM_FOR_ANY:
+    needed_numbers = sum(part.numel() for part in (*model.parameters(), *model.buffers()))
+    stored_count = stored_numbers(folder)
+    if needed_numbers > _MOST_ROOM * stored_count + _ROOM_FOR_ANY:
         raise ModelDamagedError(
-            f"{folder / 'config.json'} describes a model of {wanted:,} numbers, and its weights hold {held:,}. Fetch "
-            "the model again."
+            f"{folder / 'config.json'} describes a model of {needed_numbers:,} numbers, and its weights hold "
+            f"{stored_count:,}. Fetch the model again."
         )

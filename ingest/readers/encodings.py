@@ -83,11 +83,20 @@ def _unmarked_utf16(data: bytes) -> str | None:
 
 
 def _mostly_utf8(data: bytes) -> str | None:
-    """UTF-8 of which a few bytes were damaged: at most one bad place to ten good letters beyond ASCII."""
+    """UTF-8 of which a few bytes were damaged, or a few lines are of another encoding."""
     text = data.decode("utf-8", "replace")
     bad = text.count("\ufffd")
     good = sum(1 for character in text if character > "\x7f") - bad
-    return text if bad * 10 <= good else None
+    if bad * 10 <= good:
+        return text
+    lines = data.split(b"\n")
+    decoded = [_strictly(line, "utf-8") for line in lines]
+    foreign = [line for line, text_ in zip(lines, decoded, strict=True) if text_ is None]
+    telling = sum(text_ is not None and not text_.isascii() for text_ in decoded)
+    if telling < len(foreign):
+        return None
+    rest = iter((_national(b"\n".join(foreign)) or "").split("\n"))
+    return "\n".join(next(rest, "\ufffd") if text_ is None else text_ for text_ in decoded)
 
 
 def _national(data: bytes) -> str | None:
@@ -98,25 +107,58 @@ def _national(data: bytes) -> str | None:
     if not matches:
         # The default threshold takes ISO-8859-2's capital marks for noise; half noise is still text.
         matches = from_bytes(sample, cp_isolation=_CANDIDATES, threshold=0.5)
-    for encoding in _by_likelihood(matches):
+    for encoding in _by_likelihood(matches, sample):
         if (text := _strictly(data, encoding)) is not None:
             return text
     return None
 
 
-def _by_likelihood(matches: CharsetMatches) -> list[str]:
+# Languages that are written in each of the European encodings which a detector by shape cannot tell apart. Their words
+# without the marks on their letters are enough to know the language.
+_FEWEST_BYTES = 60  # fewer words than these hold are of any language
+_LANGUAGES = {
+    "cp1250": frozenset(("pl", "cs", "sk", "hu", "ro", "hr", "sl", "bs", "sq")),
+    "iso8859_2": frozenset(("pl", "cs", "sk", "hu", "ro", "hr", "sl", "bs", "sq")),
+    "cp1254": frozenset(("tr", "az")),
+}
+
+
+def _by_likelihood(matches: CharsetMatches, sample: bytes) -> list[str]:
     """The matches' encodings, best first, with Western European given the benefit of the doubt.
 
-    The detector cannot tell cp1252 from cp1250 by shape and lists them by name, so that French came out
-    with Romanian letters (``à`` as ``ŕ``). Central European text read as cp1252 scores clearly worse.
+    The detector cannot tell cp1252 from cp1250 and cp1254 by shape and lists them by name, so that French came out
+    with Romanian letters (``à`` as ``ŕ``), and Polish with signs (``ą`` as ``¹``): the language decides.
     """
     encodings = [match.encoding for match in matches]
     best = matches.best()
     for match in matches:
         close = best and match.chaos <= best.chaos + 0.15 and match.coherence >= best.coherence - 0.05
         if match.encoding == "cp1252" and close:
-            return ["cp1252", *encodings]
+            return [*_by_language(sample), "cp1252", *encodings]
     return encodings
+
+
+def _by_language(sample: bytes) -> list[str]:
+    """The encodings whose languages the sample is in, whichever of them it is read by, best first."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # 1.3 s and 100 MB, which few files need
+
+    western = _strictly(sample, "cp1252")
+    if len(sample) < _FEWEST_BYTES and western is not None and not _signs_within_words(western):
+        return []
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    fitting = []
+    for encoding, languages in _LANGUAGES.items():
+        text = _strictly(sample, encoding)
+        if text is not None and identifier.classify(text)[0] in languages:
+            fitting.append((_signs_within_words(text), encoding))
+    return [encoding for _, encoding in sorted(fitting)]
+
+
+def _signs_within_words(text: str) -> int:
+    """Signs that stand between letters, as they do where text is read by an encoding that is not its own."""
+    return len(
+        re.findall(r"(?<=[^\W\d_])[\u0080-\u00bf](?=[^\W\d_])|(?<![\w])[\u00a1-\u00bf](?=[^\W\d_])", text)
+    )
 
 
 def _looks_binary(text: str) -> bool:

@@ -10,18 +10,29 @@ from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 
 from ingest.errors import EmptyFileError
 from ingest.readers.encodings import read_decoded
-from ingest.readers.html_text import PageText, Shape, shape_of, walk
+from ingest.readers.html_text import HEADINGS, PageText, Shape, shape_of, walk
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
 from ingest.records import Document
 
 _NEVER_SHOWN = frozenset((
-    "script", "style", "noscript", "template", "svg", "math", "iframe", "object", "embed", "canvas", "audio",
-    "video", "map", "head", "datalist", "select", "option", "button", "input", "textarea",
+    "script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "canvas", "audio",
+    "video", "map", "head", "datalist", "select", "option", "input", "textarea",
 ))  # fmt: skip
 _FURNITURE = frozenset((
     "nav", "header", "footer", "aside", "form", "menu", "dialog",
 ))  # fmt: skip
+# What pages say of their parts to those who do not see them, and what cookie banners are called.
+_FURNITURE_ROLES = frozenset((
+    "navigation", "banner", "contentinfo", "search", "menu", "menubar", "dialog", "alertdialog",
+))  # fmt: skip
+_FURNITURE_NAMES = re.compile(
+    r"(?:^|[-_ ])(?:cookies?(?:[-_ ]?(?:banner|consent|notice|bar|popup))?|consent|gdpr|breadcrumbs?|skip-?link"
+    r"|interlanguage|lang(?:uage)?-(?:list|switcher|links))(?:$|[-_ ])",
+    re.I,
+)
+# Fewer characters than this are a banner; a page about cookies may have a part that is called that.
+_LONGEST_BANNER = 1_500
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _DECLARED = re.compile(
     rb"""(?:<meta[^>]{0,200}?charset|<\?xml[^>]{0,100}?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I
@@ -53,14 +64,14 @@ def read_html(source: Source) -> Iterator[Document]:
         raise EmptyFileError(
             f"{source.name} shows no text; a page that scripts fill must be saved from the browser."
         )
-    yield source.document("html", title, page.text, headings=page.headings)
+    yield source.document("html", title, page.text, headings=page.headings, blocks=page.blocks)
 
 
 def _declared_encoding(head: bytes) -> str | None:
-    found = _DECLARED.search(head)
-    if not found:
+    match = _DECLARED.search(head)
+    if not match:
         return None
-    name = found[1].decode("ascii").lower()
+    name = match[1].decode("ascii").lower()
     return _MEANT.get(name, name)
 
 
@@ -82,4 +93,30 @@ def _dropped(tag: Tag, shape: Shape, furniture: bool) -> bool:
         return True
     if _HIDDEN_STYLE.search(str(tag.attrs.get("style", ""))):
         return True
-    return not furniture and tag.name in _FURNITURE and not shape.is_content(tag)
+    if tag.name == "button":
+        return not _is_question(tag)
+    if (
+        tag.parent is not None and tag.parent.name == "semantics"
+    ):  # of a formula: its source, else what it shows
+        source = tag.parent.find("annotation", recursive=False)
+        return tag is not source if source is not None else tag.name.startswith("annotation")
+    if furniture or shape.is_content(tag):
+        return False
+    return tag.name in _FURNITURE or _is_named_furniture(tag)
+
+
+def _is_question(button: Tag) -> bool:
+    """Whether a button unfolds what stands below it, as in lists of questions, rather than doing something."""
+    if "aria-expanded" in button.attrs or "aria-controls" in button.attrs:
+        return True
+    return button.parent is not None and button.parent.name in HEADINGS
+
+
+def _is_named_furniture(tag: Tag) -> bool:
+    if str(tag.attrs.get("role", "")).lower() in _FURNITURE_ROLES:
+        return tag.find("h1") is None
+    classes = tag.attrs.get("class", ())
+    names = [str(tag.attrs.get("id", "")), *([classes] if isinstance(classes, str) else classes)]
+    if tag.name in ("body", "main", "article", "html") or not any(map(_FURNITURE_NAMES.search, names)):
+        return False
+    return len(tag.get_text()) <= _LONGEST_BANNER and tag.find("h1") is None

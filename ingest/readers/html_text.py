@@ -10,9 +10,9 @@ from typing import Literal
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PreformattedString
 
-from ingest.readers.blocks import Blocks
+from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
 from ingest.readers.source import Source
-from ingest.records import Heading
+from ingest.records import Block, BlockKind, Heading
 
 _BLOCKS = frozenset((
     "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog",
@@ -26,16 +26,40 @@ _TIGHT = frozenset(("li", "tr", "dd", "dt", "td", "th"))
 _SPACE = re.compile(r"[ \t\n\f\r]+")
 
 
+@dataclass(slots=True)
+class _Table:
+    """A table that shows data, while it is walked: its rows so far, and the cells that still reach down into rows."""
+
+    rows: int = 0
+    cells: list[_Cell] = field(default_factory=list)
+    reaching: dict[int, tuple[int, str]] = field(default_factory=dict)  # column → rows left, text
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    text: str
+    names: bool  # a column, by being a th
+    columns: int
+    rows: int
+
+
+@dataclass(slots=True)
+class _List:
+    """A list while it is walked; ``number`` is the next item's where items are numbered."""
+
+    number: int | None = None
+
+
 class PageText:
-    """Takes the events of a walk over the tree; ``text`` and ``headings`` hold what came of it."""
+    """Takes the events of a walk over the tree; ``text``, ``headings`` and ``blocks`` hold what came of it."""
 
     def __init__(self, source: Source, shape: Shape) -> None:
         self._shape = shape
         self._blocks = Blocks(source)
         self._pieces: list[str] = []
-        self._cells: list[str] = []
-        self._tables: list[bool] = []  # for each table around this place: does it show data?
-        self._preformatted = 0
+        self._tables: list[_Table | None] = []  # around this place; None for one that only lays out the page
+        self._lists: list[_List] = []
+        self._preformatted = self._quoted = self._captions = 0
         self._level: int | None = None
         self._bullet = ""
         self._separator = "\n\n"
@@ -51,78 +75,128 @@ class PageText:
         return self._blocks.headings
 
     @property
+    def blocks(self) -> list[Block]:
+        """What the text is, stretch by stretch."""
+        return self._blocks.blocks
+
+    @property
     def first_title(self) -> str:
         """The first heading of the highest level, or ""."""
         return next((heading.text for heading in self.headings if heading.level == 1), "")
 
     def text_node(self, text: str) -> None:
-        """Take a run of characters as it stands in the file."""
+        """Take a run of characters as it stands in the file. Soft hyphens are places to break a line, not letters."""
+        text = text.replace("\u00ad", "")
         self._pieces.append(text if self._preformatted else _SPACE.sub(" ", text))
 
     def open(self, tag: Tag) -> None:
         """Enter an element."""
         name = tag.name
         if name == "br":
-            self._pieces.append(" " if self._in_data else "\n")
+            self._pieces.append(" " if self._table else "\n")
+        elif name == "img":
+            self._pieces.append(f" {_alternative(tag)} ")
         elif name in _BLOCKS:
             self._boundary(name)
         if name == "table":
-            self._tables.append(not self._shape.is_layout(tag))
+            self._tables.append(None if self._shape.is_layout(tag) else _Table())
             self._separator = "\n\n"
         elif name == "pre":
             self._preformatted += 1
+        elif name == "blockquote":
+            self._quoted += 1
+        elif name in ("figcaption", "caption"):
+            self._captions += 1
+        elif name in ("ul", "ol"):
+            self._lists.append(_List(_number(tag, "start", 1) if name == "ol" else None))
         elif name == "li":
-            self._bullet = "- "
-        elif len(name) == 2 and name[0] == "h" and name[1] in "123456" and not self._in_data:
+            self._begin_item(tag)
+        elif len(name) == 2 and name[0] == "h" and name[1] in "123456" and not self._table:
             self._level = int(name[1])
 
     def close(self, tag: Tag) -> None:
         """Leave an element."""
-        name = tag.name
-        if self._in_data and name in ("td", "th"):
-            self._cells.append(self._take())
-        elif self._in_data and name in ("tr", "caption", "table"):
-            self._end_row()
+        name, table = tag.name, self._table
+        if table is not None and name in ("td", "th"):
+            span = min(_number(tag, "colspan", 1), _MOST_SPANNED), _number(tag, "rowspan", 1)
+            table.cells.append(_Cell(self._take(), name == "th", *span))
+        elif table is not None and name == "caption":
+            self._blocks.add(" ".join(self._take().split()), BlockKind.CAPTION, separator=self._separator)
+        elif table is not None and name in ("tr", "table"):
+            self._end_row(table)
         elif name in _BLOCKS:
             self._boundary(name)
         if name == "pre":
             self._preformatted -= 1
+        elif name == "blockquote":
+            self._quoted -= 1
+        elif name in ("figcaption", "caption"):
+            self._captions -= 1
         elif name == "table":
             self._tables.pop()
             self._separator = "\n\n"
         elif name in ("ul", "ol", "dl"):
-            self._separator = "\n\n"
+            if name != "dl" and self._lists:
+                self._lists.pop()
+            self._separator = "\n" if self._lists else "\n\n"
             self._bullet = ""
 
     def end_block(self) -> None:
         """Finish the paragraph at hand, if there is one."""
         text = self._take()
         if text:
-            bullet = self._bullet if self._level is None else ""
-            self._blocks.add(bullet + text, separator=self._separator, level=self._level)
+            kind, level = self._kind()
+            bullet = self._bullet if kind is BlockKind.LIST_ITEM else ""
+            self._blocks.add(bullet + text, kind, separator=self._separator, level=level)
             self._bullet = ""
             self._separator = "\n\n"
         self._level = None
 
+    def _kind(self) -> tuple[BlockKind, int]:
+        """What the paragraph at hand is, and its level."""
+        if self._level is not None:
+            return BlockKind.HEADING, self._level
+        if self._preformatted:
+            return BlockKind.CODE, 0
+        if self._bullet:
+            return BlockKind.LIST_ITEM, max(1, len(self._lists))
+        if self._captions:
+            return BlockKind.CAPTION, 0
+        return (BlockKind.QUOTE if self._quoted else BlockKind.PARAGRAPH), 0
+
     @property
-    def _in_data(self) -> bool:
-        return bool(self._tables) and self._tables[-1]
+    def _table(self) -> _Table | None:
+        """The table of data that this place is in."""
+        return self._tables[-1] if self._tables else None
+
+    def _begin_item(self, tag: Tag) -> None:
+        within = self._lists[-1] if self._lists else None
+        if within is None or within.number is None:
+            self._bullet = "- "
+            return
+        number = _number(tag, "value", within.number)
+        within.number = number + 1
+        self._bullet = f"{number}. "
 
     def _boundary(self, name: str) -> None:
         """Where a block begins or ends. Inside a data table's row only a space is left of it."""
-        if self._in_data:
+        if self._table is not None:
             self._pieces.append(" ")
             return
         self.end_block()
         if name in _TIGHT:
             self._separator = "\n"
 
-    def _end_row(self) -> None:
-        last = self._take()
-        cells = [" ".join(cell.split()) for cell in [*self._cells, last]]
-        self._cells.clear()
-        self._blocks.add(" | ".join(filter(None, cells)), separator=self._separator)
-        self._separator = "\n"
+    def _end_row(self, table: _Table) -> None:
+        rest = self._take()
+        if rest.strip():
+            table.cells.append(_Cell(rest, False, 1, 1))
+        row = _spread(table)
+        header = bool(table.cells) and all(cell.names for cell in table.cells)
+        if any(text and text.strip() for text in row):
+            self._blocks.add_row(row, first=not table.rows, header=header or None)
+            table.rows += 1
+        table.cells.clear()
 
     def _take(self) -> str:
         """The pieces since the last boundary as one text, and begin anew."""
@@ -136,7 +210,43 @@ class PageText:
         return re.sub(r"\n{3,}", "\n\n", lines).strip("\n")
 
 
-_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+# Columns that a cell may say it spans; browsers take a thousand, and no page is that wide.
+_MOST_SPANNED = 100
+
+
+def _spread(table: _Table) -> list[str | None]:
+    """A row's texts by column: a cell that spans columns is followed by ``None``, one that spans rows is repeated."""
+    texts: list[str | None] = []
+    for cell in [*table.cells, None]:
+        while (above := table.reaching.get(len(texts))) is not None:
+            left, text = above
+            if left > 1:
+                table.reaching[len(texts)] = left - 1, text
+            else:
+                del table.reaching[len(texts)]
+            texts.append(text)
+        if cell is None:
+            return texts
+        if cell.rows > 1:
+            repeated = cell.text if len(cell.text) <= LONGEST_REPEATED_CELL else ""
+            table.reaching[len(texts)] = cell.rows - 1, repeated
+        texts += [cell.text, *[None] * (cell.columns - 1)]
+    return texts
+
+
+def _number(tag: Tag, name: str, otherwise: int) -> int:
+    """The whole number in an attribute, at least 0."""
+    value = str(tag.attrs.get(name, "")).strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else otherwise
+
+
+def _alternative(image: Tag) -> str:
+    """What an image says to those who do not see it; a file's name or a single word says nothing."""
+    text = " ".join(str(image.attrs.get("alt", "")).split())
+    return text if len(text.split()) > 1 else ""
+
+
+HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 # For each kind of tag, the tags of which one inside makes it something else than it seems.
 _TELLING = {
     # A table that holds any of these lays out the page rather than showing data.
@@ -144,7 +254,7 @@ _TELLING = {
     # An article's own header is content.
     "header": frozenset(("h1",)),
     # So is the form that some servers (ASP.NET) put around the whole page.
-    "form": _HEADINGS | {"p", "article", "main"},
+    "form": HEADINGS | {"p", "article", "main"},
 }
 _CONTENT = frozenset(("article", "main"))
 

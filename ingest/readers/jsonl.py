@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 from ingest.errors import DamagedFileError, EmptyFileError
 from ingest.readers.source import Source
@@ -31,26 +32,27 @@ def read_jsonl(source: Source) -> Iterator[Document]:
     """
     source.size()
     faults: list[str] = []
-    seen: set[str] = set()
-    given = without_text = 0
+    identities: set[str] = set()
+    count = without_text = 0
     for number, raw in _lines(source):
         try:
-            entry = _entry(raw)
-            if entry["_id"] in seen:
+            entry = read_entry(_decoded(raw))
+            entry["_id"] = clean_characters(entry["_id"])
+            if entry["_id"] in identities:
                 raise ValueError(f"repeats the _id {entry['_id'][:80]!r}")
         except ValueError as error:
             faults.append(f"line {number} {error}")
-            if len(faults) >= _MOST_FAULTS and len(faults) > given:
+            if len(faults) >= _MOST_FAULTS and len(faults) > count:
                 break
             continue
         source.check_characters(len(entry["text"]), f", line {number},")
-        seen.add(entry["_id"])
+        identities.add(entry["_id"])
         if entry["text"].strip():
-            given += 1
+            count += 1
             yield _document(source, entry)
         else:
             without_text += 1
-    _finish(source, faults, given, without_text)
+    _finish(source, faults, count, without_text)
 
 
 def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
@@ -66,16 +68,21 @@ def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
                 yield number, raw
 
 
-def _entry(raw: bytes) -> dict[str, str]:
-    """The line's ``_id``, ``title`` and ``text`` as strings.
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("is not in UTF-8") from None
+
+
+def read_entry(line: str) -> dict[str, Any]:
+    """The object of a line, with ``_id``, ``title`` (empty where there is none) and ``text`` as strings.
 
     Raises:
         ValueError: the line is no entry; the message continues the sentence "line 3 …".
     """
     try:
-        entry = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ValueError("is not in UTF-8") from None
+        entry = json.loads(line)
     except (ValueError, RecursionError):  # a number of over 4,300 digits is a ValueError too
         raise ValueError("is not JSON") from None
     if not isinstance(entry, dict):
@@ -87,10 +94,10 @@ def _entry(raw: bytes) -> dict[str, str]:
         raise ValueError("has no _id")
     if not isinstance(text, str):
         raise ValueError("has no text" if text is None else "has a text that is not a string")
-    return {"_id": clean_characters(identity), "title": title if isinstance(title, str) else "", "text": text}
+    return {**entry, "_id": identity, "title": title if isinstance(title, str) else ""}
 
 
-def _document(source: Source, entry: dict[str, str]) -> Document:
+def _document(source: Source, entry: dict[str, Any]) -> Document:
     """An entry without a title has none, as in BEIR: the file's name would say nothing about it."""
     identity = entry["_id"]
     return Document(
@@ -103,16 +110,16 @@ def _document(source: Source, entry: dict[str, str]) -> Document:
     )
 
 
-def _finish(source: Source, faults: list[str], given: int, without_text: int) -> None:
+def _finish(source: Source, faults: list[str], count: int, without_text: int) -> None:
     if without_text:
         logger.info("%s: %d entries have no text and were left out", source.name, without_text)
     if faults:
         more = len(faults) - _FAULTS_SHOWN
-        shown = "; ".join(faults[:_FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        sentence = "; ".join(faults[:_FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
         raise DamagedFileError(
-            f"{source.name} has lines that are no entries of a BEIR corpus: {shown}. Each line must be "
+            f"{source.name} has lines that are no entries of a BEIR corpus: {sentence}. Each line must be "
             f'{{"_id": "…", "title": "…", "text": "…"}}; mend these and add it again. '
-            f"{given:,} other entries could be read."
+            f"{count:,} other entries could be read."
         )
-    if not given:
+    if not count:
         raise EmptyFileError(f"{source.name} has no entry with text; nothing to index.")

@@ -73,9 +73,9 @@ def _place(title: str, text: str, start: int, page: Page) -> int:
     """Where ``title`` stands in ``text`` from ``start`` to the page's end; the page's start if nowhere."""
     words = r"\s+".join(map(re.escape, title.split()))
     for pattern in (rf"^(?:[\dIVX.§]+\s+)?{words}", words):
-        found = re.compile(pattern, re.I | re.M).search(text, start, page.end)
-        if found:
-            return found.start()
+        match = re.compile(pattern, re.I | re.M).search(text, start, page.end)
+        if match:
+            return match.start()
     return page.start
 
 

@@ -24,6 +24,10 @@ _HYPHENS = "-\u2010\u00ad"
 _LETTER = r"[^\W\d_]"
 _HYPHENATED = re.compile(rf"({_LETTER}+)([{_HYPHENS}])$")
 _WORD_START = re.compile(rf"{_LETTER}+")
+# What compounds begin with that need not stand alone anywhere in a document.
+_FIRST_PARTS = frozenset(
+    ("well", "self", "ill", "half", "cross", "high", "low", "long", "short", "full", "part")
+)
 _SENTENCE_END = re.compile(r"[.!?:;…。！？]['\"”’»)\]]*$")
 _NUMBERED_HEADING = re.compile(r"(\d+(\.\d+)*\.?|[IVX]+\.|§ ?\d+)\s+[A-ZÀ-Þ]")
 _BULLET = re.compile(r"([•‣◦▪●○■□*·]|\([a-z\d]{1,2}\)|[a-z]\))\s")
@@ -92,13 +96,13 @@ def flow(pages: Sequence[Sequence[str]]) -> tuple[str, list[Page]]:
     spans: dict[int, tuple[int, int]] = {}
     length = 0
     for (number, line), (following, next_line) in zip(lines, [*lines[1:], (0, "")], strict=False):
-        kept, glue = _join(line, next_line, widths[number], words) if following else (line, "")
+        line_text, glue = _join(line, next_line, widths[number], words) if following else (line, "")
         start = spans.get(number, (length, 0))[0]
-        spans[number] = (start, length + len(kept))
+        spans[number] = (start, length + len(line_text))
         if following != number and glue and (glue != " " or _SENTENCE_END.search(line)):
             glue = "\n\n"
-        parts += (kept, glue)
-        length += len(kept) + len(glue)
+        parts += (line_text, glue)
+        length += len(line_text) + len(glue)
     return "".join(parts), list(_pages(spans, len(pages)))
 
 
@@ -138,12 +142,14 @@ def _join(line: str, following: str, width: int, words: set[str]) -> tuple[str, 
 
 
 def _join_word(line: str, broken: re.Match[str], rest: str, words: set[str]) -> str:
-    """``line`` without its last hyphen, unless the word's own: capitals after it, or met so elsewhere."""
+    """``line`` without its last hyphen, unless it is the word's own: before a capital, met so elsewhere, or between
+    two words that make none without it."""
     stem, hyphen = broken[1], broken[2]
     if hyphen == "\u00ad":
         return line[:-1]
     whole, compound = f"{stem}{rest}".lower(), f"{stem}-{rest}".lower()
-    own = not rest[0].islower() or (compound in words and whole not in words)
+    apart = rest.lower() in words and (stem.lower() in words or stem.lower() in _FIRST_PARTS)
+    own = not rest[0].islower() or ((compound in words or apart) and whole not in words)
     return line if own else line[:-1]
 
 

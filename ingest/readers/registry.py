@@ -17,8 +17,9 @@ from ingest.records import Document
 class Format:
     """A kind of file: what people call it, the suffixes of its names, and the module of its reader.
 
-    Module ``csv`` has a function ``read_csv``. It is imported when the first such file is read: the parsers take half
-    a second and 35 MB, and are wanted in the process that reads, not in the one that asks (`isolation`).
+    Module ``csv`` has a function ``read_csv``, and ``word.docx`` one ``read_docx``. It is imported when the first such
+    file is read: the parsers take half a second and 35 MB, and are wanted in the process that reads, not in the one
+    that asks (`ingest.readers.process`).
     """
 
     name: str
@@ -28,9 +29,8 @@ class Format:
     @property
     def read(self) -> Reader:
         """The function that reads this format."""
-        reader: Reader = getattr(
-            importlib.import_module(f"ingest.readers.{self.module}"), f"read_{self.module}"
-        )
+        module = importlib.import_module(f"ingest.readers.{self.module}")
+        reader: Reader = getattr(module, f"read_{self.module.rpartition('.')[2]}")
         return reader
 
 
@@ -39,7 +39,7 @@ FORMATS = (
     Format("plain text", (".txt", ".text"), "text"),
     Format("Markdown", (".md", ".markdown"), "markdown"),
     Format("HTML", (".html", ".htm", ".xhtml"), "html"),
-    Format("DOCX", (".docx",), "docx"),
+    Format("DOCX", (".docx",), "word.docx"),
     Format("CSV", (".csv", ".tsv"), "csv"),
     Format("JSONL", (".jsonl",), "jsonl"),
 )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ingest.errors import DamagedFileError, EmptyFileError, ReadError, TooLargeError, UnreachableError
 from ingest.readers.titles import clean_characters, clean_title
-from ingest.records import Document, Heading, Page
+from ingest.records import Block, Document, Heading, Page
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +152,7 @@ class Source:
         pages: Sequence[Page] = (),
         headings: Sequence[Heading] = (),
         pages_without_text: Sequence[int] = (),
+        blocks: Sequence[Block] = (),
     ) -> Document:
         """The finished document; ``text`` has its unusable characters replaced, one for one.
 
@@ -173,6 +174,7 @@ class Source:
             pages=tuple(pages),
             headings=tuple(headings),
             pages_without_text=tuple(pages_without_text),
+            blocks=tuple(blocks),
         )
 
 

@@ -48,9 +48,9 @@ class GraphSession:
 
     def run(self, output: str, batch: Batch) -> NDArray[np.float32]:
         """The graph's ``output`` for one batch, in this thread; arrays that the graph does not read are left out."""
-        read = {name: values for name, values in batch.items() if name in self._inputs}
-        (found,) = self._session.run([output], read)
-        return np.asarray(found, dtype=np.float32)
+        inputs = {name: values for name, values in batch.items() if name in self._inputs}
+        (array,) = self._session.run([output], inputs)
+        return np.asarray(array, dtype=np.float32)
 
     def run_all(
         self, output: str, batches: Sequence[Batch]
@@ -81,21 +81,21 @@ def batched(lengths: Sequence[int], budget: int = TOKEN_BUDGET, threads: int = 1
     if not lengths:
         return []
     rows = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    longest, wanted = lengths[rows[0]], threads * -(-sum(lengths) // (threads * budget))
+    longest, slots = lengths[rows[0]], threads * -(-sum(lengths) // (threads * budget))
     sizes = range(longest, max(longest, budget) + 1)
-    place = bisect_left(sizes, True, key=lambda size: len(_filled(rows, lengths, size)) <= wanted)
+    place = bisect_left(sizes, True, key=lambda size: len(_filled(rows, lengths, size)) <= slots)
     return _filled(rows, lengths, sizes[min(place, len(sizes) - 1)])
 
 
 def _filled(rows: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
     """``rows``, longest first, in as few batches as there can be."""
-    found: list[list[int]] = []
+    batches: list[list[int]] = []
     for row in rows:
-        if found and (len(found[-1]) + 1) * lengths[found[-1][0]] <= budget:
-            found[-1].append(row)
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget:
+            batches[-1].append(row)
         else:
-            found.append([row])
-    return found
+            batches.append([row])
+    return batches
 
 
 def padded(rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> dict[str, NDArray[np.int64]]:

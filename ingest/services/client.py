@@ -28,7 +28,7 @@ LONGEST_MESSAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a service is waited for: ``seconds`` for one request with all its attempts, of which ``attempts``.
 
     The first repetition waits ``first_wait`` seconds, each further one twice as long, with jitter.
@@ -48,33 +48,33 @@ class PassingFaultError(ServiceError):
         self.wait = wait
 
 
-def persist(once: Callable[[float], Answer], patience: Patience) -> Answer:
+def with_retries(once: Callable[[float], Answer], policy: RetryPolicy) -> Answer:
     """What ``once`` returns, tried again on `PassingFaultError`; it is given the seconds that are left.
 
     Raises `ServiceError` when attempts or time are used up, or at once where the service asks to wait for longer than
     there is time.
     """
-    deadline = time.monotonic() + patience.seconds
-    for attempt in range(1, patience.attempts + 1):
+    deadline = time.monotonic() + policy.seconds
+    for attempt in range(1, policy.attempts + 1):
         try:
             return once(deadline - time.monotonic())
         except PassingFaultError as fault:
-            wait = _wait(fault, attempt, patience)
-            if attempt == patience.attempts:
+            wait = _wait(fault, attempt, policy)
+            if attempt == policy.attempts:
                 raise ServiceError(f"{fault}; {attempt} attempts were made") from fault
             if time.monotonic() + wait >= deadline:
                 raise ServiceError(
-                    f"{fault}; the next attempt would be in {wait:.0f} s, past the limit of {patience.seconds:g} s"
+                    f"{fault}; the next attempt would be in {wait:.0f} s, past the limit of {policy.seconds:g} s"
                 ) from fault
             time.sleep(wait)
-    raise ValueError(f"{patience.attempts} attempts are none; the least is 1")
+    raise ValueError(f"{policy.attempts} attempts are none; the least is 1")
 
 
-def _wait(fault: PassingFaultError, attempt: int, patience: Patience) -> float:
+def _wait(fault: PassingFaultError, attempt: int, policy: RetryPolicy) -> float:
     if fault.wait is not None:
         return fault.wait
     # Jitter, so that clients that failed together do not come back together.
-    return float(patience.first_wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))
+    return float(policy.first_wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))
 
 
 def retry_after(header: str | None) -> float | None:
@@ -102,23 +102,23 @@ def check_status(who: str, status: int, message: str, wait: str | None) -> None:
     """
     if status == HTTPStatus.OK:
         return
-    said = f" ({message})" if message else ""
+    detail = f" ({message})" if message else ""
     if status in PASSING:
         why = "has too many requests" if status == HTTPStatus.TOO_MANY_REQUESTS else "has a fault of its own"
-        raise PassingFaultError(f"{who} {why}: status {status}{said}", retry_after(wait))
+        raise PassingFaultError(f"{who} {why}: status {status}{detail}", retry_after(wait))
     reasons = {
         HTTPStatus.UNAUTHORIZED: "does not accept the key; check the variable that holds it",
         HTTPStatus.FORBIDDEN: "does not allow this with that key",
         HTTPStatus.PAYMENT_REQUIRED: "asks for payment",
         HTTPStatus.NOT_FOUND: "knows no such route or model; check the address and the model's name",
     }
-    reason = next((text for known, text in reasons.items() if known == status), "refused the request")
-    raise ServiceError(f"{who} {reason}: status {status}{said}")
+    reason = next((text for code, text in reasons.items() if code == status), "refused the request")
+    raise ServiceError(f"{who} {reason}: status {status}{detail}")
 
 
-def too_slow(who: str, patience: Patience) -> ServiceError:
+def too_slow(who: str, policy: RetryPolicy) -> ServiceError:
     """Why an answer that does not come is no longer waited for."""
-    return ServiceError(f"{who} did not answer within {patience.seconds:g} s")
+    return ServiceError(f"{who} did not answer within {policy.seconds:g} s")
 
 
 def unreachable(who: str, error: BaseException) -> PassingFaultError:
@@ -129,7 +129,7 @@ def unreachable(who: str, error: BaseException) -> PassingFaultError:
 
 
 def read_answer(
-    who: str, pieces: Iterable[bytes], deadline: float, patience: Patience, largest: int
+    who: str, pieces: Iterable[bytes], deadline: float, policy: RetryPolicy, largest: int
 ) -> bytes:
     """The whole of an answer that comes in ``pieces``, before the monotonic clock says ``deadline``.
 
@@ -142,7 +142,7 @@ def read_answer(
         if len(raw) > largest:
             raise ServiceError(f"{who} gave an answer of more than {largest // 2**20} MB")
         if time.monotonic() > deadline:
-            raise too_slow(who, patience)
+            raise too_slow(who, policy)
     return bytes(raw)
 
 
@@ -165,21 +165,21 @@ def by_index(who: str, rows: Iterable[tuple[object, Value]], count: int, what: s
 
     ``what`` names a value in messages. Raises `ServiceError` where an index is missing, doubled or out of range.
     """
-    found: dict[int, Value] = {}
+    values: dict[int, Value] = {}
     for index, value in rows:
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
             raise ServiceError(
                 f"{who} gave a {what} to passage {index!r}, but was asked about 0 to {count - 1}"
             )
-        if index in found:
+        if index in values:
             raise ServiceError(f"{who} gave two {what}s to passage {index}")
-        found[index] = value
-    missing = [index for index in range(count) if index not in found]
+        values[index] = value
+    missing = [index for index in range(count) if index not in values]
     if missing:
         raise ServiceError(
             f"{who} gave no {what} to {len(missing)} of {count} passages, the first is {missing[0]}"
         )
-    return [found[index] for index in range(count)]
+    return [values[index] for index in range(count)]
 
 
 def message_of(answer: object, keys: tuple[str, ...] = ()) -> str:
@@ -188,15 +188,15 @@ def message_of(answer: object, keys: tuple[str, ...] = ()) -> str:
     Some services repeat the key they were given in their refusal. Control characters, which a terminal would obey, are
     spaces.
     """
-    found = answer
+    content = answer
     for _ in range(3):  # {"error": {"message": "…"}} and {"detail": [{"msg": "…"}]} are as deep as it gets
-        if isinstance(found, list) and found:
-            found = found[0]
-        if isinstance(found, dict):
-            found = next(
-                (found[name] for name in ("message", "detail", "error", "msg") if found.get(name)), ""
+        if isinstance(content, list) and content:
+            content = content[0]
+        if isinstance(content, dict):
+            content = next(
+                (content[name] for name in ("message", "detail", "error", "msg") if content.get(name)), ""
             )
-    text = " ".join(re.split(r"[\s\x00-\x1f\x7f-\x9f]+", found)).strip() if isinstance(found, str) else ""
+    text = " ".join(re.split(r"[\s\x00-\x1f\x7f-\x9f]+", content)).strip() if isinstance(content, str) else ""
     for key in filter(None, keys):
         text = text.replace(key, "…")
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
@@ -247,7 +247,7 @@ _current: ContextVar[_Watch | None] = ContextVar("the request that this thread m
 
 
 @contextmanager
-def within(who: str, deadline: float, patience: Patience) -> Iterator[None]:
+def within(who: str, deadline: float, policy: RetryPolicy) -> Iterator[None]:
     """One request and its whole answer, headers and handshakes too, before the monotonic clock says ``deadline``.
 
     Raises `ServiceError` where it takes longer, in place of the client's that the connection broke. Only connections
@@ -262,14 +262,14 @@ def within(who: str, deadline: float, patience: Patience) -> Iterator[None]:
         yield
     except ServiceError:
         if watch.is_over:
-            raise too_slow(who, patience) from None
+            raise too_slow(who, policy) from None
         raise
     finally:
         _current.reset(token)
         timer.cancel()
         watch.end()
     if watch.is_over:  # to urllib3, headers that are cut off are whole
-        raise too_slow(who, patience)
+        raise too_slow(who, policy)
 
 
 def httpx_client(httpx: Any, kind: Any, *, direct: bool = True, **options: Any) -> Any:

@@ -59,17 +59,19 @@ def calibrate(
     require_both_kinds(labels)
     _check_apart(rows, held_out)
     method = method or choose_method(labels, reranker)
-    found = replace(
+    calibration = replace(
         _fitted(labels, method, reranker, FittedFor.of(reranker, library, window), precision),
         candidates_from=candidates_from,
     )
     if held_out:
-        found = _with_held_out(found, Labels.of(held_out), reranker)
+        calibration = _with_held_out(calibration, Labels.of(held_out), reranker)
     elif labels.queries > 1:
-        found = replace(found, evidence=_cross_validated(labels, method, reranker, found.answers_from))
-    if found.evidence is None or found.evidence.false_alarms is None:
-        return replace(found, answers_from=None)  # nobody knows how often it would be wrong
-    return found
+        calibration = replace(
+            calibration, evidence=_cross_validated(labels, method, reranker, calibration.answers_from)
+        )
+    if calibration.evidence is None or calibration.evidence.false_alarms is None:
+        return replace(calibration, answers_from=None)  # nobody knows how often it would be wrong
+    return calibration
 
 
 def choose_method(labels: Labels, reranker: ModelSpec) -> Method:
@@ -90,10 +92,10 @@ def choose_method(labels: Labels, reranker: ModelSpec) -> Method:
 
 def out_of_fold(labels: Labels, method: Method, reranker: ModelSpec) -> NDArray[np.float64]:
     """A probability for every label, shape (n,), by a curve fitted without its query; needs two queries."""
-    found = np.empty(len(labels))
+    values = np.empty(len(labels))
     for train, test in _folds(labels):
-        found[test] = fit(method, labels.where(train), reranker).probabilities(labels.logits[test])
-    return found
+        values[test] = fit(method, labels.where(train), reranker).probabilities(labels.logits[test])
+    return values
 
 
 def _folds(labels: Labels) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -129,10 +131,10 @@ def _fitted(
     )  # fmt: skip
 
 
-def _with_held_out(found: Calibration, labels: Labels, reranker: ModelSpec) -> Calibration:
+def _with_held_out(calibration: Calibration, labels: Labels, reranker: ModelSpec) -> Calibration:
     """The calibration with its figures on labels of other queries."""
-    probabilities = apply(found, labels.logits)
-    alarms, caught = answer_errors(probabilities, labels, found.answers_from)
+    probabilities = apply(calibration, labels.logits)
+    alarms, caught = answer_errors(probabilities, labels, calibration.answers_from)
     evidence = Evidence(
         f"{labels.queries} held-out queries",
         _own_quality(labels, reranker),
@@ -146,7 +148,9 @@ def _with_held_out(found: Calibration, labels: Labels, reranker: ModelSpec) -> C
             return None
         return replace(threshold, held_out=accuracy(probabilities, labels, threshold.value))
 
-    return replace(found, evidence=evidence, best=measured(found.best), precise=measured(found.precise))
+    return replace(
+        calibration, evidence=evidence, best=measured(calibration.best), precise=measured(calibration.precise)
+    )
 
 
 def _cross_validated(
@@ -171,16 +175,16 @@ def _answers_out_of_fold(
     labels: Labels, method: Method, reranker: ModelSpec
 ) -> tuple[float | None, float | None]:
     """`answer_errors` of each fold by the curve and the threshold of the others, over all queries together."""
-    told = []
+    verdicts = []
     for train, test in _folds(labels):
-        known, others = labels.where(train), labels.where(test)
-        curve = fit(method, known, reranker)
-        threshold = learn_answer_threshold(curve.probabilities(known.logits), known)
+        learning, others = labels.where(train), labels.where(test)
+        curve = fit(method, learning, reranker)
+        threshold = learn_answer_threshold(curve.probabilities(learning.logits), learning)
         if threshold is None:
             return None, None
-        told.append(told_nothing(curve.probabilities(others.logits), others, threshold))
-    return share([one for alarms, _ in told for one in alarms]), share(
-        [one for _, caught in told for one in caught]
+        verdicts.append(told_nothing(curve.probabilities(others.logits), others, threshold))
+    return share([one for alarms, _ in verdicts for one in alarms]), share(
+        [one for _, caught in verdicts for one in caught]
     )
 
 
@@ -247,6 +251,6 @@ def _lists(
     return [(probabilities[mask], labels.relevant[mask]) for mask in masks]
 
 
-def share(told: list[bool]) -> float | None:
+def share(verdicts: list[bool]) -> float | None:
     """The share that was told so, ``None`` of none."""
-    return float(np.mean(told)) if told else None
+    return float(np.mean(verdicts)) if verdicts else None

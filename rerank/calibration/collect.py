@@ -45,9 +45,9 @@ def label_candidates(
         raise ModelError("There is no reranker whose scores could be calibrated.")
     scored = score_queries(judged.queries, library, searcher, candidates, on_progress, source)
     rows = []
-    for query, found in scored.items():
+    for query, query_scores in scored.items():
         grades = judged.qrels[query]
-        for document, logit in _best_logits(found, searcher.spec.bi_weight).items():
+        for document, logit in _best_logits(query_scores, searcher.spec.bi_weight).items():
             if document in grades or unjudged is Unjudged.NOT_RELEVANT:
                 rows.append(Labelled(query, logit, grades.get(document, 0) >= min_grade))
     return rows, _failures(scored)
@@ -77,19 +77,19 @@ def label_passages(
     return rows
 
 
-def _best_logits(found: ScoredQuery, bi_weight: float) -> dict[str, float]:
+def _best_logits(scored: ScoredQuery, bi_weight: float) -> dict[str, float]:
     """``{document: the highest number that the order goes by of its passages}``."""
-    combined = mixed(found.logits, found.cosines[: len(found.logits)], bi_weight)
+    combined = mixed(scored.logits, scored.cosines[: len(scored.logits)], bi_weight)
     best: dict[str, float] = {}
     for document, logit in zip(
-        found.documents, combined.tolist(), strict=False
+        scored.documents, combined.tolist(), strict=False
     ):  # a failed query has no logits
         best[document] = max(logit, best.get(document, logit))
     return best
 
 
 def _failures(scored: Mapping[str, ScoredQuery]) -> tuple[str, ...]:
-    failed = [found.failure for found in scored.values() if found.failure]
+    failed = [row.failure for row in scored.values() if row.failure]
     if not failed:
         return ()
     return (f"{len(failed)} of {len(scored)} queries could not be scored and are left out. {failed[0]}",)

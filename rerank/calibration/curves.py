@@ -39,8 +39,8 @@ class Logistic:
         """Probabilities in [0, 1], shape (n,), of logits of shape (n,)."""
         from scipy.special import expit
 
-        found: NDArray[np.float64] = expit(self.scale * logits.astype(np.float64) + self.shift)
-        return found
+        values: NDArray[np.float64] = expit(self.scale * logits.astype(np.float64) + self.shift)
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ class Steps:
         """Probabilities in [0, 1], shape (n,), of logits of shape (n,)."""
         wide = logits.astype(np.float64)
         up = np.array(self.probabilities_at)
-        found = np.interp(wide, self.logits, up)
+        values = np.interp(wide, self.logits, up)
         # Rounding must not lift a value over the next point: the curve would fall by a hair there.
         following = np.minimum(np.searchsorted(self.logits, wide, side="right"), len(up) - 1)
-        held: NDArray[np.float64] = np.minimum(found, up[following])
-        return held
+        bounded: NDArray[np.float64] = np.minimum(values, up[following])
+        return bounded
 
 
 Curve = Logistic | Steps
@@ -130,10 +130,10 @@ def fit_temperature(labels: Labels, spec: ModelSpec) -> Logistic:
         scaled = np.exp(log_factor) * own
         return float((np.logaddexp(0, scaled) - targets * scaled).mean())
 
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         cross_entropy, bounds=(-LOG_BOUND, LOG_BOUND), method="bounded", options={"xatol": 1e-9}
     )
-    factor = float(np.exp(found.x))
+    factor = float(np.exp(minimum.x))
     return Logistic(factor * spec.relevance_scale, factor * spec.relevance_shift, 1 / factor)
 
 

@@ -70,9 +70,9 @@ class Labels:
         """How many labels there are of the rarer kind."""
         return min(self.positives, len(self) - self.positives)
 
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Labels:
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Labels:
         """The rows of a mask or of places."""
-        return Labels(self.logits[chosen], self.relevant[chosen], self.query[chosen])
+        return Labels(self.logits[rows], self.relevant[rows], self.query[rows])
 
 
 def require_both_kinds(labels: Labels) -> None:
@@ -93,8 +93,8 @@ def shortage(labels: Labels, of_each: int, in_all: int = 0) -> str:
     The number of further labels supposes that they come in the proportion of those that are there.
     """
     share = labels.rarer / len(labels)
-    wanted = max(math.ceil(of_each / share), in_all)
-    more = max(0, wanted - len(labels))
+    number = max(math.ceil(of_each / share), in_all)
+    more = max(0, number - len(labels))
     if not more and labels.queries >= MIN_QUERIES:
         return ""
     needs = [f"about {more} more labels"] if more else []
@@ -109,8 +109,8 @@ def shortage(labels: Labels, of_each: int, in_all: int = 0) -> str:
 def halves(rows: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
     """The rows in two halves by query, each query whole in one of them; seeded, so the same every time."""
     queries = sorted({row.query for row in rows})
-    drawn = np.random.default_rng(SEED).permutation(len(queries))
-    first = {queries[place] for place in drawn[: (len(queries) + 1) // 2]}
+    places = np.random.default_rng(SEED).permutation(len(queries))
+    first = {queries[place] for place in places[: (len(queries) + 1) // 2]}
     return [row for row in rows if row.query in first], [row for row in rows if row.query not in first]
 
 

@@ -37,7 +37,7 @@ class Method(StrEnum):
 
     @property
     def reading(self) -> str:
-        """What its numbers say, in a sentence for people."""
+        """A sentence for people that says what the method's numbers mean."""
         return READINGS[self]
 
 

@@ -70,15 +70,15 @@ def load(path: Path) -> Calibration:
     """The calibration in ``path``. Raises `LibraryError` where it cannot be read, or was made by another version."""
     try:
         text = path.read_bytes().decode()
-        stored = json.loads(text)
-        if stored["format"] != FORMAT:
-            if stored["format"] == 1:
+        fields = json.loads(text)
+        if fields["format"] != FORMAT:
+            if fields["format"] == 1:
                 raise LibraryError(f"The calibration {path} {BEFORE}")
             raise LibraryError(
-                f"The calibration {path} has the form {stored['format']}; this version reads {FORMAT}."
+                f"The calibration {path} has the form {fields['format']}; this version reads {FORMAT}."
             )
-        _verify(text, stored)
-        return _calibration(stored)
+        _verify(text, fields)
+        return _calibration(fields)
     except OSError as error:
         raise LibraryError(f"The calibration {path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -103,83 +103,83 @@ def load_for(library: Library, models: Models) -> Loaded:
     if models.reranker is None or not path.is_file():
         return Loaded(None)
     try:
-        found = load(path)
+        calibration = load(path)
     except LibraryError as error:
         return Loaded(None, f"{error} {again(library.folder)}")
     now = FittedFor.of(models.reranker.spec, LibraryState.of(library), models.window)
-    changed = found.fitted_for.why_not(now)
+    changed = calibration.fitted_for.why_not(now)
     if changed:
         return Loaded(None, f"The calibration of this library is void: {changed}. {again(library.folder)}")
-    return Loaded(found, found.fitted_for.drift(now))
+    return Loaded(calibration, calibration.fitted_for.drift(now))
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _verify(text: str, stored: Mapping[str, Any]) -> None:
+def _verify(text: str, fields: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` unless the checksum agrees."""
-    seal = str(stored.get(SEAL, UNSEALED))
+    seal = str(fields.get(SEAL, UNSEALED))
     if _digest(text.replace(seal, UNSEALED, 1)) != seal:
         raise ValueError("its checksum does not agree")
 
 
-def _calibration(stored: Mapping[str, Any]) -> Calibration:
+def _calibration(fields: Mapping[str, Any]) -> Calibration:
     plain = ("made", "labels", "relevant", "queries", "wanted_precision", "answers_from")
     return Calibration(
-        method=Method(stored["method"]),
-        curve=_curve(stored["curve"]),
-        fitted_for=_fitted_for(stored["fitted_for"]),
-        evidence=_evidence(stored["evidence"]),
-        separation=Separation(**stored["separation"]),
-        best=_threshold(stored["best"]),
-        precise=_threshold(stored["precise"]),
-        notices=tuple(stored["notices"]),
-        candidates_from=CandidateSource(stored["candidates_from"]),
-        **{name: stored[name] for name in plain},
+        method=Method(fields["method"]),
+        curve=_curve(fields["curve"]),
+        fitted_for=_fitted_for(fields["fitted_for"]),
+        evidence=_evidence(fields["evidence"]),
+        separation=Separation(**fields["separation"]),
+        best=_threshold(fields["best"]),
+        precise=_threshold(fields["precise"]),
+        notices=tuple(fields["notices"]),
+        candidates_from=CandidateSource(fields["candidates_from"]),
+        **{name: fields[name] for name in plain},
     )
 
 
-def _fitted_for(stored: Mapping[str, Any]) -> FittedFor:
-    made, held = stored["library"]["manifest"], stored["library"]["passages"]
-    passages = Sketch(held["passages"], tuple(held["smallest"]))
-    return FittedFor(**{**stored, "library": LibraryState(Manifest(**made), passages)})
+def _fitted_for(fields: Mapping[str, Any]) -> FittedFor:
+    manifest, sketch = fields["library"]["manifest"], fields["library"]["passages"]
+    passages = Sketch(sketch["passages"], tuple(sketch["smallest"]))
+    return FittedFor(**{**fields, "library": LibraryState(Manifest(**manifest), passages)})
 
 
-def _curve(stored: Mapping[str, Any]) -> Curve:
-    if "scale" in stored:
-        return Logistic(**stored)
-    return Steps(tuple(stored["logits"]), tuple(stored["probabilities_at"]))
+def _curve(fields: Mapping[str, Any]) -> Curve:
+    if "scale" in fields:
+        return Logistic(**fields)
+    return Steps(tuple(fields["logits"]), tuple(fields["probabilities_at"]))
 
 
-def _evidence(stored: Mapping[str, Any] | None) -> Evidence | None:
-    if stored is None:
+def _evidence(fields: Mapping[str, Any] | None) -> Evidence | None:
+    if fields is None:
         return None
-    before = stored["before"]
+    before = fields["before"]
     return Evidence(
         **{
-            **stored,
+            **fields,
             "before": None if before is None else _quality(before),
-            "after": _quality(stored["after"]),
+            "after": _quality(fields["after"]),
         }
     )
 
 
-def _quality(stored: Mapping[str, Any]) -> Quality:
+def _quality(fields: Mapping[str, Any]) -> Quality:
     tables = {
-        name: tuple(Bin(**row) for row in stored[name]) for name in ("reliability", "reliability_equal_mass")
+        name: tuple(Bin(**row) for row in fields[name]) for name in ("reliability", "reliability_equal_mass")
     }
-    return Quality(**{**stored, **tables})
+    return Quality(**{**fields, **tables})
 
 
-def _threshold(stored: Mapping[str, Any] | None) -> Threshold | None:
-    if stored is None:
+def _threshold(fields: Mapping[str, Any] | None) -> Threshold | None:
+    if fields is None:
         return None
-    held_out = stored["held_out"]
+    held_out = fields["held_out"]
     return Threshold(
         **{
-            **stored,
-            "learnt": Accuracy(**stored["learnt"]),
+            **fields,
+            "learnt": Accuracy(**fields["learnt"]),
             "held_out": None if held_out is None else Accuracy(**held_out),
         }
     )

@@ -73,10 +73,10 @@ class Sweep:
         order = np.argsort(-probabilities, kind="stable")
         falling = probabilities[order]
         ends = np.flatnonzero(np.append(np.diff(falling) < 0, True))  # ties are accepted together
-        drawn = np.ones((1, len(labels))) if weights is None else weights[:, order]
+        counts = np.ones((1, len(labels))) if weights is None else weights[:, order]
         relevant = labels.relevant[order]
-        hits = np.cumsum(drawn * relevant, axis=1)[:, ends]
-        return cls(falling[ends], hits, np.cumsum(drawn * ~relevant, axis=1)[:, ends])
+        hits = np.cumsum(counts * relevant, axis=1)[:, ends]
+        return cls(falling[ends], hits, np.cumsum(counts * ~relevant, axis=1)[:, ends])
 
     @property
     def precision(self) -> NDArray[np.float64]:
@@ -101,12 +101,12 @@ class Sweep:
 
     def best(self) -> NDArray[np.float64]:
         """The threshold with the highest F1, (r,); of several, the highest threshold."""
-        found: NDArray[np.float64] = self.thresholds[np.argmax(self.f1, axis=1)]
-        return found
+        values: NDArray[np.float64] = self.thresholds[np.argmax(self.f1, axis=1)]
+        return values
 
-    def precise(self, wanted: float) -> NDArray[np.float64]:
-        """The threshold that accepts most with at least the ``wanted`` precision, (r,); nan where none has it."""
-        enough = self.precision >= wanted - SAME
+    def precise(self, precision: float) -> NDArray[np.float64]:
+        """The threshold that accepts most with at least this ``precision``, (r,); nan where none has it."""
+        enough = self.precision >= precision - SAME
         place = np.argmax(np.where(enough, self.hits + self.alarms, -1), axis=1)
         return np.where(enough.any(axis=1), self.thresholds[place], np.nan)
 
@@ -121,9 +121,9 @@ class Draws:
 
 
 def resample(
-    probabilities: NDArray[np.float64], labels: Labels, wanted: float = 1.0, rounds: int = ROUNDS
+    probabilities: NDArray[np.float64], labels: Labels, precision: float = 1.0, rounds: int = ROUNDS
 ) -> Draws:
-    """Figures of ``rounds`` draws of as many queries with replacement, seeded; ``wanted`` is a precision.
+    """Figures of ``rounds`` draws of as many queries with replacement, seeded, at this ``precision``.
 
     Passages of one query hang together, so that drawing single labels would give too narrow an interval.
     Draws with labels of one kind only say nothing of a threshold and are left out; all are, for one query.
@@ -131,18 +131,18 @@ def resample(
     names, numbers = np.unique(labels.query, return_inverse=True)
     sweeps = []
     if len(names) > 1:
-        drawn = np.random.default_rng(SEED).multinomial(
+        counts = np.random.default_rng(SEED).multinomial(
             len(names), np.full(len(names), 1 / len(names)), rounds
         )
         step = max(1, BLOCK // len(labels))
         for start in range(0, rounds, step):
-            weights = drawn[start : start + step, numbers].astype(np.float64)
+            weights = counts[start : start + step, numbers].astype(np.float64)
             both = (weights @ labels.relevant > 0) & (weights @ ~labels.relevant > 0)
             sweep = Sweep.over(probabilities, labels, weights[both])
-            sweeps.append((sweep.auc, sweep.best(), sweep.precise(wanted)))
+            sweeps.append((sweep.auc, sweep.best(), sweep.precise(precision)))
     none = np.zeros(0)
     auc, best, precise = (
-        (np.concatenate([none, *found]) for found in zip(*sweeps, strict=True)) if sweeps else [none] * 3
+        (np.concatenate([none, *column]) for column in zip(*sweeps, strict=True)) if sweeps else [none] * 3
     )
     return Draws(auc, best, precise)
 
@@ -170,13 +170,13 @@ def learn_best(probabilities: NDArray[np.float64], labels: Labels, sweep: Sweep,
 
 
 def learn_precise(
-    probabilities: NDArray[np.float64], labels: Labels, sweep: Sweep, draws: Draws, wanted: float
+    probabilities: NDArray[np.float64], labels: Labels, sweep: Sweep, draws: Draws, precision: float
 ) -> Threshold | None:
-    """The lowest threshold with the ``wanted`` precision on ``labels``; ``None`` where none has it.
+    """The lowest threshold with this ``precision`` on ``labels``; ``None`` where none has it.
 
     A draw that never reaches it counts as a threshold of 1: accept next to nothing.
     """
-    value = float(sweep.precise(wanted)[0])
+    value = float(sweep.precise(precision)[0])
     if np.isnan(value):
         return None
     interval = _interval(np.nan_to_num(draws.precise, nan=1.0))
@@ -185,8 +185,8 @@ def learn_precise(
 
 def accuracy(probabilities: NDArray[np.float64], labels: Labels, threshold: float) -> Accuracy:
     """Precision, recall and F1 of accepting at or above ``threshold``; recall is 0 where nothing is relevant."""
-    taken = probabilities >= threshold
-    accepted, hits = int(taken.sum()), int((taken & labels.relevant).sum())
+    accepts = probabilities >= threshold
+    accepted, hits = int(accepts.sum()), int((accepts & labels.relevant).sum())
     together = accepted + labels.positives
     return Accuracy(
         hits / accepted if accepted else 1.0,

@@ -36,7 +36,7 @@ WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLook:
+class LookEntry:
     """The first look at one query: a document id, a passage's digest and a cosine a candidate, best first.
 
     ``firsts`` is what each was ordered by, the cosines themselves where the look goes by vectors.
@@ -53,7 +53,7 @@ class KeptLook:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptScores:
+class ScoreEntry:
     """One reranker's scores for one query: ``{passage's digest: [logit, tokens]}``, and the milliseconds of all."""
 
     passages: Mapping[str, tuple[float, int]] = field(default_factory=dict)
@@ -79,23 +79,23 @@ class EvaluationCache:
     ) -> None:
         self._db.close()
 
-    def look(self, key: str) -> KeptLook | None:
+    def look(self, key: str) -> LookEntry | None:
         """The first look under ``key``, ``None`` where there is none."""
-        kept = self._get(key)
-        if kept is None:
+        entry = self._get(key)
+        if entry is None:
             return None
-        rows = {name: tuple(kept[name]) for name in ("documents", "passages", "cosines", "firsts")}
-        return KeptLook(**rows, milliseconds=float(kept["milliseconds"]), asked=int(kept["asked"]))
+        rows = {name: tuple(entry[name]) for name in ("documents", "passages", "cosines", "firsts")}
+        return LookEntry(**rows, milliseconds=float(entry["milliseconds"]), asked=int(entry["asked"]))
 
-    def scores(self, key: str) -> KeptScores:
+    def scores(self, key: str) -> ScoreEntry:
         """The scores under ``key``, no passages where there are none."""
-        kept = self._get(key)
-        if kept is None:
-            return KeptScores()
-        passages = {name: (float(logit), int(tokens)) for name, (logit, tokens) in kept["passages"].items()}
-        return KeptScores(passages, float(kept["milliseconds"]))
+        entry = self._get(key)
+        if entry is None:
+            return ScoreEntry()
+        passages = {name: (float(logit), int(tokens)) for name, (logit, tokens) in entry["passages"].items()}
+        return ScoreEntry(passages, float(entry["milliseconds"]))
 
-    def put(self, key: str, entry: KeptLook | KeptScores) -> None:
+    def put(self, key: str, entry: LookEntry | ScoreEntry) -> None:
         """Keep an entry, in place of what stood under ``key``."""
         self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (key, json.dumps(asdict(entry))))
 

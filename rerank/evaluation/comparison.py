@@ -1,4 +1,4 @@
-"""Several systems on the same queries: each against the first look, and in pairs, with p corrected for their number."""
+"""The record of an evaluation: each system against the first look, and in pairs, with p corrected for their number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import fmean
 
 from rerank.evaluation.systems import Combination, System
 from rerank.judged.measures import measure
-from rerank.judged.records import VERDICT_MEASURE, Difference, Figures, Verdict
+from rerank.judged.records import VERDICT_MEASURE, Difference, Figures, QueryGain, Verdict, gains
 from rerank.judged.significance import differences, holm, verdict
 from rerank.records import Models
 
@@ -53,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What several systems do to the same queries.
+    """What one or several systems do to the same queries.
 
     ``name`` is the dataset's (or the qrels file's) and ``split`` the judged part of it. ``queries`` counts those
     that are judged, ``documents`` those of the library, or of all runs together. ``models`` goes by the
@@ -85,6 +85,11 @@ class Comparison:
         return max(own, key=lambda row: row.system.depth, default=None)
 
     @property
+    def main_gains(self) -> list[QueryGain]:
+        """nDCG@10 of every query in the first look and in ``main``, the worst losses first; none without ``main``."""
+        return gains(self.before.figures, self.main.figures) if self.main else []
+
+    @property
     def front(self) -> tuple[bool, ...]:
         """For the first look and then each row: whether no other is both quicker (median) and better (nDCG@10)."""
         points = [
@@ -106,8 +111,8 @@ def compare_orders(
     figures = [measure(qrels, system.orders) for system in others]
     contrasts = _contrasts([(before, after) for after in figures])
     deepest = max((system.depth for system in others), default=0)
-    chosen = [place for place, system in enumerate(others) if pairs and system.depth == deepest]
-    couples = list(combinations(chosen, 2))
+    deepest_places = [place for place, system in enumerate(others) if pairs and system.depth == deepest]
+    couples = list(combinations(deepest_places, 2))
     paired = _contrasts([(figures[one], figures[other]) for one, other in couples])
     documents = {d for system in (first, *others) for order in system.orders.values() for d in order}
     return Comparison(
@@ -116,7 +121,7 @@ def compare_orders(
         len(documents),
         Row(first, before),
         tuple(map(Row, others, figures, contrasts)),
-        tuple(Pair(others[a], others[b], found) for (a, b), found in zip(couples, paired, strict=True)),
+        tuple(Pair(others[a], others[b], contrast) for (a, b), contrast in zip(couples, paired, strict=True)),
     )
 
 
@@ -132,6 +137,6 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 def _contrasts(couples: Sequence[tuple[Figures, Figures]]) -> list[Contrast]:
     """Later less earlier of each couple, every measure's p corrected over all couples."""
-    found = [differences(earlier, later) for earlier, later in couples]
-    adjusted = {name: holm([row[name].p for row in found]) for name in (found[0] if found else ())}
-    return [Contrast(row, {name: adjusted[name][place] for name in row}) for place, row in enumerate(found)]
+    rows = [differences(earlier, later) for earlier, later in couples]
+    adjusted = {name: holm([row[name].p for row in rows]) for name in (rows[0] if rows else ())}
+    return [Contrast(row, {name: adjusted[name][place] for name in row}) for place, row in enumerate(rows)]

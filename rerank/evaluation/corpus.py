@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,30 +15,31 @@ from ingest.models.resolve import ModelSpec, ResolvedModel
 from ingest.pipeline import OnProgress, ingest
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.factory import ModelChoice, encoder_for
-from rerank.judged.dataset import CORPUS, document_id
+from rerank.judged.beir import CORPUS, read_rows
+from rerank.judged.dataset import document_id
 from rerank.judged.records import JudgedSet
 
 SHOWN = 3
 
 
 def default_folder(judged: JudgedSet, encoder: ModelSpec) -> Path:
-    """Where a judged set's own library lies: in the user's cache folder, one for each path and encoder."""
+    """The folder of a judged set's own library: in the user's cache folder, one for each path and encoder."""
     name = f"{judged.folder.name}-{digest(str(judged.folder), encoder.identity)[:12]}"
     return kept_in_cache("evaluation", name)
 
 
-def choose_library(judged: JudgedSet, wanted: Path | None, choice: ModelChoice) -> tuple[Path, ResolvedModel]:
-    """The folder of the library (``wanted``, else the set's own) and the encoder for it.
+def choose_library(judged: JudgedSet, folder: Path | None, choice: ModelChoice) -> tuple[Path, ResolvedModel]:
+    """The folder of the library (``folder``, else the set's own) and the encoder for it.
 
-    Raises `ModelError`, `EncoderMismatchError` where the one asked for did not make ``wanted``, and `UsageError`
-    where the set is an export of labels and ``wanted`` a library of something else (see `refuse_labels`).
+    Raises `ModelError`, `EncoderMismatchError` where the one asked for did not make ``folder``, and `UsageError`
+    where the set is an export of labels and ``folder`` a library of something else (see `refuse_labels`).
     """
     hub = Hub(choice.allow_downloads)
-    if wanted is not None:
-        existing = Library(wanted) if Library.exists(wanted) else None
+    if folder is not None:
+        existing = Library(folder) if Library.exists(folder) else None
         if existing is not None and not _is_the_sets(judged, existing):
-            refuse_labels(judged.folder, wanted)
-        return wanted, encoder_for(existing, choice, hub)
+            refuse_labels(judged.folder, folder)
+        return folder, encoder_for(existing, choice, hub)
     model = encoder_for(None, choice, hub)
     return default_folder(judged, model.spec), model
 
@@ -87,11 +87,14 @@ def refuse_labels(dataset: Path, library: Path) -> None:
 def _holds_passages(corpus: Path) -> bool:
     """Whether the first document's id is the hash of its own text, as only an export of labels has it."""
     try:
-        with corpus.open(encoding="utf-8") as lines:
-            row = json.loads(lines.readline())
-        return bool(row["_id"] == passage_hash(str(row.get("title") or ""), str(row["text"])))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        row = next(read_rows(corpus), None)
+    except (UsageError, DamagedFileError):
         return False  # whoever reads the set says what is wrong with it
+    if row is None:
+        return False
+    metadata = row.get("metadata")
+    context = str(metadata.get("context") or "") if isinstance(metadata, dict) else ""
+    return bool(row["_id"] == passage_hash(row["title"], row["text"], context))
 
 
 def _others(judged: JudgedSet, library: Library) -> list[str]:
@@ -109,10 +112,10 @@ def _is_the_sets(judged: JudgedSet, library: Library) -> bool:
 
 def _drop_leftovers(judged: JudgedSet, library: Library) -> None:
     """Delete documents whose files left the set; entries that left a corpus.jsonl are ingest's own business."""
-    gone = _others(judged, library)
-    if gone:
+    leftovers = _others(judged, library)
+    if leftovers:
         with writing(library) as writer:
-            writer.delete(gone)
+            writer.delete(leftovers)
 
 
 def _missing(judged: JudgedSet, library: Library) -> tuple[str, ...]:
@@ -127,10 +130,10 @@ def _missing(judged: JudgedSet, library: Library) -> tuple[str, ...]:
     return (_lost(lost, relevant, "library"),) if lost else ()
 
 
-def _relevant(judged: JudgedSet, held: set[str]) -> tuple[set[str], list[str]]:
-    """The documents that the set calls relevant, and which of them are not ``held``, sorted."""
+def _relevant(judged: JudgedSet, names: set[str]) -> tuple[set[str], list[str]]:
+    """The documents that the set calls relevant, and which of them are not in ``names``, sorted."""
     relevant = {name for grades in judged.qrels.values() for name, grade in grades.items() if grade > 0}
-    return relevant, sorted(relevant - held)
+    return relevant, sorted(relevant - names)
 
 
 def _lost(lost: list[str], relevant: set[str], where: str) -> str:
@@ -147,13 +150,13 @@ def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple
         for file in report.files
         if file.status in (FileStatus.REFUSED, FileStatus.DUPLICATE)
     ]
-    held = {document_id(document.path) for document in library.documents()}
-    if not held:
+    names = {document_id(document.path) for document in library.documents()}
+    if not names:
         reasons = [file.reason for file in report.files if file.reason]
         raise DamagedFileError(
             f"No document of {judged.name} could be indexed: {' '.join(reasons[:SHOWN]) or 'it holds none.'}"
         )
-    relevant, lost = _relevant(judged, held)
+    relevant, lost = _relevant(judged, names)
     if relevant and len(lost) == len(relevant):
         raise DamagedFileError(
             f"None of the {len(relevant)} relevant documents of {judged.name}'s qrels/{judged.split}.tsv is in its "

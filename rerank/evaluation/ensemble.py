@@ -13,7 +13,7 @@ from retrieval.records import CandidateSource
 WAYS = {Combination.WEIGHTED: Fusion(()), Combination.RECIPROCAL: Fusion()}
 
 
-def systems_together(
+def ensemble_systems(
     rerankers: Mapping[str, Scored],
     depths: Sequence[int],
     source: CandidateSource = CandidateSource.VECTORS,
@@ -43,10 +43,10 @@ def systems_together(
 
 def _order(each: Sequence[ScoredQuery], depth: int, fusion: Fusion) -> tuple[str, ...]:
     documents = each[0].documents
-    if any(found.documents != documents for found in each):
+    if any(scored.documents != documents for scored in each):
         raise ValueError("rerankers that are fused must have scored the same candidates")
-    logits = [found.logits[:depth] if len(found.logits) else None for found in each]
-    count = next((len(found) for found in logits if found is not None), 0)
+    logits = [scored.logits[:depth] if len(scored.logits) else None for scored in each]
+    count = next((len(scored) for scored in logits if scored is not None), 0)
     if not count:
         return best_passages(documents)
     ranked = places(fusion.fused(each[0].ordered_by[:count], *logits)).tolist()
@@ -55,4 +55,4 @@ def _order(each: Sequence[ScoredQuery], depth: int, fusion: Fusion) -> tuple[str
 
 def _milliseconds(each: Sequence[ScoredQuery], depth: int) -> float:
     """One first look, and the reading of each reranker after the other."""
-    return each[0].look_ms + sum(found.milliseconds(depth) - found.look_ms for found in each)
+    return each[0].look_ms + sum(scored.milliseconds(depth) - scored.look_ms for scored in each)

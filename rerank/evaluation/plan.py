@@ -1,14 +1,18 @@
-"""What to compare, and how it is had: every depth, first look and fusion of a reranker from one scoring of it."""
+"""What to evaluate, and how: every depth, first look and fusion of a reranker from one scoring of it.
+
+The evaluation of one reranker is a comparison with one row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ingest.errors import ModelError
 from ingest.library.library import Library
+from ingest.models.resolve import ModelSpec
 from rerank.evaluation.comparison import Comparison, compare_orders
-from rerank.evaluation.ensemble import systems_together
-from rerank.evaluation.run import failures, ready
+from rerank.evaluation.ensemble import ensemble_systems
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
 from rerank.judged.records import JudgedSet
@@ -25,7 +29,7 @@ class Plan:
     """What to compare: every depth of every reranker, their fusions with the first look, each with each other.
 
     ``depths`` are numbers of candidates, each at least 1. ``sources`` are first looks, at least one: the others are
-    held against the first one, and rerankers are given the candidates of each. ``together`` adds fusions of all
+    held against the first one, and rerankers are given the candidates of each. ``ensemble`` adds fusions of all
     rerankers with the first look, where there are two or more.
     """
 
@@ -33,12 +37,28 @@ class Plan:
     fusion: bool = False
     pairs: bool = False
     sources: tuple[CandidateSource, ...] = (CandidateSource.VECTORS,)
-    together: bool = False
+    ensemble: bool = False
 
     @property
     def deepest(self) -> int:
         """How many candidates are scored."""
         return max(self.depths)
+
+
+def evaluate(
+    judged: JudgedSet,
+    library: Library,
+    searcher: Searcher,
+    candidates: int = DEFAULT_CANDIDATES,
+    on_progress: OnProgress | None = None,
+) -> Comparison:
+    """One reranker against the first look, with ``candidates`` reranked: a comparison with one row.
+
+    ``searcher`` answers on ``library``, which holds the set's documents. Raises `ModelError` where no reranker could
+    be loaded, `UsageError` for a query that cannot be asked.
+    """
+    name = searcher.spec.name if searcher.spec is not None else ""
+    return compare(judged, library, {name: lambda: searcher}, Plan((candidates,)), on_progress=on_progress)
 
 
 def compare(
@@ -48,15 +68,15 @@ def compare(
     plan: Plan,
     tuning: JudgedSet | None = None,
     on_progress: OnProgress | None = None,
-    looker: Callable[[], Searcher] | None = None,
+    open_first_look: Callable[[], Searcher] | None = None,
 ) -> Comparison:
     """Every reranker of ``rerankers`` (opened one after the other) at every depth, from one scoring each.
 
-    Without any, the first looks alone are compared, which ``looker`` opens a searcher for.
+    Without any, the first looks alone are compared, which ``open_first_look`` opens a searcher for.
 
     ``library`` holds the set's documents. ``tuning`` holds other queries on them, which choose the weight of a
     weighted fusion; without it the weight is even. ``on_progress`` hears how many queries are done, over all
-    rerankers. Raises `ModelError`, `UsageError`, and `ValueError` without any reranker or ``looker``.
+    rerankers. Raises `ModelError`, `UsageError`, and `ValueError` without any reranker or ``open_first_look``.
     """
     parts = [judged, tuning] if plan.fusion and tuning is not None else [judged]
     runs = max(len(rerankers), 1) * len(plan.sources)
@@ -68,8 +88,8 @@ def compare(
     notices: dict[str, None] = dict.fromkeys(judged.notices)
     for name, open_searcher in rerankers.items():
         searcher = open_searcher()
-        spec, said = ready(judged, searcher)
-        notices |= dict.fromkeys(said)
+        spec, model_notices = _spec_and_notices(judged, searcher)
+        notices |= dict.fromkeys(model_notices)
         for source in plan.sources:
             scored, *tuned = [
                 score_queries(part.queries, library, searcher, plan.deepest, report, source) for part in parts
@@ -78,22 +98,44 @@ def compare(
             all_scored[source][name] = scored
             share, on_share = _share(_called(name, source), plan, parts[1:], tuned)
             systems += systems_of(name, scored, plan.depths, spec.bi_weight, share, source)
-            notices |= dict.fromkeys((*failures(scored, _called(name, source)), *on_share))
+            notices |= dict.fromkeys((*_failures(scored, _called(name, source)), *on_share))
         models[name] = searcher.models
-    if plan.together and len(rerankers) > 1:
+    if plan.ensemble and len(rerankers) > 1:
         for source, scored_by in all_scored.items():
-            systems += systems_together(scored_by, plan.depths, source)
+            systems += ensemble_systems(scored_by, plan.depths, source)
     if not rerankers:
-        if looker is None:
+        if open_first_look is None:
             raise ValueError("there is no reranker to compare with the first look")
-        searcher = looker()
+        searcher = open_first_look()
         for source in plan.sources:
             scored = score_queries(judged.queries, library, searcher, 0, report, source)
             looks[source] = first_look_of(scored, source)
     first, *others = looks.values()
-    found = compare_orders(judged.name, judged.qrels, first, [*others, *systems], pairs=plan.pairs)
+    comparison = compare_orders(judged.name, judged.qrels, first, [*others, *systems], pairs=plan.pairs)
     count = len(library.documents())
-    return replace(found, split=judged.split, documents=count, models=models, notices=tuple(notices))
+    return replace(comparison, split=judged.split, documents=count, models=models, notices=tuple(notices))
+
+
+def _spec_and_notices(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec, tuple[str, ...]]:
+    """How the reranker's scores make its order, and what the searcher says of its models with every answer.
+
+    Raises `ModelError` where there is no reranker.
+    """
+    any_query = next(iter(judged.queries.values()))
+    notices = searcher.first_look(any_query, candidates=1).notices
+    if searcher.spec is None:
+        raise ModelError(f"There is no second look to evaluate. {' '.join(notices)}".strip())
+    return searcher.spec, notices
+
+
+def _failures(scored: Scored, reranker: str) -> tuple[str, ...]:
+    """A sentence on the queries that ``reranker`` failed on, with the reason of the first; none where it did not."""
+    reasons = [query.failure for query in scored.values() if query.failure]
+    if not reasons:
+        return ()
+    return (
+        f"{len(reasons)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged. {reasons[0]}",
+    )
 
 
 def _called(name: str, source: CandidateSource) -> str:

@@ -9,38 +9,32 @@ from pathlib import Path
 from ingest.errors import UsageError
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.systems import System
-from rerank.judged.dataset import read_qrels
-from rerank.judged.records import QueryRun
-from rerank.judged.trec import read_run, run_tag, write_run
+from rerank.judged.beir import read_qrels
+from rerank.judged.trec import Orders, read_run, run_tag, write_run
 
 
-def run_paths(path: Path) -> tuple[Path, Path]:
-    """Where the two orders go: ``run.txt`` → ``run.before.txt`` and ``run.after.txt``."""
-    return path.with_suffix(f".before{path.suffix}"), path.with_suffix(f".after{path.suffix}")
-
-
-def write_runs(path: Path, runs: Mapping[str, QueryRun]) -> tuple[Path, Path]:
-    """Write both orders beside ``path`` (see `run_paths`) and say where.
+def write_both(path: Path, before: Orders, after: Orders) -> tuple[Path, Path]:
+    """Write two orders beside ``path``, ``run.txt`` → ``run.before.txt`` and ``run.after.txt``, and say where.
 
     Raises `UsageError` where nothing can be written there, or an id holds white space.
     """
-    before, after = run_paths(path)
-    write_run(before, "first-look", {query: run.before for query, run in runs.items()})
-    write_run(after, "second-look", {query: run.after for query, run in runs.items()})
-    return before, after
+    paths = path.with_suffix(f".before{path.suffix}"), path.with_suffix(f".after{path.suffix}")
+    write_run(paths[0], "first-look", before)
+    write_run(paths[1], "second-look", after)
+    return paths
 
 
 def write_systems(path: Path, systems: Sequence[System]) -> list[Path]:
     """Write a run a system beside ``path``, ``run.txt`` → ``run.bundled-100.txt`` say, and say where.
 
-    Raises as `write_runs`.
+    Raises as `write_both`.
     """
-    written = []
+    paths = []
     for system in systems:
         tag = run_tag(f"{system.title} {system.depth or ''}")
-        written.append(path.with_suffix(f".{tag}{path.suffix}"))
-        write_run(written[-1], tag, system.orders)
-    return written
+        paths.append(path.with_suffix(f".{tag}{path.suffix}"))
+        write_run(paths[-1], tag, system.orders)
+    return paths
 
 
 def compare_run_files(qrels: Path, runs: Sequence[Path], *, pairs: bool = False) -> Comparison:
@@ -61,9 +55,9 @@ def compare_run_files(qrels: Path, runs: Sequence[Path], *, pairs: bool = False)
                 f"{system.name} answers none of the {len(judged)} queries that {qrels} judges (“{next(iter(judged))}”, "
                 "say). Are they of the same set?"
             )
-    found = compare_orders(qrels.name, judged, systems[0], systems[1:], pairs=pairs)
+    comparison = compare_orders(qrels.name, judged, systems[0], systems[1:], pairs=pairs)
     return replace(
-        found,
+        comparison,
         notices=tuple(_gaps(system, judged) for system in systems if judged.keys() - system.orders.keys()),
     )
 

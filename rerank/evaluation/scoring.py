@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ingest.errors import ModelError, RerankError
 from ingest.library.library import Library
 from ingest.records import digest
-from rerank.evaluation.cache import EvaluationCache, KeptLook, KeptScores, look_prefix, score_prefix
+from rerank.evaluation.cache import EvaluationCache, LookEntry, ScoreEntry, look_prefix, score_prefix
 from rerank.judged.dataset import document_id
 from rerank.order import check_scores
 from rerank.records import FirstLook
@@ -60,8 +60,8 @@ class ScoredQuery:
 
         The scoring was timed whole; ``depth`` has the share of it that its tokens have, padding left out of account.
         """
-        read = float(self.tokens.sum())
-        share = float(self.tokens[:depth].sum()) / read if read else 1.0
+        tokens_in_all = float(self.tokens.sum())
+        share = float(self.tokens[:depth].sum()) / tokens_in_all if tokens_in_all else 1.0
         return self.look_ms + self.scoring_ms * share
 
 
@@ -84,9 +84,9 @@ def score_queries(
         raise ModelError("There is no reranker to score with.")
     scored: dict[str, ScoredQuery] = {}
     with EvaluationCache(library.folder) as cache:
-        desk = _Desk(cache, searcher, library, source)
+        query_scorer = _QueryScorer(cache, searcher, library, source)
         for number, (query, text) in enumerate(queries.items(), start=1):
-            scored[query] = desk.score(text, depth)
+            scored[query] = query_scorer.score(text, depth)
             if on_progress is not None:
                 on_progress(number, len(queries))
     return scored
@@ -100,8 +100,8 @@ def best_passages(documents: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(documents))
 
 
-class _Desk:
-    """Where one reranker's scores for one library are looked up, and made where they are missing."""
+class _QueryScorer:
+    """One reranker's scores for one library: looked up in the cache, and made where it lacks them."""
 
     def __init__(
         self, cache: EvaluationCache, searcher: Searcher, library: Library, source: CandidateSource
@@ -110,21 +110,21 @@ class _Desk:
         self._library, self._generation = library, library.generation()
         self._look_prefix = look_prefix(self._generation, searcher.models.encoder, source)
         self._score_prefix = score_prefix(searcher.scorer) if searcher.scorer is not None else ""
-        self._documents = min(LISTED, len({document_id(found.path) for found in library.documents()}))
+        self._documents = min(LISTED, len({document_id(document.path) for document in library.documents()}))
 
     def score(self, text: str, depth: int) -> ScoredQuery:
         """The candidates of one query, scored; see `score_queries`."""
         key = digest(self._score_prefix, text)
-        kept, look, failure = self._cache.scores(key), self._look(text, depth), ""
-        wanted = look.passages[:depth]
+        scores, look, failure = self._cache.scores(key), self._look(text, depth), ""
+        passages = look.passages[:depth]
         scorer = self._searcher.scorer
-        if scorer is not None and not set(wanted) <= set(kept.passages):
+        if scorer is not None and not set(passages) <= set(scores.passages):
             try:
-                kept = self._scored(scorer, text, wanted, kept)
-                self._cache.put(key, kept)
+                scores = self._scored(scorer, text, passages, scores)
+                self._cache.put(key, scores)
             except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
                 failure = f"Not reranked: {error}. The first look's order stands."
-        rows = [] if failure else [kept.passages[passage] for passage in wanted]
+        rows = [] if failure else [scores.passages[passage] for passage in passages]
         # A deeper look that was kept holds more passages of the same documents.
         listed = max(depth, _reaching(look.documents, LISTED))
         return ScoredQuery(
@@ -133,39 +133,39 @@ class _Desk:
             np.array([logit for logit, _ in rows], dtype=np.float32),
             np.array([tokens for _, tokens in rows], dtype=np.int64),
             look.milliseconds,
-            _share(kept, rows),
+            _share(scores, rows),
             failure,
             np.array(look.firsts[:listed], dtype=np.float32),
         )
 
-    def _look(self, text: str, depth: int) -> KeptLook:
+    def _look(self, text: str, depth: int) -> LookEntry:
         key = digest(self._look_prefix, text)
-        kept = self._cache.look(key)
-        if kept is None or kept.asked < depth:
-            kept = self._listed(text, depth)
+        look = self._cache.look(key)
+        if look is None or look.asked < depth:
+            look = self._listed(text, depth)
             if (
                 self._library.generation() == self._generation
             ):  # else it is another's, and would be found as this one's
-                self._cache.put(key, kept)
-        return kept
+                self._cache.put(key, look)
+        return look
 
-    def _listed(self, text: str, depth: int) -> KeptLook:
+    def _listed(self, text: str, depth: int) -> LookEntry:
         """The first ``depth`` candidates or more, then the best passages of documents until there are enough."""
-        found: list[Candidate] = []
-        seen, documents, asked, milliseconds = set[int](), set[str](), 0, 0.0
+        candidates: list[Candidate] = []
+        chunk_ids, documents, gapless_depth, milliseconds = set[int](), set[str](), 0, 0.0
         for first in self._looks(text):
-            gapless = len(found) < max(depth, 1)
+            gapless = len(candidates) < max(depth, 1)
             for candidate in first.before:
                 new = document_id(candidate.chunk.path) not in documents
-                if candidate.chunk.id not in seen and (gapless or new):
-                    found.append(candidate)
+                if candidate.chunk.id not in chunk_ids and (gapless or new):
+                    candidates.append(candidate)
                     documents.add(document_id(candidate.chunk.path))
-                seen.add(candidate.chunk.id)
+                chunk_ids.add(candidate.chunk.id)
             if gapless:
-                asked, milliseconds = len(found), first.timings.total
-            if len(found) >= depth and len(documents) >= self._documents:
+                gapless_depth, milliseconds = len(candidates), first.timings.total
+            if len(candidates) >= depth and len(documents) >= self._documents:
                 break
-        return _kept(found, max(asked, depth), milliseconds)
+        return _entry(candidates, max(gapless_depth, depth), milliseconds)
 
     def _looks(self, text: str) -> Iterator[FirstLook]:
         """First looks at twice as many passages each time, until one has all there are.
@@ -173,59 +173,63 @@ class _Desk:
         Always by the same steps, so that passages come in the same order however many are wanted: ties, and fusions
         of both sources, may else fall otherwise.
         """
-        asked = DEFAULT_CANDIDATES
+        count = DEFAULT_CANDIDATES
         while True:
-            first = self._searcher.first_look(text, asked, self._source)
+            first = self._searcher.first_look(text, count, self._source)
             yield first
-            if len(first.before) < asked:
+            if len(first.before) < count:
                 return
-            asked *= 2
+            count *= 2
 
-    def _scored(self, scorer: Scorer, text: str, wanted: tuple[str, ...], kept: KeptScores) -> KeptScores:
-        """``kept`` with what is missing of ``wanted``; raises `RerankError` where all of them cannot order anything."""
+    def _scored(self, scorer: Scorer, text: str, names: tuple[str, ...], earlier: ScoreEntry) -> ScoreEntry:
+        """``earlier`` with what is missing of ``names``; raises `RerankError` where they order nothing."""
         texts: dict[str, str] = {}
         for first in self._looks(text):
-            found = (candidate.chunk.passage for candidate in first.before)
-            texts |= {_name(passage): passage for passage in found}
-            if texts.keys() >= set(wanted):
+            passages_of_look = (candidate.chunk.passage for candidate in first.before)
+            texts |= {_name(passage): passage for passage in passages_of_look}
+            if texts.keys() >= set(names):
                 break
         else:
             raise RerankError("the library was written to while it was evaluated")
-        missing = {name: texts[name] for name in wanted if name not in kept.passages}
+        missing = {name: texts[name] for name in names if name not in earlier.passages}
         started = time.perf_counter()
         scores = scorer.score(text, list(missing.values()))
         elapsed = (time.perf_counter() - started) * 1e3
         rows = zip(scores.logits.tolist(), scores.tokens.tolist(), strict=True)
-        passages = {**kept.passages, **dict(zip(missing, rows, strict=True))}
-        check_scores(np.array([passages[name][0] for name in wanted], dtype=np.float32), len(wanted))
-        return KeptScores(passages, kept.milliseconds + elapsed)
+        passages = {**earlier.passages, **dict(zip(missing, rows, strict=True))}
+        check_scores(np.array([passages[name][0] for name in names], dtype=np.float32), len(names))
+        return ScoreEntry(passages, earlier.milliseconds + elapsed)
 
 
-def _kept(found: list[Candidate], asked: int, milliseconds: float) -> KeptLook:
-    return KeptLook(
-        tuple(document_id(candidate.chunk.path) for candidate in found),
-        tuple(_name(candidate.chunk.passage) for candidate in found),
-        tuple(candidate.score for candidate in found),
-        tuple(candidate.ordered_by for candidate in found),
+def _entry(candidates: list[Candidate], depth: int, milliseconds: float) -> LookEntry:
+    return LookEntry(
+        tuple(document_id(candidate.chunk.path) for candidate in candidates),
+        tuple(_name(candidate.chunk.passage) for candidate in candidates),
+        tuple(candidate.score for candidate in candidates),
+        tuple(candidate.ordered_by for candidate in candidates),
         milliseconds,
-        asked,
+        depth,
     )
 
 
 def _reaching(documents: tuple[str, ...], count: int) -> int:
     """How many candidates it takes until ``count`` documents are listed; all where there are fewer."""
-    seen = set[str]()
+    listed = set[str]()
     for place, document in enumerate(documents, start=1):
-        seen.add(document)
-        if len(seen) == count:
+        listed.add(document)
+        if len(listed) == count:
             return place
     return len(documents)
 
 
-def _share(kept: KeptScores, rows: list[tuple[float, int]]) -> float:
+def _share(scores: ScoreEntry, rows: list[tuple[float, int]]) -> float:
     """Milliseconds of reading ``rows``, of all that was read for the query."""
-    read = sum(tokens for _, tokens in kept.passages.values())
-    return kept.milliseconds * sum(tokens for _, tokens in rows) / read if read else kept.milliseconds
+    tokens_in_all = sum(tokens for _, tokens in scores.passages.values())
+    return (
+        scores.milliseconds * sum(tokens for _, tokens in rows) / tokens_in_all
+        if tokens_in_all
+        else scores.milliseconds
+    )
 
 
 def _name(passage: str) -> str:

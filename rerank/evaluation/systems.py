@@ -100,8 +100,8 @@ def first_look_of(scored: Scored, source: CandidateSource = CandidateSource.VECT
     """The first look's order, alone."""
     return System(
         LOOKS[source],
-        {query: best_passages(found.documents) for query, found in scored.items()},
-        {query: found.look_ms for query, found in scored.items()},
+        {query: best_passages(row.documents) for query, row in scored.items()},
+        {query: row.look_ms for query, row in scored.items()},
         source=source,
     )
 
@@ -132,7 +132,7 @@ def systems_of(
         System(
             name,
             orders_by(scored, depth, combine, fused=combination in FUSIONS),
-            {query: found.milliseconds(depth) for query, found in scored.items()},
+            {query: row.milliseconds(depth) for query, row in scored.items()},
             depth,
             combination,
             fusion_weight if combination is Combination.WEIGHTED else None,
@@ -152,12 +152,12 @@ def orders_by(
     first look ordered by in place of the cosines. Where there are no logits, the first order stands.
     """
     orders = {}
-    for query, found in scored.items():
-        logits = found.logits[:depth]
-        firsts = found.ordered_by if fused else found.cosines
+    for query, scores in scored.items():
+        logits = scores.logits[:depth]
+        firsts = scores.ordered_by if fused else scores.cosines
         ranked = places(combine(logits, firsts[: len(logits)])).tolist()
-        documents = [found.documents[row] for row in ranked]
-        orders[query] = best_passages((*documents, *found.documents[len(logits) :]))
+        documents = [scores.documents[row] for row in ranked]
+        orders[query] = best_passages((*documents, *scores.documents[len(logits) :]))
     return orders
 
 

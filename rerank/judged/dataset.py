@@ -13,25 +13,20 @@ that were judged not relevant; figures like trec_eval's need one split with ever
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-
-import ir_measures
 
 from ingest.errors import DamagedFileError, UsageError
 from ingest.pipeline import Source
 from ingest.readers import read_documents
 from ingest.sources import walk
+from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_qrels
 from rerank.judged.records import JudgedSet
 from rerank.search import MAX_QUERY_CHARACTERS
 
-CORPUS = "corpus.jsonl"
 DOCUMENTS = "documents"
-QUERIES = "queries.jsonl"
-QRELS = "qrels"
 SUFFIXES = (".tsv", ".qrels", ".txt")
-MOST_GRADE = 1_000_000
 
 # Weights are chosen on this split, and on so many of its queries: more would cost hours and change little.
 TUNING_SPLIT, TUNING_QUERIES, TUNING_SEED = "train", 200, 0
@@ -74,16 +69,16 @@ def read_tuning_set(reported: JudgedSet) -> JudgedSet | None:
     if reported.split == TUNING_SPLIT or TUNING_SPLIT not in _tables(reported.folder):
         return None
     whole = read_judged_set(reported.folder, TUNING_SPLIT)
-    told = set(reported.queries.values())
+    texts = set(reported.queries.values())
     free = [
-        query for query, text in whole.queries.items() if query not in reported.queries and text not in told
+        query for query, text in whole.queries.items() if query not in reported.queries and text not in texts
     ]
     if len(free) > TUNING_QUERIES:
         free = random.Random(TUNING_SEED).sample(free, TUNING_QUERIES)
     if not free:
         return None
-    kept = {query: whole.queries[query] for query in free}
-    return replace(whole, queries=kept, qrels={query: whole.qrels[query] for query in free}, notices=())
+    queries = {query: whole.queries[query] for query in free}
+    return replace(whole, queries=queries, qrels={query: whole.qrels[query] for query in free}, notices=())
 
 
 def splits(folder: Path) -> tuple[str, ...]:
@@ -95,25 +90,6 @@ def document_id(path: str) -> str:
     """The corpus id of a document that the library shows as ``path``: a corpus entry's, else the file's name."""
     _, fence, identity = path.partition(f"{CORPUS}#")
     return identity if fence else Path(path).name
-
-
-def read_qrels(path: Path) -> dict[str, dict[str, int]]:
-    """``{query id: {document id: grade}}`` in the file's order, all grades. Raises `DamagedFileError`."""
-    qrels: dict[str, dict[str, int]] = {}
-    for number, line in numbered_lines(path):
-        if number == 1 and line.startswith("query-id"):
-            continue
-        try:
-            query, document, grade = _judgement(line)
-        except ValueError as error:
-            raise DamagedFileError(
-                f"Line {number} of {path} is not “query-id, corpus-id, grade” with tabs between, nor TREC's "
-                f"“query-id 0 corpus-id grade”: “{line[:80]}”. Mend it and evaluate again."
-            ) from error
-        qrels.setdefault(query, {})[document] = grade
-    if not qrels:
-        raise DamagedFileError(f"{path} holds no judgements; nothing can be measured with it.")
-    return qrels
 
 
 def _corpus(folder: Path) -> tuple[Source, ...]:
@@ -140,8 +116,8 @@ def _table(folder: Path, split: str) -> Path:
 
 def _tables(folder: Path) -> dict[str, Path]:
     """The tables of judgements by split, sorted; .tsv goes before the other suffixes."""
-    found = sorted(path for path in (folder / QRELS).glob("*") if path.is_file())
-    by_suffix = [path for suffix in reversed(SUFFIXES) for path in found if path.suffix == suffix]
+    paths = sorted(path for path in (folder / QRELS).glob("*") if path.is_file())
+    by_suffix = [path for suffix in reversed(SUFFIXES) for path in paths if path.suffix == suffix]
     return dict(sorted({path.stem: path for path in by_suffix}.items()))
 
 
@@ -151,29 +127,3 @@ def _read_queries(path: Path) -> Mapping[str, str]:
         raise UsageError(f"{path} is not there; a judged set needs its queries.")
     entries = read_documents(path, name=str(path), key=str(path))
     return {str(entry.source_id): entry.text.strip() for entry in entries}
-
-
-def _judgement(line: str) -> tuple[str, str, int]:
-    """Query, document and grade of a line of BEIR's three columns or of TREC's four; else `ValueError`."""
-    columns = line.split("\t")
-    if len(columns) == 3:
-        found = columns[0], columns[1], int(columns[2])
-    else:
-        row = next(ir_measures.read_trec_qrels(f"{line}\n"))  # type: ignore[no-untyped-call]
-        found = row.query_id, row.doc_id, int(row.relevance)
-    if abs(found[2]) > MOST_GRADE:  # trec_eval's own measures end there
-        raise ValueError(f"the grade {found[2]} is beyond all others")
-    return found
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, numbered from 1. Raises `UsageError`, `DamagedFileError`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}. Name another file.") from error
-    except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{path} is not in UTF-8 ({error}). Save it as UTF-8.") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield number, line.strip()

@@ -40,6 +40,6 @@ def measure(
     names = {MEASURES[name]: name for name in measures}
     figures: dict[str, dict[str, float]] = {name: dict.fromkeys(qrels, 0.0) for name in measures}
     run = {query: falling_scores(order) for query, order in orders.items()}
-    for found in ir_measures.iter_calc(list(names), {q: dict(g) for q, g in qrels.items()}, run):
-        figures[names[found.measure]][found.query_id] = float(found.value)
+    for figure in ir_measures.iter_calc(list(names), {q: dict(g) for q, g in qrels.items()}, run):
+        figures[names[figure.measure]][figure.query_id] = float(figure.value)
     return figures

@@ -1,4 +1,4 @@
-"""The records of an evaluation: what is asked, what each query gave, and what came of it all."""
+"""The records of judged questions: the set, the figures of each query, and the difference of two orders."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from statistics import fmean
-
-import numpy as np
 
 from ingest.pipeline import Source
-from rerank.records import Models
 
 # The measure that the verdict goes by.
 VERDICT_MEASURE = "nDCG@10"
@@ -52,20 +48,6 @@ class JudgedSet:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryRun:
-    """Both orders of one query as document ids, best first and without repeats.
-
-    ``milliseconds`` is what the search took when it was run. ``failure`` is the sentence that says why
-    there is no second order (``after`` is then the first one), else empty.
-    """
-
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    milliseconds: float
-    failure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Difference:
     """A measure after less before: mean over queries, its 95 % interval, and the two-sided p."""
 
@@ -93,40 +75,3 @@ def gains(before: Figures, after: Figures) -> list[QueryGain]:
     """nDCG@10 of every query in both orders, the worst losses first."""
     first, second = before[VERDICT_MEASURE], after[VERDICT_MEASURE]
     return sorted((QueryGain(q, first[q], second[q]) for q in first), key=lambda row: row.gain)
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What reranking does to one judged set; ``runs`` has a row for every query of it."""
-
-    judged: JudgedSet
-    documents: int
-    candidates: int
-    models: Models
-    runs: Mapping[str, QueryRun]
-    before: Figures
-    after: Figures
-    differences: Mapping[str, Difference]
-    verdict: Verdict
-    notices: tuple[str, ...] = ()
-
-    @property
-    def mean_before(self) -> dict[str, float]:
-        """Every measure of the bi-encoder's order, over all queries."""
-        return {name: fmean(values.values()) for name, values in self.before.items()}
-
-    @property
-    def mean_after(self) -> dict[str, float]:
-        """Every measure of the reranker's order, over all queries."""
-        return {name: fmean(values.values()) for name, values in self.after.items()}
-
-    @property
-    def by_gain(self) -> list[QueryGain]:
-        """The queries by what reranking did to them, the worst losses first."""
-        return gains(self.before, self.after)
-
-    @property
-    def latency(self) -> tuple[float, float]:
-        """Median and 95th percentile of the milliseconds of a whole search, as measured when it was run."""
-        median, slow = np.percentile([run.milliseconds for run in self.runs.values()], [50, 95])
-        return float(median), float(slow)

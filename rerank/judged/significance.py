@@ -39,14 +39,14 @@ def difference(before: Sequence[float], after: Sequence[float]) -> Difference:
 
 def bootstrap_interval(values: Sequence[float], rounds: int = ROUNDS) -> tuple[float, float]:
     """The 95 % percentile interval of the mean of ``values``, shape (n,), by drawing queries with replacement."""
-    drawn = np.random.default_rng(SEED)
+    generator = np.random.default_rng(SEED)
     data = np.asarray(values, dtype=np.float64)
     step = max(1, BLOCK // len(data))
-    found = [
-        data[drawn.integers(len(data), size=(min(step, rounds - start), len(data)))].mean(axis=1)
+    means = [
+        data[generator.integers(len(data), size=(min(step, rounds - start), len(data)))].mean(axis=1)
         for start in range(0, rounds, step)
     ]
-    low, high = np.percentile(np.concatenate(found), [2.5, 97.5])
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -63,9 +63,9 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def verdict(found: Mapping[str, Difference]) -> Verdict:
+def verdict(differences: Mapping[str, Difference]) -> Verdict:
     """By nDCG@10 alone, chosen beforehand: picking among five measures would find chance more often."""
-    main = found[VERDICT_MEASURE]
+    main = differences[VERDICT_MEASURE]
     if main.p >= SIGNIFICANT or main.mean == 0:
         return Verdict.UNDECIDED
     return Verdict.HELPS if main.mean > 0 else Verdict.HURTS

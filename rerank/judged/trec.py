@@ -11,7 +11,7 @@ import ir_measures
 import numpy as np
 
 from ingest.errors import DamagedFileError, UsageError
-from rerank.judged.dataset import numbered_lines
+from rerank.judged.beir import numbered_lines
 from rerank.judged.measures import falling_scores
 
 Orders = Mapping[str, Sequence[str]]
@@ -23,7 +23,7 @@ def run_tag(title: str) -> str:
 
 
 def write_run(path: Path, tag: str, orders: Orders) -> None:
-    """Write one run; raises as `write_runs`."""
+    """Write one run. Raises `UsageError` where nothing can be written there, or an id holds white space."""
     text = "".join(line for query, order in orders.items() for line in _lines(query, order, tag))
     try:
         path.write_text(text, encoding="utf-8")
@@ -43,19 +43,19 @@ def read_run(path: Path) -> dict[str, tuple[str, ...]]:
     scores: dict[str, dict[str, float]] = {}
     for number, line in numbered_lines(path):
         try:
-            found = next(ir_measures.read_trec_run(f"{line}\n"))  # type: ignore[no-untyped-call]
+            entry = next(ir_measures.read_trec_run(f"{line}\n"))  # type: ignore[no-untyped-call]
         except ValueError as error:
             raise DamagedFileError(
                 f"Line {number} of {path} is not “query Q0 document rank score tag”: “{line[:80]}”. Mend it and "
                 "evaluate again."
             ) from error
-        row = scores.setdefault(found.query_id, {})
-        if found.doc_id in row or math.isnan(found.score):
+        row = scores.setdefault(entry.query_id, {})
+        if entry.doc_id in row or math.isnan(entry.score):
             raise DamagedFileError(
-                f"Line {number} of {path} lists {found.doc_id} a second time for the query {found.query_id}, or "
+                f"Line {number} of {path} lists {entry.doc_id} a second time for the query {entry.query_id}, or "
                 "without a score that is a number. Take the line out and evaluate again."
             )
-        row[found.doc_id] = float(np.float32(found.score))
+        row[entry.doc_id] = float(np.float32(entry.score))
     if not scores:
         raise DamagedFileError(f"{path} holds no run; nothing can be measured with it.")
     return {

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,16 +22,15 @@ from ingest.errors import DamagedFileError, UsageError
 from ingest.library.label_records import Grade, Label, LabelledPassage
 from ingest.library.labels import normal_query
 from ingest.records import digest, passage_hash
-from rerank.judged.beir import read_rows
+from rerank.judged.beir import CORPUS, QRELS, QUERIES, columns_of, read_rows, table_lines
 
-QUERIES, CORPUS = "queries.jsonl", "corpus.jsonl"
-TABLE = Path("qrels") / "labels.tsv"
+TABLE = Path(QRELS) / "labels.tsv"
 TREC = "labels.qrels"
 JUDGED = "judged"
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportReport:
     """What was written: queries, labels in all, and how many of them only as TREC qrels, for want of a text."""
 
     queries: int
@@ -44,7 +43,7 @@ def query_id(query: str) -> str:
     return digest(query)[:12]
 
 
-def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
+def export_labels(labels: Sequence[Label], folder: Path) -> ExportReport:
     """Write ``labels`` into ``folder``, made if absent; files of an earlier export are replaced, and no others.
 
     Raises `UsageError` where there are no labels, nothing can be written there, or files of these names are there that
@@ -62,7 +61,7 @@ def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
     passages = {label.passage_hash: label.passage for label in with_text if label.passage is not None}
     table = [f"{query_id(label.query)}\t{label.passage_hash}\t{label.grade}" for label in with_text]
     files = {
-        Path(QUERIES): [_query_row(query, given) for query, given in by_query.items()],
+        Path(QUERIES): [_query_row(query, query_labels) for query, query_labels in by_query.items()],
         Path(CORPUS): [_corpus_row(name, passage) for name, passage in passages.items()],
         TABLE: ["query-id\tcorpus-id\tscore", *table],
         Path(TREC): [f"{query_id(label.query)} 0 {label.passage_hash} {label.grade}" for label in labels],
@@ -74,7 +73,7 @@ def export_labels(labels: Sequence[Label], folder: Path) -> Exported:
             "that does not exist yet."
         )
     _write(folder, files)
-    return Exported(len(by_query), len(labels), len(labels) - len(with_text))
+    return ExportReport(len(by_query), len(labels), len(labels) - len(with_text))
 
 
 def _query_row(query: str, labels: Sequence[Label]) -> str:
@@ -85,7 +84,7 @@ def _query_row(query: str, labels: Sequence[Label]) -> str:
 def _corpus_row(name: str, passage: LabelledPassage) -> str:
     place: Mapping[str, Any] = {
         "document_id": passage.document_id, "path": passage.path, "page": passage.page, "start": passage.start,
-        "end": passage.end,
+        "end": passage.end, "context": passage.context,
     }  # fmt: skip
     return _json({"_id": name, "title": passage.title, "text": passage.text, "metadata": place})
 
@@ -111,7 +110,7 @@ HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
+class _SideFiles:
     """What stands beside the qrels: texts of queries, times of labels, and passages with their hash."""
 
     queries: Mapping[str, str]
@@ -119,21 +118,21 @@ class _Beside:
     passages: Mapping[str, tuple[str, LabelledPassage]] = field(default_factory=dict)
 
 
-def read_labels(path: Path, known: Mapping[str, str], now: datetime) -> list[Label]:
+def read_labels(path: Path, texts: Mapping[str, str], now: datetime) -> list[Label]:
     """The labels of a folder, or of one table of qrels (three columns with tabs, or TREC's four).
 
-    Texts of queries come from queries.jsonl beside the table, else from ``known`` (``{query id: text}``); passages
+    Texts of queries come from queries.jsonl beside the table, else from ``texts`` (``{query id: text}``); passages
     from corpus.jsonl, or they are named by their hash. Labels without a time were given ``now``; of two labels of a
     passage the later one counts, the last one where they are as late. Raises `UsageError` where nothing is there to
     read, and `DamagedFileError` with the lines that cannot be taken.
     """
     base, tables = _tables(path)
-    beside = _beside(base, known)
+    side_files = _side_files(base, texts)
     labels, faults = dict[tuple[str, str], Label](), list[str]()
     for table in tables:
-        for number, line in _lines(table):
+        for number, line in table_lines(table):
             try:
-                label = _label(line, beside, now)
+                label = _label(line, side_files, now)
             except ValueError as error:
                 faults.append(f"line {number} of {table}: {error}")
                 continue
@@ -154,8 +153,8 @@ def read_labels(path: Path, known: Mapping[str, str], now: datetime) -> list[Lab
 def _tables(path: Path) -> tuple[Path, list[Path]]:
     """The folder with queries and corpus, and the tables of judgements to read."""
     if path.is_file():
-        return (path.parent.parent if path.parent.name == "qrels" else path.parent), [path]
-    tables = sorted(table for table in (path / "qrels").glob("*.tsv") if table.is_file())
+        return (path.parent.parent if path.parent.name == QRELS else path.parent), [path]
+    tables = sorted(table for table in (path / QRELS).glob("*.tsv") if table.is_file())
     tables += [path / TREC] if (path / TREC).is_file() else []
     if not tables:
         raise UsageError(
@@ -165,76 +164,58 @@ def _tables(path: Path) -> tuple[Path, list[Path]]:
     return path, tables
 
 
-def _beside(base: Path, known: Mapping[str, str]) -> _Beside:
-    queries, times = dict(known), dict[str, Mapping[str, str]]()
+def _side_files(base: Path, texts: Mapping[str, str]) -> _SideFiles:
+    queries, times = dict(texts), dict[str, Mapping[str, str]]()
     if (base / QUERIES).is_file():
-        for row in read_rows(base / QUERIES, "text"):
-            queries[str(row["_id"])] = str(row["text"])
-            times[str(row["_id"])] = _metadata(row).get(JUDGED) or {}
+        for row in read_rows(base / QUERIES):
+            queries[row["_id"]] = row["text"]
+            times[row["_id"]] = _metadata(row).get(JUDGED) or {}
     passages = {}
     if (base / CORPUS).is_file():
-        for row in read_rows(base / CORPUS, "text"):
+        for row in read_rows(base / CORPUS):
             passage = _passage(row)
-            passages[str(row["_id"])] = (passage_hash(passage.title, passage.text), passage)
-    return _Beside(queries, times, passages)
+            passages[row["_id"]] = (passage_hash(passage.title, passage.text, passage.context), passage)
+    return _SideFiles(queries, times, passages)
 
 
 def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = row.get("metadata")
-    return found if isinstance(found, dict) else {}
+    metadata = row.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _passage(row: Mapping[str, Any]) -> LabelledPassage:
     place = _metadata(row)
-    numbers = [
+    page, start, end = (
         value if isinstance(value := place.get(key), int) and 0 <= value < MOST else None
         for key in ("page", "start", "end")
-    ]
+    )
     return LabelledPassage(
-        str(row.get("title") or ""), str(row["text"]), str(place.get("document_id") or ""),
-        str(place.get("path") or ""), *numbers,
+        row["title"], row["text"], str(place.get("document_id") or ""),
+        str(place.get("path") or ""), page, start, end, str(place.get("context") or ""),
     )  # fmt: skip
 
 
-def _lines(table: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are neither blank nor BEIR's head, numbered from 1."""
-    try:
-        with table.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip() and not (number == 1 and line.startswith("query-id")):
-                    yield number, line.strip()
-    except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{table} is not in UTF-8 ({error}). Save it as UTF-8.") from error
-
-
-def _label(line: str, beside: _Beside, now: datetime) -> Label:
+def _label(line: str, side_files: _SideFiles, now: datetime) -> Label:
     """One row as a label. Raises ``ValueError`` with what is wrong, to be continued."""
-    query, passage, grade = _columns(line)
-    if query not in beside.queries:
+    query, passage, grade = columns_of(line)
+    if query not in side_files.queries:
         raise ValueError(f"the query “{query}” has no text in {QUERIES}")
-    name, text = _named(passage, beside)
-    judged = _time(beside.times.get(query, {}).get(passage), now)
-    return Label(normal_query(beside.queries[query]), name, grade, judged, text)
+    name, text = _named(passage, side_files)
+    judged = _time(side_files.times.get(query, {}).get(passage), now)
+    return Label(normal_query(side_files.queries[query]), name, _grade(grade), judged, text)
 
 
-def _columns(line: str) -> tuple[str, str, Grade]:
-    parts = line.split("\t") if "\t" in line else line.split()
-    if len(parts) == 4:
-        parts = [parts[0], *parts[2:]]  # TREC's second column is an iteration that nobody reads
-    if len(parts) != 3:
-        raise ValueError(f"“{line[:60]}” is neither “query, passage, grade” nor a row of TREC qrels")
-    if parts[2].strip() not in {"0", "1", "2"}:
-        raise ValueError(
-            f"the grade “{parts[2][:20]}” is none of 0 (not relevant), 1 (partly) and 2 (relevant)"
-        )
-    return parts[0], parts[1], Grade(int(parts[2]))
+def _grade(text: str) -> Grade:
+    if text not in {"0", "1", "2"}:
+        raise ValueError(f"the grade “{text[:20]}” is none of 0 (not relevant), 1 (partly) and 2 (relevant)")
+    return Grade(int(text))
 
 
-def _named(passage: str, beside: _Beside) -> tuple[str, LabelledPassage | None]:
+def _named(passage: str, side_files: _SideFiles) -> tuple[str, LabelledPassage | None]:
     """The passage's hash, and the passage where the corpus holds it."""
     is_hash = HASH.fullmatch(passage) is not None
-    if passage in beside.passages:
-        name, text = beside.passages[passage]
+    if passage in side_files.passages:
+        name, text = side_files.passages[passage]
         if is_hash and name != passage:
             raise ValueError(f"the passage {passage[:12]}… has another text in {CORPUS} than its hash says")
         return name, text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ingest.errors import ModelError
-from ingest.library.label_records import Grade, ModelPair, Places, Sighting
+from ingest.library.label_records import Grade, JudgedRanks, ModelPair, Places
 from ingest.library.labels import Labels
 from rerank.records import Models, SearchResult
 from rerank.search import OnProgress, Searcher
@@ -17,17 +17,17 @@ def judge(labels: Labels, result: SearchResult, passage_hash: str, grade: Grade)
 
     Raises `LibraryError` where the library stays locked for half a minute.
     """
-    labels.set(result.query, passage_hash, grade, sighting(result))
+    labels.set(result.query, passage_hash, grade, judged_ranks(result))
 
 
-def see(labels: Labels, result: SearchResult) -> None:
+def note_ranks(labels: Labels, result: SearchResult) -> None:
     """Note the places of what was judged before: to be called with every result that is shown.
 
     So a question that is asked again, of a grown library or of another reranker, counts for that one too.
     """
-    seen = sighting(result)
-    if seen is not None:
-        labels.see(result.query, seen)
+    ranks = judged_ranks(result)
+    if ranks is not None:
+        labels.note_ranks(result.query, ranks)
 
 
 def ask_again(labels: Labels, searcher: Searcher, candidates: int, on_progress: OnProgress) -> int:
@@ -38,15 +38,15 @@ def ask_again(labels: Labels, searcher: Searcher, candidates: int, on_progress: 
     pair = pair_of(searcher.models)
     if pair is None:
         raise ModelError("There is no second look to judge: no reranker could be loaded.")
-    seen = labels.places(pair)
-    unseen = sorted(set(labels.judgements()) - set(seen))
+    ranks = labels.places(pair)
+    unseen = sorted(set(labels.judgements()) - set(ranks))
     for number, query in enumerate(unseen, start=1):
-        see(labels, searcher.search(query, candidates))
+        note_ranks(labels, searcher.search(query, candidates))
         on_progress(number, len(unseen))
     return len(unseen)
 
 
-def sighting(result: SearchResult) -> Sighting | None:
+def judged_ranks(result: SearchResult) -> JudgedRanks | None:
     """Both orders of a result by passage; ``None`` where it was not reranked, or is still being.
 
     Nor where words found the candidates or the order is a fusion: a verdict on a pair of models is not about those.
@@ -59,7 +59,7 @@ def sighting(result: SearchResult) -> Sighting | None:
     if pair is None or not plain or not result.reranked or under_way:
         return None
     before, after = _ranks(result.before), _ranks(result.reordered)
-    return Sighting(pair, {name: Places(rank, after[name]) for name, rank in before.items()})
+    return JudgedRanks(pair, {name: Places(rank, after[name]) for name, rank in before.items()})
 
 
 def _ranks(order: Sequence[Candidate]) -> dict[str, int]:

@@ -65,7 +65,7 @@ def _doubt(hit: RankedHit, threshold: float) -> float:
 
 def _in_turn(disputed: list[RankedHit], doubtful: list[RankedHit]) -> list[Suggestion]:
     """One of each in turn, no passage twice."""
-    found: dict[int, Suggestion] = {}
+    suggestions: dict[int, Suggestion] = {}
     for suggestion in chain.from_iterable(
         zip_longest(
             _with(disputed, Reason.ORDERS_DISAGREE),
@@ -73,8 +73,8 @@ def _in_turn(disputed: list[RankedHit], doubtful: list[RankedHit]) -> list[Sugge
         )
     ):
         if suggestion is not None:
-            found.setdefault(suggestion.hit.candidate.chunk.id, suggestion)
-    return list(found.values())
+            suggestions.setdefault(suggestion.hit.candidate.chunk.id, suggestion)
+    return list(suggestions.values())
 
 
 def _with(hits: list[RankedHit], reason: Reason) -> Iterator[Suggestion]:

@@ -63,10 +63,10 @@ class RunningVerdict:
 
     @property
     def _finding(self) -> str:
-        found = self.difference
-        if found is None:
+        gain = self.difference
+        if gain is None:
             return f"Not enough labels yet: no question has passages of different grades; judge about {self.more} such."
-        figures = f"nDCG@10 {self.before:.3f} → {self.after:.3f} ({found.mean:+.3f}, p = {found.p:.3f})"
+        figures = f"nDCG@10 {self.before:.3f} → {self.after:.3f} ({gain.mean:+.3f}, p = {gain.p:.3f})"
         figures += f" over {self.queries} question{'' if self.queries == 1 else 's'}"
         if self.verdict is not Verdict.UNDECIDED:
             return f"Reranking {self.verdict} here: {figures}."
@@ -87,36 +87,36 @@ def running_verdict(labels: Labels, pair: ModelPair) -> RunningVerdict:
     return weigh(pair, labels.judgements(), labels.places(pair))
 
 
-def weigh(pair: ModelPair, judged: Judgements, seen: Seen) -> RunningVerdict:
-    """The verdict on ``judged`` passages (``{query: {hash: grade}}``) at their places ``seen`` by ``pair``.
+def weigh(pair: ModelPair, judged: Judgements, places: Seen) -> RunningVerdict:
+    """The verdict on ``judged`` passages (``{query: {hash: grade}}``) at their ``places`` by ``pair``.
 
     A judged passage without a place was not among the candidates: neither order could show it, and it does not count.
     """
-    known = {
-        query: {name: int(grades[name]) for name in seen[query] if name in grades}
+    grades_with_places = {
+        query: {name: int(grades[name]) for name in places[query] if name in grades}
         for query, grades in judged.items()
-        if query in seen
+        if query in places
     }
-    telling = {query: grades for query, grades in known.items() if len(set(grades.values())) > 1}
-    before = _figures(telling, seen, attrgetter("before"))
-    after = _figures(telling, seen, attrgetter("after"))
+    telling = {query: grades for query, grades in grades_with_places.items() if len(set(grades.values())) > 1}
+    before = _figures(telling, places, attrgetter("before"))
+    after = _figures(telling, places, attrgetter("after"))
     gains = [after[query] - before[query] for query in telling]
-    found = difference(list(before.values()), [after[query] for query in before]) if telling else None
-    verdict = _verdict(found, len(telling))
+    gain = difference(list(before.values()), [after[query] for query in before]) if telling else None
+    verdict = _verdict(gain, len(telling))
     return RunningVerdict(
-        pair, len(telling), len(known) - len(telling), len(judged) - len(known),
+        pair, len(telling), len(grades_with_places) - len(telling), len(judged) - len(grades_with_places),
         fmean(before.values()) if telling else 0.0, fmean(after.values()) if telling else 0.0,
-        found, verdict, 0 if verdict is not Verdict.UNDECIDED else queries_wanting(gains),
+        gain, verdict, 0 if verdict is not Verdict.UNDECIDED else queries_needed(gains),
     )  # fmt: skip
 
 
 def _figures(
-    telling: Mapping[str, Mapping[str, int]], seen: Seen, rank: Callable[[Places], int]
+    telling: Mapping[str, Mapping[str, int]], places: Seen, rank: Callable[[Places], int]
 ) -> dict[str, float]:
     """nDCG@10 of every query's condensed list: its judged passages in the order of ``rank``, without gaps."""
     if not telling:
         return {}
-    orders = {query: _by_rank(seen[query], rank, grades) for query, grades in telling.items()}
+    orders = {query: _by_rank(places[query], rank, grades) for query, grades in telling.items()}
     return dict(measure(telling, orders)[VERDICT_MEASURE])
 
 
@@ -124,13 +124,13 @@ def _by_rank(places: Mapping[str, Places], rank: Callable[[Places], int], names:
     return [name for name in sorted(places, key=lambda name: rank(places[name])) if name in names]
 
 
-def _verdict(found: Difference | None, queries: int) -> Verdict:
-    if found is None or queries < MIN_QUERIES or found.p >= SIGNIFICANT:
+def _verdict(gain: Difference | None, queries: int) -> Verdict:
+    if gain is None or queries < MIN_QUERIES or gain.p >= SIGNIFICANT:
         return Verdict.UNDECIDED
-    return Verdict.HELPS if found.mean > 0 else Verdict.HURTS
+    return Verdict.HELPS if gain.mean > 0 else Verdict.HURTS
 
 
-def queries_wanting(gains: list[float]) -> int:
+def queries_needed(gains: list[float]) -> int:
     """About how many more queries it takes to tell, from the differences in nDCG@10 seen so far, shape (n,).
 
     The sample size of a paired comparison, n = ((z₁₋α⁄₂ + z_power) · s / δ)², with the standard deviation s of the

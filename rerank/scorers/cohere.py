@@ -11,7 +11,7 @@ from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (
-    Patience,
+    RetryPolicy,
     check_status,
     httpx_client,
     keep_headers_unlogged,
@@ -98,7 +98,7 @@ class CohereScorer(ServiceScorer):
         return not_json(self._who, headers.get("content-type"))
 
 
-def _bounded_transport(who: str, patience: Patience) -> Any:
+def _bounded_transport(who: str, patience: RetryPolicy) -> Any:
     """What the client sends requests with: whole answers only, within the time and the size that is allowed.
 
     httpx's own limit is one for each read, so that an answer of a byte a second would be waited for forever.

@@ -75,7 +75,7 @@ class LateInteraction(ABC):
         self._lock = threading.Lock()  # fast tokenizers raise "Already borrowed" when two threads use one
         self._queries: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._identity = vectors_identity(model)
-        self._store = store if store is not None and store.wants(self._identity) else None
+        self._store = store if store is not None and store.is_requested(self._identity) else None
 
     @property
     def model(self) -> ResolvedModel:

@@ -14,7 +14,7 @@ from ingest.errors import ServiceError
 from ingest.models.consent import require_consent
 from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess
-from ingest.services.client import Patience, by_index, persist, slices
+from ingest.services.client import RetryPolicy, by_index, slices, with_retries
 from rerank.scorers.base import OnBatch, Scores
 
 Rows = Iterable[tuple[object, object]]
@@ -33,7 +33,7 @@ class ServiceScorer(ABC):
         self,
         model: ResolvedModel,
         access: ServiceAccess,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """Nothing is sent yet. What follows the colon of the model's name is asked for.
 
@@ -64,7 +64,7 @@ class ServiceScorer(ABC):
         logits = np.empty(count, dtype=np.float32)
         for rows in slices(count, self._batch):
             batch = list(passages[rows])
-            answer = persist(partial(self._rows, query, batch), self._patience)
+            answer = with_retries(partial(self._rows, query, batch), self._patience)
             logits[rows] = scores_by_index(self._who, answer, len(batch))
             if on_batch is not None:
                 on_batch(len(batch))

@@ -23,16 +23,9 @@ from ingest.models.resolve import ResolvedModel
 from rerank.scorers.base import OnBatch, Scorer, Scores, engine_name
 from rerank.scorers.highlight import sentence_spans
 from retrieval.records import Candidate
+from retrieval.sparse import STOP_WORDS
 
 WORD = re.compile(r"[^\W_]+")
-STOP_WORDS = frozenset(
-    WORD.findall(
-        "a an the of in on at by for from to with and or but is are was were be been being do does did has "
-        "have had what which who whom whose when where why how that this these those it its as about into "
-        "than then can could may might will would should there their they he she his her you your i we our "
-        "not no if so such "
-    )
-)
 # Words count as the same where they begin with the same letters: a stemmer for any language with suffixes.
 STEM_CHARACTERS = 6
 WHOLE = 0  # for a window's size: as many tokens as there is room for

@@ -30,16 +30,16 @@ they are about what was asked; it does not check whether what they say is true. 
 
 def model_card(report: Mapping[str, Any]) -> str:
     """Markdown of the card; ``report`` is what training.json holds."""
-    chosen = report["chosen_on_validation"]
+    choice = report["chosen_on_validation"]
     parts = [
         f"# {report['name']}\n",
         f"A cross-encoder made by `secondlook train` from {report['base']}. Licence: {report['licence']}\n",
         f"**{report['verdict']}**\n",
         USE.format(
-            bi_weight=chosen["bi_weight"],
+            bi_weight=choice["bi_weight"],
             bi_encoder=report["bi_encoder"],
-            scale=chosen["scale"],
-            shift=chosen["shift"],
+            scale=choice["scale"],
+            shift=choice["shift"],
         ),
         "## Held-out queries\n",
         _figures(report["gate"]),
@@ -82,8 +82,8 @@ def _data(report: Mapping[str, Any]) -> str:
 
 def _stages(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The runs that made the weights: those of a blend, or the report's own."""
-    found: Sequence[Mapping[str, Any]] = report.get("stages") or [report]
-    return found
+    stages: Sequence[Mapping[str, Any]] = report.get("stages") or [report]
+    return stages
 
 
 def _training(report: Mapping[str, Any]) -> str:
@@ -105,7 +105,7 @@ def _run(stage: Mapping[str, Any]) -> str:
     schedule, mixture = stage["settings"]["schedule"], stage["settings"]["mixture"]
     if not schedule["steps"]:
         return "Nothing was trained in this run; the weights are the base's."
-    kept = max(stage["validation"], key=lambda row: float(row["mixed"]["mean"]))["step"]
+    step = max(stage["validation"], key=lambda row: float(row["mixed"]["mean"]))["step"]
     beside = (
         f", {schedule['bi_weight']:g} times the bi-encoder's cosine in it"
         if schedule.get("bi_weight")
@@ -115,5 +115,5 @@ def _run(stage: Mapping[str, Any]) -> str:
         f"{schedule['steps']} steps of {mixture['groups']} questions, each with 1 positive, {mixture['hard']} mined "
         f"and {mixture['easy']} random negatives; listwise softmax{beside}; rate {schedule['rate']:g}; "
         f"{mixture['short_steps']:.0%} of the steps on windows of one to three sentences, the others on chunks; "
-        f"kept: step {kept}."
+        f"kept: step {step}."
     )

@@ -6,18 +6,18 @@ answer a query, as public training sets give them.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ingest.errors import DamagedFileError, UsageError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from ingest.records import digest
-from rerank.judged.beir import read_rows
+from ingest.records import digest, passage_of
+from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_judgements, read_rows, table_lines
 
 HARD_NEGATIVES = "hard-negatives.tsv"
 
@@ -61,54 +61,34 @@ class LabelledSet:
 
 
 def read_labelled_set(folder: Path) -> LabelledSet:
-    """Reads ``folder``; all files of ``qrels/`` count together, and ``hard-negatives.tsv`` as judged not relevant.
+    """Read ``folder``; all files of ``qrels/`` count together, and ``hard-negatives.tsv`` as judged not relevant.
 
     Raises ``UsageError`` where the folder is not in BEIR's layout or has no usable query, and
     ``DamagedFileError`` where a line cannot be parsed.
     """
-    corpus, queries, qrels = folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels"
+    corpus, queries, qrels = folder / CORPUS, folder / QUERIES, folder / QRELS
     if not (corpus.is_file() and queries.is_file() and qrels.is_dir()):
         raise UsageError(
             f"{folder} is not a labelled set: it needs corpus.jsonl, queries.jsonl and a folder qrels "
             "with at least one .tsv file (BEIR's layout)."
         )
-    documents = {
-        str(row["_id"]): Entry(str(row.get("title") or ""), str(row["text"]))
-        for row in read_rows(corpus, "text")
-    }
-    judged = _read_judgements(_tables(qrels), documents)
-    for query, names in _read_hard_negatives(folder / HARD_NEGATIVES, documents).items():
-        grades = judged.setdefault(query, {})
-        grades.update({name: 0 for name in names if name not in grades})
-    asked = (
-        make_query(str(row["_id"]), str(row["text"]), judged.get(str(row["_id"]), {}))
-        for row in read_rows(queries, "text")
+    documents = {row["_id"]: Entry(row["title"], row["text"]) for row in read_rows(corpus)}
+    judged: dict[str, dict[str, int]] = {}
+    for query_id, document, grade in chain.from_iterable(map(read_judgements, _tables(qrels))):
+        if document in documents:
+            judged.setdefault(query_id, {})[document] = grade
+    for query_id, document in _read_hard_negatives(folder / HARD_NEGATIVES):
+        if document in documents:
+            judged.setdefault(query_id, {}).setdefault(document, 0)
+    candidates = (
+        make_query(row["_id"], row["text"], judged.get(row["_id"], {})) for row in read_rows(queries)
     )
-    found = tuple(query for query in asked if query.grades)
-    if not found:
+    usable = tuple(query for query in candidates if query.grades)
+    if not usable:
         raise UsageError(
             f"{folder} has no query with a relevant document of its corpus, so nothing can be learnt."
         )
-    return LabelledSet(folder.name, documents, found, _hash_files(folder), _licence(folder))
-
-
-def _read_judgements(paths: list[Path], documents: dict[str, Entry]) -> dict[str, dict[str, int]]:
-    """``{query id: {document id: grade}}`` of all ``paths``, for known documents only."""
-    judged: dict[str, dict[str, int]] = {}
-    for path in paths:
-        with path.open(encoding="utf-8", newline="") as lines:
-            for number, row in enumerate(csv.reader(lines, delimiter="\t"), 1):
-                if not row or (number == 1 and row[0] == "query-id"):
-                    continue
-                try:
-                    query, document, grade = row[0], row[1], int(row[2])
-                except (IndexError, ValueError) as error:
-                    raise DamagedFileError(
-                        f"Line {number} of {path} is not 'query-id, corpus-id, score' with tabs between."
-                    ) from error
-                if document in documents:
-                    judged.setdefault(query, {})[document] = grade
-    return judged
+    return LabelledSet(folder.name, documents, usable, _hash_files(folder), _licence(folder))
 
 
 def _tables(qrels: Path) -> list[Path]:
@@ -116,33 +96,28 @@ def _tables(qrels: Path) -> list[Path]:
     return sorted(table for table in qrels.glob("*.tsv") if table.is_file())
 
 
-def _read_hard_negatives(path: Path, documents: dict[str, Entry]) -> dict[str, list[str]]:
-    """``{query id: document ids}`` of the file, known documents only; empty where there is no such file."""
-    named: dict[str, list[str]] = {}
+def _read_hard_negatives(path: Path) -> Iterator[tuple[str, str]]:
+    """Query id and document id of each row of the file; none where there is no such file."""
     if not path.is_file():
-        return named
-    with path.open(encoding="utf-8", newline="") as lines:
-        for number, row in enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), 1):
-            if not row or (number == 1 and row[0] == "query-id"):
-                continue
-            if len(row) < 2:
-                raise DamagedFileError(
-                    f"Line {number} of {path} is not 'query-id, corpus-id' with a tab between."
-                )
-            if row[1] in documents:
-                named.setdefault(row[0], []).append(row[1])
-    return named
+        return
+    for number, line in table_lines(path):
+        columns = line.split("\t")
+        if len(columns) < 2:
+            raise DamagedFileError(
+                f"Line {number} of {path} is not 'query-id, corpus-id' with a tab between."
+            )
+        yield columns[0], columns[1]
 
 
 def _hash_files(folder: Path) -> str:
     """SHA-256 over the bytes of the folder's files, in a fixed order."""
     state = hashlib.sha256()
-    given = folder / HARD_NEGATIVES
+    hard_negatives = folder / HARD_NEGATIVES
     for path in (
-        folder / "corpus.jsonl",
-        folder / "queries.jsonl",
-        *_tables(folder / "qrels"),
-        *([given] if given.is_file() else []),
+        folder / CORPUS,
+        folder / QUERIES,
+        *_tables(folder / QRELS),
+        *([hard_negatives] if hard_negatives.is_file() else []),
     ):
         state.update(path.read_bytes())
     return state.hexdigest()
@@ -173,7 +148,9 @@ def read_library_labels(folder: Path) -> LabelledSet:
     library = Library(folder)
     labels = [label for label in Labels(library).all() if label.passage is not None]
     documents = {
-        label.passage_hash: Entry(label.passage.title, label.passage.text)
+        label.passage_hash: Entry(
+            label.passage.title, passage_of("", label.passage.text, label.passage.context)
+        )
         for label in labels
         if label.passage
     }
@@ -181,8 +158,8 @@ def read_library_labels(folder: Path) -> LabelledSet:
     judged: dict[str, dict[str, int]] = {}
     for label in labels:
         judged.setdefault(label.query, {})[label.passage_hash] = int(label.grade)
-    asked = (make_query(digest(text)[:12], text, grades) for text, grades in judged.items())
-    queries = tuple(query for query in asked if query.grades)
+    judged_queries = (make_query(digest(text)[:12], text, grades) for text, grades in judged.items())
+    queries = tuple(query for query in judged_queries if query.grades)
     if not queries:
         raise UsageError(
             f"No passage of the library {folder} is judged relevant, so nothing can be learnt from its labels. "

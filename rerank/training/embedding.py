@@ -50,8 +50,8 @@ class CachedEncoder:
             state.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
         path = self._folder / f"{state.hexdigest()[:24]}.npy"
         if path.is_file():
-            stored: NDArray[np.float32] = np.load(path)
-            return stored
+            matrix: NDArray[np.float32] = np.load(path)
+            return matrix
         with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16("cpu")):
             vectors = np.asarray(compute(), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

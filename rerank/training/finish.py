@@ -133,7 +133,7 @@ def _base_logits(job: Job, cases: Sequence[Case]) -> Logits:
 
 
 def _report(
-    trainer: Trainer, sets: Sequence[LabelledSet], job: Job, verdict: Verdict, chosen: Mapping[str, float]
+    trainer: Trainer, sets: Sequence[LabelledSet], job: Job, verdict: Verdict, choice: Mapping[str, float]
 ) -> dict[str, Any]:
     """Everything that is needed to judge the model, and to make it again."""
     return {
@@ -145,17 +145,17 @@ def _report(
         "better": verdict.better,
         "verdict": verdict.sentence,
         "gate": {**asdict(verdict), "gain": verdict.gain},
-        "chosen_on_validation": {"step": (trainer.best or {}).get("step"), **chosen},
+        "chosen_on_validation": {"step": (trainer.best or {}).get("step"), **choice},
         "validation": trainer.history,
         "data": [
             {
-                "set": found.name,
-                "documents": len(found.documents),
-                "queries": len(found.queries),
-                "licence": found.licence,
-                "sha256": found.sha256,
+                "set": labelled.name,
+                "documents": len(labelled.documents),
+                "queries": len(labelled.queries),
+                "licence": labelled.licence,
+                "sha256": labelled.sha256,
             }
-            for found in sets
+            for labelled in sets
         ],
         "training_queries": trainer.training_queries,
         "pairs": trainer.pairs,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rerank.calibration.curves import fit_platt
 from rerank.calibration.labels import Labels
 from rerank.judged.significance import paired_randomisation
-from rerank.training.evaluate import Case, case_ndcg, mean_by_set
+from rerank.training.evaluate import Case, mean_by_set, ndcg
 
 SIGNIFICANT = 0.05
 
@@ -57,9 +57,8 @@ def judge(
     seed: int,
 ) -> Verdict:
     """Compare the order by ``logits`` + ``bi_weight`` · cosine with the order by ``base``, case by case."""
-    before = [case_ndcg(case, row) for case, row in zip(cases, base, strict=True)]
-    after = [case_ndcg(c, row + bi_weight * c.cosines) for c, row in zip(cases, logits, strict=True)]
-    alone = [case_ndcg(case, row) for case, row in zip(cases, logits, strict=True)]
+    mixed = [row + bi_weight * case.cosines for case, row in zip(cases, logits, strict=True)]
+    before, after, alone = (ndcg(cases, rows) for rows in (base, mixed, logits))
     return Verdict(
         mean_by_set(cases, before),
         mean_by_set(cases, after),

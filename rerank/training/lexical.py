@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank.scorers.windowed import STOP_WORDS, words
+from rerank.scorers.windowed import words
+from retrieval.sparse import STOP_WORDS
 
 K1, B = 1.2, 0.75
 NO_TEXT = "empty"  # counted beside the texts, so that there is a word where they have none
@@ -45,7 +46,7 @@ class BM25:
         """Scores (queries, texts); 0 where they share no word that tells anything."""
         from scipy.sparse import csr_array
 
-        asked = csr_array(self._counter.transform(queries), dtype=np.float32)
-        asked.data[:] = 1.0
-        product: NDArray[np.float32] = (asked @ self._weights).toarray()
+        query_counts = csr_array(self._counter.transform(queries), dtype=np.float32)
+        query_counts.data[:] = 1.0
+        product: NDArray[np.float32] = (query_counts @ self._weights).toarray()
         return product

@@ -25,7 +25,7 @@ from rerank.training.checkpoint import (
     under,
     write_checkpoint,
 )
-from rerank.training.evaluate import Case, Measured, measure
+from rerank.training.evaluate import Case, Measurement, measure
 from rerank.training.model import has_fast_bfloat16, prepare, score_pairs
 from rerank.training.sampling import Group, Sampler
 
@@ -69,7 +69,7 @@ class Progress:
     loss: float | None
     pairs_per_second: float
     seconds_left: float
-    measured: Measured | None = None
+    measured: Measurement | None = None
 
 
 class Trainer:
@@ -178,12 +178,12 @@ class Trainer:
 
     def score_cases(self, cases: Sequence[Case]) -> list[NDArray[np.float32]]:
         """Logits of each case's candidates, in their order."""
-        found = []
+        logits = []
         with torch.no_grad(), self._precision():
             for case in cases:
                 pairs = [(case.query, passage) for passage in case.passages]
-                found.append(score_pairs(self._model, pairs, self._schedule.max_length).cpu().numpy())
-        return found
+                logits.append(score_pairs(self._model, pairs, self._schedule.max_length).cpu().numpy())
+        return logits
 
     def take_best(self) -> None:
         """Put the best averaged weights into the model."""

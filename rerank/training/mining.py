@@ -40,7 +40,7 @@ class TextEncoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Mined:
+class MinedQuery:
     """A training query with its positives and its hard negatives, hardest first (document ids).
 
     ``is_title`` marks a query that is the title of its positives: such passages lose their title. ``judged``
@@ -81,7 +81,7 @@ def mine(
     encoder: TextEncoder,
     depth: int,
     ranks: Ranks | None = RANKS,
-) -> list[Mined]:
+) -> list[MinedQuery]:
     """Each query with up to ``depth`` mined negatives among the ``allowed`` documents; never empty-handed ones.
 
     ``ranks`` are the first and last rank to take, counted in the order of the bi-encoder and in that of BM25; their
@@ -93,24 +93,30 @@ def mine(
     """
     names = sorted(labelled.documents)
     everything = encoder.passages([opening(labelled.documents[name]) for name in names])
-    kept = [row for row, name in enumerate(names) if name in allowed]
-    pool = Pool(labelled, [names[row] for row in kept], everything[kept])
-    asked = encoder.queries([query.text for query in queries])
+    allowed_rows = [row for row, name in enumerate(names) if name in allowed]
+    pool = Pool(labelled, [names[row] for row in allowed_rows], everything[allowed_rows])
+    query_vectors = encoder.queries([query.text for query in queries])
     relevant = _relevant_by_text(queries)
     mined = []
     for start in range(0, len(queries), BLOCK):
         block = queries[start : start + BLOCK]
-        orders = pool.orders([query.text for query in block], asked[start : start + BLOCK]) if ranks else []
+        orders = (
+            pool.orders([query.text for query in block], query_vectors[start : start + BLOCK])
+            if ranks
+            else []
+        )
         for number, query in enumerate(block):
             judged = tuple(name for name in query.not_relevant if name in pool.rows)
             negatives = list[str]()
             if ranks:
-                found = [pool.negatives(order[number], relevant[_key(query.text)], ranks) for order in orders]
-                negatives = [name for name in _alternate(found) if name not in judged][:depth]
+                by_order = [
+                    pool.negatives(order[number], relevant[_key(query.text)], ranks) for order in orders
+                ]
+                negatives = [name for name in _alternate(by_order) if name not in judged][:depth]
             positives = tuple(name for name in query.grades if name in pool.rows)
             if positives and (negatives or judged):
                 is_title = query.id.startswith("title:")
-                mined.append(Mined(query.text, positives, tuple(negatives), is_title, judged))
+                mined.append(MinedQuery(query.text, positives, tuple(negatives), is_title, judged))
     return mined
 
 
@@ -128,18 +134,18 @@ class Pool:
         deepest = min(DEEPEST_RANK, len(self._names))
         return [_best(vectors @ self._vectors.T, deepest), _best(self._words.scores(texts), deepest)]
 
-    def negatives(self, order: NDArray[np.int64], known: set[str], ranks: Ranks) -> list[str]:
-        """Documents of ``order`` within ``ranks`` that are no positive (``known``) and no near duplicate of one."""
-        anchors = [self.rows[name] for name in known if name in self.rows]
-        texts = {self._labelled.documents[name].text for name in known}
+    def negatives(self, order: NDArray[np.int64], positives: set[str], ranks: Ranks) -> list[str]:
+        """Documents of ``order`` within ``ranks`` that are none of ``positives`` and no near duplicate of one."""
+        anchors = [self.rows[name] for name in positives if name in self.rows]
+        texts = {self._labelled.documents[name].text for name in positives}
         alike = np.zeros(len(order), dtype=bool)
         if anchors:
             alike = (self._vectors[order] @ self._vectors[anchors].T).max(axis=1) >= NEAR_DUPLICATE
         names = [self._names[row] for row in order]
         usable = [
             (rank, name)
-            for rank, (name, twin) in enumerate(zip(names, alike, strict=True), 1)
-            if name not in known and not twin and self._labelled.documents[name].text not in texts
+            for rank, (name, near) in enumerate(zip(names, alike, strict=True), 1)
+            if name not in positives and not near and self._labelled.documents[name].text not in texts
         ]
         # Rank 1 of a query without its positive there is as often an unlabelled answer as a mistake.
         first = max(ranks[0], 2)

@@ -38,7 +38,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedData:
     """Everything that is decided before the first step. ``gate`` and ``validation`` share no query."""
 
     sources: tuple[Source, ...]
@@ -48,32 +48,32 @@ class Prepared:
 
 def prepare_data(
     sets: Sequence[LabelledSet], encoder: TextEncoder, plan: Plan, say: Callable[[str], None]
-) -> Prepared:
+) -> PreparedData:
     """Splits, mines and builds cases for every set; ``say`` hears a line a set.
 
     Raises ``UsageError`` where no set leaves both something to learn and something to judge by.
     """
     sources, validation, gate = [], list[Case](), list[Case]()
-    used = [limited(found, plan.limits.get(found.name, 0), plan.seed) for found in sets]
+    used = [limited(labelled_set, plan.limits.get(labelled_set.name, 0), plan.seed) for labelled_set in sets]
     total = sum(len(labelled.queries) for labelled in used)
     for labelled in used:
         split = _split(labelled, plan)
         source = _mine_source(labelled, split, encoder, plan) if split.train else None
-        chosen, judged = _held_out(split.held_out, plan, len(labelled.queries) / total)
-        validation += build_cases(labelled, chosen, encoder, plan.validation_candidates)
+        to_choose, judged = _held_out(split.held_out, plan, len(labelled.queries) / total)
+        validation += build_cases(labelled, to_choose, encoder, plan.validation_candidates)
         gate += build_cases(labelled, judged, encoder, plan.gate_candidates)
         if source is not None and source.mined:
             sources.append(source)
         say(
             f"{labelled.name}: {len(source.mined) if source else 0} training queries, "
-            f"{len(chosen)} held out to choose by, {len(judged)} to judge by"
+            f"{len(to_choose)} held out to choose by, {len(judged)} to judge by"
         )
     if not sources or not validation or not gate:
         raise UsageError(
             "There is too little to train on: at least one set needs several queries whose documents differ, "
             "so that some can be held out."
         )
-    return Prepared(tuple(sources), tuple(validation), tuple(gate))
+    return PreparedData(tuple(sources), tuple(validation), tuple(gate))
 
 
 def _mine_source(labelled: LabelledSet, split: Split, encoder: TextEncoder, plan: Plan) -> Source:
@@ -100,7 +100,7 @@ def _split(labelled: LabelledSet, plan: Plan) -> Split:
 
 def _held_out(queries: Sequence[Query], plan: Plan, share: float) -> tuple[list[Query], list[Query]]:
     """Queries to choose by (at most half of the held-out ones) and queries to judge by."""
-    drawn = list(queries)
-    random.Random(f"{plan.seed}:held out").shuffle(drawn)
-    choose = min(max(1, round(share * plan.validation)), len(drawn) // 2)
-    return drawn[:choose], drawn[choose : choose + max(1, round(share * plan.gate))]
+    shuffled = list(queries)
+    random.Random(f"{plan.seed}:held out").shuffle(shuffled)
+    choose = min(max(1, round(share * plan.validation)), len(shuffled) // 2)
+    return shuffled[:choose], shuffled[choose : choose + max(1, round(share * plan.gate))]

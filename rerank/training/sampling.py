@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerank.training.data import LabelledSet
-from rerank.training.mining import Mined, opening
+from rerank.training.mining import MinedQuery, opening
 from rerank.training.windows import best_chunk, best_window, keyword_query, sentences, words
 
 
@@ -51,7 +51,7 @@ class Source:
     """
 
     labelled: LabelledSet
-    mined: tuple[Mined, ...]
+    mined: tuple[MinedQuery, ...]
     pool: tuple[str, ...]
     rarity: dict[str, float]
     queries: NDArray[np.float32]
@@ -60,8 +60,8 @@ class Source:
 
     def cosines(self, query: int, names: Sequence[str]) -> tuple[float, ...]:
         """The bi-encoder's cosine of mined query ``query`` with the opening of each document in ``names``."""
-        found = self.openings[[self.rows[name] for name in names]] @ self.queries[query]
-        return tuple(found.tolist())
+        values = self.openings[[self.rows[name] for name in names]] @ self.queries[query]
+        return tuple(values.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,28 +132,28 @@ class Sampler:
         judged = dice.sample(mined.judged, min(mixture.hard, len(mined.judged)))
         names += judged
         names += _hard(mined.negatives, mixture.hard - len(judged), mixture.hardest, dice)
-        known = set(mined.positives)
+        positives = set(mined.positives)
         while len(names) < 1 + mixture.hard + mixture.easy:
             name = dice.choice(source.pool)
-            if name not in known:
+            if name not in positives:
                 names.append(name)
         untitled = dice.random() < (0.85 if mined.is_title else mixture.untitled)
         limit = mixture.short_words if short else dice.randint(*mixture.chunk_words)
         size = dice.randint(1, 3)
-        asked, texts = mined.text, [source.labelled.documents[name].text for name in names]
+        query_text, texts = mined.text, [source.labelled.documents[name].text for name in names]
         if dice.random() < mixture.cloze:
-            asked, texts[0] = _take_sentence(asked, texts[0], dice)
+            query_text, texts[0] = _take_sentence(query_text, texts[0], dice)
         passages = []
         for name, whole in zip(names, texts, strict=True):
             entry = source.labelled.documents[name]
             if short:
-                text = best_window(asked, whole, size, limit, source.rarity)
+                text = best_window(query_text, whole, size, limit, source.rarity)
             else:
-                text = best_chunk(asked, whole, limit, source.rarity)
+                text = best_chunk(query_text, whole, limit, source.rarity)
             passages.append(text if untitled or not entry.title else f"{entry.title}\n{text}")
         if dice.random() < mixture.keywords:
-            asked = keyword_query(asked)
-        return Group(asked, tuple(passages), source.cosines(query, names))
+            query_text = keyword_query(query_text)
+        return Group(query_text, tuple(passages), source.cosines(query, names))
 
 
 @lru_cache(maxsize=64)
@@ -167,12 +167,12 @@ def _counts(sources: Sequence[Source], shares: Mapping[str, float], groups: int)
     """How many of an epoch's ``groups`` each set deals."""
     left = max(0.0, 1.0 - sum(shares.values()))
     others = sum(len(source.mined) for source in sources if source.labelled.name not in shares)
-    wanted = [
+    fractions = [
         groups * shares.get(source.labelled.name, left * len(source.mined) / max(1, others))
         for source in sources
     ]
-    scale = groups / sum(wanted)
-    ends = [round(scale * sum(wanted[: place + 1])) for place in range(len(wanted))]
+    scale = groups / sum(fractions)
+    ends = [round(scale * sum(fractions[: place + 1])) for place in range(len(fractions))]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
@@ -191,5 +191,5 @@ def _take_sentence(question: str, text: str, dice: random.Random) -> tuple[str, 
     usable = [place for place, part in enumerate(parts) if 6 <= len(part.split()) <= 40]
     if len(parts) < 3 or not usable:
         return question, text
-    taken = dice.choice(usable)
-    return parts[taken], " ".join(parts[:taken] + parts[taken + 1 :])
+    number = dice.choice(usable)
+    return parts[number], " ".join(parts[:number] + parts[number + 1 :])

@@ -30,12 +30,12 @@ def split_by_document(labelled: LabelledSet, share: float, seed: int) -> Split:
         by_group[groups[next(iter(query.grades))]].append(query)
     names = sorted(by_group)
     random.Random(f"{seed}:{labelled.name}").shuffle(names)
-    wanted, held_groups, held = share * len(labelled.queries), set[str](), 0
+    goal, held_groups, count = share * len(labelled.queries), set[str](), 0
     for name in names[:-1]:
-        if held >= wanted:
+        if count >= goal:
             break
         held_groups.add(name)
-        held += len(by_group[name])
+        count += len(by_group[name])
     train = tuple(q for q in labelled.queries if groups[next(iter(q.grades))] not in held_groups)
     held_out = tuple(q for q in labelled.queries if groups[next(iter(q.grades))] in held_groups)
     documents = frozenset(name for name in labelled.documents if groups[name] in held_groups)
@@ -74,8 +74,10 @@ def limited(labelled: LabelledSet, queries: int, seed: int) -> LabelledSet:
     """At most ``queries`` of the set, drawn by ``seed``, with the documents that answer them; 0 for all."""
     if not queries or len(labelled.queries) <= queries:
         return labelled
-    drawn = set(random.Random(f"{seed}:limit:{labelled.name}").sample(range(len(labelled.queries)), queries))
-    kept = tuple(query for number, query in enumerate(labelled.queries) if number in drawn)
-    wanted = {name for query in kept for name in query.grades}
-    documents = {name: entry for name, entry in labelled.documents.items() if name in wanted}
-    return replace(labelled, documents=documents, queries=kept)
+    numbers = set(
+        random.Random(f"{seed}:limit:{labelled.name}").sample(range(len(labelled.queries)), queries)
+    )
+    chosen_queries = tuple(query for number, query in enumerate(labelled.queries) if number in numbers)
+    names = {name for query in chosen_queries for name in query.grades}
+    documents = {name: entry for name, entry in labelled.documents.items() if name in names}
+    return replace(labelled, documents=documents, queries=chosen_queries)

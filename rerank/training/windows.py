@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rerank.scorers.windowed import STOP_WORDS, WORD, words
+from rerank.scorers.windowed import WORD, words
+from retrieval.sparse import STOP_WORDS
 
 __all__ = ["best_chunk", "best_window", "first_words", "keyword_query", "sentences", "words"]
 
@@ -21,8 +22,8 @@ def keyword_query(query: str) -> str:
 
     Queries of which fewer than two words would stay are returned as they are.
     """
-    kept = [word for word in WORD.findall(query) if word.lower() not in STOP_WORDS]
-    return " ".join(kept) if len(kept) >= 2 else query
+    keywords = [word for word in WORD.findall(query) if word.lower() not in STOP_WORDS]
+    return " ".join(keywords) if len(keywords) >= 2 else query
 
 
 def first_words(text: str, limit: int) -> str:
@@ -37,8 +38,8 @@ def best_window(query: str, text: str, size: int, limit: int, rarity: dict[str, 
     so that positives and negatives are cut by one rule and the cut itself gives nothing away.
     """
     parts = sentences(text)
-    wanted = set(words(query)) - STOP_WORDS
-    shared = [sum(rarity.get(word, 1.0) for word in wanted & set(words(part))) for part in parts]
+    query_words = set(words(query)) - STOP_WORDS
+    shared = [sum(rarity.get(word, 1.0) for word in query_words & set(words(part))) for part in parts]
     starts = range(max(1, len(parts) - size + 1))
     best = max(starts, key=lambda start: (sum(shared[start : start + size]), -start))
     return first_words(" ".join(parts[best : best + size]), limit)
@@ -49,7 +50,9 @@ def best_chunk(query: str, text: str, limit: int, rarity: dict[str, float]) -> s
     parts = text.split()
     if len(parts) <= limit:
         return " ".join(parts)
-    wanted = set(words(query)) - STOP_WORDS
+    query_words = set(words(query)) - STOP_WORDS
     starts = range(0, len(parts) - limit // 2, max(1, limit // 2))
     pieces = [" ".join(parts[start : start + limit]) for start in starts]
-    return max(pieces, key=lambda piece: sum(rarity.get(word, 1.0) for word in wanted & set(words(piece))))
+    return max(
+        pieces, key=lambda piece: sum(rarity.get(word, 1.0) for word in query_words & set(words(piece)))
+    )

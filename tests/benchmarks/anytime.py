@@ -31,7 +31,8 @@ from ingest.pipeline import Source
 from ingest.records import digest
 from rerank.evaluation.corpus import default_folder, fill_library
 from rerank.factory import ModelChoice, open_searcher
-from rerank.judged.dataset import CORPUS, QRELS, document_id, read_judged_set
+from rerank.judged.beir import CORPUS, QRELS
+from rerank.judged.dataset import document_id, read_judged_set
 from rerank.judged.measures import measure
 from rerank.judged.records import JudgedSet
 from rerank.records import FirstLook, SearchResult

@@ -11,11 +11,10 @@ document scores as its best passage, and nDCG@10 says how well they are ordered.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Chunk, Document
+from rerank.judged.beir import read_judgements, read_rows
 
 SIZES = (64, 96, 128, 160, 192, 224)
 READ_TOKENS = 1000
@@ -39,21 +39,16 @@ class Labelled:
     answers: Mapping[str, str]
 
 
-def rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
 def load(folder: Path, sample: int, titles: int | None = None, seed: int = 1) -> Labelled:
-    corpus = {row["_id"]: row for row in rows(folder / "corpus.jsonl")}
+    corpus = {row["_id"]: row for row in read_rows(folder / "corpus.jsonl")}
     if titles is not None:
         kept = sorted({row["title"] for row in corpus.values()})
         kept = random.Random(seed).sample(kept, min(titles, len(kept)))
         corpus = {key: row for key, row in corpus.items() if row["title"] in kept}
-    texts = {row["_id"]: row["text"] for row in rows(folder / "queries.jsonl")}
-    lines = next((folder / "qrels").glob("*.tsv")).read_text().splitlines()[1:]
-    answers = dict(line.split("\t")[:2] for line in lines)
-    answers = {query: answer for query, answer in answers.items() if answer in corpus}
+    texts = {row["_id"]: row["text"] for row in read_rows(folder / "queries.jsonl")}
+    judgements = read_judgements(next((folder / "qrels").glob("*.tsv")))
+    answers = {query: document for query, document, _ in judgements}
+    answers = {query: document for query, document in answers.items() if document in corpus}
     chosen = random.Random(seed).sample(sorted(answers), min(sample, len(answers)))
     return Labelled(corpus, {q: texts[q] for q in chosen}, {q: answers[q] for q in chosen})
 

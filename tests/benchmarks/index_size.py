@@ -12,7 +12,6 @@ the directions in which real passages differ. Queries are embeddings of real que
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.readers import read_documents
 from ingest.sources import walk
+from rerank.judged.beir import read_rows
 from retrieval import dense
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
@@ -65,13 +65,13 @@ def embed(texts: list[Path], most: int) -> tuple[NDArray[np.float32], NDArray[np
         for document in read_documents(source.path)
         for start in range(0, len(document.text), 400)
     ]
-    questions = [json.loads(line)["text"] for line in QUESTIONS.read_text().splitlines()]
+    questions = [row["text"] for row in read_rows(QUESTIONS)]
     draw = np.random.default_rng(SEED)
     for folder in texts:
         for name, found, number in (("corpus", passages, most), ("queries", questions, 200)):
-            lines = (folder / f"{name}.jsonl").read_text().splitlines()
-            chosen = draw.choice(len(lines), min(number, len(lines)), replace=False)
-            found += [json.loads(lines[place])["text"][:400] for place in chosen]
+            rows = list(read_rows(folder / f"{name}.jsonl"))
+            chosen = draw.choice(len(rows), min(number, len(rows)), replace=False)
+            found += [rows[place]["text"][:400] for place in chosen]
     return encoder.encode_passages(passages), np.stack([encoder.encode_query(text) for text in questions])
 
 

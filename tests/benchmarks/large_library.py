@@ -9,7 +9,6 @@ sample library's, embedded by the bundled encoder as a search does.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -25,6 +24,7 @@ from ingest.library.writer import writing
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Chunk, Document
+from rerank.judged.beir import read_rows
 from retrieval.retriever import Retriever
 from tests.benchmarks.index_size import QUESTIONS, K, embed, grow
 from tests.benchmarks.machine import machine
@@ -113,7 +113,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(machine())
     encoder = open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
-    questions = [json.loads(line)["text"] for line in QUESTIONS.read_text().splitlines()]
+    questions = [row["text"] for row in read_rows(QUESTIONS)]
     measure(encoder, grow(embed([], 0)[0], arguments.passages), questions)
 
 

@@ -5,7 +5,6 @@ python -m tests.benchmarks.search_stages
 
 from __future__ import annotations
 
-import json
 import resource
 import statistics
 import sys
@@ -19,6 +18,7 @@ from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk
 from rerank.factory import ModelChoice, open_searcher
+from rerank.judged.beir import read_rows
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 
@@ -30,9 +30,7 @@ def peak_megabytes() -> float:
 
 
 def main() -> None:
-    questions = [json.loads(line)["text"] for line in (SAMPLE / "queries.jsonl").read_text().splitlines()][
-        ::3
-    ]
+    questions = [row["text"] for row in read_rows(SAMPLE / "queries.jsonl")][::3]
     encoder = open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
     with tempfile.TemporaryDirectory() as folder:
         library = Library.create(Path(folder), Manifest.of(encoder.model.spec))

@@ -37,12 +37,13 @@ from ingest.encoders.onnx import open_encoder
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.records import Document
+from rerank.judged.measures import measure
+from rerank.judged.records import VERDICT_MEASURE
 from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer, Scores
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
 from rerank.scorers.windowed import Cut, Window, WindowedScorer, fitting
 from rerank.training.data import LabelledSet, Query, read_labelled_set
-from rerank.training.evaluate import ndcg
 from rerank.training.split import limited, split_by_document
 from tests.benchmarks.chunk_size import Labelled, articles, embed
 from tests.benchmarks.machine import machine
@@ -210,8 +211,7 @@ def gain(ground: Ground, query: Query, rows: Sequence[int]) -> float:
     """nDCG@10 (linear gains) of the passages ``rows`` in this order."""
     grades = ground.grades[query.id]
     order = dict.fromkeys(ground.counts_as[row] for row in rows)
-    gains = np.array([grades.get(name, 0) for name in order], dtype=np.int64)
-    return ndcg(gains, np.array(sorted(grades.values(), reverse=True), dtype=np.int64))
+    return measure({query.id: grades}, {query.id: list(order)}, (VERDICT_MEASURE,))[VERDICT_MEASURE][query.id]
 
 
 def ordered(

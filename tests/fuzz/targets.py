@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from ingest.errors import ReadError
 from ingest.readers import SUFFIXES, Limits, read_documents
 from ingest.readers.process.wire import BrokenFrameError, from_wire, to_wire
 from ingest.readers.registry import FORMATS
-from ingest.records import Document
+from ingest.records import Document, Heading
 from tests.fakes import whitespace_tokenizer
 from tests.fuzz import model_folders
 from tests.fuzz.asking import ask
@@ -79,11 +80,13 @@ def check_document(document: Document) -> None:
 
 
 def cut(data: bytes) -> None:
-    """Any text, as each of the formats that are cut differently."""
+    """Any text, with headings wherever a line begins with their mark."""
     text = data.decode("utf-8", "replace").replace("\x00", " ")
     if text.strip():
-        for kind in ("text", "markdown"):
-            check_document(Document("k", "t", "p", kind, text))
+        headings = tuple(
+            Heading(1 + match.end() % 4, match.start(), "") for match in re.finditer("^#", text, re.M)
+        )
+        check_document(Document("k", "t", "p", "text", text, headings=headings))
 
 
 def hear(data: bytes) -> None:

@@ -118,7 +118,7 @@ def write_world(folder: Path) -> None:
         {
             "_id": name,
             "title": DOCUMENTS[name].splitlines()[0].removeprefix("# "),
-            "text": DOCUMENTS[name].strip(),
+            "text": DOCUMENTS[name].removeprefix("# ").strip(),
         }
         for name in answers
     ]

@@ -14,7 +14,7 @@ LAYERS = ["ingest", "retrieval", "rerank", "ui"]  # each may import itself and w
 # FILES are those of the latter that have no name here, and ALL is everything else.
 ORDER = {
     "ingest": [
-        "notices < errors < services < records < chunker, readers",
+        "errors < services < records < chunker, readers",
         "services < models < encoders",
         "models < library < stores",
         "ALL < pipeline",

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
@@ -20,68 +21,68 @@ from ingest.library.library import Library
 from ingest.models.hub import Hub
 from rerank.factory import open_searcher
 from rerank.registry import resolve_reranker
-from rerank.search import Searcher
+from rerank.search import DEFAULT_CANDIDATES, Searcher
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
-from ui.command_line.progress import ProgressBar, cancel_on_interrupt
-from ui.settings import Settings
+from ui.command_line.ingest import add_trust_encoder
+from ui.command_line.options import add_allow_services, named_folder
+from ui.command_line.progress import ProgressBar, cancel_on_interrupt, query_bar
+from ui.settings import Settings, add_window_argument
 
 if TYPE_CHECKING:
     from rerank.evaluation.comparison import Comparison
     from rerank.judged.records import JudgedSet
-import os
 
-from rerank.search import DEFAULT_CANDIDATES
-from ui.command_line.ingest import add_trust_encoder
-from ui.command_line.options import add_allow_services, named_folder
-from ui.command_line.progress import query_bar
-from ui.settings import add_window_argument
+# What `--rerankers` says to compare first looks alone.
+NO_RERANKER = "none"
 
 
 def run_evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
     """Evaluate, print the report to stdout and notices to stderr; the exit status."""
     check_evaluate_arguments(parsed)
     if parsed.qrels is not None:
-        return _runs(parsed)
-    several = (
-        parsed.rerankers,
-        parsed.candidates_from,
-        parsed.depths,
-        parsed.fusion,
-        parsed.pairs,
-        parsed.plot,
-    )
-    if any(several):
-        return _several(parsed, settings)
-    return _one(parsed, settings)
+        from rerank.evaluation.runs import compare_run_files
 
-
-def _one(parsed: argparse.Namespace, settings: Settings) -> int:
-    from rerank.evaluation.run import evaluate
-    from rerank.evaluation.runs import write_runs
+        _report(parsed, compare_run_files(parsed.qrels, parsed.runs, pairs=parsed.pairs), {})
+        return 0
     from rerank.judged.dataset import read_judged_set
-    from ui.presentation.evaluation_json import evaluation_report
-    from ui.presentation.evaluation_text import evaluation_table
 
     judged = read_judged_set(parsed.dataset, parsed.split)
-    library, encoder, left_out = filled_library(judged, parsed, settings)
-    searcher = open_searcher(library, settings.models, encoder)
-    with query_bar() as show:
-        evaluation = evaluate(judged, library, searcher, parsed.candidates, show)
-    _say(*left_out, *evaluation.notices)
-    _print(parsed, lambda: evaluation_report(evaluation), lambda: evaluation_table(evaluation))
-    if parsed.save_run is not None:  # after the report, which is not lost where this fails
-        write_runs(parsed.save_run, evaluation.runs)
+    comparison, left_out = (_compare if _asks_for_several(parsed) else _evaluate)(judged, parsed, settings)
+    _say(*left_out)
+    _report(parsed, comparison, judged.queries)
+    _save(parsed, comparison)  # after the report, which is not lost where this fails
     return 0
 
 
-def _several(parsed: argparse.Namespace, settings: Settings) -> int:
-    from rerank.evaluation.plan import Plan, compare
-    from rerank.evaluation.runs import write_systems
-    from rerank.judged.dataset import read_judged_set, read_tuning_set
-    from ui.presentation.frontier import frontier_svg
+def _asks_for_several(parsed: argparse.Namespace) -> bool:
+    return any(
+        (
+            parsed.qrels, parsed.rerankers, parsed.candidates_from, parsed.depths, parsed.fusion, parsed.pairs,
+            parsed.plot,
+        )
+    )  # fmt: skip
 
-    judged = read_judged_set(parsed.dataset, parsed.split)
+
+def _evaluate(
+    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
+) -> tuple[Comparison, tuple[str, ...]]:
+    """The configured reranker against the first look, and notices of what was left out of the library."""
+    from rerank.evaluation.plan import evaluate
+
+    library, encoder, left_out = filled_library(judged, parsed, settings)
+    searcher = open_searcher(library, settings.models, encoder)
+    with query_bar() as show:
+        return evaluate(judged, library, searcher, parsed.candidates, show), left_out
+
+
+def _compare(
+    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
+) -> tuple[Comparison, tuple[str, ...]]:
+    """All systems that were asked for, and notices of what was left out of the library."""
+    from rerank.evaluation.plan import Plan, compare
+    from rerank.judged.dataset import read_tuning_set
+
     plan = Plan(
         parsed.depths or (parsed.candidates,),
         parsed.fusion,
@@ -101,22 +102,9 @@ def _several(parsed: argparse.Namespace, settings: Settings) -> int:
     with query_bar() as show:
         comparison = compare(
             judged, library, openers, plan, tuning, show,
-            looker=lambda: Searcher(Retriever(library, encoder), None),
+            open_first_look=lambda: Searcher(Retriever(library, encoder), None),
         )  # fmt: skip
-    _say(*left_out)
-    _print_comparison(parsed, comparison, judged.queries)
-    if parsed.save_run is not None:
-        write_systems(parsed.save_run, [row.system for row in (comparison.before, *comparison.rows)])
-    if parsed.plot is not None:
-        _write(parsed.plot, frontier_svg(comparison))
-    return 0
-
-
-def _runs(parsed: argparse.Namespace) -> int:
-    from rerank.evaluation.runs import compare_run_files
-
-    _print_comparison(parsed, compare_run_files(parsed.qrels, parsed.runs, pairs=parsed.pairs), {})
-    return 0
+    return comparison, left_out
 
 
 def filled_library(
@@ -144,30 +132,44 @@ def _by_label(names: list[str | None], settings: Settings) -> dict[str, str | No
     """
     hub = Hub(settings.models.allow_downloads)
     labels: dict[str, str | None] = {}
-    found: set[str] = set()
+    model_names: set[str] = set()
     for name in names:
         model = resolve_reranker(name, hub, settings.services)
         label = Path(name or model.name).name
-        if label in labels or model.name in found:
+        if label in labels or model.name in model_names:
             raise UsageError(f"The reranker {label} is named twice; name each once, and folders differently.")
         labels[label] = name
-        found.add(model.name)
+        model_names.add(model.name)
     return labels
 
 
-def _print_comparison(parsed: argparse.Namespace, comparison: Comparison, queries: Mapping[str, str]) -> None:
-    from ui.presentation.evaluation_json import comparison_report
-    from ui.presentation.evaluation_text import comparison_table
+def _report(parsed: argparse.Namespace, comparison: Comparison, queries: Mapping[str, str]) -> None:
+    """Print the comparison, with its table of systems where several were asked for."""
+    from ui.presentation.evaluation_json import evaluation_report
+    from ui.presentation.evaluation_text import comparison_table, evaluation_table
 
     _say(*comparison.notices)
-    _print(parsed, lambda: comparison_report(comparison), lambda: comparison_table(comparison, queries))
-
-
-def _print(
-    parsed: argparse.Namespace, report: Callable[[], dict[str, Any]], table: Callable[[], str]
-) -> None:
-    text = json.dumps(report(), ensure_ascii=False, indent=2) if parsed.json else table()
+    several = _asks_for_several(parsed)
+    if parsed.json:
+        text = json.dumps(evaluation_report(comparison, systems=several), ensure_ascii=False, indent=2)
+    else:
+        text = (comparison_table if several else evaluation_table)(comparison, queries)
     sys.stdout.write(f"{text}\n")
+
+
+def _save(parsed: argparse.Namespace, comparison: Comparison) -> None:
+    """Write the runs and the picture, where they were asked for."""
+    from rerank.evaluation.runs import write_both, write_systems
+    from ui.presentation.frontier import frontier_svg
+
+    if parsed.save_run is not None:
+        systems = [row.system for row in (comparison.before, *comparison.rows)]
+        if _asks_for_several(parsed):
+            write_systems(parsed.save_run, systems)
+        else:
+            write_both(parsed.save_run, *(system.orders for system in systems))
+    if parsed.plot is not None:
+        _write(parsed.plot, frontier_svg(comparison))
 
 
 def _say(*notices: str) -> None:
@@ -180,10 +182,6 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
-
-
-# What `--rerankers` says to compare first looks alone.
-NO_RERANKER = "none"
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
@@ -317,11 +315,11 @@ def _sources(text: str) -> tuple[CandidateSource, ...]:
 def _depths(text: str) -> tuple[int, ...]:
     """Numbers of candidates, rising, each once."""
     try:
-        found = sorted({int(part) for part in text.split(",")})
+        numbers = sorted({int(part) for part in text.split(",")})
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"“{text}” is not a list of whole numbers as 10,50,100 is"
         ) from error
-    if found[0] < 1:
-        raise argparse.ArgumentTypeError(f"{found[0]} is too few candidates; give 1 or more")
-    return tuple(found)
+    if numbers[0] < 1:
+        raise argparse.ArgumentTypeError(f"{numbers[0]} is too few candidates; give 1 or more")
+    return tuple(numbers)

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from ingest.chunker import DEFAULT_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
-from ingest.errors import CancelledError, ModelError, UsageError
+from ingest.errors import CancelledError, LibraryError, ModelError, StorageError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import allow, encoder_asked_for, encoder_of_library
@@ -88,6 +89,7 @@ def run_ingest(
     encoder = open_encoder(model, access=access)
     library = Library.create(arguments.library, Manifest.of(encoder.model.spec, tokens))
     library.require_encoder(encoder.model.spec)
+    say_if_cut_as_before(library)
     if notice := privacy_notice(model):
         print(notice, file=sys.stderr)
 
@@ -111,6 +113,24 @@ def run_ingest(
     if report.files and report.count(FileStatus.REFUSED) == len(report.files):
         return 1
     return then() or int(any(file.unreachable for file in report.files))
+
+
+# That somebody was told is kept in the library under this name.
+CUT_TOLD = "told_of_cut"
+
+
+def say_if_cut_as_before(library: Library) -> None:
+    """Say once of a library that an earlier version cut its passages, and what cuts them better."""
+    if not library.is_cut_as_before or library.noted(CUT_TOLD) is not None:
+        return
+    print(
+        f"The passages of {library.folder} were cut by an earlier version, which parted some headings from their text. "
+        f"They are searched as before; this cuts them anew from the texts that are kept: secondlook rebuild --library "
+        f"{library.folder}",
+        file=sys.stderr,
+    )
+    with suppress(LibraryError, StorageError):  # where nothing may be written it is said again
+        library.note(CUT_TOLD, True)
 
 
 def _is_missing(path: Path) -> bool:
@@ -234,7 +254,7 @@ def _unlocked(
 
 
 def add_token_vector_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the wish for token vectors, and its end."""
+    """Declare the request for token vectors, and its end."""
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--token-vectors", nargs="?", const=LATE_INTERACTION, metavar="RERANKER",
@@ -248,7 +268,7 @@ def add_token_vector_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def drop_token_vectors(folder: Path) -> None:
-    """Remove the token vectors of the library in ``folder`` and the wish for them, where there are any."""
+    """Remove the token vectors of the library in ``folder`` and the request for them, where there are any."""
     if Library.exists(folder) and TokenStore(Library(folder)).remove():
         _say(f"The token vectors of {folder} are removed; no more are stored.")
 
@@ -259,7 +279,7 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting:
     Shows a bar where stderr is a terminal, and says there what is stored now, as an ingest's report is on stdout; 0, or
     1 where it was stopped or a model is not to be had any more.
     """
-    if name is None and not TokenStore(library).wishes():
+    if name is None and not TokenStore(library).requested_models():
         return 0
     from rerank.token_vectors import (  # what loads models is not for every ingest
         keep_up,

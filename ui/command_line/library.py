@@ -24,7 +24,7 @@ from rerank.factory import encoder_for
 from rerank.registry import (
     KNOWN_RERANKERS,
 )
-from ui.command_line.ingest import store_and_say
+from ui.command_line.ingest import say_if_cut_as_before, store_and_say
 from ui.command_line.options import check_chunk_tokens, named_folder
 from ui.command_line.progress import ProgressBar
 from ui.command_line.terminal import one_line, print_json
@@ -34,7 +34,9 @@ from ui.settings import Settings
 
 def documents(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook documents`: what the library holds."""
-    found = Library(settings.library).documents()
+    library = Library(settings.library)
+    found = library.documents()
+    say_if_cut_as_before(library)
     if parsed.json:
         rows = [
             {

@@ -145,7 +145,7 @@ def model_table(kind: str, rows: Sequence[dict[str, Any]]) -> str:
 def models(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook models [prefetch [NAME…]]`: the pair that answers, and why that one."""
     if parsed.action == "prefetch":
-        return prefetch(Hub(settings.allow_downloads, patience=PREFETCH), parsed.names)
+        return prefetch(Hub(settings.allow_downloads, stall_limit=PREFETCH), parsed.names)
     hub = Hub(settings.allow_downloads)
     rows = []
     for kind, find, name in (

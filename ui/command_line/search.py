@@ -75,10 +75,10 @@ def add_mixing_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
         f"reranker's share (default: {settings.fusion or 'the reranker alone'})",
     )  # fmt: skip
     mixes.add_argument(
-        "--fuse-rerankers", type=Fusion.of_several, metavar="rrf|weighted[:W,W]",
+        "--fuse-rerankers", type=Fusion.of_ensemble, metavar="rrf|weighted[:W,W]",
         help="make one second order of the first look and of every --reranker, two or more: by reciprocal rank, or "
         "weighted, all the same or with a share W for each reranker as they are named, the first look having the rest "
-        f"of 1 (default: {settings.together or 'two stand side by side'})",
+        f"of 1 (default: {settings.ensemble or 'two stand side by side'})",
     )  # fmt: skip
 
 
@@ -91,13 +91,13 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.stop_when_stable is not None:
         # Ten places at least: what the rule loses was measured on the first ten.
         rule = StableRule(parsed.stop_when_stable, max(parsed.top_k, STABLE_TOP))
-    fusion, together = chosen_fusions(parsed, settings)
+    fusion, ensemble = chosen_fusions(parsed, settings)
     plan = SecondLookPlan(parsed.budget_ms, rule, fusion)
     choice, library = Choice(parsed.method), Library(settings.library)
-    _check(parsed, fusion, together)
+    _check(parsed, fusion, ensemble)
     other = second = None
-    if together is not None:
-        result = fused_answer(library, settings.models_at_once, parsed, together, plan)
+    if ensemble is not None:
+        result = fused_answer(library, settings.models_at_once, parsed, ensemble, plan)
         loaded = Loaded(None)  # a calibration is of one reranker
     else:
         settings, second = chosen_rerankers(parsed, settings)
@@ -137,7 +137,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _check(parsed: argparse.Namespace, fusion: Fusion | None, together: Fusion | None) -> None:
+def _check(parsed: argparse.Namespace, fusion: Fusion | None, ensemble: Fusion | None) -> None:
     """Raise `UsageError` for ways to read scores that do not go together, before any model is loaded."""
     if parsed.threshold is not None and parsed.method in ("softmax", "min-max"):
         raise UsageError(
@@ -146,12 +146,12 @@ def _check(parsed: argparse.Namespace, fusion: Fusion | None, together: Fusion |
         )
     if parsed.temperature is not None and parsed.method != "softmax":
         raise UsageError("--temperature is of --method softmax alone. Add that, or leave it out.")
-    if parsed.threshold is not None and (fusion or together) is not None:
-        which = "--fuse" if together is None else "--fuse-rerankers"
+    if parsed.threshold is not None and (fusion or ensemble) is not None:
+        which = "--fuse" if ensemble is None else "--fuse-rerankers"
         raise UsageError(
             f"--threshold needs relevance, which a fused score is not. Leave out {which} or --threshold."
         )
-    if parsed.method == "fitted" and together is not None:
+    if parsed.method == "fitted" and ensemble is not None:
         raise UsageError(
             "A calibration is fitted to one reranker. Leave out --method fitted or --fuse-rerankers."
         )

@@ -121,20 +121,20 @@ def chosen_fusions(parsed: argparse.Namespace, settings: Settings) -> tuple[Fusi
     Raises `UsageError` for several that cannot be fused: fewer than two, one twice, or another number than of shares.
     """
     names: list[str] = parsed.rerankers or []
-    together: Fusion | None = parsed.fuse_rerankers
-    if together is None:
+    ensemble: Fusion | None = parsed.fuse_rerankers
+    if ensemble is None:
         if parsed.fuse is not None:
             return parsed.fuse, None
-        if settings.together is None or len(names) < 2:
+        if settings.ensemble is None or len(names) < 2:
             return settings.fusion, None
-        together = settings.together
+        ensemble = settings.ensemble
     if len(names) < 2:
         raise UsageError(
             "--fuse-rerankers needs two or more rerankers to fuse: name them with --reranker A --reranker B."
         )
     check_named_once(names, settings.services)
-    together.fits(len(names))
-    return None, together
+    ensemble.fits(len(names))
+    return None, ensemble
 
 
 def fused_answer(

@@ -18,7 +18,8 @@ from ingest.errors import DamagedFileError, EncryptedFileError, SecondLookError,
 from ingest.library.labels import Labels
 from ingest.readers.source import format_size
 from ingest.workspace import Workspace
-from rerank.judged.dataset import CORPUS, QRELS, QUERIES, SUFFIXES, read_judged_set, splits
+from rerank.judged.beir import CORPUS, QRELS, QUERIES
+from rerank.judged.dataset import SUFFIXES, read_judged_set, splits
 from rerank.labels.files import export_labels
 from ui.files.uploads import short_name
 
@@ -105,7 +106,7 @@ def _private_folder() -> Iterator[Workspace]:
 
 
 def _kept(room: Workspace, dataset: Dataset) -> Dataset:
-    weakref.finalize(dataset, lambda kept: kept.close(), room)  # which keeps it until then
+    weakref.finalize(dataset, lambda workspace: workspace.close(), room)  # which keeps it until then
     return dataset
 
 
@@ -140,8 +141,8 @@ def _unpack(upload: IO[bytes], name: str, folder: Path) -> None:
         with zipfile.ZipFile(upload) as archive:
             room = MAX_UNPACKED
             for member, target in _wanted(archive, name).items():
-                with archive.open(member) as source, (folder / target).open("wb") as kept:
-                    room -= _copy(source, kept, room, name)
+                with archive.open(member) as source, (folder / target).open("wb") as target_file:
+                    room -= _copy(source, target_file, room, name)
     except zipfile.BadZipFile as error:
         raise DamagedFileError(
             f"{name} is not a zip archive that can be read ({error}). Pack the dataset's folder again."

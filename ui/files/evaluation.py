@@ -14,7 +14,7 @@ from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.runs import write_systems
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
 from ui.files.results import harmless
-from ui.presentation.evaluation_json import comparison_report
+from ui.presentation.evaluation_json import evaluation_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def exports(judged: JudgedSet, comparison: Comparison) -> tuple[tuple[Export, ..
     table, questions = (
         text.encode("utf-8-sig") for text in (table_csv(comparison), questions_csv(judged, comparison))
     )
-    made = (
+    files = (
         Export("Table as CSV", f"{name}.csv", "text/csv", table),
         Export("Questions as CSV", f"{name}-questions.csv", "text/csv", questions),
         Export("All as JSON", f"{name}.json", "application/json", report_json(comparison).encode()),
@@ -42,13 +42,13 @@ def exports(judged: JudgedSet, comparison: Comparison) -> tuple[tuple[Export, ..
     try:
         runs = Export("TREC runs", f"{name}-runs.zip", "application/zip", runs_zip(comparison))
     except UsageError as error:
-        return made, (str(error),)
-    return (*made, runs), ()
+        return files, (str(error),)
+    return (*files, runs), ()
 
 
 def report_json(comparison: Comparison) -> str:
     """What `secondlook evaluate --json` prints of several systems."""
-    return json.dumps(comparison_report(comparison), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(evaluation_report(comparison), ensure_ascii=False, indent=2) + "\n"
 
 
 def table_csv(comparison: Comparison) -> str:
@@ -100,9 +100,10 @@ def runs_zip(comparison: Comparison) -> bytes:
 def _contrast(row: Row) -> list[object]:
     if row.contrast is None:
         return [None] * 6
-    found = row.contrast.differences[VERDICT_MEASURE]
+    difference = row.contrast.differences[VERDICT_MEASURE]
     return [
-        found.mean, found.low, found.high, found.p, row.contrast.adjusted[VERDICT_MEASURE], str(row.contrast.verdict)
+        difference.mean, difference.low, difference.high, difference.p, row.contrast.adjusted[VERDICT_MEASURE],
+        str(row.contrast.verdict),
     ]  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from ingest.errors import DamagedFileError, SecondLookError
 from ingest.library.label_records import Label, MergeReport
 from ingest.library.labels import Labels
 from ingest.workspace import Workspace
-from rerank.labels.files import CORPUS, QUERIES, TREC, export_labels, query_id, read_labels
+from rerank.judged.beir import CORPUS, QUERIES
+from rerank.labels.files import TREC, export_labels, query_id, read_labels
 from ui.files.datasets import TABLE_NAME, as_uploaded
 from ui.files.uploads import short_name
 

@@ -127,7 +127,7 @@ class EvaluationJob(Job[None]):
         tuning = read_tuning_set(judged) if task.plan.fusion else None
         comparison = compare(
             judged, library, openers, task.plan, tuning, self._asked,
-            looker=lambda: Searcher(Retriever(library, self._encoder), None),
+            open_first_look=lambda: Searcher(Retriever(library, self._encoder), None),
         )  # fmt: skip
         files, not_made = exports(judged, comparison)
         notices = (*left_out, *comparison.notices, *not_made)

@@ -109,7 +109,7 @@ class Beside:
             name=self.title, failure=failure,
         )  # fmt: skip
 
-    def lesson(self, one: SearchMoment, top_k: int) -> list[str]:
+    def insights(self, one: SearchMoment, top_k: int) -> list[str]:
         """What B's search teaches, and how A and B agree once both have their orders."""
         mine = self.moment.result
         if mine is None or not mine.reranked:

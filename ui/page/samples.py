@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path, PurePath
@@ -10,6 +9,7 @@ from pathlib import Path, PurePath
 from ingest.library.library import DocumentInfo, Library, Manifest
 from ingest.pipeline import Source
 from ingest.sources import walk
+from rerank.judged.beir import read_rows
 from ui.settings import SAMPLE
 
 DOCUMENTS = SAMPLE / "documents"
@@ -69,5 +69,4 @@ def example_questions(path: Path) -> tuple[str, ...]:
     """Questions of a file that are marked as examples, at most `MOST_EXAMPLES`; none where it is not there."""
     if not path.is_file():
         return ()
-    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    return tuple(str(row["text"]) for row in rows if row.get("example"))[:MOST_EXAMPLES]
+    return tuple(row["text"] for row in read_rows(path) if row.get("example"))[:MOST_EXAMPLES]

@@ -25,16 +25,16 @@ def dividers(reading: Reading | None, numbers: Sequence[float]) -> dict[int, lis
     if reading is None or reading.bands is None or not numbers:
         return {}
     bands = [reading.bands.of(number) for number in numbers]
-    found: dict[int, list[Divider]] = {}
+    by_place: dict[int, list[Divider]] = {}
     for place, band in enumerate(bands):
         if place == 0 or band is not bands[place - 1]:
-            found[place] = [_band(band, reading.bands, claimed=reading.calibration is not None)]
-    learnt = reading.threshold
-    if learnt is not None:
-        at = sum(number >= learnt.value for number in numbers)
+            by_place[place] = [_band(band, reading.bands, claimed=reading.calibration is not None)]
+    threshold = reading.threshold
+    if threshold is not None:
+        at = sum(number >= threshold.value for number in numbers)
         if 0 < at < len(numbers):
-            found.setdefault(at, []).append(_learnt(learnt))
-    return found
+            by_place.setdefault(at, []).append(_learnt(threshold))
+    return by_place
 
 
 def _band(band: Band, bands: Bands, *, claimed: bool) -> Divider:
@@ -60,9 +60,9 @@ def _learnt(threshold: Threshold) -> Divider:
     )
 
 
-def answers_words(found: Calibration) -> str:
+def answers_words(calibration: Calibration) -> str:
     """When “nothing here answers this” is said, and how often that was wrong; or why it is not said."""
-    evidence, threshold = found.evidence, found.answers_from
+    evidence, threshold = calibration.evidence, calibration.answers_from
     if threshold is None or evidence is None or evidence.false_alarms is None:
         return (
             "“Nothing here answers this” is never said: the labels do not show from where on, or how often it would be "

@@ -160,10 +160,10 @@ def _second_scores(hit: RankedHit, reading: Reading | None, fusion: Fusion | Non
     # A late-interaction score is no logit.
     label = "score" if hit.relevance is None and fusion is None else "logit"
     scores = [Score(label=label, value=three_digits(hit.cross_logit), help=LOGIT_HELP)]
-    read = None if reading is None else reading.values.get(hit.candidate.chunk.id)
-    if reading is not None and read is not None and reading.method is not Method.SIGMOID:
+    value = None if reading is None else reading.values.get(hit.candidate.chunk.id)
+    if reading is not None and value is not None and reading.method is not Method.SIGMOID:
         name = READ_AS.get(reading.method, "probability")
-        scores.insert(0, Score(label=name, value=relevance_text(read), help=reading.method.reading))
+        scores.insert(0, Score(label=name, value=relevance_text(value), help=reading.method.reading))
     elif hit.relevance is not None:
         scores.insert(0, Score(label="relevance", value=relevance_text(hit.relevance), help=RELEVANCE_HELP))
     if hit.cross_logit != hit.logit:
@@ -204,7 +204,7 @@ def source_of(before: Sequence[Candidate]) -> CandidateSource:
 
 
 def found_by(candidate: Candidate, source: CandidateSource) -> str:
-    """Where a passage stands by vectors and by words, a dash where one of them did not find it; else empty."""
+    """The passage's places by vectors and by words, a dash where one of them did not find it; else empty."""
     if source is CandidateSource.VECTORS:
         return ""
     if source is CandidateSource.WORDS:

@@ -67,7 +67,7 @@ def _histogram(numbers: Iterable[float], title: str, colour: str, whole: bool = 
 
 
 def _edges(reading: Reading) -> list[Spec]:
-    """Where the bands and the learnt threshold begin, as named dashed lines."""
+    """Named dashed lines where the bands and the learnt threshold begin."""
     edges: list[tuple[float, str]] = []
     if reading.bands is not None:
         edges += [(reading.bands.possibly, "possibly"), (reading.bands.highly, "highly")]
@@ -96,16 +96,16 @@ def reliability_chart(before: Quality | None, after: Quality) -> Spec:
     A reliability diagram, after Murphy and Winkler, "Reliability of Subjective Forecasts of Precipitation and
     Temperature" (Applied Statistics 1977).
     """
-    given = {"before": before, "after": after}
+    qualities = {"before": before, "after": after}
     rows = [
         {
             "when": when, "predicted": row.predicted, "observed": row.observed, "low": row.low, "high": row.high,
             "labels": row.count,
         }
-        for when, quality in given.items() if quality is not None
+        for when, quality in qualities.items() if quality is not None
         for row in quality.reliability
     ]  # fmt: skip
-    names = list(given)
+    names = list(qualities)
     colour = {"field": "when", "type": "nominal", "scale": {"domain": names, "range": [BEFORE, AFTER]}}
     shape = {"field": "when", "type": "nominal", "scale": {"domain": names, "range": ["square", "circle"]}}
     across = _quantity("predicted", "predicted probability")
@@ -140,5 +140,5 @@ def reliability_chart(before: Quality | None, after: Quality) -> Spec:
 
 
 def _quantity(field: str, title: str | None = None) -> Spec:
-    named = {"title": title} if title else {}
-    return {"field": field, "type": "quantitative", "scale": WHOLE, "axis": {"tickCount": 5}, **named}
+    title_option = {"title": title} if title else {}
+    return {"field": field, "type": "quantitative", "scale": WHOLE, "axis": {"tickCount": 5}, **title_option}

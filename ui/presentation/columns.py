@@ -180,11 +180,11 @@ def other_column(one: Drawn, other: Drawn, name: str) -> OtherColumn:
     return OtherColumn(**column, state=other.state, progress=other.progress, summary=other.summary, flow=flow)
 
 
-def tell_apart(column: Column, shown: Sequence[RankedHit], there: Drawn, letter: str) -> None:
-    """Say on the cards of ``shown`` where reranker ``letter`` puts the same passages, once it has its whole order."""
+def tell_apart(column: Column, hits: Sequence[RankedHit], there: Drawn, letter: str) -> None:
+    """Say on the cards of ``hits`` where reranker ``letter`` puts the same passages, once it has its whole order."""
     if there.finished is None:
         return
     cards: Sequence[Card] = column["cards"]
-    for card, hit in zip(cards, shown, strict=False):  # cards that wait for a score come after the shown ones
-        found = there.places.get(hit.candidate.chunk.id)
-        card["elsewhere"] = f"{letter}: place {found.rank}" if found else f"{letter}: not scored"
+    for card, hit in zip(cards, hits, strict=False):  # cards that wait for a score come after the shown ones
+        place = there.places.get(hit.candidate.chunk.id)
+        card["elsewhere"] = f"{letter}: place {place.rank}" if place else f"{letter}: not scored"

@@ -41,10 +41,10 @@ def _line(row: Row, others: list[str], *, on_front: bool) -> str:
 def _contrast_cells(row: Row) -> list[str]:
     if row.contrast is None:
         return ["–"] * 4
-    found, p = row.contrast.differences[VERDICT_MEASURE], row.contrast.adjusted[VERDICT_MEASURE]
+    difference, p = row.contrast.differences[VERDICT_MEASURE], row.contrast.adjusted[VERDICT_MEASURE]
     return [
-        signed(found.mean),
-        interval(found),
+        signed(difference.mean),
+        interval(difference),
         p_words(p).removeprefix("= "),
         str(row.contrast.verdict),
     ]

@@ -7,45 +7,32 @@ from typing import Any
 
 from rerank.evaluation.comparison import Comparison, Contrast, Row
 from rerank.evaluation.systems import System
-from rerank.judged.records import Difference, Evaluation
+from rerank.judged.records import Difference
 from rerank.records import Models
 
 
-def evaluation_report(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation as the JSON that `secondlook evaluate --json` promises."""
-    return {
-        "dataset": evaluation.judged.name,
-        "queries": len(evaluation.runs),
-        "documents": evaluation.documents,
-        "before": evaluation.mean_before,
-        "after": evaluation.mean_after,
-        "difference": {name: _difference(found) for name, found in evaluation.differences.items()},
-        "verdict": str(evaluation.verdict),
-        "latency_ms": _latency(evaluation.latency),
-        "models": _models(evaluation.models),
-    }
+def evaluation_report(comparison: Comparison, *, systems: bool = True) -> dict[str, Any]:
+    """A comparison as the JSON of `secondlook evaluate --json`: its main row, then all ``systems`` and pairs of them.
 
-
-def comparison_report(comparison: Comparison) -> dict[str, Any]:
-    """Several systems as JSON: what `evaluation_report` says of the first one's deepest list, and all of them.
-
-    ``p_holm`` is corrected for the number of systems (or pairs), and verdicts go by it. ``per_query`` has a system's
-    figures by query id. What is not known of
-    runs that others made is ``null``.
+    ``p_holm`` is corrected for the number of systems (or pairs), and verdicts go by it; it is told beside ``systems``
+    alone. ``per_query`` has a system's figures by query id. What is not known of runs that others made is ``null``.
     """
     main = comparison.main
-    latency = main.system.latency if main else None
     models = next(iter(comparison.models.values()), None)
-    rows = zip((comparison.before, *comparison.rows), comparison.front, strict=True)
-    return {
+    report = {
         "dataset": comparison.name,
         "queries": comparison.queries,
         "documents": comparison.documents,
         "before": comparison.before.means,
         "after": main.means if main else None,
-        **_contrast(main.contrast if main else None),
-        "latency_ms": _latency(latency) if latency else None,
-        "models": _models(models) if models else None,
+        **_contrast(main.contrast if main else None, holm=systems),
+        "latency_ms": _latency(main.system.latency if main else None),
+        "models": _models(models),
+    }
+    if not systems:
+        return report
+    rows = zip((comparison.before, *comparison.rows), comparison.front, strict=True)
+    return report | {
         "systems": [_system(row, comparison.models, on_front=on_front) for row, on_front in rows],
         "pairs": [
             {"earlier": _place(pair.earlier), "later": _place(pair.later), **_contrast(pair.contrast)}
@@ -66,9 +53,9 @@ def _system(row: Row, models: Mapping[str, Models], *, on_front: bool) -> dict[s
         "figures": row.means,
         "per_query": _per_query(row),
         **_contrast(row.contrast),
-        "latency_ms": _latency(latency) if latency else None,
+        "latency_ms": _latency(latency),
         "front": on_front if latency else None,
-        "models": _models(used) if used else None,
+        "models": _models(used),
     }
 
 
@@ -77,29 +64,34 @@ def _per_query(row: Row) -> dict[str, dict[str, float]]:
     return {query: {name: values[query] for name, values in row.figures.items()} for query in queries}
 
 
-def _contrast(found: Contrast | None) -> dict[str, Any]:
-    if found is None:
+def _contrast(contrast: Contrast | None, *, holm: bool = True) -> dict[str, Any]:
+    if contrast is None:
         return {"difference": None, "verdict": None}
     rows = {
-        name: {**_difference(row), "p_holm": found.adjusted[name]} for name, row in found.differences.items()
+        name: _difference(row) | ({"p_holm": contrast.adjusted[name]} if holm else {})
+        for name, row in contrast.differences.items()
     }
-    return {"difference": rows, "verdict": str(found.verdict)}
+    return {"difference": rows, "verdict": str(contrast.verdict)}
 
 
 def _place(system: System) -> dict[str, Any]:
     return {"name": system.title, "depth": system.depth}
 
 
-def _difference(found: Difference) -> dict[str, Any]:
-    return {"mean": found.mean, "ci95": [found.low, found.high], "p": found.p}
+def _difference(row: Difference) -> dict[str, Any]:
+    return {"mean": row.mean, "ci95": [row.low, row.high], "p": row.p}
 
 
-def _latency(latency: tuple[float, float]) -> dict[str, float]:
+def _latency(latency: tuple[float, float] | None) -> dict[str, float] | None:
+    if latency is None:
+        return None
     median, slow = latency
     return {"p50": round(median, 2), "p95": round(slow, 2)}
 
 
-def _models(models: Models) -> dict[str, str | None]:
+def _models(models: Models | None) -> dict[str, str | None] | None:
+    if models is None:
+        return None
     encoder, reranker = models.encoder, models.reranker
     return {
         "encoder": encoder.name,

@@ -6,57 +6,63 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from rerank.evaluation.comparison import Comparison, Contrast, Pair, Row
-from rerank.judged.records import VERDICT_MEASURE, Evaluation, QueryGain, gains
+from rerank.judged.records import VERDICT_MEASURE, QueryGain
 from ui.presentation.formatting import shortened
 
 SHOWN = 5  # queries that are listed as losses, and as gains
 NARROWEST = 80
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
-    """The evaluation for people: figures, verdict, time, and the queries that lost and gained most."""
-    reranker = evaluation.models.reranker
-    median, slow = evaluation.latency
+def evaluation_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
+    """A comparison with one row for people: figures, verdict, time, and the queries that lost and gained most.
+
+    ``queries`` holds the texts by id. Raises ``ValueError`` where there is no reranker's row to tell of.
+    """
+    row, models = comparison.main, next(iter(comparison.models.values()), None)
+    if row is None or row.contrast is None or row.system.latency is None or models is None:
+        raise ValueError("runs that others made have no models and times; see comparison_table")
+    median, slow = row.system.latency
+    moves = comparison.main_gains
     return "\n".join(
         [
-            f"{evaluation.judged.name}, split {evaluation.judged.split}: {len(evaluation.runs)} queries, "
-            f"{evaluation.documents} documents, {evaluation.candidates} candidates",
-            f"first look   {evaluation.models.encoder.name}",
-            f"second look  {reranker.name if reranker else 'none'}",
+            f"{comparison.name}, split {comparison.split}: {comparison.queries} queries, "
+            f"{comparison.documents} documents, {row.system.depth} candidates",
+            f"first look   {models.encoder.name}",
+            f"second look  {models.reranker.name if models.reranker else 'none'}",
             "",
-            *_figures(evaluation),
+            *_figures(comparison.before.means, row.means, row.contrast),
             "",
-            verdict_sentence(evaluation),
+            _verdict_sentence(row.contrast, moves),
             f"A search took {median:.0f} ms at the median and {slow:.0f} ms at the 95th percentile.",
-            *_movers(evaluation.by_gain, evaluation.judged.queries),
+            *_movers(moves, queries),
         ]
     )
 
 
-def _figures(evaluation: Evaluation) -> list[str]:
+def _figures(before: Mapping[str, float], after: Mapping[str, float], contrast: Contrast) -> list[str]:
     rows = [f"{'':<12}{'before':>8}{'after':>9}{'difference':>13}   {'95 % interval':<20}{'p':>7}"]
-    for name, found in evaluation.differences.items():
-        interval = f"[{found.low:+.4f}, {found.high:+.4f}]"
+    for name, difference in contrast.differences.items():
+        interval = f"[{difference.low:+.4f}, {difference.high:+.4f}]"
         rows.append(
-            f"{name:<12}{evaluation.mean_before[name]:>8.4f}{evaluation.mean_after[name]:>9.4f}"
-            f"{found.mean:>+13.4f}   {interval:<20}{found.p:>7.4f}"
+            f"{name:<12}{before[name]:>8.4f}{after[name]:>9.4f}"
+            f"{difference.mean:>+13.4f}   {interval:<20}{difference.p:>7.4f}"
         )
     return rows
 
 
-def verdict_sentence(evaluation: Evaluation) -> str:
+def _verdict_sentence(contrast: Contrast, queries: Sequence[QueryGain]) -> str:
     """The verdict for people, with what it rests on."""
-    found = evaluation.differences["nDCG@10"]
-    moves = [row.gain for row in evaluation.by_gain]
+    difference = contrast.differences[VERDICT_MEASURE]
+    moves = [query.gain for query in queries]
     counts = f"{sum(gain > 0 for gain in moves)} queries rose, {sum(gain < 0 for gain in moves)} fell"
-    figures = f"nDCG@10 {found.mean:+.4f}, p = {found.p:.4f}; {counts}"
+    figures = f"{VERDICT_MEASURE} {difference.mean:+.4f}, p = {difference.p:.4f}; {counts}"
     if not any(moves):
         return f"Undecided: both orders score the same on every one of {len(moves)} queries."
     return {
         "helps": f"Reranking helps here: {figures}.",
         "hurts": f"Reranking hurts here: {figures}. Turn it off, or try another reranker.",
         "undecided": f"Undecided: {figures}. Chance alone could do that with {len(moves)} queries.",
-    }[str(evaluation.verdict)]
+    }[str(contrast.verdict)]
 
 
 def comparison_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
@@ -77,7 +83,7 @@ def comparison_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
     if main is not None:
         depth = f" over {main.system.depth}" if main.system.depth else ""
         of = f" of {main.system.title}{depth}" if len(comparison.rows) > 1 else ""
-        lines += _movers(gains(comparison.before.figures, main.figures), queries, of)
+        lines += _movers(comparison.main_gains, queries, of)
     return "\n".join(lines)
 
 
@@ -117,10 +123,10 @@ def _pair_cells(pair: Pair) -> list[str]:
 
 
 def _contrast_cells(contrast: Contrast) -> list[str]:
-    found = contrast.differences[VERDICT_MEASURE]
-    interval = f"[{found.low:+.4f}, {found.high:+.4f}]"
+    difference = contrast.differences[VERDICT_MEASURE]
+    interval = f"[{difference.low:+.4f}, {difference.high:+.4f}]"
     return [
-        f"{found.mean:+.4f}",
+        f"{difference.mean:+.4f}",
         interval,
         f"{contrast.adjusted[VERDICT_MEASURE]:.4f}",
         str(contrast.verdict),
@@ -176,6 +182,6 @@ def _listed(title: str, rows: Sequence[QueryGain], queries: Mapping[str, str]) -
     width = max(NARROWEST, shutil.get_terminal_size().columns)
     lines = ["", f"{title} (nDCG@10)"]
     for row in rows[:SHOWN]:
-        asked = shortened(f"{row.query} {queries.get(row.query, '')}", width - 28)
-        lines.append(f"  {row.gain:+.4f}  {row.before:.4f} → {row.after:.4f}  {asked}")
+        question = shortened(f"{row.query} {queries.get(row.query, '')}", width - 28)
+        lines.append(f"  {row.gain:+.4f}  {row.before:.4f} → {row.after:.4f}  {question}")
     return lines

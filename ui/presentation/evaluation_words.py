@@ -37,19 +37,19 @@ HOW_TO_READ = (
 def verdict_words(comparison: Comparison) -> str:
     """The verdict on the first reranker's deepest list, or the second first look alone, in one plain sentence."""
     row = _main(comparison)
-    moved = any(found.gain for found in gains(comparison.before.figures, row.figures))
+    moved = any(verdict.gain for verdict in gains(comparison.before.figures, row.figures))
     questions = count_of(comparison.queries, "question")
     if not moved:
         return f"Undecided: both orders score the same on every one of {questions}."
-    found = row.contrast.verdict if row.contrast else Verdict.UNDECIDED
-    if found is Verdict.UNDECIDED:
+    verdict = row.contrast.verdict if row.contrast else Verdict.UNDECIDED
+    if verdict is Verdict.UNDECIDED:
         return f"Undecided: chance alone could make such a difference with {questions}."
     if not row.system.depth:
         best, other = row.system, comparison.before.system
-        if found is Verdict.HURTS:
+        if verdict is Verdict.HURTS:
             best, other = other, best
         return f"These questions are answered better by {_look(best)} than by {_look(other)}."
-    if found is Verdict.HURTS:
+    if verdict is Verdict.HURTS:
         return "Reranking hurts here: the first look alone answers these questions better."
     return "Reranking helps here: it answers these questions better than the first look alone."
 
@@ -58,7 +58,7 @@ def evidence(comparison: Comparison) -> list[str]:
     """What the verdict rests on, sentence by sentence."""
     row, before = _main(comparison), comparison.before
     moves = gains(before.figures, row.figures)
-    rose, fell = sum(found.gain > 0 for found in moves), sum(found.gain < 0 for found in moves)
+    rose, fell = sum(move.gain > 0 for move in moves), sum(move.gain < 0 for move in moves)
     lines = [
         f"{_named(row)}: {VERDICT_MEASURE} {figure(before.means[VERDICT_MEASURE])} → "
         f"{figure(row.means[VERDICT_MEASURE])}, {_tested(row, len(comparison.rows))}. Of "
@@ -86,9 +86,9 @@ def _main(comparison: Comparison) -> Row:
 def _tested(row: Row, systems: int) -> str:
     if row.contrast is None:
         return "not tested"
-    found, p = row.contrast.differences[VERDICT_MEASURE], row.contrast.adjusted[VERDICT_MEASURE]
+    difference, p = row.contrast.differences[VERDICT_MEASURE], row.contrast.adjusted[VERDICT_MEASURE]
     corrected = f" (corrected for {systems} systems)" if systems > 1 else ""
-    return f"a difference of {signed(found.mean)}, 95 % interval {interval(found)}, p {p_words(p)}{corrected}"
+    return f"a difference of {signed(difference.mean)}, 95 % interval {interval(difference)}, p {p_words(p)}{corrected}"
 
 
 def _best(comparison: Comparison, main: Row) -> str:
@@ -128,9 +128,9 @@ def signed(value: float) -> str:
     return text if not float(text) else f"{'−' if value < 0 else '+'}{text}"
 
 
-def interval(found: Difference) -> str:
+def interval(difference: Difference) -> str:
     """The 95 % interval: "−0.012 to +0.034"."""
-    return f"{signed(found.low)} to {signed(found.high)}"
+    return f"{signed(difference.low)} to {signed(difference.high)}"
 
 
 def p_words(p: float) -> str:
@@ -166,7 +166,7 @@ class Mover:
 
 def movers(judged: JudgedSet, comparison: Comparison, row: Row) -> tuple[list[Mover], list[Mover]]:
     """The questions that fell, the worst losses first, and those that rose, the largest gains first."""
-    found = [
+    all_movers = [
         Mover(
             gain.query, judged.queries[gain.query], gain.before, gain.after,
             _places(judged.qrels[gain.query], comparison.before, row, gain.query),
@@ -174,8 +174,8 @@ def movers(judged: JudgedSet, comparison: Comparison, row: Row) -> tuple[list[Mo
         for gain in gains(comparison.before.figures, row.figures)
         if gain.gain
     ]  # fmt: skip
-    fell = [mover for mover in found if mover.after < mover.before]
-    rose = [mover for mover in found if mover.after > mover.before]
+    fell = [mover for mover in all_movers if mover.after < mover.before]
+    rose = [mover for mover in all_movers if mover.after > mover.before]
     return fell, sorted(rose, key=lambda mover: mover.before - mover.after)
 
 

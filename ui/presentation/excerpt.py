@@ -52,7 +52,7 @@ def excerpt(text: str, mark: tuple[int, int] | None) -> list[Part]:
 
 
 def _window(length: int, span: tuple[int, int] | None) -> tuple[int, int]:
-    """Where the excerpt stands before its ends are moved to ends of words."""
+    """The span of the excerpt before its ends are moved to ends of words."""
     if span is None:
         return 0, EXCERPT
     marked = min(span[1] - span[0], LONGEST)

@@ -25,7 +25,7 @@ def model_title(model: ResolvedModel) -> str:
 
 
 def location(chunk: Chunk) -> str:
-    """Where in its document a passage stands: "p. 4", "pp. 4–5", "Care › Feeding", or nothing.
+    """A passage's place in its document: "p. 4", "pp. 4–5", "Care › Feeding", or nothing.
 
     A heading path that begins with the document's title does not say it again.
     """

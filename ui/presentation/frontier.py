@@ -87,7 +87,7 @@ def frontier_svg(comparison: Comparison) -> str:
     times, values = [point.ms for point in points], [point.quality for point in points]
     room = max(0.1 * (max(values) - min(values)), 0.005)
     front = sorted((point for point in points if point.on_front), key=lambda point: point.ms)
-    series = [list(found) for _, found in groupby(points, key=lambda point: point.series)]
+    series = [list(group) for _, group in groupby(points, key=lambda point: point.series)]
     colours = _colours(series)
     names, end = _legend(series, colours)
     bottom = min(max(LOWEST, end - 42), DEEPEST)
@@ -128,8 +128,8 @@ def _grid(axes: _Axes) -> Iterator[str]:
 def _colours(series: Sequence[Sequence[_Point]]) -> list[str]:
     """One for each series: ink for the first look on top, and one for all combinations of a reranker's."""
     _, *others = [(row[0].row.system.name, row[0].row.system.source) for row in series]
-    known = list(dict.fromkeys(others))
-    return ["var(--ink)", *(COLOURS[known.index(other) % len(COLOURS)] for other in others)]
+    names = list(dict.fromkeys(others))
+    return ["var(--ink)", *(COLOURS[names.index(other) % len(COLOURS)] for other in others)]
 
 
 def _marks(axes: _Axes, series: Sequence[Sequence[_Point]], colours: Sequence[str]) -> Iterator[str]:
@@ -165,12 +165,12 @@ def _mark(axes: _Axes, point: _Point, colour: str) -> str:
     x, y = axes.at(point.ms, point.quality)
     look = f'fill="{colour}"' if point.on_front else 'class="hollow"'
     depth = f", {system.depth} candidates" if system.depth else ""
-    said = escape(f"{system.title}{depth}: {point.quality:.4f}, {point.ms:.0f} ms")
+    title = escape(f"{system.title}{depth}: {point.quality:.4f}, {point.ms:.0f} ms")
     number = (
         f'<text class="soft" x="8" y="-7">{system.depth}</text>' if point.on_front and system.depth else ""
     )
     return (
-        f'<g transform="translate({x} {y})"><title>{said}</title>{number}'
+        f'<g transform="translate({x} {y})"><title>{title}</title>{number}'
         f'<path d="{SHAPES[system.combination]}" {look} stroke="{colour}" stroke-width="1.6"/></g>'
     )
 

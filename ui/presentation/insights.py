@@ -17,51 +17,53 @@ FEWEST_TIMED = (
 )
 
 
-def _counts(shown: Sequence[RankedHit], top_k: int) -> tuple[int, int, int]:
+def _counts(hits: Sequence[RankedHit], top_k: int) -> tuple[int, int, int]:
     """Risers, fallers and newcomers (passages from below place ``top_k``) among the shown."""
-    ways = [direction(hit.movement) for hit in shown]
-    return ways.count("riser"), ways.count("faller"), sum(hit.candidate.rank > top_k for hit in shown)
+    ways = [direction(hit.movement) for hit in hits]
+    return ways.count("riser"), ways.count("faller"), sum(hit.candidate.rank > top_k for hit in hits)
 
 
 def flow_summary(result: SearchResult | None, top_k: int, visible: int | None = None) -> str:
     """The rank flow in words, for those who do not see it; ``visible`` of the first ``top_k`` places are shown."""
     if result is None or visible == 0:
         return ""
-    shown = result.after[: top_k if visible is None else visible]
-    rose, fell, newcomers = _counts(shown, top_k)
-    kept = len(shown) - rose - fell
+    hits = result.after[: top_k if visible is None else visible]
+    rose, fell, newcomers = _counts(hits, top_k)
+    steady = len(hits) - rose - fell
     below = f"; {newcomers} came from below place {top_k}" if newcomers else ""
-    return f"Of the {len(shown)} shown, {rose} rose, {fell} fell and {kept} kept their place{below}."
+    return f"Of the {len(hits)} shown, {rose} rose, {fell} fell and {steady} kept their place{below}."
 
 
 def insight(result: SearchResult, top_k: int) -> str:
-    """The lesson of this very search, in a sentence or two."""
+    """The insight of this very search, in a sentence or two."""
     if len(result.before) < 2 or not result.reranked:
         return _nothing_to_compare(result)
-    shown = result.after[:top_k]
-    rose, fell, newcomers = _counts(shown, top_k)
-    best = shown[0].candidate.rank
+    hits = result.after[:top_k]
+    rose, fell, newcomers = _counts(hits, top_k)
+    best = hits[0].candidate.rank
     stood = f"The best passage stood at place {best} before reranking."
     if best > top_k:
         return f"{stood} Retrieving only {top_k} would have missed it."
     if best > 1:
-        return f"{stood} {_others(len(result.before), len(shown), newcomers, top_k)}"
+        return f"{stood} {_others(len(result.before), len(hits), newcomers, top_k)}"
     if not rose + fell:
-        return f"Both looks agree: the {len(shown)} shown stand in the same order."
+        return f"Both looks agree: the {len(hits)} shown stand in the same order."
     below = f", {newcomers} of them from below place {top_k}" if newcomers else ""
     return (
-        f"Both looks agree on the best passage; {rose + fell} of the {len(shown)} shown changed place{below}."
+        f"Both looks agree on the best passage; {rose + fell} of the {len(hits)} shown changed place{below}."
     )
 
 
-def agreement_sentence(found: Agreement) -> str:
+def agreement_sentence(agreement: Agreement) -> str:
     """How two rerankers, A and B, agree, in a sentence."""
-    best = "the same best passage" if found.same_best else "another best passage each"
-    first = f"A and B share {found.shared} of their first {count_of(found.top_k, 'passage')}, with {best}"
-    if found.tau is None:
+    best = "the same best passage" if agreement.same_best else "another best passage each"
+    first = (
+        f"A and B share {agreement.shared} of their first {count_of(agreement.top_k, 'passage')}, with {best}"
+    )
+    if agreement.tau is None:
         return f"{first}."
     return (
-        f"{first}; over the {found.compared} that both scored, Kendall’s τ is {three_digits(found.tau)} "
+        f"{first}; over the {agreement.compared} that both scored, Kendall’s τ is {three_digits(agreement.tau)} "
         "(1 is the same order, 0 no relation)."
     )
 
@@ -74,13 +76,13 @@ def _nothing_to_compare(result: SearchResult) -> str:
     return "Only one passage was found, so there was nothing to reorder."
 
 
-def _others(total: int, shown: int, newcomers: int, top_k: int) -> str:
+def _others(total: int, count: int, newcomers: int, top_k: int) -> str:
     """What else happened, where the best passage came from within the shown list."""
-    if total <= shown:
+    if total <= count:
         return f"All {total} passages found are shown."
     if newcomers:
-        return f"{newcomers} of the {shown} shown came from below place {top_k}."
-    return f"The {shown} shown are the same passages in another order."
+        return f"{newcomers} of the {count} shown came from below place {top_k}."
+    return f"The {count} shown are the same passages in another order."
 
 
 def timing_bar(result: SearchResult | FirstLook, other: SearchResult | None = None) -> list[StageTime]:
@@ -94,7 +96,7 @@ def timing_bar(result: SearchResult | FirstLook, other: SearchResult | None = No
     ]  # fmt: skip
     if isinstance(result, SearchResult) and result.parts:
         there = [(part.name, part.result) for part in result.parts if part.result is not None]
-        rows += [(f"rerank by {name}", found.timings.rerank, found) for name, found in there]
+        rows += [(f"rerank by {name}", answer.timings.rerank, answer) for name, answer in there]
     elif isinstance(result, SearchResult):
         rows.append(("rerank" if other is None else "rerank A", timings.rerank, result))
     if other is not None:
@@ -106,8 +108,8 @@ def timing_bar(result: SearchResult | FirstLook, other: SearchResult | None = No
 def _stage(name: str, ms: float, total: float, reranked: SearchResult | None) -> StageTime:
     stage = StageTime(stage=name, ms=ms, share=ms / total if total else 0.0, text=duration(ms))
     if reranked is not None and reranked.reranked:
-        known = f", {reranked.cached} of them scored earlier" if reranked.cached else ""
-        stage["detail"] = count_of(len(reranked.after), "passage") + known
+        earlier = f", {reranked.cached} of them scored earlier" if reranked.cached else ""
+        stage["detail"] = count_of(len(reranked.after), "passage") + earlier
     return stage
 
 

@@ -50,8 +50,10 @@ def read_events(sent: Any, confirmed: int) -> list[Judgement]:
     What has not the form of a judgement is left out: anything may come from a browser.
     """
     rows = sent if isinstance(sent, list) else []
-    found = [judgement for row in rows if (judgement := _judgement(row)) and judgement.number > confirmed]
-    return sorted(found, key=lambda judgement: judgement.number)
+    judgements = [
+        judgement for row in rows if (judgement := _judgement(row)) and judgement.number > confirmed
+    ]
+    return sorted(judgements, key=lambda judgement: judgement.number)
 
 
 def _judgement(row: Any) -> Judgement | None:
@@ -104,6 +106,8 @@ def _worth(
 
 def counts(judged: Mapping[str, Mapping[str, Grade]]) -> tuple[int, int]:
     """How many labels say relevant or partly, and how many say not."""
-    grades: Sequence[Grade] = [grade for given in judged.values() for grade in given.values()]
+    grades: Sequence[Grade] = [
+        grade for grades_of_query in judged.values() for grade in grades_of_query.values()
+    ]
     relevant = sum(grade is not Grade.NOT for grade in grades)
     return relevant, len(grades) - relevant

@@ -51,7 +51,7 @@ def comparison_payload(
     if state == "done" and result is None:
         raise ValueError("A search that is done needs its result.")
     one = Drawn(Look(result, state, progress, reading, cut, withheld), before, top_k)
-    left, seen = before[:top_k], judged or Shown()
+    left, judgements_shown = before[:top_k], judged or Shown()
     if other is None:
         heading, short, second = f"Second look — {_kind(result)}", "Second look", None
     else:
@@ -62,8 +62,8 @@ def comparison_payload(
         beside = other_column(one, second, other.name)
         tell_apart(after, one.shown, second, "B")
         tell_apart(beside, second.shown, one, "A")
-    shown = [*left, *(hit.candidate for hit in (*one.shown, *(second.shown if second else ())))]
-    chunks = {candidate.chunk.id: candidate.chunk for candidate in shown}
+    candidates = [*left, *(hit.candidate for hit in (*one.shown, *(second.shown if second else ())))]
+    chunks = {candidate.chunk.id: candidate.chunk for candidate in candidates}
     return Payload(
         state=one.state,
         query=query,
@@ -73,9 +73,11 @@ def comparison_payload(
         before=first_column(left, len(before), one, second),
         after=after,
         other=beside,
-        passages={key(chunk): passage(chunk, marks.get(chunk.id), seen) for chunk in chunks.values()},
+        passages={
+            key(chunk): passage(chunk, marks.get(chunk.id), judgements_shown) for chunk in chunks.values()
+        },
         flow=one.flow(),
-        confirmed=seen.confirmed,
+        confirmed=judgements_shown.confirmed,
     )
 
 

@@ -171,7 +171,7 @@ def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[di
         if fault:
             raise _damaged(folder, f"the document “{row['title']}”: {fault}")
         plain = ("source", "key", "title", "path", "format", "source_id", "text")
-        structure = ("pages", "headings", "pages_without_text")
+        structure = ("pages", "headings", "pages_without_text", "blocks")
         yield (
             {name: row[name] for name in plain}
             | {name: json.loads(row[name]) for name in structure}
@@ -181,7 +181,7 @@ def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[di
 
 def _chunks(db: sqlite3.Connection, active: int) -> Iterator[dict[str, Any]]:
     rows = db.execute(
-        'SELECT c.start, c."end", c.page, c.page_end, c.heading FROM chunks AS c '
+        'SELECT c.start, c."end", c.page, c.page_end, c.heading, c.context FROM chunks AS c '
         "JOIN documents AS d ON d.number = c.document WHERE d.born <= ? ORDER BY d.number, c.id",
         (active,),
     )
@@ -230,5 +230,5 @@ def _places(store: Labels) -> Iterator[dict[str, Any]]:
     # The pair that comes first is written last: of pairs with as many queries, the latest written comes first.
     for pair in reversed(store.pairs()):
         for query, places in sorted(store.places(pair).items()):
-            seen = {name: [place.before, place.after] for name, place in sorted(places.items())}
-            yield {"pair": list(asdict(pair).values()), "query": query, "places": seen}
+            ranks = {name: [place.before, place.after] for name, place in sorted(places.items())}
+            yield {"pair": list(asdict(pair).values()), "query": query, "places": ranks}

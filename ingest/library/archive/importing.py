@@ -36,10 +36,10 @@ from ingest.library.archive.export import (
 )
 from ingest.library.disk import fsync
 from ingest.library.health.checks import passage_hash, vector_fault
-from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
+from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
-from ingest.library.rows import report_of
+from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
 from ingest.records import Chunk, Document, Heading, Page
@@ -123,8 +123,8 @@ def _fill(source: ArchiveSource, making: Path) -> Imported:
     store = Labels(library)
     labels = store.merge(map(_label, source.lines(LABELS_MEMBER))).added
     for row in source.lines(PLACES):
-        seen = {name: Places(*map(int, place)) for name, place in row["places"].items()}
-        store.see(row["query"], Sighting(ModelPair(*map(text_of, row["pair"])), seen))
+        ranks = {name: Places(*map(int, place)) for name, place in row["places"].items()}
+        store.note_ranks(row["query"], JudgedRanks(ModelPair(*map(text_of, row["pair"])), ranks))
     for name in source.attached:
         (making / name).write_bytes(source.whole(name))
     return Imported(documents, chunks, labels, lacking)
@@ -132,7 +132,7 @@ def _fill(source: ArchiveSource, making: Path) -> Imported:
 
 def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]:
     """Stage all documents; how many, how many passages, and how many of those lack a vector."""
-    documents, chunks, wanted = 0, 0, set[str]()
+    documents, chunks, hashes = 0, 0, set[str]()
     places = source.lines(CHUNKS)
     for row in source.lines(DOCUMENTS):
         document = _document(row)
@@ -140,28 +140,28 @@ def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]
         if len(cut) != row["chunks"] or not cut:
             raise ValueError(f"the passages of “{document.title}” are not all there")
         writer.stage(text_of(row["source"]), document, cut)
-        wanted |= {chunk.passage_hash for chunk in cut}
+        hashes |= {chunk.passage_hash for chunk in cut}
         documents, chunks = documents + 1, chunks + len(cut)
     if next(places, None) is not None:
         raise ValueError("there are passages of no document")
     for row in source.lines(SOURCES):
         report = report_of(json.dumps(row["report"]))
         writer.stage_source(text_of(row["key"]), text_of(row["file_hash"]), report)
-    return documents, chunks, len(wanted) - _put_vectors(source, writer, wanted)
+    return documents, chunks, len(hashes) - _put_vectors(source, writer, hashes)
 
 
-def _put_vectors(source: ArchiveSource, writer: LibraryWriter, wanted: set[str]) -> int:
+def _put_vectors(source: ArchiveSource, writer: LibraryWriter, hashes: set[str]) -> int:
     """Store the vectors; how many."""
-    dim, stored = source.manifest.dim, 0
+    dim, count = source.manifest.dim, 0
     records = source.records(VECTORS_MEMBER, HASH_BYTES + 4 * dim)
     while batch := list(islice(records, BATCH)):
         rows = {record[:HASH_BYTES].hex(): record[HASH_BYTES:] for record in batch}
         fault = next((fault for raw in rows.values() if (fault := vector_fault(raw, dim))), "")
-        if fault or not rows.keys() <= wanted:
+        if fault or not rows.keys() <= hashes:
             raise ValueError(f"a vector is damaged: {fault or 'it belongs to no passage'}")
         writer.put_vectors({name: np.frombuffer(raw, dtype="<f4") for name, raw in rows.items()})
-        stored += len(rows)
-    return stored
+        count += len(rows)
+    return count
 
 
 def _document(row: dict[str, Any]) -> Document:
@@ -174,6 +174,7 @@ def _document(row: dict[str, Any]) -> Document:
         ),
         pages_without_text=tuple(map(number_of, row["pages_without_text"])),
         source_id=None if source_id is None else text_of(source_id),
+        blocks=blocks_from_json(row.get("blocks", ())),  # exports of earlier versions have none
     )  # fmt: skip
 
 
@@ -187,14 +188,15 @@ def _chunk(document: Document, place: dict[str, Any]) -> Chunk:
     return Chunk(
         -1, document.id, document.title[:MAX_TITLE_CHARACTERS], document.path, page, page_end,
         tuple(map(text_of, place["heading"])), start, end, document.text[start:end],
+        text_of(place.get("context", "")),  # exports of earlier versions have none
     )  # fmt: skip
 
 
 def _label(row: dict[str, Any]) -> Label:
-    stored = row["passage"]
-    if stored is not None and passage_hash(stored) != row["passage_hash"]:
+    fields = row["passage"]
+    if fields is not None and passage_hash({"context": "", **fields}) != row["passage_hash"]:
         raise ValueError("the passage of a label is not the one that was judged")
-    passage = None if stored is None else LabelledPassage(**stored)
+    passage = None if fields is None else LabelledPassage(**fields)
     return Label(
         normal_query(row["query"]), text_of(row["passage_hash"]), Grade(row["grade"]),
         datetime.fromisoformat(row["judged"]), passage,
@@ -241,10 +243,10 @@ class ArchiveSource:
         self.manifest = _manifest(contents["library"])
         self.attached = sorted(self._infos.keys() & set(attachments))
 
-    def _check_members(self, known: set[str]) -> None:
+    def _check_members(self, names: set[str]) -> None:
         if len(self._infos) != len(self._archive.infolist()):
             raise ValueError("a member is there twice")
-        strange = sorted(self._infos.keys() - known)
+        strange = sorted(self._infos.keys() - names)
         if strange:
             raise ValueError(f"it has a member “{strange[0][:80]}”, which no export has")
         for info in self._infos.values():
@@ -306,8 +308,8 @@ class ArchiveSource:
             raise ValueError(f"the checksum of its member {name} does not agree")
 
 
-def _manifest(stored: dict[str, Any]) -> Manifest:
-    manifest = Manifest(**stored)
+def _manifest(fields: dict[str, Any]) -> Manifest:
+    manifest = Manifest(**fields)
     numbers = (manifest.dim, manifest.chunk_tokens, manifest.chunker_version)
     if not all(type(number) is int and number > 0 for number in numbers) or manifest.dim > MAX_DIM:
         raise ValueError("it does not say what made it")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ingest import records
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.library.rows import document_of
 from ingest.records import Document, digest
@@ -35,14 +36,14 @@ def document_fault(row: sqlite3.Row) -> str:
     return "" if document.page_count == row["page_count"] else "its pages are not as many as were stored"
 
 
-def chunks_fault(document: Document, stored: int, chunks: Sequence[sqlite3.Row]) -> str:
-    """What is wrong with the passages of a whole document, of which ``stored`` were stored."""
-    if len(chunks) != stored:
-        return f"{len(chunks)} of its {stored} passages are there"
+def chunks_fault(document: Document, count: int, chunks: Sequence[sqlite3.Row]) -> str:
+    """What is wrong with the passages of a whole document, of which ``count`` were stored."""
+    if len(chunks) != count:
+        return f"{len(chunks)} of its {count} passages are there"
     if not chunks:
         return "it has no passages"
     wrong = sum(bool(chunk_fault(document, row)) for row in chunks)
-    return f"{wrong} of its {stored} passages are not what its text gives" if wrong else ""
+    return f"{wrong} of its {count} passages are not what its text gives" if wrong else ""
 
 
 def chunk_fault(document: Document, row: Row) -> str:
@@ -76,17 +77,16 @@ def mended_text(row: sqlite3.Row, chunks: Sequence[sqlite3.Row]) -> str | None:
 
 
 def passage_hash(row: Row) -> str:
-    """The hash of the passage that stands in a chunk's row."""
-    title, text = str(row["title"]), str(row["text"])
-    return digest(f"{title}\n{text}" if title else text)
+    """The hash of the passage that stands in a chunk's or a label's row."""
+    return records.passage_hash(str(row["title"]), str(row["text"]), str(row["context"]))
 
 
-def _is_list_of_text(stored: str) -> bool:
+def _is_list_of_text(text: str) -> bool:
     try:
-        found = json.loads(stored)
+        value = json.loads(text)
     except ValueError:
         return False
-    return isinstance(found, list) and all(isinstance(entry, str) for entry in found)
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 HEADER, FRAME_HEADER = 32, 24

@@ -82,9 +82,9 @@ def _database(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
             f"The library {folder} has format {version}; this version of Second Look knows formats up to {FORMAT}. "
             "Update Second Look, or use another folder."
         )
-    said = [row[0] for row in db.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
+    faults = [row[0] for row in db.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
     # From 3.44 on SQLite looks into FTS5's tables too: that one is derived, and `words` looks closer.
-    wrong = [line for line in said if "FTS5 table main.words" not in line]
+    wrong = [line for line in faults if "FTS5 table main.words" not in line]
     if wrong:
         yield _unreadable(folder, "; ".join(line.replace("\n", " ") for line in wrong))
     elif version < 1:
@@ -102,14 +102,14 @@ def _database(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
 def _contents(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
     with transaction(db, "DEFERRED"):
         view = View(folder, db, read_manifest(db, folder), Snapshot(db))
-        found = [*references(view), *documents(view), *vectors(view)]
-        yield from found
+        findings = [*references(view), *documents(view), *vectors(view)]
+        yield from findings
         yield from index(view)
         yield from labels(view)
         yield from token_vectors(folder)
         if not _somebody_writes(folder):  # what is being written looks like what was left behind
             yield from litter(view)
-    if not found:  # words are held against passages and vectors, which have to be whole first
+    if not findings:  # words are held against passages and vectors, which have to be whole first
         yield from words(folder)
 
 
@@ -310,5 +310,5 @@ def _damage(path: Path, rows: bool = True) -> str:
 
 
 def _damaged_rows(db: sqlite3.Connection) -> Iterator[int]:
-    found = db.execute("SELECT rowid, passage_hash, checksum, data FROM token_vectors")
-    return (number for number, *row in found if not is_whole(*row))
+    rows = db.execute("SELECT rowid, passage_hash, checksum, data FROM token_vectors")
+    return (number for number, *row in rows if not is_whole(*row))

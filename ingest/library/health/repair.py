@@ -53,23 +53,23 @@ def repair(folder: Path) -> Repair:
 
 def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
     parts = {finding.part for finding in findings}
-    done = ["Rows and files that belong to nothing were removed."] if Part.LITTER in parts else []
+    sentences = ["Rows and files that belong to nothing were removed."] if Part.LITTER in parts else []
     with writing(library) as writer:  # discards what is pending, and files and folders that belong to nothing
         with library.connection() as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             with transaction(db):
-                done += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
-                done += _mend_tombstones(db)
-                done += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
+                sentences += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
+                sentences += _mend_tombstones(db)
+                sentences += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
                 if parts & {Part.CONTENT, Part.VECTORS, Part.WORDS}:
                     word_index.remake(db)
-                    done.append("The index of words was built again from the passages.")
+                    sentences.append("The index of words was built again from the passages.")
         if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
             writer.publish()
-            done.append("The index was built again from the stored vectors.")
+            sentences.append("The index was built again from the stored vectors.")
         if Part.LATE_INTERACTION in parts:
-            done.append(mend_token_vectors(library.folder))
-    return done
+            sentences.append(mend_token_vectors(library.folder))
+    return sentences
 
 
 def _mend_references(db: sqlite3.Connection) -> list[str]:
@@ -81,17 +81,17 @@ def _mend_references(db: sqlite3.Connection) -> list[str]:
 
 
 def _mend_documents(db: sqlite3.Connection) -> list[str]:
-    done = []
+    sentences = []
     for (number,) in db.execute("SELECT number FROM documents ORDER BY number").fetchall():
         row = db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
         chunks = db.execute("SELECT * FROM chunks WHERE document = ? ORDER BY id", (number,)).fetchall()
         if document_fault(row):
-            done.append(_mend_document(db, row, chunks))
+            sentences.append(_mend_document(db, row, chunks))
             row = db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
         if not document_fault(row):
-            done += _mend_chunks(db, document_of(row), chunks)
-            done += _missing_chunks(db, row, len(chunks))
-    return done
+            sentences += _mend_chunks(db, document_of(row), chunks)
+            sentences += _missing_chunks(db, row, len(chunks))
+    return sentences
 
 
 def _mend_document(db: sqlite3.Connection, row: sqlite3.Row, chunks: Sequence[sqlite3.Row]) -> str:
@@ -165,8 +165,8 @@ def _mend_sources(db: sqlite3.Connection) -> list[str]:
 def _mend_vectors(view: View) -> list[str]:
     """Take vectors back from an index whose checksum agrees; remove damaged ones that it does not hold."""
     index = _whole_index(view)
-    held = differing_vectors(view, index) if index is not None else {}
-    for number, vector in held.items():
+    vectors = differing_vectors(view, index) if index is not None else {}
+    for number, vector in vectors.items():
         view.db.execute(
             "INSERT OR REPLACE INTO vectors SELECT e.id, c.passage_hash, ? FROM encoders AS e, chunks AS c "
             "WHERE e.identity = ? AND c.id = ?",
@@ -182,12 +182,12 @@ def _mend_vectors(view: View) -> list[str]:
         "AND encoder = (SELECT id FROM encoders WHERE identity = ?)",
         bad,
     )
-    done = [f"{len(held)} vectors were taken back from the index."] if held else []
+    sentences = [f"{len(vectors)} vectors were taken back from the index."] if vectors else []
     if bad:
-        done.append(
+        sentences.append(
             f"{len(bad)} damaged vectors were removed. Embed their passages again with: secondlook rebuild"
         )
-    return done
+    return sentences
 
 
 def _whole_index(view: View) -> faiss.Index | None:

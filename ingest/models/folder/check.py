@@ -53,7 +53,7 @@ def check_head(folder: Path) -> None:
 
 def _modules(folder: Path) -> dict[str, str]:
     """The folders of the modules within the model's, each with its kind. The model's own folder is ""."""
-    path, found = folder / "modules.json", dict[str, str]()
+    path, names = folder / "modules.json", dict[str, str]()
     for module in read_json_list(path):
         if not isinstance(module, dict):
             raise ModelDamagedError(
@@ -72,8 +72,8 @@ def _modules(folder: Path) -> dict[str, str]:
             raise refused(path, min(strange), module[min(strange)])
         if not Path(place).parts and name != "Transformer":
             raise refused(path, "path", place)
-        found[place] = name
-    return found
+        names[place] = name
+    return names
 
 
 def _stays_within(place: str) -> bool:
@@ -117,8 +117,8 @@ def _check_index(path: Path) -> None:
     if not isinstance(shards, dict) or not shards:
         raise refused(path, "weight_map", shards)
     for shard in shards.values():
-        named = isinstance(shard, str) and not re.search(r"[/\\\0]", shard)
-        if not named or not shard.endswith(".safetensors"):
+        is_name = isinstance(shard, str) and not re.search(r"[/\\\0]", shard)
+        if not is_name or not shard.endswith(".safetensors"):
             why = (
                 f"{path} names weights in “{shown(shard)}”, which is no safetensors file beside it; pickled weights "
                 "are not loaded, for safety."

@@ -27,14 +27,14 @@ def refused(path: Path, key: str, value: object) -> ModelDamagedError:
     )
 
 
-def check_keys(path: Path, known: Mapping[str, Check]) -> Mapping[str, Any]:
+def check_keys(path: Path, checks: Mapping[str, Check]) -> Mapping[str, Any]:
     """The settings in a file, once every key is one that is known, with a value as it has to be."""
     settings = read_json(path)
-    within(known)(path, "", settings)
+    within(checks)(path, "", settings)
     return settings
 
 
-def within(known: Mapping[str, Check]) -> Check:
+def within(checks: Mapping[str, Check]) -> Check:
     """An object with no other keys than these."""
 
     def check(path: Path, key: str, value: Any) -> None:
@@ -44,9 +44,9 @@ def within(known: Mapping[str, Check]) -> Check:
             raise refused(path, key, value)
         for inner, setting in value.items():
             place = f"{key}.{inner}" if key else inner
-            if inner not in known:
+            if inner not in checks:
                 raise refused(path, place, setting)
-            known[inner](path, place, setting)
+            checks[inner](path, place, setting)
 
     return check
 
@@ -87,9 +87,9 @@ def texts(path: Path, key: str, value: Any) -> None:
 
 def named_texts(path: Path, key: str, value: Any) -> None:
     """An object whose values are texts or nothing, or nothing."""
-    held = value.values() if isinstance(value, dict) else ()
+    texts = value.values() if isinstance(value, dict) else ()
     if value is not None and not (
-        isinstance(value, dict) and all(isinstance(one, str | None) for one in held)
+        isinstance(value, dict) and all(isinstance(one, str | None) for one in texts)
     ):
         raise refused(path, key, value)
 

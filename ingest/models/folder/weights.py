@@ -47,8 +47,8 @@ def stored_names(folder: Path) -> frozenset[str]:
         return frozenset(read_json(index)["weight_map"])
     if not (folder / WEIGHTS).is_file():
         return frozenset()
-    with safe_open(folder / WEIGHTS, "np") as stored:
-        return frozenset(stored.keys())
+    with safe_open(folder / WEIGHTS, "np") as tensors:
+        return frozenset(tensors.keys())
 
 
 def stored_numbers(folder: Path) -> int:
@@ -57,8 +57,8 @@ def stored_numbers(folder: Path) -> int:
 
 
 def _numbers_in(path: Path) -> int:
-    with safe_open(path, "np") as stored:
-        return sum(prod(stored.get_slice(name).get_shape()) for name in stored.keys())  # noqa: SIM118 - no dictionary
+    with safe_open(path, "np") as tensors:
+        return sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 - no dictionary
 
 
 def modules_of(folder: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from tokenizers import Tokenizer
 
-from ingest.chunker import chunks_of, is_markdown
+from ingest.chunker import chunks_of
 from ingest.readers import Limits
 from ingest.readers.process.client import SpareWorker
 from ingest.readers.process.worker_handle import Cutter
@@ -45,14 +45,7 @@ class WorkerChunker:
         """
         worker = _spare.take()
         try:
-            spans = worker.spans(
-                document.path,
-                document.text,
-                is_markdown(document),
-                self._cutter,
-                self._limits,
-                self._cancelled,
-            )
+            spans = worker.spans(document, self._cutter, self._limits, self._cancelled)
         finally:
             _spare.give_back(worker)
         return chunks_of(document, spans)

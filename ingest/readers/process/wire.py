@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO, cast
 
-from ingest.records import Document, Heading, Page
+from ingest.records import Block, BlockKind, Document, Heading, Page
 
 _LENGTH_BYTES = 8
 # The text of a document is at most some 20 million characters of up to 6 bytes in JSON, with its headings beside it.
@@ -73,6 +73,10 @@ def from_wire(values: Mapping[str, Any]) -> Document:
                 "pages": tuple(Page(**page) for page in values["pages"]),
                 "headings": tuple(Heading(**heading) for heading in values["headings"]),
                 "pages_without_text": tuple(values["pages_without_text"]),
+                "blocks": tuple(
+                    Block(BlockKind(block["kind"]), block["start"], block["end"], block["level"])
+                    for block in values["blocks"]
+                ),
             }
         )
     except (TypeError, ValueError, KeyError) as error:
@@ -80,6 +84,7 @@ def from_wire(values: Mapping[str, Any]) -> Document:
     words = [document.key, document.title, document.path, document.format, document.text]
     words += [heading.text for heading in document.headings]
     numbers = (*document.pages_without_text, *(page.number for page in document.pages))
+    numbers += tuple(number for block in document.blocks for number in (block.start, block.end, block.level))
     if not (
         all(isinstance(word, str) for word in words)
         and all(isinstance(number, int) for number in numbers)

@@ -26,6 +26,7 @@ from ingest.errors import DamagedFileError, ReadError
 from ingest.readers.process.wire import Message, receive, send, to_wire
 from ingest.readers.registry import read_documents
 from ingest.readers.source import Limits, explain
+from ingest.records import Heading
 
 if TYPE_CHECKING:
     from ingest.chunker import Chunker
@@ -126,7 +127,9 @@ def _cut(request: Message) -> Iterator[Message]:
         tokenizer, tokens = request.pop("cutter")
         _chunkers[:] = [Chunker(Tokenizer.from_str(tokenizer), tokens)]
         _expected[:] = [_held()]
-    yield {"spans": _chunkers[0].spans(request["cut"], markdown=request["markdown"])}
+    headings = [Heading(**heading) for heading in request["headings"]]
+    spans = _chunkers[0].spans(request["cut"], headings)
+    yield {"spans": spans}
 
 
 def _confine(limits: Limits) -> None:

@@ -85,16 +85,15 @@ class Worker:
 
     def spans(
         self,
-        name: str,
-        text: str,
-        markdown: bool,
+        document: Document,
         cutter: Cutter,
         limits: Limits,
         cancelled: Callable[[], bool],
     ) -> list[tuple[int, int]]:
-        """Where a text is cut. See `ingest.readers.process.cutting.WorkerChunker`."""
+        """Where a document's text is cut. See `ingest.readers.process.cutting.WorkerChunker`."""
         request: dict[str, Any] = {
-            "cut": text, "markdown": markdown, "name": name, "limits": asdict(limits),
+            "cut": document.text, "name": document.path, "limits": asdict(limits),
+            "headings": [asdict(heading) for heading in document.headings],
             "log_level": logging.getLogger("ingest").getEffectiveLevel(),
         }  # fmt: skip
         if self._cutter != cutter.id:
@@ -102,7 +101,7 @@ class Worker:
         spans: list[tuple[int, int]] = []
         for message in self._answers(request, "cut into passages", limits.max_seconds, cancelled):
             if "spans" in message:
-                spans = spans_from_wire(message["spans"], len(text))
+                spans = spans_from_wire(message["spans"], len(document.text))
                 self._cutter = cutter.id
         return spans
 

@@ -258,10 +258,10 @@ def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
 
 def test_a_file_is_read_once_after_a_rebuild(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     path = desk.write("crane.md", "# Crane\n\nA crane is a bird.")
-    twin = desk.write("twin.md", "\ufeff# Crane\n\nA crane is a bird.")
-    assert [file.status for file in desk.add(path, twin).files] == ["indexed", "duplicate"]
+    duplicate = desk.write("duplicate.md", "\ufeff# Crane\n\nA crane is a bird.")
+    assert [file.status for file in desk.add(path, duplicate).files] == ["indexed", "duplicate"]
     rebuild(desk.library, desk.encoder, 64)
-    assert [file.status for file in desk.add(path, twin).files] == ["unchanged", "duplicate"]
+    assert [file.status for file in desk.add(path, duplicate).files] == ["unchanged", "duplicate"]
     monkeypatch.setattr("ingest.pipeline.read_in_worker", lambda *_, **__: pytest.fail("read again"))
     assert [file.status for file in desk.add(path).files] == ["unchanged"]
     assert len(desk.library.documents()) == 1

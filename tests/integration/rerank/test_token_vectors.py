@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 
 from ingest.errors import CancelledError, LibraryError, UsageError
 from ingest.library.library import Library, Manifest
-from ingest.library.token_vectors import TokenStore, Wish
+from ingest.library.token_vectors import RequestedModel, TokenStore
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
 from ingest.pipeline import Source, ingest
@@ -239,7 +239,7 @@ def test_a_reranker_that_reads_both_together_has_none(filled: Library) -> None:
 
 def test_two_processes_write_one_file(desk: Desk) -> None:
     desk.add(desk.write("a.txt", " ".join(f"word{number}" for number in range(32 * 40))))
-    TokenStore(desk.library).want(Wish("maxsim", IDENTITY))
+    TokenStore(desk.library).request(RequestedModel("maxsim", IDENTITY))
     script = (
         "import sys; from pathlib import Path\n"
         "from ingest.library.library import Library; from ingest.library.token_vectors import TokenStore\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -58,16 +59,25 @@ def check_laws(chunker: Chunker, document: Document) -> None:
 
 
 @pytest.mark.parametrize("tokens", [16, 24, 40, 96, 160, 400])
-@pytest.mark.parametrize("kind", ["text", "markdown"])
-def test_laws_with_the_real_tokenizer(tokens: int, kind: str, bundled_tokenizer) -> None:
-    document = Document("k", "Cranes", "cranes.md", kind, PROSE * 7)
+@pytest.mark.parametrize("headed", [False, True])
+def test_laws_with_the_real_tokenizer(tokens: int, headed: bool, bundled_tokenizer) -> None:
+    text = PROSE * 7
+    starts = [match.start() for match in re.finditer("^#+ ", text, re.MULTILINE)] if headed else []
+    headings = tuple(Heading(1 + (place % 3), start, "") for place, start in enumerate(starts))
+    document = Document("k", "Cranes", "cranes.md", "text", text, headings=headings)
     check_laws(Chunker(bundled_tokenizer, tokens), document)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(max_size=600), st.integers(16, 60), st.sampled_from(["text", "markdown"]))
-def test_laws_for_any_text(text: str, tokens: int, kind: str) -> None:
-    check_laws(Chunker(whitespace_tokenizer(), tokens), Document("k", "t", "p", kind, text))
+@given(
+    st.text(max_size=600), st.integers(16, 60), st.lists(st.tuples(st.integers(1, 6), st.integers(0, 600)))
+)
+def test_laws_for_any_text(text: str, tokens: int, places: list[tuple[int, int]]) -> None:
+    starts = sorted((start, level) for level, start in places if start <= len(text))
+    headings = tuple(Heading(level, start, text[start : start + 5]) for start, level in starts)
+    check_laws(
+        Chunker(whitespace_tokenizer(), tokens), Document("k", "t", "p", "text", text, headings=headings)
+    )
 
 
 def test_a_chunk_knows_its_pages_and_its_headings() -> None:
@@ -117,7 +127,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("kind", ["text", "markdown"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_texts_that_would_take_the_splitter_minutes(name: str, kind: str, bundled_tokenizer) -> None:
     chunker = Chunker(bundled_tokenizer)

@@ -69,14 +69,14 @@ def test_what_cannot_be_fused_is_refused() -> None:
 
 def test_a_fusion_of_several_is_named_in_settings_and_named_back() -> None:
     named = ("RRF", "weighted", " weighted:0.5,0.3 ", "weighted:0.1,0.2,0.7")
-    assert [str(Fusion.of_several(text)) for text in named] == [
+    assert [str(Fusion.of_ensemble(text)) for text in named] == [
         "rrf", "weighted", "weighted:0.5,0.3", "weighted:0.1,0.2,0.7"
     ]  # fmt: skip
     for wrong in ("", "rrf:60", "weighted:", "weighted:much,more", "mean"):
         with pytest.raises(UsageError, match=f"“{wrong}” is no fusion of rerankers"):
-            Fusion.of_several(wrong)
+            Fusion.of_ensemble(wrong)
     with pytest.raises(UsageError, match=r"1 together at most; 1\.1 was given"):
-        Fusion.of_several("weighted:0.5,0.6")
+        Fusion.of_ensemble("weighted:0.5,0.6")
     with pytest.raises(UsageError, match=r"“weighted:0\.5,0\.3” is no fusion: take rrf"):
         Fusion.of("weighted:0.5,0.3")
 
@@ -84,23 +84,23 @@ def test_a_fusion_of_several_is_named_in_settings_and_named_back() -> None:
 def test_several_rerankers_and_the_first_look_are_one_score() -> None:
     # Standardised: 1, −1 and −1, 1 and 1, −1; ranks 1, 2 and 2, 1 and 1, 2.
     first, one, other = array(0.9, 0.7), array(-40, 40), array(3, 1)
-    even, shares = Fusion.of_several("weighted"), Fusion.of_several("weighted:0.7,0.1")
+    even, shares = Fusion.of_ensemble("weighted"), Fusion.of_ensemble("weighted:0.7,0.1")
     assert even.fused(first, one, other) == pytest.approx([1 / 3, -1 / 3])
     assert shares.fused(first, one, other) == pytest.approx([0.2 - 0.7 + 0.1, -0.4 + 0.8])
     assert shares.weights((True, True)) == pytest.approx((0.2, 0.7, 0.1))
-    rrf = Fusion.of_several("rrf")
+    rrf = Fusion.of_ensemble("rrf")
     assert rrf.fused(first, one, other) == pytest.approx([2 / 61 + 1 / 62, 2 / 62 + 1 / 61])
 
 
 def test_one_that_failed_is_left_out_and_the_others_keep_their_proportions() -> None:
     first, other = array(0.9, 0.7), array(1, 3)
-    shares = Fusion.of_several("weighted:0.5,0.3")
+    shares = Fusion.of_ensemble("weighted:0.5,0.3")
     assert shares.weights((False, True)) == pytest.approx((0.4, 0.6))
     assert shares.fused(first, None, other) == pytest.approx([0.4 - 0.6, -0.4 + 0.6])
-    assert Fusion.of_several("rrf").fused(first, None, other) == pytest.approx([1 / 61 + 1 / 62] * 2)
+    assert Fusion.of_ensemble("rrf").fused(first, None, other) == pytest.approx([1 / 61 + 1 / 62] * 2)
     with pytest.raises(RerankError, match="none of the rerankers that are left has a share"):
-        Fusion.of_several("weighted:0.5,0").fused(first, None, other)
+        Fusion.of_ensemble("weighted:0.5,0").fused(first, None, other)
     with pytest.raises(ValueError, match="one reranker at least"):
-        Fusion.of_several("rrf").fused(first, None, None)
+        Fusion.of_ensemble("rrf").fused(first, None, None)
     with pytest.raises(UsageError, match=r"holds 2 of the rerankers' shares, and 3 are fused"):
         shares.fused(first, other, other, other)

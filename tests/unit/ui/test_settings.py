@@ -35,9 +35,9 @@ def test_the_environment_is_read_into_one_frozen_record() -> None:
     assert settings.models_at_once.window == WHOLE
     assert from_environment({"SECONDLOOK_WINDOW": "96"}).models.window == 96
     assert (settings.candidates_from, str(settings.fusion)) == ("both", "weighted:0.3")
-    assert str(settings.together) == "weighted:0.5,0.3"
+    assert str(settings.ensemble) == "weighted:0.5,0.3"
     defaults = from_environment({})
-    assert defaults.together is None
+    assert defaults.ensemble is None
     assert (defaults.library, defaults.candidates, defaults.results) == (DEFAULT_LIBRARY, 100, 10)
     assert defaults.models.allow_downloads
     assert defaults.budget_ms is None

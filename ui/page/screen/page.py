@@ -29,7 +29,7 @@ from ui.page import address, components, consent, resources, samples, visitors
 from ui.page.screen import empty_states
 from ui.page.search import answer
 from ui.page.sidebar import library as sidebar
-from ui.page.sidebar.mixing import chosen_fusion, chosen_source, chosen_together, mixing_panel
+from ui.page.sidebar.mixing import chosen_ensemble, chosen_fusion, chosen_source, mixing_panel
 from ui.page.sidebar.settings import AUTOMATIC, settings_panel
 from ui.page.state import (
     BUDGET_KEY,
@@ -229,7 +229,7 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
             st.session_state[RESULTS_KEY],
             partial(_ask, state),
             state.other,
-            chosen_together(),
+            chosen_ensemble(),
         )
     )
 

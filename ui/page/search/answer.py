@@ -1,4 +1,4 @@
-"""The answer: the lesson of this search, what it cost, both orders, and ways to take them along."""
+"""The answer: the insight of this search, what it cost, both orders, and ways to take them along."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COUNTS = (10, 50, 100, 200)
 class Answer:
     """What the answer is drawn from: a search, the library and models it ran on, and what was judged so far.
 
-    ``other`` is the search of a second reranker, B, where two are chosen, and ``together`` fuses both to one order;
+    ``other`` is the search of a second reranker, B, where two are chosen, and ``ensemble`` fuses both to one order;
     ``ask`` asks another question.
     """
 
@@ -51,7 +51,7 @@ class Answer:
     top_k: int
     ask: Ask
     other: OtherSearch | None = None
-    together: Fusion | None = None
+    ensemble: Fusion | None = None
 
     @property
     def jobs(self) -> tuple[SearchJob, ...]:
@@ -72,9 +72,9 @@ class Answer:
 
     def mark(self) -> None:
         """Begin to mark what only the fused order shows, where there is one now."""
-        if self.other is not None and self.together is not None:
+        if self.other is not None and self.ensemble is not None:
             other = self.other
-            mark_fused(self.searcher, self.job, other.title, other.job, self.together, other.fused_marks)
+            mark_fused(self.searcher, self.job, other.title, other.job, self.ensemble, other.fused_marks)
 
 
 def answer(given: Answer) -> None:
@@ -108,14 +108,14 @@ def _answer(given: Answer, was_working: bool) -> None:
     beside = Beside.now(given.other) if given.other is not None else None
     # Places are noted of each reranker by itself, whatever is drawn: a verdict is on one.
     alone, second = job.result, beside.moment.result if beside is not None else None
-    if beside is not None and given.together is not None:
-        job, beside = fused_moment(job, beside.title, beside.moment, given.together), None
+    if beside is not None and given.ensemble is not None:
+        job, beside = fused_moment(job, beside.title, beside.moment, given.ensemble), None
         job = replace(job, marks={**given.other.fused_marks.marks, **job.marks}) if given.other else job
-    _lesson(job, top_k, beside)
+    _insight(job, top_k, beside)
     # The lists come first on the screen, and are drawn last: they show what the controls below them say.
     above, lists = st.container(key="above-lists"), st.container(key="lists")
     chosen = reading = None
-    readable = given.searcher.models.reranker is not None and (given.other is None or given.together is None)
+    readable = given.searcher.models.reranker is not None and (given.other is None or given.ensemble is None)
     if readable and (job.result is None or job.result.reranked):
         chosen = reading_controls(given.library, given.searcher.models, judging)
         reading = chosen.read(job.so_far) if job.so_far is not None else None
@@ -151,14 +151,14 @@ def _answer(given: Answer, was_working: bool) -> None:
         judged_questions(weighed.judged, given.ask)
 
 
-def _lesson(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
+def _insight(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
     result, other = job.result, beside.moment.result if beside else None
-    with st.container(border=True, gap="small", key="lesson"):
+    with st.container(border=True, gap="small", key="insights"):
         with st.container(key="insight"):
-            lesson = insight(result, top_k) if result else _meanwhile(job)
-            st.text(lesson if beside is None else f"A: {lesson}")
+            sentence = insight(result, top_k) if result else _meanwhile(job)
+            st.text(sentence if beside is None else f"A: {sentence}")
         if beside is not None:
-            quiet(beside.lesson(job, top_k), "agreement")
+            quiet(beside.insights(job, top_k), "agreement")
         # Two rerankers at once take longer than each alone: nothing can be said of what others would cost.
         prices = costs(result, COUNTS) if result and beside is None and not result.parts else ()
         timings(timing_bar(result or job.first, other), prices)

@@ -10,7 +10,7 @@ import streamlit as st
 from ingest.errors import SecondLookError
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
-from rerank.labels.judging import pair_of, see
+from rerank.labels.judging import note_ranks, pair_of
 from rerank.records import SearchResult
 from rerank.search import Searcher
 from ui.files.labels import as_qrels, as_zip, take_in
@@ -42,7 +42,7 @@ def take_judgements(
         try:
             keep(labels, judgement, result)
             if other is not None and other.query == judgement.query:
-                see(labels, other)
+                note_ranks(labels, other)
         except SecondLookError as error:
             judging.problem = str(error)
 
@@ -54,7 +54,7 @@ def note_places(jobs: Sequence[SearchJob], labels: Labels, judging: Judging) -> 
         if job.result is not None and job not in judging.seen:
             judging.seen += (job,)
             try:
-                see(labels, job.result)
+                note_ranks(labels, job.result)
             except SecondLookError as error:
                 judging.problem = str(error)
 

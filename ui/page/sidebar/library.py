@@ -123,6 +123,11 @@ def documents(library: Library, state: State) -> None:
     own, ours = samples.split(listed)
     passages = sum(document.chunks for document in listed)
     quiet([f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}"], "library")
+    if library.is_cut_as_before:
+        quiet([
+            "An earlier version cut these passages and parted some headings from their text. They are found as before; "
+            f"“secondlook rebuild --library {library.folder}” in a terminal cuts them better."
+        ], "cut")  # fmt: skip
     if state.problem:
         problem("Nothing was deleted.", state.problem)
     if state.said:

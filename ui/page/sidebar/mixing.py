@@ -7,7 +7,7 @@ import streamlit as st
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 from ui.page import address
-from ui.page.state import FUSION_KEY, NO_OTHER, OTHER_KEY, SOURCE_KEY, TOGETHER_KEY, State
+from ui.page.state import ENSEMBLE_KEY, FUSION_KEY, NO_OTHER, OTHER_KEY, SOURCE_KEY, State
 from ui.settings import Settings
 
 SOURCES = {source: source.in_words[0].upper() + source.in_words[1:] for source in CandidateSource}
@@ -18,24 +18,24 @@ FUSIONS = {
     "weighted:0.5": "Both looks, even weights",
 }
 SIDE_BY_SIDE = "side-by-side"
-TOGETHER = {
+ENSEMBLES = {
     SIDE_BY_SIDE: "Side by side, A and B",
     "rrf": "Fused, by reciprocal rank",
     "weighted": "Fused, even weights",
 }
 
 
-def together_choice(settings: Settings, state: State) -> None:
+def ensemble_choice(settings: Settings, state: State) -> None:
     """Whether two rerankers stand side by side or are fused to one order; neither way runs a model again."""
-    configured = str(settings.together or SIDE_BY_SIDE)
-    options = list(dict.fromkeys([configured, *TOGETHER]))
-    address.follow_choice(state, TOGETHER_KEY, options)
+    configured = str(settings.ensemble or SIDE_BY_SIDE)
+    options = list(dict.fromkeys([configured, *ENSEMBLES]))
+    address.follow_choice(state, ENSEMBLE_KEY, options)
     st.selectbox(
-        "Two rerankers", options, key=TOGETHER_KEY,
-        format_func=lambda name: TOGETHER.get(name) or f"Fused, {name}",
+        "Two rerankers", options, key=ENSEMBLE_KEY,
+        format_func=lambda name: ENSEMBLES.get(name) or f"Fused, {name}",
         help="Side by side, each has a column of its own. Fused, the first look and both make one second order: of "
         "their places, or of their standardised scores. Changing it runs no model.",
-        on_change=address.write_choice, args=(state, TOGETHER_KEY, configured),
+        on_change=address.write_choice, args=(state, ENSEMBLE_KEY, configured),
     )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def mixing_panel(settings: Settings) -> None:
     options = list(dict.fromkeys([*FUSIONS, configured]))
     st.selectbox(
         "Second order", options, options.index(configured), key=FUSION_KEY,
-        format_func=lambda name: FUSIONS.get(name) or Fusion.of(name).title, disabled=chosen_together() is not None,
+        format_func=lambda name: FUSIONS.get(name) or Fusion.of(name).title, disabled=chosen_ensemble() is not None,
         help="Who makes it: the reranker alone, or a mix of both looks. A mixed score is not read as relevance.",
     )  # fmt: skip
 
@@ -63,20 +63,20 @@ def chosen_source() -> CandidateSource:
 
 def chosen_fusion() -> Fusion | None:
     """How both looks make the second order; ``None`` leaves it to the reranker, or to all that are fused."""
-    if chosen_together() is not None:
+    if chosen_ensemble() is not None:
         return None
     chosen: str = st.session_state[FUSION_KEY]
     return None if chosen == ALONE else Fusion.of(chosen)
 
 
-def chosen_together() -> Fusion | None:
+def chosen_ensemble() -> Fusion | None:
     """How two rerankers and the first look make one second order; ``None`` where they stand side by side, or one is.
 
     Raises `UsageError` where the settings have shares for another number of rerankers.
     """
-    chosen: str = st.session_state.get(TOGETHER_KEY, SIDE_BY_SIDE)
+    chosen: str = st.session_state.get(ENSEMBLE_KEY, SIDE_BY_SIDE)
     if chosen == SIDE_BY_SIDE or st.session_state[OTHER_KEY] == NO_OTHER:
         return None
-    fusion = Fusion.of_several(chosen)
+    fusion = Fusion.of_ensemble(chosen)
     fusion.fits(2)
     return fusion

@@ -9,7 +9,7 @@ import streamlit as st
 from ingest.models.hub import Hub
 from rerank.registry import BUNDLED_RERANKER, LATE_INTERACTION, RERANKER_ALIASES, full_name, usable_rerankers
 from ui.page import address
-from ui.page.sidebar.mixing import together_choice
+from ui.page.sidebar.mixing import ensemble_choice
 from ui.page.state import BUDGET_KEY, CANDIDATES_KEY, NO_OTHER, OTHER_KEY, RERANKER_KEY, RESULTS_KEY, State
 from ui.settings import MAX_CANDIDATES, MAX_RESULTS, MIN_CANDIDATES, MIN_RESULTS, Settings
 
@@ -39,7 +39,7 @@ def settings_panel(settings: Settings, state: State) -> None:
         "A second reranker that orders the same passages: the page then shows the first look, A and B.",
     )  # fmt: skip
     if st.session_state[OTHER_KEY] != NO_OTHER:
-        together_choice(settings, state)
+        ensemble_choice(settings, state)
     st.number_input(
         "Time for the second look (ms)", min_value=1.0, value=settings.budget_ms, step=100.0, format="%.0f",
         placeholder="as long as it needs", key=BUDGET_KEY,

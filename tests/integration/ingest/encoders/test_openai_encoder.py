@@ -23,7 +23,7 @@ from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing
-from ingest.services.client import Patience
+from ingest.services.client import RetryPolicy
 from rerank.factory import ModelChoice, encoder_for, open_searcher
 from tests.fakes import DIM
 from tests.parts.embeddings_stub import embeddings, word_vector
@@ -65,8 +65,8 @@ def encoder(
     stub: RerankStub, name: str = "server:words@12", seconds: float = 5.0, **changes: Any
 ) -> OpenAIEncoder:
     given = access(stub, **changes)
-    patience = Patience(seconds, 3, 0.01)
-    return OpenAIEncoder(resolve_encoder(name, OFFLINE, given), given, patience, patience)
+    policy = RetryPolicy(seconds, 3, 0.01)
+    return OpenAIEncoder(resolve_encoder(name, OFFLINE, given), given, policy, policy)
 
 
 @pytest.mark.parametrize(("name", "sizes"), [("openai:words", [150]), ("server:words", [32, 32, 32, 32, 22])])

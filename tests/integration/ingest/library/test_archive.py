@@ -32,7 +32,7 @@ from ingest.library.archive.export import (
 from ingest.library.archive.importing import ArchiveLimits, import_library
 from ingest.library.health.doctor import examine
 from ingest.library.health.view import Part
-from ingest.library.label_records import Grade, ModelPair, Places, Sighting
+from ingest.library.label_records import Grade, JudgedRanks, ModelPair, Places
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
@@ -58,7 +58,7 @@ def full(desk: Desk) -> Desk:
         }
     places = {found["steel 1"]: Places(3, 1), found["Old news of a crane."]: Places(1, 2)}
     for text, grade in (("steel 1", Grade.RELEVANT), ("Old news of a crane.", Grade.PARTLY)):
-        labels.set("what is steel?", found[text], grade, Sighting(PAIR, places))
+        labels.set("what is steel?", found[text], grade, JudgedRanks(PAIR, places))
     labels.set("which snake?", found["venom of a snake"], Grade.NOT)
     desk.write("crane.txt", "New news of a crane “über” a 𝒸rane.")
     desk.add(crane)

@@ -112,8 +112,8 @@ CONTENT_DAMAGE = {
     "a vector that is gone": ("DELETE FROM vectors WHERE rowid = 3", {"vectors", "index"}),
     "a report of a file": ("UPDATE sources SET report = '{' WHERE key LIKE '%f1.txt'", {"content"}),
     "a passage of no document": (
-        'INSERT INTO chunks SELECT 9999, 777, start, "end", page, page_end, heading, title, text, passage_hash '
-        "FROM chunks LIMIT 1",
+        'INSERT INTO chunks SELECT 9999, 777, start, "end", page, page_end, heading, title, text, passage_hash, '
+        "context FROM chunks LIMIT 1",
         {"content"},
     ),
     "rows that are pending": ("INSERT INTO doomed VALUES ('x')", {"litter"}),
@@ -211,6 +211,8 @@ def test_an_older_format_is_brought_up_and_not_taken_for_damage(full: Desk) -> N
     tables = ("label_ranks", "label_pairs", "labels", "words")
     for statement in ("TRIGGER labels_forget", *(f"TABLE {table}" for table in tables)):
         execute(full, f"DROP {statement}")
+    execute(full, "ALTER TABLE chunks DROP COLUMN context")
+    execute(full, "ALTER TABLE documents DROP COLUMN blocks")
     execute(full, "PRAGMA user_version = 1")
     (finding,) = examine(full.library.folder)
     assert "has format 1" in finding.sentence

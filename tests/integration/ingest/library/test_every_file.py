@@ -19,7 +19,7 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, LOCK, Library, Manifest
 from ingest.library.token_vectors import FILE as TOKENS
-from ingest.library.token_vectors import TokenStore, Wish
+from ingest.library.token_vectors import RequestedModel, TokenStore
 from ingest.library.writer import writing
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
@@ -87,7 +87,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [Labelled(f"question {n % 8}", float(n % 7) - 3, n % 3 == 0) for n in range(80)]
     save(library.folder / CALIBRATION, calibrate(rows, WORD_SCORER, LibraryState.of(library), Method.PLATT))
     store = TokenStore(library)
-    store.want(Wish("maxsim", "identity"))
+    store.request(RequestedModel("maxsim", "identity"))
     store.put("identity", {name: name.encode() * 40 for name in hashes})
     assert examined(library.folder) == []
     library.documents()  # the last one who may write folds the log into the file
@@ -128,7 +128,12 @@ def held(folder: Path) -> object:
     store = TokenStore(library)
     with library.connection() as db:
         hashes = [row[0] for row in db.execute("SELECT passage_hash FROM chunks ORDER BY id")]
-    return passages, sorted(Labels(library).judgements()), store.wishes(), store.stored("identity", hashes)
+    return (
+        passages,
+        sorted(Labels(library).judgements()),
+        store.requested_models(),
+        store.stored("identity", hashes),
+    )
 
 
 def noticed(folder: Path, name: str, kind: str = "") -> bool:

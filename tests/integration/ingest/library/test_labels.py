@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import UsageError
-from ingest.library.label_records import Grade, Label, LabelledPassage, ModelPair, Places, Sighting
+from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.library.schema import FORMAT, MIGRATIONS, connect
@@ -153,17 +153,17 @@ def test_a_deleted_document_s_text_that_another_document_holds_is_found_there(
 
 def test_places_are_of_one_search_and_of_judged_passages_only(desk: Desk, labels: Labels) -> None:
     one, two, three = (digest(name) for name in "abc")
-    labels.set("q", one, Grade.RELEVANT, Sighting(PAIR, {one: Places(3, 1), two: Places(1, 2)}))
+    labels.set("q", one, Grade.RELEVANT, JudgedRanks(PAIR, {one: Places(3, 1), two: Places(1, 2)}))
     assert labels.places(PAIR) == {"q": {one: Places(3, 1)}}
     labels.set(
-        "q", two, Grade.NOT, Sighting(PAIR, {one: Places(4, 2), two: Places(1, 3), three: Places(2, 1)})
+        "q", two, Grade.NOT, JudgedRanks(PAIR, {one: Places(4, 2), two: Places(1, 3), three: Places(2, 1)})
     )
     assert labels.places(PAIR) == {"q": {two: Places(1, 3), one: Places(4, 2)}}
-    labels.see("q", Sighting(PAIR, {two: Places(1, 1)}))
+    labels.note_ranks("q", JudgedRanks(PAIR, {two: Places(1, 1)}))
     assert labels.places(PAIR) == {"q": {two: Places(1, 1)}}, "an older search's place is mixed in"
     other = replace(PAIR, reranker_revision="2")
-    labels.see("q", Sighting(other, {one: Places(9, 9), two: Places(8, 8)}))
-    labels.see("never judged", Sighting(other, {one: Places(1, 1)}))
+    labels.note_ranks("q", JudgedRanks(other, {one: Places(9, 9), two: Places(8, 8)}))
+    labels.note_ranks("never judged", JudgedRanks(other, {one: Places(1, 1)}))
     assert labels.pairs() == [other, PAIR]
     assert labels.places(other) == {"q": {two: Places(8, 8), one: Places(9, 9)}}
     labels.remove("q", two)
@@ -224,7 +224,11 @@ def back_to_format_1(path: Path) -> None:
     db.close()
 
 
+ADDED = {"context", "blocks"}  # columns that later formats added
+
+
 def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, without the columns that later formats added and the index of words."""
     with sqlite3.connect(path) as db:
         names = [
             row[0]
@@ -233,9 +237,13 @@ def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
                 "AND name NOT LIKE 'words%'"
             )
         ]
-        found = {name: sorted(db.execute(f"SELECT * FROM {name}").fetchall()) for name in names}
+        columns = {
+            name: [f'"{row[1]}"' for row in db.execute(f"PRAGMA table_info({name})") if row[1] not in ADDED]
+            for name in names
+        }
+        rows = {name: sorted(db.execute(f"SELECT {', '.join(columns[name])} FROM {name}")) for name in names}
     db.close()
-    return found
+    return rows
 
 
 def test_labels_do_not_wait_for_a_writer(desk: Desk, labels: Labels) -> None:
@@ -257,9 +265,11 @@ def test_two_threads_judge_while_documents_are_added(desk: Desk, labels: Labels)
     def judge(name: str) -> None:
         try:
             for number in range(40):
-                sighting = Sighting(PAIR, {crane: Places(1, number + 1)})
-                Labels(Library(desk.library.folder)).set(f"{name} {number}", crane, Grade.PARTLY, sighting)
-                labels.set("the same", crane, Grade(number % 3), sighting)
+                judged_ranks = JudgedRanks(PAIR, {crane: Places(1, number + 1)})
+                Labels(Library(desk.library.folder)).set(
+                    f"{name} {number}", crane, Grade.PARTLY, judged_ranks
+                )
+                labels.set("the same", crane, Grade(number % 3), judged_ranks)
         except Exception as error:  # a thread's error must reach the test
             problems.append(error)
 
@@ -280,7 +290,7 @@ WORKER = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from ingest.library.label_records import Grade, ModelPair, Places, Sighting
+    from ingest.library.label_records import Grade, ModelPair, Places, JudgedRanks
     from ingest.library.labels import Labels
     from ingest.library.library import Library
 
@@ -293,8 +303,8 @@ WORKER = textwrap.dedent(
 
     labels = Labels(Library(folder), step)
     for number in range(100_000):
-        sighting = Sighting(ModelPair("e", "1", "r", "1"), {passage: Places(number + 1, 1)})
-        labels.set(f"question {number}", passage, Grade.RELEVANT, sighting)
+        judged_ranks = JudgedRanks(ModelPair("e", "1", "r", "1"), {passage: Places(number + 1, 1)})
+        labels.set(f"question {number}", passage, Grade.RELEVANT, judged_ranks)
         print(number, flush=True)
     """
 )

@@ -34,6 +34,10 @@ def old(desk: Desk, request: pytest.FixtureRequest) -> Desk:
     else:
         with sqlite3.connect(path) as db:
             db.execute("DROP TABLE words")
+            db.execute("ALTER TABLE chunks DROP COLUMN context")
+            db.execute("ALTER TABLE documents DROP COLUMN blocks")
+            db.executescript("DROP TRIGGER labels_forget; ALTER TABLE labels DROP COLUMN context;")
+            db.executescript(schema.MIGRATIONS[1][schema.MIGRATIONS[1].index("CREATE TRIGGER") :])
             db.execute("PRAGMA user_version = 2")
         db.close()
     return desk
@@ -53,10 +57,12 @@ def check_old(desk: Desk, before: dict[str, list[tuple[object, ...]]]) -> None:
     after = dump(desk.library.folder / "library.sqlite")
     assert {table: after[table] for table in before} == before
     with sqlite3.connect(desk.library.folder / "library.sqlite") as db:
-        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+        columns = {row[1] for row in db.execute("PRAGMA table_info(chunks)")}
+        words = db.execute("SELECT count(*) FROM words_docsize").fetchone()[0]
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     db.close()
-    assert not any(str(name).startswith("words") for name in tables), "half a migration was kept"
+    assert "context" not in columns, "half a migration was kept"
+    assert words == 0, "half a migration was kept"
 
 
 def check_migrated(desk: Desk, before: dict[str, list[tuple[object, ...]]]) -> None:
@@ -80,7 +86,7 @@ def test_a_migration_that_fails_in_the_middle_changes_nothing(
         word_index.fill(db)
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(schema, "FILLED", {3: half})
+    monkeypatch.setattr(schema, "FILLED", {FORMAT: half})
     with pytest.raises(OSError, match="disk is gone"):
         Library(old.library.folder)
     check_old(old, before)
@@ -99,7 +105,7 @@ DIE_MIGRATING = textwrap.dedent(
         word_index.fill(db)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    schema.FILLED = {3: half}
+    schema.FILLED = {schema.FORMAT: half}
     Library(Path(sys.argv[1]))
     """
 )

@@ -17,7 +17,6 @@ from ingest.library.health.doctor import examine
 from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
 from ingest.library.library import Library
-from ingest.library.schema import FORMAT
 from ingest.library.writer import writing
 from ingest.pipeline import Intake, Source
 from ingest.readers import Limits
@@ -116,18 +115,6 @@ def test_a_deleted_and_a_replaced_text_leave_no_word_behind(desk: Desk) -> None:
         kept = {row[0] for row in db.execute("SELECT term FROM terms WHERE term LIKE 'zyxquartz%'")}
     assert kept == {f"zyxquartz{n}" for n in range(30) if n not in (7, 8)}
     assert examine(desk.library.folder) == []
-
-
-def test_a_library_from_before_gets_its_words_when_it_is_opened(desk: Desk) -> None:
-    desk.add(desk.write("a.txt", "The crane P-17 lifts steel."))
-    with sqlite3.connect(desk.library.folder / "library.sqlite") as db:
-        db.execute("DROP TABLE words")
-        db.execute("PRAGMA user_version = 2")
-    db.close()
-    library = Library(desk.library.folder)
-    assert texts(library, "p-17") == ["The crane P-17 lifts steel."]
-    with library.connection() as opened:
-        assert opened.execute("PRAGMA user_version").fetchone()[0] == FORMAT
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.hub import Hub
-from ingest.models.hub_download import Patience
+from ingest.models.hub_download import StallLimit
 from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
 from rerank.factory import open_scorer
 from rerank.notices import model_notices
@@ -46,7 +46,7 @@ __all__ = ["disk"]  # the fixture of a small disk
 
 ROOT = Path(__file__).resolve().parents[4]
 QUERY, PASSAGES = "which snake has venom", ["the boa, a snake", "river bank", "Python code"]
-SHORT = Patience(1.0, 2**20)
+SHORT = StallLimit(1.0, 2**20)
 Ask = Callable[[], tuple[ResolvedModel, ResolvedModel]]
 
 
@@ -85,8 +85,8 @@ def start(memory: Path | None = None) -> tuple[ResolvedModel, ResolvedModel]:
     """What a start resolves, each with access of its own to the hub as the page and its commands have it."""
     options = {} if memory is None else {"memory": memory}
     return (
-        resolve_encoder(None, Hub(patience=SHORT, **options)),
-        resolve_reranker(None, Hub(patience=SHORT, **options)),
+        resolve_encoder(None, Hub(stall_limit=SHORT, **options)),
+        resolve_reranker(None, Hub(stall_limit=SHORT, **options)),
     )
 
 
@@ -200,7 +200,7 @@ def test_a_half_downloaded_model_is_not_used_and_is_completed_when_the_hub_is_ba
 ) -> None:
     hub.cut = 1000
     with pytest.raises(ModelNotFoundError, match="cannot be had"):
-        resolve_encoder(BGE, Hub(patience=SHORT))
+        resolve_encoder(BGE, Hub(stall_limit=SHORT))
     snapshot = place_of(tmp_path / "cache", BGE) / "snapshots" / spec_of(BGE).revision
     assert (snapshot / "modules.json").is_file(), "nothing was downloaded: the test shows nothing"
     hub.down = True

@@ -115,7 +115,7 @@ def children(of: int) -> list[int]:
 def readings(suffix: str) -> list[Reading]:
     """What a reader meets: a file with plenty in it, the same over each limit, a case of every fate."""
     format = next(one for one in FORMATS if suffix in one.suffixes)
-    plenty = Reading(f"a{suffix}", PLENTY[format.module]())
+    plenty = Reading(f"a{suffix}", PLENTY[format.module.rpartition(".")[2]]())
     over = [Limits(max_bytes=200), Limits(max_characters=20)]
     cases: dict[object, Case] = {}
     for case in CASES:

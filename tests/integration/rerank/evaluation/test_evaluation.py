@@ -10,11 +10,12 @@ import pytest
 from ingest.errors import DamagedFileError, ModelError, UsageError
 from ingest.models.resolve import ModelSpec
 from rerank.evaluation.cache import FILE
+from rerank.evaluation.comparison import Comparison, Contrast, Row
 from rerank.evaluation.corpus import default_folder, fill_library
-from rerank.evaluation.run import evaluate
-from rerank.evaluation.runs import write_runs
+from rerank.evaluation.plan import evaluate
+from rerank.evaluation.runs import write_both
 from rerank.judged.dataset import read_judged_set
-from rerank.judged.records import Evaluation, Verdict
+from rerank.judged.records import Verdict
 from tests.fakes import WordEncoder, WordScorer
 from tests.parts.evaluation_parts import (
     Planted,
@@ -27,35 +28,45 @@ from tests.parts.evaluation_parts import (
 )
 
 
-def judge(dataset: Path, scorer: WordScorer | None, candidates: int = 4) -> Evaluation:
+def judge(dataset: Path, scorer: WordScorer | None, candidates: int = 4) -> Comparison:
     judged, library, encoder = open_set(dataset, dataset.parent / "library")
     return evaluate(judged, library, searcher(library, encoder, scorer), candidates)
 
 
+def reranked(comparison: Comparison) -> Row:
+    assert comparison.main is not None
+    return comparison.main
+
+
+def contrast(comparison: Comparison) -> Contrast:
+    assert reranked(comparison).contrast is not None
+    return reranked(comparison).contrast
+
+
 def test_a_planted_good_reranker_helps(dataset: Path) -> None:
     found = judge(dataset, Planted("good", knows))
-    assert found.verdict is Verdict.HELPS
-    assert found.mean_before["MRR@10"] == 0.5
-    assert found.mean_after["MRR@10"] == found.mean_after["nDCG@10"] == 1.0
-    difference = found.differences["nDCG@10"]
+    assert contrast(found).verdict is Verdict.HELPS
+    assert found.before.means["MRR@10"] == 0.5
+    assert reranked(found).means["MRR@10"] == reranked(found).means["nDCG@10"] == 1.0
+    difference = contrast(found).differences["nDCG@10"]
     assert difference.mean == pytest.approx(1 - 0.63093, abs=1e-5)
     assert difference.low == pytest.approx(difference.mean) == difference.high, "all queries gain the same"
     assert difference.p < 0.01
-    assert (len(found.runs), found.documents) == (11, 44)
+    assert (found.queries, found.documents) == (11, 44)
 
 
 def test_a_reversed_order_hurts(dataset: Path) -> None:
     found = judge(dataset, Planted("reversed", reversed_order))
-    assert found.verdict is Verdict.HURTS
-    assert found.mean_after["MRR@10"] == pytest.approx(1 / 3)
-    assert found.by_gain[0].gain < 0
+    assert contrast(found).verdict is Verdict.HURTS
+    assert reranked(found).means["MRR@10"] == pytest.approx(1 / 3)
+    assert found.main_gains[0].gain < 0
 
 
 def test_an_identical_order_is_undecided(dataset: Path) -> None:
     found = judge(dataset, Planted("same", as_before))
-    assert found.verdict is Verdict.UNDECIDED
-    assert found.mean_before == found.mean_after
-    assert {d.p for d in found.differences.values()} == {1.0}
+    assert contrast(found).verdict is Verdict.UNDECIDED
+    assert found.before.means == reranked(found).means
+    assert {d.p for d in contrast(found).differences.values()} == {1.0}
 
 
 def test_a_gain_on_one_query_of_many_is_undecided(dataset: Path) -> None:
@@ -63,9 +74,9 @@ def test_a_gain_on_one_query_of_many_is_undecided(dataset: Path) -> None:
         return knows(query, passages) if query == "snake" else as_before(query, passages)
 
     found = judge(dataset, Planted("lucky", lucky))
-    assert found.differences["nDCG@10"].mean > 0
-    assert found.verdict is Verdict.UNDECIDED
-    assert found.by_gain[-1].query == "snake"
+    assert contrast(found).differences["nDCG@10"].mean > 0
+    assert contrast(found).verdict is Verdict.UNDECIDED
+    assert found.main_gains[-1].query == "snake"
 
 
 def test_a_document_stands_where_its_best_passage_does(tmp_path: Path) -> None:
@@ -73,7 +84,7 @@ def test_a_document_stands_where_its_best_passage_does(tmp_path: Path) -> None:
     corpus = {"long": f"{far}\n\n{'snake ' * 120}", "short": "snake bird", "none": "river"}
     folder = write_set(tmp_path / "set", corpus, {"q": "snake"}, [("q", "long", 1)])
     found = judge(folder, Planted("same", as_before), candidates=100)
-    order = found.runs["q"].before
+    order = found.before.system.orders["q"]
     assert order[0] == "long"
     assert sorted(order) == ["long", "none", "short"], "a document is ranked once"
 
@@ -99,9 +110,9 @@ def test_a_changed_corpus_makes_first_looks_void_and_only_new_passages_are_score
     scorer = Planted("good", knows)
     found = judge(dataset, scorer)
     assert scorer.calls == [("snake", 1)], "the other topics' candidates are what they were"
-    assert "late" in found.runs["snake"].before
+    assert "late" in found.before.system.orders["snake"]
     path.write_text("".join(line for line in path.open() if '"late"' not in line))
-    assert "late" not in judge(dataset, scorer).runs["snake"].before
+    assert "late" not in judge(dataset, scorer).before.system.orders["snake"]
 
 
 @pytest.mark.parametrize("content", [None, b"no database at all, but long enough to be taken for one" * 99])
@@ -112,7 +123,7 @@ def test_the_cache_may_be_deleted_or_damaged(dataset: Path, content: bytes | Non
     if content is not None:
         path.write_bytes(content)
     scorer = Planted("good", knows)
-    assert judge(dataset, scorer).mean_after == before.mean_after
+    assert reranked(judge(dataset, scorer)).means == reranked(before).means
     assert len(scorer.calls) == 11
 
 
@@ -123,12 +134,12 @@ def test_a_failed_rerank_counts_as_unchanged_is_told_and_is_not_kept(dataset: Pa
         return knows(query, passages)
 
     found = judge(dataset, Planted("good", fails_once))
-    assert found.runs["snake"].after == found.runs["snake"].before
+    assert reranked(found).system.orders["snake"] == found.before.system.orders["snake"]
     assert any(
         n.startswith("1 of 11 queries were not reranked") and "out of memory" in n for n in found.notices
     )
     mended = Planted("good", knows)
-    assert judge(dataset, mended).mean_after["MRR@10"] == 1.0
+    assert reranked(judge(dataset, mended)).means["MRR@10"] == 1.0
     assert [query for query, _ in mended.calls] == ["snake"]
 
 
@@ -150,8 +161,8 @@ def test_a_folder_of_documents_is_a_corpus_by_its_file_names(tmp_path: Path) -> 
     )
     assert any("1 of 2 relevant documents" in notice and "gone.txt" in notice for notice in notices)
     found = evaluate(judged, library, searcher(library, WordEncoder(), Planted("same", as_before)), 10)
-    assert found.runs["q"].before[0] == "a.md"
-    assert found.mean_before["recall@10"] == 0.5
+    assert found.before.system.orders["q"][0] == "a.md"
+    assert found.before.means["recall@10"] == 0.5
 
 
 def test_the_sets_own_library_follows_the_folder_and_lies_in_the_cache(
@@ -238,9 +249,10 @@ def test_an_overlong_query_is_cut_and_told(tmp_path: Path) -> None:
 
 def test_a_run_with_white_space_in_an_id_is_refused(dataset: Path, tmp_path: Path) -> None:
     found = judge(dataset, Planted("good", knows))
-    before, after = write_runs(tmp_path / "out.txt", found.runs)
+    orders = reranked(found).system.orders
+    before, after = write_both(tmp_path / "out.txt", found.before.system.orders, orders)
     assert (before.name, after.name) == ("out.before.txt", "out.after.txt")
     first = after.read_text().splitlines()[0].split()
     assert first == ["snake", "Q0", "snake1", "1", "44", "second-look"], "all are listed, four are reranked"
     with pytest.raises(UsageError, match="white space"):
-        write_runs(tmp_path / "out.txt", {"two words": found.runs["snake"]})
+        write_both(tmp_path / "out.txt", {}, {"two words": orders["snake"]})

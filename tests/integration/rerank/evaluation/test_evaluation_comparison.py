@@ -15,9 +15,8 @@ import pytest
 from ingest.models.resolve import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, pareto_front
-from rerank.evaluation.ensemble import systems_together
-from rerank.evaluation.plan import Plan, compare
-from rerank.evaluation.run import evaluate
+from rerank.evaluation.ensemble import ensemble_systems
+from rerank.evaluation.plan import Plan, compare, evaluate
 from rerank.evaluation.scoring import ScoredQuery
 from rerank.evaluation.systems import Combination, best_weight, systems_of
 from rerank.judged.dataset import read_judged_set, read_tuning_set
@@ -143,7 +142,7 @@ def test_systems_mix_fuse_and_stand_alone() -> None:
 def test_several_rerankers_and_the_first_look_are_fused_as_one() -> None:
     one = {"q": scored([0, 1, 4], [0.9, 0.8, 0.1, 0.05], [1, 1, 1])}
     other = {"q": scored([9, 1, 8], [0.9, 0.8, 0.1, 0.05], [1, 1, 1])}
-    systems = systems_together({"one": one, "other": other}, (2, 3))
+    systems = ensemble_systems({"one": one, "other": other}, (2, 3))
     found = {(system.title, system.depth): "".join(system.orders["q"]) for system in systems}
     assert found == {
         # z of the first look .80, .54, -1.34, of one -.98, -.39, 1.37, of the other .84, -1.40, .56
@@ -159,25 +158,25 @@ def test_several_rerankers_and_the_first_look_are_fused_as_one() -> None:
 def test_a_reranker_that_failed_at_a_query_takes_no_part_in_its_fusion() -> None:
     cosines = [0.9, 0.8, 0.1]
     failed, good = scored([], cosines, []), scored([0, 1, 4], cosines, [1, 1, 1])
-    systems = systems_together({"failed": {"q": failed}, "good": {"q": good}}, (3,))
+    systems = ensemble_systems({"failed": {"q": failed}, "good": {"q": good}}, (3,))
     alone = systems_of("good", {"q": good}, (3,), 0.0, 0.5)
     assert [system.orders for system in systems] == [system.orders for system in alone[1:]]
-    (nothing, _) = systems_together({"a": {"q": failed}, "b": {"q": failed}}, (3,))
+    (nothing, _) = ensemble_systems({"a": {"q": failed}, "b": {"q": failed}}, (3,))
     assert nothing.orders["q"] == tuple("abc")
     with pytest.raises(ValueError, match="same candidates"):
-        systems_together({"a": {"q": good}, "b": {"q": replace(good, documents=("x", "y", "z"))}}, (3,))
+        ensemble_systems({"a": {"q": good}, "b": {"q": replace(good, documents=("x", "y", "z"))}}, (3,))
 
 
 def test_rerankers_are_fused_in_a_comparison_where_that_is_asked_for(dataset: Path) -> None:
     planted = [Planted("good", knows), Planted("same", as_before)]
     plain = contest(dataset, *planted)
-    found = contest(dataset, *planted, together=True)
+    found = contest(dataset, *planted, ensemble=True)
     titles = [row.system.title for row in found.rows]
     assert titles == ["good", "same", "good and same + weighted", "good and same + reciprocal rank"]
     assert [row.means for row in found.rows[:2]] == [row.means for row in plain.rows]
     assert found.rows[2].means["nDCG@10"] > found.before.means["nDCG@10"]
     assert found.main == found.rows[0]
-    assert len(contest(dataset, planted[0], together=True).rows) == 1, "one reranker is no company"
+    assert len(contest(dataset, planted[0], ensemble=True).rows) == 1, "one reranker is no company"
 
 
 def test_the_weight_is_the_one_that_is_best_and_even_where_nothing_tells() -> None:
@@ -240,7 +239,7 @@ def test_first_looks_are_compared_alone_and_under_a_reranker(tmp_path: Path) -> 
     judged, library, encoder = open_set(tmp_path / "codes", tmp_path / "library")
     alone = compare(
         judged, library, {}, Plan(sources=tuple(CandidateSource)),
-        looker=lambda: searcher(library, encoder, None),
+        open_first_look=lambda: searcher(library, encoder, None),
     )  # fmt: skip
     assert [row.system.title for row in alone.rows] == ["words (BM25)", "vectors and words (RRF)"]
     words, both = (row.means["nDCG@10"] for row in alone.rows)
@@ -278,13 +277,10 @@ def test_the_first_looks_figures_are_the_same_however_deep_it_is_reranked(far_be
     scorer = Planted("same", as_before)
     asked = searcher(library, encoder, scorer)
     alone = [evaluate(judged, library, asked, depth) for depth in (1, 10, 100, 200, 1)]
-    tables = [
-        compare(judged, library, {"same": lambda: asked}, Plan((depth,))) for depth in (1, 10, 100, 200)
-    ]
-    figures = [found.mean_before for found in alone] + [found.before.means for found in tables]
-    assert figures == [figures[0]] * 9
+    figures = [found.before.means for found in alone]
+    assert figures == [figures[0]] * 5
     assert figures[0]["recall@100"] == 1.0, "the third document comes after 130 passages"
-    assert {found.runs["q"].before for found in alone} == {("long0", "long1", "answer", "none")}
+    assert {found.before.system.orders["q"] for found in alone} == {("long0", "long1", "answer", "none")}
     assert [depth for _, depth in scorer.calls] == [1, 9, 90, 32], "what is listed is not all scored"
 
 

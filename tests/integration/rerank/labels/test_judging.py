@@ -10,7 +10,7 @@ import pytest
 from ingest.library.label_records import Grade, ModelPair, Places
 from ingest.library.labels import Labels
 from rerank.judged.records import Verdict
-from rerank.labels.judging import ask_again, judge, pair_of, see, sighting
+from rerank.labels.judging import ask_again, judge, judged_ranks, note_ranks, pair_of
 from rerank.labels.suggest import Reason, disagreement, suggest
 from rerank.labels.verdict import running_verdict, running_verdicts
 from rerank.records import SearchResult
@@ -72,7 +72,7 @@ def test_another_reranker_gets_its_own_verdict_once_it_was_asked(topics: Desk) -
         judge(labels, result, hash_at(result, 0), Grade.RELEVANT)
         judge(labels, result, hash_at(result, 3), Grade.NOT)
     second = searcher(topics, Planted("reversed", reversed_order))
-    see(labels, second.search("crane", 4))
+    note_ranks(labels, second.search("crane", 4))
     steps: list[tuple[int, int]] = []
     assert ask_again(labels, second, 4, lambda *step: steps.append(step)) == len(TOPICS) - 1
     assert steps[-1] == (len(TOPICS) - 1, len(TOPICS) - 1)
@@ -85,11 +85,11 @@ def test_a_result_without_a_second_order_is_judged_but_has_no_places(topics: Des
     labels = Labels(topics.library)
     result = Searcher(Retriever(topics.library, topics.encoder), None).search("crane", 4)
     judge(labels, result, hash_at(result, 0), Grade.RELEVANT)
-    see(labels, result)
+    note_ranks(labels, result)
     assert labels.grades("crane") == {hash_at(result, 0): Grade.RELEVANT}
     assert (labels.pairs(), pair_of(result.models)) == ([], None)
     whole = searcher(topics, WordScorer()).search("crane", 4)
-    assert sighting(replace(whole, after=whole.after[:2])) is None, (
+    assert judged_ranks(replace(whole, after=whole.after[:2])) is None, (
         "a second look under way was taken for one"
     )
 
@@ -102,11 +102,11 @@ def test_the_best_place_counts_of_passages_with_the_same_text(desk: Desk) -> Non
         desk.write("two/x.txt", "crane " * 32 + "\n\n" + "bank river " * 16),
     )
     result = searcher(desk, Planted("reversed", reversed_order)).search("crane", 3)
-    twin = result.before[0].chunk.passage_hash
-    assert result.before[1].chunk.passage_hash == twin, "there are no twins: the test tests nothing"
-    seen = sighting(result)
-    assert seen is not None
-    assert seen.places == {twin: Places(1, 2), result.before[2].chunk.passage_hash: Places(3, 1)}
+    duplicate = result.before[0].chunk.passage_hash
+    assert result.before[1].chunk.passage_hash == duplicate, "there are no duplicates: the test tests nothing"
+    ranks = judged_ranks(result)
+    assert ranks is not None
+    assert ranks.places == {duplicate: Places(1, 2), result.before[2].chunk.passage_hash: Places(3, 1)}
 
 
 def ranked(topics: Desk, judged: Callable[[str, list[str]], list[float]]) -> SearchResult:

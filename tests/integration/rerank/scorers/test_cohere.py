@@ -11,7 +11,7 @@ import pytest
 from ingest.errors import ModelError, ServiceError
 from ingest.models.hub import Hub
 from ingest.services.billing import billing
-from ingest.services.client import Patience
+from ingest.services.client import RetryPolicy
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.scorers.base import Scorer, ServiceAccess
@@ -44,7 +44,7 @@ def opened(stub: RerankStub, name: str = "cohere", seconds: float = 5.0, key: st
     from rerank.scorers.cohere import CohereScorer
 
     access = ServiceAccess(cohere_key=key, cohere_url=stub.url)
-    return CohereScorer(resolve_reranker(name, OFFLINE, access), access, Patience(seconds, 3, 0.01))
+    return CohereScorer(resolve_reranker(name, OFFLINE, access), access, RetryPolicy(seconds, 3, 0.01))
 
 
 def test_each_passage_gets_its_own_score_and_units_are_counted(stub: RerankStub) -> None:

@@ -13,7 +13,7 @@ from ingest.errors import ModelError, ServiceError
 from ingest.models.consent import privacy_notice
 from ingest.models.hub import Hub
 from ingest.services.access import ServiceAccess
-from ingest.services.client import Patience
+from ingest.services.client import RetryPolicy
 from rerank.registry import resolve_reranker
 from rerank.scorers.cached import fingerprint
 from rerank.scorers.rerank_server import RerankServerScorer
@@ -35,7 +35,7 @@ from tests.parts.rerank_stub import (
 KEY = "sk-secret-0123456789"
 QUERY = "which snake has venom?"
 PASSAGES = ["A boa has no venom.", "Python code", "the venom of a snake", "snake", "川の土手"]
-PATIENCE = Patience(seconds=3.0, attempts=3, first_wait=0.01)
+PATIENCE = RetryPolicy(seconds=3.0, attempts=3, first_wait=0.01)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_time_ends(stub: RerankStub, fault: Fault) -> None:
     stub.faults = [fault]
     started = time.monotonic()
     with pytest.raises(ServiceError, match=r"did not answer within 0\.4 s"):
-        scorer(stub, patience=Patience(0.4, 5, 0.01)).score(QUERY, PASSAGES)
+        scorer(stub, patience=RetryPolicy(0.4, 5, 0.01)).score(QUERY, PASSAGES)
     assert time.monotonic() - started < 1.5
     stub.faults = []
     assert len(scorer(stub).score(QUERY, PASSAGES).logits) == len(PASSAGES)

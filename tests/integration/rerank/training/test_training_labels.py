@@ -22,7 +22,7 @@ from ingest.records import digest
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.training.data import read_labelled_set, read_library_labels, read_training_set
-from rerank.training.mining import Mined, mine, opening
+from rerank.training.mining import MinedQuery, mine, opening
 from rerank.training.sampling import Mixture, Sampler
 from rerank.training.sampling import Source as TrainingSource
 from tests.conftest import Desk
@@ -108,7 +108,7 @@ def test_every_group_holds_what_was_judged(judged_library: Path) -> None:
     read = read_library_labels(judged_library)
     query = read.queries[0]
     others = tuple(name for name in read.documents if name not in {*query.grades, *query.not_relevant})
-    card = Mined(query.text, tuple(query.grades), others[:9], judged=query.not_relevant)
+    card = MinedQuery(query.text, tuple(query.grades), others[:9], judged=query.not_relevant)
     rows = {name: row for row, name in enumerate(read.documents)}
     vectors = HashEncoder().passages([opening(entry) for entry in read.documents.values()])
     source = TrainingSource(read, (card,), others, {}, HashEncoder().queries([query.text]), vectors, rows)

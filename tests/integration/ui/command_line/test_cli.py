@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.library.library import Library
 from rerank.search import Searcher
 from rerank.second_look import STABLE_SLICES
 from retrieval.retriever import Retriever
@@ -264,3 +266,21 @@ def test_a_long_passage_is_read_in_part_unless_the_whole_is_asked_for(tmp_path: 
     assert read == [("window", "whole"), ("whole", "whole"), ("window", "whole")]
     assert noted == [True, False, True]
     assert len(set(logits)) == 3
+
+
+def test_a_library_cut_by_an_earlier_version_says_so_once_and_a_rebuild_cuts_it_anew(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The crane is a bird.")
+    folder = tmp_path / "library"
+    assert run("ingest", tmp_path / "a.txt", "--library", folder).returncode == 0
+    with sqlite3.connect(folder / "library.sqlite") as db:
+        db.execute("UPDATE manifest SET value = '1' WHERE key = 'chunker_version'")
+    db.close()
+
+    def told() -> bool:
+        return "secondlook rebuild --library" in run("documents", "--library", folder).stderr
+
+    assert told()
+    assert not told()
+    assert Library(folder).is_cut_as_before
+    assert run("rebuild", "--library", folder).returncode == 0
+    assert not Library(folder).is_cut_as_before

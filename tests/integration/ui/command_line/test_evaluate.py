@@ -13,9 +13,7 @@ import pytest
 import pytrec_eval
 
 from rerank.evaluation.comparison import Comparison
-from rerank.evaluation.plan import Plan, compare
-from rerank.evaluation.run import evaluate
-from rerank.judged.records import Evaluation
+from rerank.evaluation.plan import Plan, compare, evaluate
 from tests.integration.ui.command_line.test_cli import run
 from tests.parts.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
 from ui.command_line.progress import query_bar
@@ -109,7 +107,7 @@ def test_faults_are_sentences(folder: Path, arguments: list[str], status: int, w
     assert "Traceback" not in done.stderr
 
 
-def judge(tmp_path: Path, planted: Planted) -> Evaluation:
+def judge(tmp_path: Path, planted: Planted) -> Comparison:
     judged, library, encoder = open_set(topics(tmp_path), tmp_path / "library")
     return evaluate(judged, library, searcher(library, encoder, planted), 3)
 
@@ -123,7 +121,7 @@ def topics(tmp_path: Path) -> Path:
 
 
 def test_the_table_lists_five_losses_worst_first_and_says_that_it_hurts(tmp_path: Path) -> None:
-    table = evaluation_table(judge(tmp_path, Planted("reversed", reversed_order))).splitlines()
+    table = evaluation_table(judge(tmp_path, Planted("reversed", reversed_order)), {}).splitlines()
     assert any(line.startswith("Reranking hurts here: nDCG@10 -0.") for line in table)
     losses = table[table.index("Worst losses (nDCG@10)") + 1 :]
     assert len([line for line in losses if line.startswith("  -0.")]) == 5
@@ -136,7 +134,12 @@ def test_losses_are_listed_from_the_worst_and_gains_from_the_largest(tmp_path: P
     moves = dict(zip(names, (0.1, -0.3, 0.4, -0.1, 0.2, -0.4, -0.2, 0.0), strict=True))
     before = {measure: dict.fromkeys(names, 0.5) for measure in MEASURES}
     after = {measure: {name: 0.5 + move for name, move in moves.items()} for measure in MEASURES}
-    lines = evaluation_table(replace(found, before=before, after=after)).splitlines()
+    lines = evaluation_table(
+        replace(
+            found, before=replace(found.before, figures=before), rows=(replace(found.rows[0], figures=after),)
+        ),
+        {},
+    ).splitlines()
     losses, gains = lines.index("Worst losses (nDCG@10)"), lines.index("Best gains (nDCG@10)")
     assert [line.split()[-1] for line in lines[losses + 1 : gains - 1]] == ["river", "venom", "money", "code"]
     assert [line.split()[-1] for line in lines[gains + 1 :]] == ["python", "bank", "snake"]
@@ -144,8 +147,8 @@ def test_losses_are_listed_from_the_worst_and_gains_from_the_largest(tmp_path: P
 
 def test_an_identical_order_is_said_to_be_one(tmp_path: Path) -> None:
     found = judge(tmp_path, Planted("same", as_before))
-    assert "Undecided: both orders score the same on every one of 8 queries." in evaluation_table(found)
-    report = evaluation_report(found)
+    assert "Undecided: both orders score the same on every one of 8 queries." in evaluation_table(found, {})
+    report = evaluation_report(found, systems=False)
     assert report["verdict"] == "undecided"
     assert report["difference"]["nDCG@10"] == {"mean": 0.0, "ci95": [0.0, 0.0], "p": 1.0}
     assert report["models"]["reranker"] == "same"

@@ -48,7 +48,7 @@ def test_an_address_with_two_fused_rerankers_shows_one_order_and_what_it_is_of(
         name: Searcher(Retriever(library, screen.encoder), scorer)
         for name, scorer in (("word-scorer", screen.scorer), ("contrary", other))
     }
-    wanted = fused_second_look(both, both["contrary"].first_look(QUESTION), Fusion.of_several("weighted"))
+    wanted = fused_second_look(both, both["contrary"].first_look(QUESTION), Fusion.of_ensemble("weighted"))
     assert order(screen) == [hit.candidate.chunk.title for hit in wanted.after]
     (first, *_) = data["after"]["cards"]
     assert [score["label"] for score in first["scores"]] == ["fused score", "word-scorer", "contrary"]
@@ -135,7 +135,7 @@ def test_an_order_so_far_is_of_what_both_have_scored(screen: Screen, other: Cont
     one, two = screen.state.search.now(), screen.state.other.job.now()
     partial = replace(two.result, after=tuple(hit for hit in two.result.after if hit.candidate.rank <= 2))
     moving = replace(two, result=None, partial=partial, finished=False, progress=(2, 4))
-    found = fused_moment(one, "contrary", moving, Fusion.of_several("rrf"))
+    found = fused_moment(one, "contrary", moving, Fusion.of_ensemble("rrf"))
     assert (found.result, found.finished, found.progress) == (None, False, (2, 4))
     assert {hit.candidate.rank for hit in found.so_far.after} == {1, 2}
     assert found.first.notices[0].startswith("The second order is a fusion: ")
@@ -152,7 +152,7 @@ def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
     mix = shipped_mix(models)
     first = replace(one.first, models=models, notices=("Said.", mix))
     waiting = replace(two, result=None, partial=None, finished=False)
-    found = fused_moment(replace(one, first=first), "contrary", waiting, Fusion.of_several("rrf"))
+    found = fused_moment(replace(one, first=first), "contrary", waiting, Fusion.of_ensemble("rrf"))
     assert "is a mix" in mix
     assert found.first.notices == ("Said.",)
 
@@ -160,7 +160,7 @@ def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
 def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other: Contrary) -> None:
     settle(screen.open(**FUSED))
     one, two = screen.state.search.now(), screen.state.other.job.now()
-    result = fused_moment(one, "contrary", two, Fusion.of_several("weighted")).result
+    result = fused_moment(one, "contrary", two, Fusion.of_ensemble("weighted")).result
     assert [button.proto.label for button in screen.app.get("download_button")] == [
         f"All orders as {kind}" for kind in ("CSV", "JSON", "TREC runs")
     ]
@@ -231,7 +231,7 @@ def test_passages_that_only_the_fused_order_shows_are_marked_too(
         screen.app.selectbox(key="together").set_value(evenly).run()
     settle(screen)
     result = fused_moment(
-        screen.state.search.now(), "contrary", screen.state.other.job.now(), Fusion.of_several(evenly)
+        screen.state.search.now(), "contrary", screen.state.other.job.now(), Fusion.of_ensemble(evenly)
     ).result
     own = {
         chunk.id

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.readers.csv import _block, _rows
+from ingest.readers.csv import _block, _Dialect, _rows
 
 TABLE = 'name;price;notes\r\n"Crane, tower";1.200;"lifts ""all""\n\nquickly"\n\nHook;;\n;;\nRope;3;'
 TEXT = """name: Crane, tower
@@ -61,5 +61,22 @@ def test_a_cell_of_any_length_and_odd_line_separators(read_one):
 def test_every_cell_is_found_in_its_row(rows):
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_ALL, delimiter="\t").writerows(rows)
-    read = [_block(["a", "b"], row) for row in _rows(file.getvalue().replace("\r\n", "\n"), tabs=True)]
+    read = [
+        _block(["a", "b"], row)
+        for row in _rows(file.getvalue().replace("\r\n", "\n"), _Dialect("\t", backslashes=False))
+    ]
     assert read == [f"a: {first}\nb: {second}" for first, second in rows]
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("sep=;\na;b\n1;2\n", "a: 1\nb: 2"),
+        ('name,note\nA,"never closed\nB,plain\n', 'name: A\nnote: "never closed\n\nname: B\nnote: plain'),
+        ('name,note\nA,"says \\"hi\\", and goes"\n', 'name: A\nnote: says "hi", and goes'),
+        ("id,note,note\n1,red,blue\n", "id: 1\nnote: red\nnote (2): blue"),
+        ("2019,2020\n1,2\n", "column 1: 2019\ncolumn 2: 2020\n\ncolumn 1: 1\ncolumn 2: 2"),
+    ],
+)
+def test_dialects_of_programs(read_one, table, text):
+    assert read_one("a.csv", table).text == text

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.readers import read_documents
+from ingest.errors import EmptyFileError
+from ingest.records import BlockKind
 
 SOURCE = """\
 ---
@@ -11,7 +12,11 @@ title: "On cranes"
 ---
 # Birds and *machines*
 
-Some cranes fly.
+Some cranes
+fly, says [the book](http://example.org/x).\\
+Others do not.
+
+[![build](https://img.shields.io/x.svg)](http://example.org)
 
 ```sh
 # not a heading
@@ -20,37 +25,45 @@ Some cranes fly.
 Lifting
 -------
 
-## The [tower](http://example.org) `crane` ##
+3. third
+4. fourth
+   - nested
+
+| Kind | Height |
+|------|-------:|
+| *a*  |        |
+
+<details><script>x()</script>Hidden <b>words</b></details>
 
 > ### Quoted
+> words
 
     # code again
 """
 
 
-def test_text_is_the_source_and_headings_start_at_their_lines(read_one):
+def test_a_page_as_people_read_it(read_one):
     document = read_one("a.md", SOURCE.replace("\n", "\r\n"))
-    assert document.text == SOURCE
     assert document.title == "On cranes"
     assert [(heading.level, heading.text) for heading in document.headings] == [
-        (1, "Birds and machines"), (2, "Lifting"), (2, "The tower crane"), (3, "Quoted"),
+        (1, "Birds and machines"), (2, "Lifting"), (3, "Quoted"),
     ]  # fmt: skip
-    lines = [document.text[heading.start :].partition("\n")[0] for heading in document.headings]
-    assert lines == [
-        "# Birds and *machines*", "Lifting", "## The [tower](http://example.org) `crane` ##", "> ### Quoted",
-    ]  # fmt: skip
-
-
-@pytest.fixture
-def read_one(read_one, tmp_path):
-    """Without the law on headings' words, which in Markdown may be broken up by markup."""
-
-    def read(name, content):
-        (tmp_path / name).write_bytes(content.encode())
-        (document,) = read_documents(tmp_path / name, name=name)
-        return document
-
-    return read
+    shown = [(block.kind, block.level, document.text[block.start : block.end]) for block in document.blocks]
+    assert shown == [
+        (BlockKind.HEADING, 1, "Birds and machines"),
+        (BlockKind.PARAGRAPH, 0, "Some cranes fly, says the book.\nOthers do not."),
+        (BlockKind.CODE, 0, "# not a heading"),
+        (BlockKind.HEADING, 2, "Lifting"),
+        (BlockKind.LIST_ITEM, 1, "3. third"),
+        (BlockKind.LIST_ITEM, 1, "4. fourth"),
+        (BlockKind.LIST_ITEM, 2, "- nested"),
+        (BlockKind.TABLE_ROW, 1, "Kind | Height"),
+        (BlockKind.TABLE_ROW, 0, "a |"),
+        (BlockKind.PARAGRAPH, 0, "Hidden words"),
+        (BlockKind.HEADING, 3, "Quoted"),
+        (BlockKind.QUOTE, 0, "words"),
+        (BlockKind.CODE, 0, "# code again"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -68,16 +81,16 @@ def test_titles(read_one, source, title):
     assert read_one("a.md", source).title == title
 
 
-def test_front_matter_gives_no_heading(read_one):
-    assert read_one("a.md", "---\ntitle: x\n---\nWords\n").headings == ()
+def test_front_matter_is_no_text(read_one):
+    document = read_one("a.md", "---\ntitle: x\n---\nWords\n")
+    assert (document.text, document.headings) == ("Words", ())
 
 
-def test_a_thematic_break_at_the_top_is_no_front_matter(read_one):
-    document = read_one("a.md", "---\n\nWords\n\n# H\n")
-    assert [(heading.text, heading.start) for heading in document.headings] == [("H", 12)]
+def test_marks_alone_are_no_text(refusal):
+    assert "no text besides marks" in refusal(EmptyFileError, "a.md", "---\n\n![](a.png)\n")
 
 
 def test_deep_nesting_and_nul_do_no_harm(read_one):
     document = read_one("a.md", ">" * 5000 + " deep\n\n# Last\x00\n" + "words " * 200)
     assert document.headings[-1].text == "Last\ufffd"
-    assert document.text[document.headings[-1].start :].startswith("# Last\ufffd")
+    assert document.text[document.headings[-1].start :].startswith("Last\ufffd")

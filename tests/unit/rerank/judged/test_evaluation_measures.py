@@ -8,9 +8,9 @@ import random
 import pytest
 import pytrec_eval
 
-from rerank.evaluation.runs import write_runs
+from rerank.evaluation.runs import write_both
 from rerank.judged.measures import measure
-from rerank.judged.records import Difference, QueryRun, Verdict
+from rerank.judged.records import Difference, Verdict
 from rerank.judged.significance import bootstrap_interval, difference, verdict
 
 # Our names beside trec_eval's; its reciprocal rank knows no cut-off, so it is given ten documents.
@@ -31,14 +31,14 @@ def dice(seed: int = 7) -> tuple[dict[str, dict[str, int]], dict[str, list[str]]
 
 def test_figures_equal_trec_evals_on_a_run_that_we_wrote(tmp_path) -> None:
     qrels, orders = dice()
-    runs = {query: QueryRun(tuple(order), tuple(order[::-1]), 1.0) for query, order in orders.items()}
-    for path, pick in zip(write_runs(tmp_path / "run.trec", runs), ("before", "after"), strict=True):
+    both = orders, {query: order[::-1] for query, order in orders.items()}
+    for path, run in zip(write_both(tmp_path / "run.trec", *both), both, strict=True):
         written = pytrec_eval.parse_run(path.read_text().splitlines(keepends=True))
-        ours = measure(qrels, {query: getattr(run, pick) for query, run in runs.items()})
+        ours = measure(qrels, run)
         theirs = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut", "recall", "success"}).evaluate(written)
         top = {q: dict(sorted(row.items(), key=lambda pair: -pair[1])[:10]) for q, row in written.items()}
         first = pytrec_eval.RelevanceEvaluator(qrels, {"recip_rank"}).evaluate(top)
-        for query in runs:
+        for query in run:
             assert ours["MRR@10"][query] == pytest.approx(first[query]["recip_rank"], abs=1e-6)
             for name, key in TREC.items():
                 assert ours[name][query] == pytest.approx(theirs[query][key], abs=1e-6), (name, query)

@@ -10,7 +10,8 @@ import pytrec_eval
 
 from ingest.errors import DamagedFileError, UsageError
 from rerank.evaluation.runs import compare_run_files
-from rerank.judged.dataset import read_judged_set, read_qrels
+from rerank.judged.beir import read_qrels
+from rerank.judged.dataset import read_judged_set
 from rerank.judged.measures import measure
 from rerank.judged.records import Verdict
 from rerank.judged.trec import read_run, write_run

@@ -10,7 +10,7 @@ import pytest
 
 from ingest.library.label_records import Grade, ModelPair, Places
 from rerank.judged.records import Verdict
-from rerank.labels.verdict import MIN_QUERIES, SIGNIFICANT, RunningVerdict, queries_wanting, weigh
+from rerank.labels.verdict import MIN_QUERIES, SIGNIFICANT, RunningVerdict, queries_needed, weigh
 
 PAIR = ModelPair("encoder", "1", "reranker", "7")
 Rows = list[tuple[Grade, int, int]]
@@ -101,16 +101,16 @@ def test_the_number_of_queries_it_takes_is_the_formula_s() -> None:
     ] * 10  # s = 0.1026, and a mean of 0: the smallest worthwhile difference, 0.05, is looked for
     reach = NormalDist().inv_cdf(1 - SIGNIFICANT / 2) + NormalDist().inv_cdf(0.8)
     assert reach == pytest.approx(3.417, abs=0.001)
-    assert queries_wanting(gains) == 50 - 20  # (3.417 × 0.1026 / 0.05)² = 49.2
-    assert queries_wanting([0.35, 0.15] * 10) == 0, "a mean of 0.25 needs far fewer than there are"
-    assert queries_wanting([0.3]) == MIN_QUERIES - 1
+    assert queries_needed(gains) == 50 - 20  # (3.417 × 0.1026 / 0.05)² = 49.2
+    assert queries_needed([0.35, 0.15] * 10) == 0, "a mean of 0.25 needs far fewer than there are"
+    assert queries_needed([0.3]) == MIN_QUERIES - 1
 
 
 def test_that_many_queries_find_a_difference_of_that_size_four_times_of_five() -> None:
     dice = np.random.default_rng(5)
     pilot = dice.normal(0.05, 0.15, size=30)
     pilot += 0.05 - pilot.mean()
-    needed = 30 + queries_wanting(pilot.tolist())
+    needed = 30 + queries_needed(pilot.tolist())
     drawn = dice.normal(0.05, pilot.std(ddof=1), size=(4000, needed))
     assert (_z(drawn)[:, -1] > _critical(SIGNIFICANT)).mean() == pytest.approx(0.8, abs=0.05)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from rerank.factory import open_scorer
 from rerank.judged.significance import paired_randomisation
 from rerank.registry import reranker_spec_of_folder, resolve_reranker
 from rerank.training.data import read_labelled_set
-from rerank.training.evaluate import Case, case_ndcg, measure
+from rerank.training.evaluate import Case, measure, ndcg
 from rerank.training.gate import fit_relevance, judge
-from rerank.training.preparation import Plan, Prepared, prepare_data
+from rerank.training.preparation import Plan, PreparedData, prepare_data
 from rerank.training.sampling import Mixture, Sampler
 from tests.parts.later import later
 from tests.parts.training_parts import HashEncoder, tiny_bi_encoder, write_set
@@ -48,13 +49,15 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def prepared(dataset: Path) -> Prepared:
+def prepared(dataset: Path) -> PreparedData:
     return prepare_data(
         [read_labelled_set(dataset)], HashEncoder(), Plan(validation=6, gate=6), lambda _: None
     )
 
 
-def train(base: Path, prepared: Prepared, folder: Path, stop_after: int = STEPS, seed: int = 0) -> Trainer:
+def train(
+    base: Path, prepared: PreparedData, folder: Path, stop_after: int = STEPS, seed: int = 0
+) -> Trainer:
     schedule = Schedule(STEPS, 1e-3, 2, max_length=64, validate_every=3, checkpoint_every=2)
     sampler = Sampler(prepared.sources, Mixture(groups=2), seed)
     torch.manual_seed(seed)
@@ -76,7 +79,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def test_a_run_that_was_stopped_ends_where_the_unbroken_one_does(
-    base: Path, prepared: Prepared, tmp_path: Path
+    base: Path, prepared: PreparedData, tmp_path: Path
 ) -> None:
     whole = train(base, prepared, tmp_path / "whole")
     train(base, prepared, tmp_path / "broken", stop_after=3)
@@ -90,7 +93,7 @@ def test_a_run_that_was_stopped_ends_where_the_unbroken_one_does(
     assert resumed.pairs == whole.pairs
 
 
-def test_the_seed_decides_everything(base: Path, prepared: Prepared, tmp_path: Path) -> None:
+def test_the_seed_decides_everything(base: Path, prepared: PreparedData, tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         train(base, prepared, tmp_path / name, seed=seed)
     assert same(weights(tmp_path / "one"), weights(tmp_path / "again"))
@@ -98,7 +101,7 @@ def test_the_seed_decides_everything(base: Path, prepared: Prepared, tmp_path: P
 
 
 def test_training_lowers_the_loss_and_leaves_the_token_embeddings_alone(
-    base: Path, prepared: Prepared, tmp_path: Path
+    base: Path, prepared: PreparedData, tmp_path: Path
 ) -> None:
     before = load_base(base, 64)[0].model.get_input_embeddings().weight.clone()
     schedule = Schedule(40, 3e-3, 4, max_length=64, validate_every=100, checkpoint_every=100)
@@ -116,7 +119,7 @@ def test_training_lowers_the_loss_and_leaves_the_token_embeddings_alone(
     assert torch.equal(model[0].model.get_input_embeddings().weight, before)
 
 
-def test_another_run_s_checkpoint_is_refused(base: Path, prepared: Prepared, tmp_path: Path) -> None:
+def test_another_run_s_checkpoint_is_refused(base: Path, prepared: PreparedData, tmp_path: Path) -> None:
     train(base, prepared, tmp_path, stop_after=1)
     fewer = Sampler([prepared.sources[0].__class__(*_shortened(prepared))], Mixture(groups=2), 0)
     with pytest.raises(UsageError, match="was started on"):
@@ -124,7 +127,7 @@ def test_another_run_s_checkpoint_is_refused(base: Path, prepared: Prepared, tmp
 
 
 def test_a_damaged_checkpoint_and_a_pickled_one_of_before_are_refused(
-    base: Path, prepared: Prepared, tmp_path: Path
+    base: Path, prepared: PreparedData, tmp_path: Path
 ) -> None:
     train(base, prepared, tmp_path / "run", stop_after=1)
     state = tmp_path / "run" / loop.STATE
@@ -137,7 +140,7 @@ def test_a_damaged_checkpoint_and_a_pickled_one_of_before_are_refused(
         train(base, prepared, tmp_path / "run")
 
 
-def _shortened(prepared: Prepared) -> tuple[Any, ...]:
+def _shortened(prepared: PreparedData) -> tuple[Any, ...]:
     source = prepared.sources[0]
     fewer = (source.labelled, source.mined[:5], source.pool, source.rarity)
     return *fewer, source.queries[:5], source.openings, source.rows
@@ -286,8 +289,8 @@ def test_what_is_not_to_be_downloaded_is_not_for_training_either(
 
 def cases(count: int) -> list[Case]:
     """Queries whose one relevant passage the bi-encoder has at rank 3 of 6."""
-    grades, cosines = np.array([0, 0, 1, 0, 0, 0]), np.linspace(0.9, 0.4, 6, dtype=np.float32)
-    return [Case("facts", f"q{n}", ("p",) * 6, cosines, grades, np.array([1])) for n in range(count)]
+    cosines = np.linspace(0.9, 0.4, 6, dtype=np.float32)
+    return [Case("facts", f"q{n}", tuple("abcdef"), ("p",) * 6, cosines, {"c": 1}) for n in range(count)]
 
 
 def judged(logits: Callable[[Case, int], Sequence[float]], count: int = 40) -> Any:
@@ -318,9 +321,12 @@ def test_a_gain_on_few_queries_is_chance() -> None:
 
 def test_ndcg_by_hand() -> None:
     (case,) = cases(1)
-    assert case_ndcg(case, case.cosines) == pytest.approx(1 / np.log2(4))
-    assert case_ndcg(case, case.grades.astype(np.float32)) == 1.0
-    assert case_ndcg(case, np.zeros(6)) == pytest.approx(0.5), "ties keep the bi-encoder's order"
+    by_cosine, by_grade, tied = ndcg([case] * 3, [case.cosines, case.grades.astype(np.float32), np.zeros(6)])
+    assert by_cosine == pytest.approx(1 / np.log2(4))
+    assert by_grade == 1.0
+    assert tied == pytest.approx(0.5), "ties keep the bi-encoder's order"
+    wanting = replace(case, judged={"c": 1, "elsewhere": 2})
+    assert ndcg([wanting], [case.cosines]) == [pytest.approx((1 / np.log2(4)) / (2 + 1 / np.log2(3)))]
 
 
 def test_a_model_that_knows_nothing_is_mixed_with_the_bi_encoder() -> None:

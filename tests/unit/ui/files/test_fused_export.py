@@ -25,7 +25,7 @@ NAMES = {candidate.chunk.passage_hash: candidate.rank for candidate in NINE}
 
 def fused(*parts: Part, fusion: str = "rrf") -> SearchResult:
     one = search(NINE, [7, 1, 3])
-    return fuse(FirstLook(one.query, NINE, one.timings, one.models), parts, Fusion.of_several(fusion))
+    return fuse(FirstLook(one.query, NINE, one.timings, one.models), parts, Fusion.of_ensemble(fusion))
 
 
 def cut(result: SearchResult, scored: int) -> SearchResult:

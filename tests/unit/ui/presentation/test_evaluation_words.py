@@ -17,7 +17,7 @@ from retrieval.records import CandidateSource
 from ui.files.evaluation import report_json, table_csv
 from ui.jobs.evaluation import Moment, Pace, progress_words
 from ui.presentation.evaluation_html import table_html
-from ui.presentation.evaluation_json import comparison_report
+from ui.presentation.evaluation_json import evaluation_report
 from ui.presentation.evaluation_words import evidence, movers, verdict_words
 from ui.presentation.frontier import frontier_svg
 
@@ -120,7 +120,7 @@ def test_the_picture_tells_a_rerankers_first_looks_apart() -> None:
 
 def test_json_is_the_report_of_the_command_line() -> None:
     comparison = compared("poor", system("a", "good"))
-    assert json.loads(report_json(comparison)) == json.loads(json.dumps(comparison_report(comparison)))
+    assert json.loads(report_json(comparison)) == json.loads(json.dumps(evaluation_report(comparison)))
 
 
 def test_time_left_follows_the_last_steps() -> None:

@@ -156,7 +156,7 @@ STOOD = "The best passage stood at place {} before reranking. "
 
 
 @pytest.mark.parametrize(
-    ("order", "top_k", "total", "lesson"),
+    ("order", "top_k", "total", "expected"),
     [
         ([37, 1], 10, 60, STOOD.format(37) + "Retrieving only 10 would have missed it."),
         ([3, 50, 1], 10, 60, STOOD.format(3) + "1 of the 10 shown came from below place 10."),
@@ -171,8 +171,8 @@ STOOD = "The best passage stood at place {} before reranking. "
         ([], 5, 0, "No passage was found."),
     ],
 )  # fmt: skip
-def test_the_lesson_is_that_of_this_search(order: list[int], top_k: int, total: int, lesson: str) -> None:
-    assert insight(search(candidates(total), order), top_k) == lesson
+def test_the_insight_is_that_of_this_search(order: list[int], top_k: int, total: int, expected: str) -> None:
+    assert insight(search(candidates(total), order), top_k) == expected
 
 
 def test_timing_bar() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ingest.errors import RerankError
 from rerank.ensemble import AT_ONCE, fuse, fused_second_look, second_looks
-from rerank.evaluation.ensemble import systems_together
+from rerank.evaluation.ensemble import ensemble_systems
 from rerank.evaluation.scoring import score_queries
 from rerank.judged.dataset import document_id
 from rerank.notices import model_notices
@@ -29,7 +29,7 @@ from tests.conftest import Desk
 from tests.fakes import WORD_SCORER, WordScorer
 from tests.parts.evaluation_parts import TOPICS, Planted, open_set, reversed_order
 
-RRF, EVEN, SHARES = (Fusion.of_several(text) for text in ("rrf", "weighted", "weighted:0.5,0.3"))
+RRF, EVEN, SHARES = (Fusion.of_ensemble(text) for text in ("rrf", "weighted", "weighted:0.5,0.3"))
 
 
 def shaken(query: str, passages: object) -> list[float]:
@@ -68,7 +68,7 @@ def test_a_search_gives_the_orders_that_an_evaluation_measures(
         name: score_queries(judged.queries, library, searcher, depth, source=source)
         for name, searcher in both.items()
     }
-    systems = {system.combination: system for system in systems_together(scored, (depth,), source)}
+    systems = {system.combination: system for system in ensemble_systems(scored, (depth,), source)}
     compared = 0
     for way, fusion in (("weighted", EVEN), ("reciprocal rank", RRF)):
         for query, text in judged.queries.items():
@@ -152,7 +152,7 @@ def test_where_all_fail_there_is_no_second_order(long: Desk) -> None:
     assert result.notices[0].startswith("Not reranked: there is nothing to fuse.")
     assert [notice.split(" ")[0] for notice in result.notices[1:]] == ["one", "two"]
     left = searchers(long, Planted("one", broken), Planted("two", reversed_order))
-    alone = fused_second_look(left, first, Fusion.of_several("weighted:0.5,0"))
+    alone = fused_second_look(left, first, Fusion.of_ensemble("weighted:0.5,0"))
     assert alone.after == (), "the first look's order is no second one"
     assert "none of the rerankers that are left has a share in the fusion" in alone.notices[0]
 

@@ -88,7 +88,10 @@ class Chunker:
         if head_tokens > self.tokens * (1 - _SHARES[-1]):
             return spans
         # The headings were cut off from what they are over: they take the beginning of it that fits beside them.
-        first = self._cut(text, section.body, section.end)[0]
+        body = self._cut(text, section.body, section.end)
+        if not body:  # control characters alone
+            return spans
+        first = body[0]
         beside = next(share for share in _SHARES if head_tokens <= self.tokens * (1 - share))
         short = self._splitter(int(self.tokens * beside)).chunk_indices(text[first[0] : first[1]])
         opening = next((first[0] + at + len(piece) for at, piece in short if piece.strip()), first[1])

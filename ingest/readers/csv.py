@@ -21,6 +21,8 @@ _SAMPLE_LINES = 200
 _SAMPLE_CHARACTERS = 65_536
 # Lines above the names of the columns that say what the table is; spreadsheets are exported with a few of them.
 _MOST_TITLE_ROWS = 5
+# Each fault has the rest read once more; a table of more faults than this is read as it comes.
+_MOST_FAULTS = 50
 # What Excel writes, and reads, as the first line.
 _SEPARATOR_LINE = re.compile(r"\Asep=(.)\n", re.I)
 
@@ -58,7 +60,9 @@ class _Dialect:
     delimiter: str
     backslashes: bool
 
-    def reader(self, lines: Iterator[str], *, quoted: bool = True) -> Iterator[list[str]]:
+    def reader(
+        self, lines: Iterator[str], *, quoted: bool = True, strict: bool = True
+    ) -> Iterator[list[str]]:
         """The rows of these lines. Quotes follow RFC 4180, after spaces, too; not at all unless ``quoted``."""
         return csv.reader(
             lines,
@@ -67,7 +71,7 @@ class _Dialect:
             doublequote=not self.backslashes,
             escapechar="\\" if self.backslashes else None,
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-            strict=quoted,
+            strict=quoted and strict,
         )
 
 
@@ -95,8 +99,11 @@ def _rows(text: str, dialect: _Dialect) -> Iterator[list[str]]:
     lines = [
         f"{line}\n" for line in text.removesuffix("\n").split("\n")
     ]  # no other sign ends a line of a table
-    position = 0
+    position = faults = 0
     while position < len(lines):
+        if faults > _MOST_FAULTS:
+            yield from dialect.reader(iter(lines[position:]), strict=False)
+            return
         read = position
         reader = dialect.reader(iter(lines[position:]))
         try:
@@ -107,7 +114,7 @@ def _rows(text: str, dialect: _Dialect) -> Iterator[list[str]]:
         except csv.Error:
             # Something after a closing quote, or no closing quote at all: the line is taken as it stands.
             yield from dialect.reader(iter(lines[read : read + 1]), quoted=False)
-            position = read + 1
+            position, faults = read + 1, faults + 1
 
 
 def _title_rows(rows: Sequence[Sequence[str]]) -> int:

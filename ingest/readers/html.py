@@ -31,6 +31,7 @@ _FURNITURE_NAMES = re.compile(
     r"|interlanguage|lang(?:uage)?-(?:list|switcher|links))(?:$|[-_ ])",
     re.I,
 )
+_FEWEST_WORDS = 3
 # Fewer characters than this are a banner; a page about cookies may have a part that is called that.
 _LONGEST_BANNER = 1_500
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
@@ -107,7 +108,8 @@ def _dropped(tag: Tag, shape: Shape, furniture: bool) -> bool:
 
 def _is_question(button: Tag) -> bool:
     """Whether a button unfolds what stands below it, as in lists of questions, rather than doing something."""
-    if "aria-expanded" in button.attrs or "aria-controls" in button.attrs:
+    unfolds = "aria-expanded" in button.attrs or "aria-controls" in button.attrs
+    if unfolds and len(button.get_text().split()) >= _FEWEST_WORDS:  # “Menu” unfolds as well
         return True
     return button.parent is not None and button.parent.name in HEADINGS
 

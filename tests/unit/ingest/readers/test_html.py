@@ -109,3 +109,11 @@ def test_markup_in_text_stays_literal_and_scripts_right_to_left_intact(read_one)
 
 def test_a_page_that_scripts_fill_has_no_text(refusal):
     assert "scripts" in refusal(EmptyFileError, "a.html", "<div id=app></div><script>run()</script>")
+
+
+def test_what_unfolds_is_a_question_where_it_says_something(read_one):
+    buttons = (
+        "<button aria-expanded='false'>Menu</button><button aria-controls='a'>May I keep a dog?</button>"
+    )
+    page = f"<main>{buttons}<p>Yes.</p>"
+    assert read_one("a.html", page).text == "May I keep a dog?\n\nYes."

@@ -60,7 +60,7 @@ run: install
 check: lint
 	$(VENV)/bin/python -m pytest tests/unit -n auto --dist loadfile -q
 
-SUITE := $(VENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow and not soak"
+SUITE := $(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
 
 test: install browser
 	$(SUITE)

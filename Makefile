@@ -15,13 +15,14 @@ MOVED := $(shell test ! -e $(STAMP) || test "$$(cat $(STAMP))" = "$$(pwd -P)" ||
 export PORT LIBRARY
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run check test test-slow bench fuzz soak lint clean browser moved
+.PHONY: help install lock run check test coverage test-slow bench fuzz soak lint clean browser moved
 
 help:
 	@echo "make install  set up $(VENV) from the lock, every file verified by its hash"
 	@echo "make run      open the page on http://localhost:$(PORT) (PORT=, LIBRARY=)"
 	@echo "make check    ruff, mypy and tests/unit, before each commit"
 	@echo "make test     run every test but the long ones"
+	@echo "make coverage the same, and print which lines and branches no test ran"
 	@echo "make bench    measure speed and quality, print the tables"
 	@echo "make fuzz     feed readers, chunker and questions what nobody should (MINUTES=60)"
 	@echo "make soak     the long tests: 300 kills, large files, many tabs, thousands of searches"
@@ -59,8 +60,14 @@ run: install
 check: lint
 	$(VENV)/bin/python -m pytest tests/unit -n auto --dist loadfile -q
 
+SUITE := $(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not soak"
+
 test: install browser
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow and not soak"
+	$(SUITE)
+
+# What runs in processes of its own (readers, the command line as it is called) is not counted.
+coverage: install browser
+	$(SUITE) --cov --cov-report=term-missing:skip-covered
 
 test-slow: install browser
 	$(VENV)/bin/python -m pytest -m slow

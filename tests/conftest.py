@@ -27,6 +27,20 @@ AS_A_USER = (
 needs_a_user = pytest.mark.skipif(bool(AS_A_USER) and not shutil.which("setpriv"), reason="root may do all")
 
 
+# What takes longest, in this order: a worker that begins it last works on alone when all others are done.
+LONGEST_FIRST = (
+    "tests/integration/test_wheel.py", "tests/golden/", "tests/browser/", "tests/integration/test_",
+    "tests/integration/ingest/library/test_kills.py", "tests/integration/ui/command_line/",
+    "tests/integration/rerank/engines/", "tests/integration/", "tests/fuzz/", "",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: next(n for n, start in enumerate(LONGEST_FIRST) if item.nodeid.startswith(start))
+    )
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 

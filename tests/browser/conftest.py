@@ -7,6 +7,7 @@ missing, the tests are skipped with the reason.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -35,9 +36,13 @@ Serve = Callable[..., str]
 OpenPage = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One headless Chromium for the session."""
+    """One headless Chromium for the file.
+
+    Playwright's synchronous interface keeps an event loop running in its thread for as long as it is open, in which no
+    test that runs a loop of its own could work. So it ends with the file, and the loop with it.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if path is None:
@@ -46,9 +51,10 @@ def browser() -> Iterator[Any]:
         running = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
         yield running
         running.close()
+    assert asyncio._get_running_loop() is None, "Playwright has left its event loop to the tests that follow"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """`serve(script, env={...}, port=N, sample=False)` → the address of a healthy server, stopped at the end.
 

@@ -55,7 +55,7 @@ def changed(draw: st.DrawFn, seed: bytes) -> bytes:
 
 @st.composite
 def files(draw: st.DrawFn) -> tuple[str, bytes]:
-    name = draw(st.sampled_from([name for name in TARGETS if seeds_of(name) and name.startswith(".")]))
+    name = draw(st.sampled_from([name for name in TARGETS if name.startswith(".") and seeds_of(name)]))
     return name, changed(draw, draw(st.sampled_from(seeds_of(name))))
 
 

@@ -181,8 +181,49 @@ def test_only_the_ui_knows_streamlit_and_only_settings_reads_the_environment() -
             assert not reads or path.name in {"settings.py", "serve.py"}, f"{path} reads the environment"
 
 
-def test_the_view_model_never_imports_streamlit() -> None:
-    assert "streamlit" not in imported(ROOT / "ui" / "presentation" / "view_model.py")
+# What ui/presentation may import beside our own records: nothing that knows a file, a clock, the machine or a server.
+PURE = {
+    "__future__", "collections", "dataclasses", "enum", "functools", "html", "itertools", "math", "operator", "re",
+    "string", "textwrap", "typing", "unicodedata",
+}  # fmt: skip
+# Ours that hold a library, a model, a service or a file behind their names.
+HANDLES = {"Labels", "Library", "Snapshot", "Searcher", "Retriever", "Settings"}
+
+
+def impurities(source: str) -> set[str]:
+    """What in a module's text makes its results depend on more than its arguments."""
+    tree, impure = ast.parse(source), set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            impure |= {alias.name for alias in node.names if alias.name.partition(".")[0] not in PURE}
+        elif isinstance(node, ast.ImportFrom):
+            if (node.module or "").partition(".")[0] not in PURE | set(LAYERS):
+                impure.add(node.module or "")
+            impure |= {alias.name for alias in node.names} & HANDLES
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            impure |= {node.func.id} & {"open", "print", "input", "eval", "exec", "__import__"}
+    return impure
+
+
+def test_words_and_pictures_come_of_their_arguments_alone() -> None:
+    impure = {
+        path.name: impurities(path.read_text("utf-8"))
+        for path in (ROOT / "ui" / "presentation").rglob("*.py")
+    }
+    assert len(impure) > 10
+    assert {name: names for name, names in impure.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import streamlit as st", "from pathlib import Path", "import time", "from datetime import datetime",
+        "import os", "import shutil", "from streamlit import runtime",
+        "from ingest.library.labels import Labels", "open('a')",
+    ],
+)  # fmt: skip
+def test_what_is_not_pure_is_noticed(source: str) -> None:
+    assert impurities(source)
 
 
 def test_there_is_no_drawer_for_everything() -> None:

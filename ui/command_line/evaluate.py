@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -153,7 +154,8 @@ def _report(parsed: argparse.Namespace, comparison: Comparison, queries: Mapping
     if parsed.json:
         text = json.dumps(evaluation_report(comparison, systems=several), ensure_ascii=False, indent=2)
     else:
-        text = (comparison_table if several else evaluation_table)(comparison, queries)
+        table = comparison_table if several else evaluation_table
+        text = table(comparison, queries, shutil.get_terminal_size().columns)
     sys.stdout.write(f"{text}\n")
 
 

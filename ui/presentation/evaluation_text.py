@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 
 from rerank.evaluation.comparison import Comparison, Contrast, Pair, Row
@@ -13,10 +12,11 @@ SHOWN = 5  # queries that are listed as losses, and as gains
 NARROWEST = 80
 
 
-def evaluation_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
+def evaluation_table(comparison: Comparison, queries: Mapping[str, str], width: int = NARROWEST) -> str:
     """A comparison with one row for people: figures, verdict, time, and the queries that lost and gained most.
 
-    ``queries`` holds the texts by id. Raises ``ValueError`` where there is no reranker's row to tell of.
+    ``queries`` holds the texts by id, ``width`` is that of the terminal in columns. Raises ``ValueError`` where there
+    is no reranker's row to tell of.
     """
     row, models = comparison.main, next(iter(comparison.models.values()), None)
     if row is None or row.contrast is None or row.system.latency is None or models is None:
@@ -34,7 +34,7 @@ def evaluation_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
             "",
             _verdict_sentence(row.contrast, moves),
             f"A search took {median:.0f} ms at the median and {slow:.0f} ms at the 95th percentile.",
-            *_movers(moves, queries),
+            *_movers(moves, queries, width),
         ]
     )
 
@@ -65,10 +65,11 @@ def _verdict_sentence(contrast: Contrast, queries: Sequence[QueryGain]) -> str:
     }[str(contrast.verdict)]
 
 
-def comparison_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
+def comparison_table(comparison: Comparison, queries: Mapping[str, str], width: int = NARROWEST) -> str:
     """Several systems for people: a line each, what they rest on, and pairs where they were asked for.
 
-    ``queries`` holds the texts by id, empty where they are not known. Queries that moved are those of the main
+    ``queries`` holds the texts by id, empty where they are not known; ``width`` is that of the terminal in columns.
+    Queries that moved are those of the main
     comparison, which is named where there are others.
     """
     rows = (comparison.before, *comparison.rows)
@@ -83,7 +84,7 @@ def comparison_table(comparison: Comparison, queries: Mapping[str, str]) -> str:
     if main is not None:
         depth = f" over {main.system.depth}" if main.system.depth else ""
         of = f" of {main.system.title}{depth}" if len(comparison.rows) > 1 else ""
-        lines += _movers(comparison.main_gains, queries, of)
+        lines += _movers(comparison.main_gains, queries, width, of)
     return "\n".join(lines)
 
 
@@ -166,22 +167,24 @@ def _reading(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _movers(rows: Sequence[QueryGain], queries: Mapping[str, str], of: str = "") -> list[str]:
+def _movers(rows: Sequence[QueryGain], queries: Mapping[str, str], width: int, of: str = "") -> list[str]:
     """The queries whose nDCG@10 moved most, down and then up, the largest moves first; ``rows`` worst first.
 
     ``of`` says by what they moved, where that is not plain.
     """
     falling = [row for row in rows if row.gain < 0]
     rising = [row for row in reversed(rows) if row.gain > 0]
-    return [*_listed(f"Worst losses{of}", falling, queries), *_listed(f"Best gains{of}", rising, queries)]
+    return [
+        *_listed(f"Worst losses{of}", falling, queries, width),
+        *_listed(f"Best gains{of}", rising, queries, width),
+    ]
 
 
-def _listed(title: str, rows: Sequence[QueryGain], queries: Mapping[str, str]) -> list[str]:
+def _listed(title: str, rows: Sequence[QueryGain], queries: Mapping[str, str], width: int) -> list[str]:
     if not rows:
         return ["", f"{title} (nDCG@10): none"]
-    width = max(NARROWEST, shutil.get_terminal_size().columns)
     lines = ["", f"{title} (nDCG@10)"]
     for row in rows[:SHOWN]:
-        question = shortened(f"{row.query} {queries.get(row.query, '')}", width - 28)
+        question = shortened(f"{row.query} {queries.get(row.query, '')}", max(NARROWEST, width) - 28)
         lines.append(f"  {row.gain:+.4f}  {row.before:.4f} → {row.after:.4f}  {question}")
     return lines

@@ -1,6 +1,6 @@
 """Judgements between the comparison and the library: events as the browser sends them, and what cards show.
 
-Pure but for the library's labels: no Streamlit. The browser keeps a list of what it has not seen confirmed and sends
+The browser keeps a list of what it has not seen confirmed and sends
 all of it each time, numbered, so that nothing is lost where several clicks become one rerun, and nothing counts twice.
 """
 
@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.library.label_records import Grade
-from ingest.library.labels import Labels
 from rerank.calibration.reading import Reading
-from rerank.labels.judging import judge
 from rerank.labels.suggest import DEFAULT_THRESHOLD, suggest
 from rerank.records import SearchResult
 
@@ -66,29 +64,14 @@ def _judgement(row: Any) -> Judgement | None:
     return Judgement(int(str(number)), str(query), str(name), None if grade is None else Grade(grade))
 
 
-def keep(labels: Labels, judgement: Judgement, result: SearchResult | None) -> None:
-    """Write one judgement into the library, with both places where ``result`` is of the question that was judged.
-
-    Raises `LibraryError` where the library stays locked, `UsageError` for an empty question.
-    """
-    if judgement.grade is None:
-        labels.remove(judgement.query, judgement.passage_hash)
-    elif result is not None and result.query == judgement.query:
-        judge(labels, result, judgement.passage_hash, judgement.grade)
-    else:
-        labels.set(judgement.query, judgement.passage_hash, judgement.grade)
-
-
 def shown(
-    labels: Labels,
-    query: str,
+    grades: Mapping[str, Grade],
     result: SearchResult | None,
     reading: Reading | None,
     top_k: int,
     confirmed: int,
 ) -> Shown:
-    """What the cards of ``query`` show: the library's grades, and what is worth judging among the first ``top_k``."""
-    grades = labels.grades(query)
+    """What the cards of a question show: its ``grades``, and what is worth judging among the first ``top_k``."""
     return Shown(grades, _worth(result, reading, grades, top_k), confirmed)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ingest.library.label_records import Grade, ModelPair, Places
-from ingest.library.labels import Labels
 from rerank.labels.verdict import RunningVerdict, weigh
 from ui.presentation.formatting import count_of
 
@@ -26,9 +25,13 @@ class Weighed:
     verdict: RunningVerdict
 
 
-def weighed_anew(labels: Labels, pair: ModelPair, last: Weighed | None) -> Weighed:
-    """The verdict of the library's labels; ``last`` itself where nothing has changed since."""
-    judged, places = labels.judgements(), labels.places(pair)
+def weighed_anew(
+    pair: ModelPair,
+    judged: Mapping[str, Mapping[str, Grade]],
+    places: Mapping[str, Mapping[str, Places]],
+    last: Weighed | None,
+) -> Weighed:
+    """The verdict of a library's labels; ``last`` itself where nothing has changed since."""
     if last is not None and (last.pair, last.judged, last.places) == (pair, judged, places):
         return last
     return Weighed(pair, judged, places, weigh(pair, judged, places))

@@ -131,7 +131,7 @@ def _answer(given: Answer, was_working: bool) -> None:
         comparison(
             payload(
                 job, top_k, reading, cut, withheld,
-                shown(labels, job.first.query, job.result, reading, top_k, judging.confirmed), beside,
+                shown(labels.grades(job.first.query), job.result, reading, top_k, judging.confirmed), beside,
             ),
             key="comparison",
             on_judged=partial(

@@ -10,7 +10,7 @@ import streamlit as st
 from ingest.errors import SecondLookError
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
-from rerank.labels.judging import note_ranks, pair_of
+from rerank.labels.judging import judge, note_ranks, pair_of
 from rerank.records import SearchResult
 from rerank.search import Searcher
 from ui.files.labels import as_qrels, as_zip, take_in
@@ -19,7 +19,7 @@ from ui.page.components import problem, quiet
 from ui.page.state import Judging
 from ui.page.visitors import let_go
 from ui.presentation.formatting import count_of
-from ui.presentation.judgements import keep, read_events
+from ui.presentation.judgements import Judgement, read_events
 from ui.presentation.running_verdict import Weighed, verdict_line, weighed_anew
 
 WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}
@@ -40,11 +40,24 @@ def take_judgements(
     for judgement in read_events(sent, judging.confirmed):
         judging.confirmed = judgement.number
         try:
-            keep(labels, judgement, result)
+            _keep(labels, judgement, result)
             if other is not None and other.query == judgement.query:
                 note_ranks(labels, other)
         except SecondLookError as error:
             judging.problem = str(error)
+
+
+def _keep(labels: Labels, judgement: Judgement, result: SearchResult | None) -> None:
+    """Write one judgement into the library, with both places where ``result`` is of the question that was judged.
+
+    Raises `LibraryError` where the library stays locked, `UsageError` for an empty question.
+    """
+    if judgement.grade is None:
+        labels.remove(judgement.query, judgement.passage_hash)
+    elif result is not None and result.query == judgement.query:
+        judge(labels, result, judgement.passage_hash, judgement.grade)
+    else:
+        labels.set(judgement.query, judgement.passage_hash, judgement.grade)
 
 
 def note_places(jobs: Sequence[SearchJob], labels: Labels, judging: Judging) -> None:
@@ -66,7 +79,7 @@ def verdict(labels: Labels, searcher: Searcher, query: str, judging: Judging) ->
     pair = pair_of(searcher.models)
     if pair is None:
         return None
-    judging.weighed = weighed_anew(labels, pair, judging.weighed)
+    judging.weighed = weighed_anew(pair, labels.judgements(), labels.places(pair), judging.weighed)
     quiet([verdict_line(judging.weighed, len(labels.grades(query)))], "verdict")
     return judging.weighed
 

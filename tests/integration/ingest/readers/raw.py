@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -102,7 +103,8 @@ def encrypted(user: str, owner: str, algorithm: str, text: str = WORDS) -> bytes
 
 def zipped(members: Sequence[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w", method) as archive:
+        warnings.filterwarnings("ignore", "Duplicate name")  # a name that comes twice is meant to
         for name, content in members:
             archive.writestr(name, content)
     return file.getvalue()

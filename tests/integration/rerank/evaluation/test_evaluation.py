@@ -111,7 +111,9 @@ def test_a_changed_corpus_makes_first_looks_void_and_only_new_passages_are_score
     found = judge(dataset, scorer)
     assert scorer.calls == [("snake", 1)], "the other topics' candidates are what they were"
     assert "late" in found.before.system.orders["snake"]
-    path.write_text("".join(line for line in path.open() if '"late"' not in line))
+    path.write_text(
+        "".join(line for line in path.read_text().splitlines(keepends=True) if '"late"' not in line)
+    )
     assert "late" not in judge(dataset, scorer).before.system.orders["snake"]
 
 

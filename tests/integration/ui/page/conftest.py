@@ -159,6 +159,8 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
     monkeypatch.setattr(samples, "QUERIES", tmp_path / "data" / "sample" / "queries.jsonl")
     monkeypatch.setenv("SECONDLOOK_LIBRARY", str(tmp_path / "library"))
     monkeypatch.setenv("SECONDLOOK_DOWNLOADS", "0")
+    # Else a faster graph is looked for beside the page, in a thread that would outlive the test, and its process too.
+    monkeypatch.setenv("SECONDLOOK_ENGINE", "onnx-fp32")
     for name in ("SECONDLOOK_ENCODER", "SECONDLOOK_RERANKER"):
         monkeypatch.delenv(name, raising=False)
     st.cache_resource.clear()

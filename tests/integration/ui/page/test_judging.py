@@ -24,7 +24,8 @@ from tests.fakes import WORD_SCORER
 from tests.integration.ui.page.conftest import Screen
 from ui.jobs import calibration as fitting
 from ui.page.search import calibration as calibration_panel
-from ui.presentation import judgements, running_verdict
+from ui.page.search import judging
+from ui.presentation import running_verdict
 from ui.presentation.bands import threshold_text
 
 QUESTION = "which snake kills without venom"
@@ -125,7 +126,7 @@ def test_a_judgement_that_cannot_be_kept_is_said_and_not_shown(
     def locked(*_: object) -> None:
         raise LibraryError("The library is locked. Try again.")
 
-    monkeypatch.setattr(judgements, "judge", locked)
+    monkeypatch.setattr(judging, "judge", locked)
     filled.judge(("p04", 2))
     assert "Not everything that was judged could be kept." in filled.errors()
     assert "The library is locked. Try again." in filled.texts()

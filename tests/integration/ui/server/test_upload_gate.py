@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
@@ -121,12 +120,6 @@ def serving(app: Any) -> Iterator[tuple[str, int]]:
         thread.join(10)
 
 
-def run(work: Any) -> Any:
-    """A coroutine's result, from a thread of its own: a browser of another test may keep a loop running in this one."""
-    with ThreadPoolExecutor(1) as elsewhere:
-        return elsewhere.submit(asyncio.run, work).result()
-
-
 async def gone() -> Any:
     return {"type": "http.disconnect"}
 
@@ -173,7 +166,7 @@ def test_what_is_declared_too_large_is_refused_before_any_of_it_is_read(server: 
         assert server.gate.refusal("s1").startswith("The page takes 10 kB at once")
         return await gone()
 
-    assert run(server.drip("s1", then=after_the_answer, length=10_001)) == 413
+    assert asyncio.run(server.drip("s1", then=after_the_answer, length=10_001)) == 413
 
 
 def test_a_refusal_is_heard_by_one_who_is_still_sending(server: Server) -> None:
@@ -198,7 +191,7 @@ def test_what_comes_counts_without_a_length_and_against_a_wrong_one(
     async def endless() -> Any:
         return {"type": "http.request", "body": b"x" * 400, "more_body": True}
 
-    assert run(server.drip("s1", HEAD, then=endless, length=length)) == 413
+    assert asyncio.run(server.drip("s1", HEAD, then=endless, length=length)) == 413
     assert server.held() == 0
     assert server.put("s1", "a", 9_000).status_code == 204, "what had come of it is not counted any more"
 
@@ -209,7 +202,7 @@ def test_the_last_piece_counts_too(server: Server) -> None:
     async def last() -> Any:
         return {"type": "http.request", "body": b"x" * 700 + TAIL, "more_body": False}
 
-    assert run(server.drip("s1", HEAD + b"x" * 300, then=last)) == 413
+    assert asyncio.run(server.drip("s1", HEAD + b"x" * 300, then=last)) == 413
 
 
 def test_uploads_on_their_way_count_together_until_they_are_abandoned(server: Server) -> None:
@@ -227,7 +220,7 @@ def test_uploads_on_their_way_count_together_until_they_are_abandoned(server: Se
         leave.set()
         return [await first, second]
 
-    abandoned, refused = run(both())
+    abandoned, refused = asyncio.run(both())
     assert abandoned != 204
     assert refused == 413
     assert server.held() == 0
@@ -240,7 +233,7 @@ def test_an_upload_that_falls_silent_is_given_up(server: Server, monkeypatch: py
     async def silent() -> Any:
         await asyncio.sleep(3600)
 
-    assert run(server.drip("s1", HEAD + b"x" * 6_000, then=silent)) == 408
+    assert asyncio.run(server.drip("s1", HEAD + b"x" * 6_000, then=silent)) == 408
     assert server.put("s1", "a", 9_000).status_code == 204
 
 

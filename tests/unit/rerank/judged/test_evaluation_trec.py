@@ -41,8 +41,9 @@ def test_foreign_runs_are_ordered_and_measured_as_trec_eval_does(tmp_path: Path)
     run, qrels = write(tmp_path / "a.run", lines), write(tmp_path / "qrels", judged)
     ours = measure(read_qrels(qrels), read_run(run))
     theirs = pytrec_eval.RelevanceEvaluator(
-        pytrec_eval.parse_qrel(qrels.open()), {"ndcg_cut", "recall", "success", "recip_rank"}
-    ).evaluate(pytrec_eval.parse_run(run.open()))
+        pytrec_eval.parse_qrel(qrels.read_text().splitlines()),
+        {"ndcg_cut", "recall", "success", "recip_rank"},
+    ).evaluate(pytrec_eval.parse_run(run.read_text().splitlines()))
     for query, row in theirs.items():
         for name, key in TREC.items():
             assert ours[name][query] == pytest.approx(row[key], abs=1e-6), (name, query)

@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -280,10 +279,7 @@ def test_one_password_is_checked_at_a_time(by_password: Protection, monkeypatch:
     async def _all() -> list[int]:
         return list(await asyncio.gather(*(guess(number) for number in range(30))))
 
-    with ThreadPoolExecutor(
-        1
-    ) as elsewhere:  # a browser of another test may keep a loop running in this thread
-        statuses = elsewhere.submit(asyncio.run, _all()).result()
+    statuses = asyncio.run(_all())
     assert most == 1
     assert statuses.count(401) == log_in.MOST_WAITING
     assert statuses.count(503) == 30 - log_in.MOST_WAITING

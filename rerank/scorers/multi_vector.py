@@ -26,10 +26,10 @@ from ingest.library.token_vectors import TokenStore
 from ingest.models.loading import in_a_sentence, load_pretrained
 from ingest.models.resolve import ResolvedModel
 from ingest.runtime.session import batched
-from rerank.scorers.base import Options, Scorer
+from rerank.scorers.base import Options, PassageTokens, Scorer
 from rerank.scorers.colbert_recipe import Recipe, projection_files
 from rerank.scorers.heads import quietly, require_all
-from rerank.scorers.maxsim import LateInteraction, PassageTokens
+from rerank.scorers.maxsim import LateInteraction
 
 PROJECTION = "linear.weight"
 SPECIAL_TOKENS = 3  # [CLS], the marker, [SEP]

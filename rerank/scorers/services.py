@@ -15,12 +15,12 @@ from ingest.models.consent import require_consent
 from ingest.models.resolve import ResolvedModel
 from ingest.services.access import ServiceAccess
 from ingest.services.client import Patience, by_index, persist, slices
-from rerank.scorers.base import OnBatch, Scores
+from rerank.scorers.base import OnBatch, Scorer, Scores
 
 Rows = Iterable[tuple[object, object]]
 
 
-class ServiceScorer(ABC):
+class ServiceScorer(Scorer, ABC):
     """A reranker that asks a service for ``_batch`` passages at a time; many threads may ask at once.
 
     ``_who`` is the service, in messages; both are a subclass's to say, at the latest when it prepares.

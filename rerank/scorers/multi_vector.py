@@ -58,7 +58,7 @@ class ColbertScorer(LateInteraction):
         with quietly():
             self._encoder: Any = load_sentence_model(MultiVectorEncoder, model.folder, device=self._device)
         self._encoder.float()
-        transformer = self._encoder[0]
+        transformer: Any = self._encoder[0]
         require_head(model, transformer.auto_model, "pooler")  # which nothing here goes through
         transformer.document_length = model.spec.max_length
         query, document = (self._marker(task) for task in ("query", "document"))

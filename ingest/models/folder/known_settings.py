@@ -161,7 +161,11 @@ DENSE: Mapping[str, Check] = {
 }
 NORMALIZE: Mapping[str, Check] = {"module_input_name": _output, "module_output_name": _output}
 # Which vectors of a ColBERT are compared.
-TOKEN_MASK: Mapping[str, Check] = {"skiplist_words": texts, "skiplist_tasks": texts}
+TOKEN_MASK: Mapping[str, Check] = {
+    "skiplist_words": texts,
+    "skiplist_tasks": texts,
+    "keep_only_token_ids": one_of(()),  # of images
+}
 LAYER_NORM: Mapping[str, Check] = {"dimension": count}
 DROPOUT: Mapping[str, Check] = {"dropout": number}
 LOGIT: Mapping[str, Check] = {"true_token_id": count, "false_token_id": count, "module_input_name": _output}

@@ -112,12 +112,12 @@ class Chunk:
     @property
     def passage(self) -> str:
         """What the models read: the title, then the text (BEIR's convention)."""
-        return f"{self.title}\n{self.text}" if self.title else self.text
+        return passage_of(self.title, self.text)
 
     @property
     def passage_hash(self) -> str:
         """Key of the passage in the store of vectors and of labels."""
-        return digest(self.passage)
+        return passage_hash(self.title, self.text)
 
 
 class FileStatus(StrEnum):
@@ -200,9 +200,14 @@ def format_pages(numbers: Sequence[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)
 
 
+def passage_of(title: str, text: str) -> str:
+    """A text as the models read it, with its title before it."""
+    return f"{title}\n{text}" if title else text
+
+
 def passage_hash(title: str, text: str) -> str:
-    """The hash of a passage with this title, as `ingest.records.Chunk.passage_hash` has it."""
-    return digest(f"{title}\n{text}" if title else text)
+    """The hash of a text with this title, by which vectors and labels are stored."""
+    return digest(passage_of(title, text))
 
 
 # Bytes of a file that are hashed at once.

@@ -30,7 +30,7 @@ from ingest.models.resolve import (
 )
 from ingest.services.access import ServiceAccess
 from rerank.scorers.late_interaction import late_interaction_of
-from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER, served_model
+from rerank.scorers.services import COHERE, COHERE_MODELS, SERVER, served_model
 
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
 BUNDLED_RERANKER = "second-look-reranker"
@@ -112,7 +112,7 @@ KNOWN_RERANKERS = frozenset({*RERANKERS, *RERANKER_ALIASES, BUNDLED_RERANKER, LA
 def resolve_reranker(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
     """Find the reranker ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
 
-    Names of `rerank.scorers.served` are behind the services of ``access``; files of `rerank.scorers` may be rerankers
+    Names of `rerank.scorers.services` are behind the services of ``access``; files of `rerank.scorers` may be rerankers
     themselves. Only the default falls back to the bundled
     reranker: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
     tried, `ModelDamagedError` for a bad checksum, `ModelError` for a server without an address.

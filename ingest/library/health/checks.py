@@ -14,6 +14,7 @@ import numpy as np
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.library.rows import document_of
 from ingest.records import Document, digest
+from ingest.records import passage_hash as hash_of
 
 # The encoders give unit vectors; float32 over a few hundred dimensions keeps their length to about 1e-6.
 NORM_TOLERANCE = 1e-3
@@ -77,8 +78,7 @@ def mended_text(row: sqlite3.Row, chunks: Sequence[sqlite3.Row]) -> str | None:
 
 def passage_hash(row: Row) -> str:
     """The hash of the passage that stands in a chunk's row."""
-    title, text = str(row["title"]), str(row["text"])
-    return digest(f"{title}\n{text}" if title else text)
+    return hash_of(str(row["title"]), str(row["text"]))
 
 
 def _is_list_of_text(stored: str) -> bool:

@@ -30,8 +30,11 @@ def program_version() -> str:
         return "(not installed)"
 
 
+def user_data() -> Path:
+    """The folder for the user's own data, which nothing makes again; what can be is in `ingest.cache_folder`."""
+    return platformdirs.user_data_path("second-look")
+
+
 def default_library() -> Path:
     """The library of whoever names none: in the checkout, or in the folder for the user's own data."""
-    return (
-        _ABOVE / "data" / "library" if IN_CHECKOUT else platformdirs.user_data_path("second-look") / "library"
-    )
+    return _ABOVE / "data" / "library" if IN_CHECKOUT else user_data() / "library"

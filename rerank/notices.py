@@ -10,7 +10,6 @@ from ingest.models.resolve import ModelSource, ResolvedModel
 from ingest.services.billing import Bill
 from rerank.records import FirstLook, Models, Part
 from rerank.scorers.base import Scorer
-from rerank.scorers.windowed import WindowedScorer
 from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
@@ -65,7 +64,7 @@ def whole_notices(reranker: ResolvedModel, plan: SecondLookPlan) -> tuple[str, .
 
 def window_notices(scorer: Scorer, wanted: int | None) -> tuple[str, ...]:
     """That a reranker is given passages whole, where a window was asked for."""
-    if not wanted or isinstance(scorer, WindowedScorer):
+    if not wanted or scorer.window is not None:
         return ()
     return (
         f"{scorer.model.name} is given passages whole: its tokens cannot be counted here, so that --window, or "

@@ -29,13 +29,14 @@ from ingest.models.resolve import (
     resolve_encoder,
 )
 from ingest.services.access import ServiceAccess
-from rerank.scorers.colbert_recipe import DOCUMENT_TOKENS, document_tokens, is_colbert
 from rerank.scorers.late_interaction import late_interaction_of
-from rerank.scorers.served import COHERE, COHERE_MODELS, SERVER, served_model
+from rerank.scorers.services import COHERE, COHERE_MODELS, SERVER, served_model
 
 DEFAULT_RERANKER = "cross-encoder/ms-marco-MiniLM-L-6-v2"
 BUNDLED_RERANKER = "second-look-reranker"
 LATE_INTERACTION = "maxsim"
+# Tokens that a ColBERT is given of a document where its files do not say: as its authors do for passages of any corpus.
+DOCUMENT_TOKENS = 300
 # What transformers writes for a length that is not known begins far beyond this.
 ENDLESS = 10**6
 OURS = "onnx-cross-encoder"  # what `secondlook train` writes
@@ -111,7 +112,7 @@ KNOWN_RERANKERS = frozenset({*RERANKERS, *RERANKER_ALIASES, BUNDLED_RERANKER, LA
 def resolve_reranker(name: str | None, hub: Hub, access: ServiceAccess | None = None) -> ResolvedModel:
     """Find the reranker ``name`` (a name, an alias or a folder), or the default pair's for ``None``.
 
-    Names of `rerank.scorers.served` are behind the services of ``access``; files of `rerank.scorers` may be rerankers
+    Names of `rerank.scorers.services` are behind the services of ``access``; files of `rerank.scorers` may be rerankers
     themselves. Only the default falls back to the bundled
     reranker: a model asked for by name is found or refused. Raises `ModelNotFoundError` with everything that was
     tried, `ModelDamagedError` for a bad checksum, `ModelError` for a server without an address.
@@ -164,7 +165,7 @@ def reranker_spec_of_folder(folder: Path) -> ModelSpec:
         )
     architecture = _architecture(folder, config)
     room = places(config) or 512
-    most = document_tokens(folder) if architecture == "colbert" else _tokenizer_length(folder)
+    most = _document_tokens(folder) if architecture == "colbert" else _tokenizer_length(folder)
     activation = str((config.get("sentence_transformers") or {}).get("activation_fn", ""))
     return ModelSpec(
         name=str(folder),
@@ -186,9 +187,29 @@ def _tokenizer_length(folder: Path) -> int | None:
 
 def _architecture(folder: Path, config: Mapping[str, object]) -> str:
     """Which kind of reranker a folder of transformers holds: ColBERT and T5 say so, all others are cross-encoders."""
-    if is_colbert(folder):
+    if _is_colbert(folder, config):
         return "colbert"
     return "monot5" if config.get("model_type") == "t5" else "cross-encoder"
+
+
+def _is_colbert(folder: Path, config: Mapping[str, object]) -> bool:
+    """Whether a folder holds a ColBERT: of its authors, of PyLate or of sentence-transformers."""
+    noted = read_json(folder / "config_sentence_transformers.json")
+    return (
+        config.get("architectures") == ["HF_ColBERT"]
+        or (folder / "artifact.metadata").is_file()
+        or noted.get("model_type") in ("ColBERT", "MultiVectorEncoder")
+        or ("query_length" in noted and "document_length" in noted)
+    )
+
+
+def _document_tokens(folder: Path) -> int:
+    """How many tokens of a document a ColBERT is given."""
+    noted = (
+        read_json(folder / name)
+        for name in ("config_sentence_transformers.json", "sentence_bert_config.json")
+    )
+    return next((int(one["document_length"]) for one in noted if one.get("document_length")), DOCUMENT_TOKENS)
 
 
 def _our_spec(folder: Path, ours: Mapping[str, object]) -> ModelSpec:

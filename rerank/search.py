@@ -23,7 +23,6 @@ from rerank.scorers.base import Scorer
 from rerank.scorers.cached import CachedScorer
 from rerank.scorers.highlight import best_sentences
 from rerank.scorers.score_store import ScoreStore
-from rerank.scorers.windowed import window_of
 from rerank.second_look import WHOLE, OnPartial, SecondLookPlan, score_in_slices
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
@@ -56,7 +55,8 @@ class Searcher:
         self._second = CachedScorer(scorer, store) if scorer and store else scorer
         self._notices = notices
         self._scheduler = Scheduler()
-        self.models = Models(retriever.encoder.model, scorer.model if scorer else None, window_of(scorer))
+        reranker, window = (scorer.model, scorer.window) if scorer else (None, None)
+        self.models = Models(retriever.encoder.model, reranker, window)
         ranking = [model.spec for model in (self.models.encoder, self.models.reranker) if model is not None]
         self._languages = LanguageWarnings(retriever.library, ranking)
         self._has_run = False  # the reranker, since it was loaded

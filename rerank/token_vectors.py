@@ -19,7 +19,8 @@ from ingest.models.resolve import ResolvedModel
 from ingest.records import Chunk
 from rerank.factory import open_scorer
 from rerank.registry import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker
-from rerank.scorers.maxsim import LateInteraction, compress, vectors_identity
+from rerank.scorers.base import TokenVectors
+from rerank.scorers.maxsim import compress, vectors_identity
 
 # Rerankers that compare token with token. Others read query and passage together, and have nothing to store.
 ARCHITECTURES = frozenset({"late-interaction", "colbert"})
@@ -99,8 +100,8 @@ def _fill(
     cancelled: Callable[[], bool],
 ) -> int:
     """Compute and store these chunks' passages; how many were too long. Loads the model, which takes seconds."""
-    scorer = open_scorer(model)
-    if not isinstance(scorer, LateInteraction):
+    vectors = open_scorer(model).token_vectors
+    if vectors is None:
         raise UsageError(f"{model.name} has no token vectors to store.")
     identity, too_long = vectors_identity(model), 0
     for start in range(0, len(lacking), BATCH):
@@ -111,7 +112,7 @@ def _fill(
             )
         with library.snapshot() as snapshot:
             chunks = list(snapshot.chunks(lacking[start : start + BATCH]).values())
-        rows, left_out = _rows(scorer, chunks)
+        rows, left_out = _rows(vectors, chunks)
         too_long += left_out
         if not store.put(identity, rows):
             raise LibraryError(
@@ -121,17 +122,17 @@ def _fill(
     return too_long
 
 
-def _rows(scorer: LateInteraction, chunks: Sequence[Chunk]) -> tuple[dict[str, bytes], int]:
+def _rows(vectors: TokenVectors, chunks: Sequence[Chunk]) -> tuple[dict[str, bytes], int]:
     """What is stored of these chunks, by passage hash, and how many are too long for the model."""
     if not chunks:  # all of them were deleted meanwhile
         return {}, 0
-    fits = scorer.fits([chunk.passage for chunk in chunks])
+    fits = vectors.fits([chunk.passage for chunk in chunks])
     kept = [chunk for chunk, whole in zip(chunks, fits, strict=True) if whole]
     if not kept:
         return {}, len(chunks)
     rows = {
         kept[place].passage_hash: compress(one.vectors, one.read)
-        for places, made in scorer.encode([chunk.passage for chunk in kept])
+        for places, made in vectors.encode([chunk.passage for chunk in kept])
         for place, one in zip(places, made, strict=True)
     }
     return rows, len(chunks) - len(kept)

@@ -67,7 +67,14 @@ class WordScorer:
 
     def __init__(self, spec: ModelSpec = WORD_SCORER) -> None:
         self.model = ResolvedModel(spec, ModelSource.FOLDER, Path("fake"))
+        self.engine = type(self).__qualname__
         self.calls: list[tuple[str, int]] = []
+
+    window: int | None = None
+    token_vectors = None
+
+    def room(self, query: str) -> int | None:
+        return None
 
     def score(
         self, query: str, passages: Sequence[str], on_batch: Callable[[int], None] | None = None

@@ -13,9 +13,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-import platformdirs
-
 from ingest.errors import LibraryDamagedError, TrustNeededError
+from ingest.installation import user_data
 from ingest.library.library import Library
 from ingest.models.encoders import ENCODER_ALIASES, ENCODERS
 from ingest.models.folder.json_files import shown
@@ -106,7 +105,7 @@ def allow(name: str) -> None:
 
 
 def _memory() -> Path:
-    return Path(platformdirs.user_data_dir("second-look")) / "trusted-models.json"
+    return user_data() / "trusted-models.json"
 
 
 def _remembered() -> set[str]:

@@ -33,6 +33,6 @@ class GraphScorer(OnnxCrossEncoderScorer):
 
     @property
     def engine(self) -> str:
-        """The sort of graph and the machine it was chosen for: what else scores depend on (see `engine_name`)."""
+        """The sort of graph and the machine it was chosen for: what else scores depend on (see `Scorer.engine`)."""
         engine = Engine.read(self._model.folder)
         return f"{engine.name}, {engine.machine}" if engine else type(self).__qualname__

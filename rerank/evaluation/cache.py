@@ -21,7 +21,7 @@ from ingest.errors import LibraryError
 from ingest.library.library import Generation
 from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
-from rerank.scorers.base import Scorer, engine_name
+from rerank.scorers.base import Scorer
 from rerank.scorers.cached import fingerprint
 from retrieval.records import CandidateSource
 
@@ -113,7 +113,7 @@ def look_prefix(generation: Generation, encoder: ResolvedModel, source: Candidat
 
 def score_prefix(scorer: Scorer) -> str:
     """What the keys of a reranker's scores have in common; `digest` of it and the query's text is a key."""
-    return digest(SCORES, "scores", fingerprint(scorer.model), engine_name(scorer))
+    return digest(SCORES, "scores", fingerprint(scorer.model), scorer.engine)
 
 
 def _open(path: Path) -> sqlite3.Connection:

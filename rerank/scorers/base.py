@@ -1,13 +1,14 @@
-"""What every reranker is to the search path: one method that scores passages against a query."""
+"""What every reranker is to its callers: it scores passages against a query, and says what scores depend on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from ingest.library.token_vectors import TokenStore
 from ingest.models.resolve import ResolvedModel
@@ -57,20 +58,69 @@ class Options:
     token_store: TokenStore | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PassageTokens:
+    """What a model made of a passage: unit vectors (tokens, dim) of those tokens that are compared, at least one.
+
+    ``read`` counts the tokens that the model read, special ones included; ``truncated``: the end did not fit.
+    """
+
+    vectors: NDArray[np.float32]
+    read: int
+    truncated: bool = False
+
+
+class TokenVectors(Protocol):
+    """A reranker's token vectors of passages, which depend on the passages alone, so that they may be stored."""
+
+    def fits(self, passages: Sequence[str]) -> NDArray[np.bool_]:
+        """Of which passages (n,) the model reads the end. Others are read by a window that the query chooses."""
+
+    def encode(self, passages: Sequence[str]) -> Iterator[tuple[list[int], list[PassageTokens]]]:
+        """Batches of passages of like length: their places in ``passages``, and what the model made of them."""
+
+
 class Scorer(Protocol):
-    """A reranker. One instance serves every thread: implementations lock where their model must not be shared."""
+    """A reranker. One instance serves every thread: implementations lock where their model must not be shared.
+
+    Implementations inherit from it what they do not say themselves.
+    """
 
     @property
     def model(self) -> ResolvedModel:
         """Which model this is, with the spec that says how to read its scores."""
 
+    @property
+    def engine(self) -> str:
+        """What runs it, and how: other names for whatever gives other scores, int8 and fp32 for one."""
+        return type(self).__qualname__
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens of a passage are read at most; ``None`` for as many as there is room for."""
+        return None
+
+    @property
+    def token_vectors(self) -> TokenVectors | None:
+        """What makes the vectors that passages are compared by; ``None`` where query and passage are read together."""
+        return None
+
+    def room(self, query: str) -> int | None:
+        """Tokens of a passage that are read beside ``query``; ``None`` where they cannot be counted here."""
+        return None
+
     def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
         """Score every passage; ``on_batch`` hears how many more are done. An empty list gives empty scores."""
 
 
-def engine_name(scorer: Scorer) -> str:
-    """What runs a scorer, and how: its ``engine`` where it names one, else its class."""
-    return str(getattr(scorer, "engine", type(scorer).__qualname__))
+def pair_room(tokenizer: Tokenizer, query: str, max_length: int) -> int:
+    """Tokens of a passage that fit beside ``query`` where both make one text of ``max_length`` tokens.
+
+    A query that leaves less than half is cut, so that the passage is read too.
+    """
+    room = max_length - tokenizer.num_special_tokens_to_add(True)
+    asked = len(tokenizer.encode(query, add_special_tokens=False).ids)
+    return max(room - asked, room // 2)
 
 
 def empty_scores() -> Scores:

@@ -14,11 +14,9 @@ import numpy as np
 
 from ingest.models.resolve import ResolvedModel, content_of
 from ingest.records import digest
-from rerank.scorers.base import OnBatch, Scorer, Scores, empty_scores, engine_name
+from rerank.scorers.base import OnBatch, Scorer, Scores, TokenVectors, empty_scores
 from rerank.scorers.score_store import Entry, Key, ScoreStore
 
-# Raise it when scores are made or stored otherwise, so that older ones are not used.
-VERSION = 3
 _NOT_COMPUTED_WITH = frozenset(
     {
         "bi_weight",
@@ -46,23 +44,42 @@ def fingerprint(model: ResolvedModel) -> str:
     return json.dumps([spec, [[path.name, content_of(path)] for path in files]], ensure_ascii=False)
 
 
-class CachedScorer:
+class CachedScorer(Scorer):
     """A reranker that scores a passage for a query once.
 
     What ``inner`` makes of a passage must depend on the passage and the query alone, as windows do; its engine's
-    name (see `engine_name`) must tell apart what gives different scores, int8 and fp32 for one.
+    name must tell apart what gives different scores.
     """
 
     def __init__(self, inner: Scorer, store: ScoreStore) -> None:
         """Nothing is asked of ``inner`` yet but which model it is."""
         self._inner = inner
         self._store = store
-        self._made_by = json.dumps([VERSION, fingerprint(inner.model), engine_name(inner)])
+        self._made_by = json.dumps([fingerprint(inner.model), inner.engine])
 
     @property
     def model(self) -> ResolvedModel:
         """The reranker's model."""
         return self._inner.model
+
+    @property
+    def engine(self) -> str:
+        """What runs the reranker."""
+        return self._inner.engine
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens of a passage the reranker reads at most."""
+        return self._inner.window
+
+    @property
+    def token_vectors(self) -> TokenVectors | None:
+        """The reranker's token vectors."""
+        return self._inner.token_vectors
+
+    def room(self, query: str) -> int | None:
+        """Tokens of a passage that the reranker reads beside ``query``."""
+        return self._inner.room(query)
 
     def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
         """Scores in the order of ``passages``; only those never seen are scored. `Scores.cached` counts the others.
@@ -84,8 +101,8 @@ class CachedScorer:
 
     def _keys(self, query: str, passages: Sequence[str]) -> list[Key]:
         """16 bytes of the SHA-256 of what makes each score."""
-        asked = digest(self._made_by, query)
-        return [bytes.fromhex(digest(asked, passage))[:16] for passage in passages]
+        prefix = digest(self._made_by, query)
+        return [bytes.fromhex(digest(prefix, passage))[:16] for passage in passages]
 
 
 def _put_together(

@@ -16,7 +16,7 @@ from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.models.loading import load_sentence_model
 from ingest.models.resolve import ResolvedModel
-from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
+from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores, pair_room
 from rerank.scorers.heads import quietly, require_head
 
 # Pairs a batch, cut from the list sorted by length: unsorted batches spend 40 % of their work on padding. A GPU
@@ -31,7 +31,7 @@ def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
     return CrossEncoderScorer(model)
 
 
-class CrossEncoderScorer:
+class CrossEncoderScorer(Scorer):
     """Scores pairs with `sentence_transformers.CrossEncoder`, longest pairs first; logits are fp32 in any case."""
 
     def __init__(
@@ -74,6 +74,10 @@ class CrossEncoderScorer:
     def model(self) -> ResolvedModel:
         """Which model this is."""
         return self._model
+
+    def room(self, query: str) -> int:
+        """Tokens of a passage that are read beside ``query``, at least half of what the model reads."""
+        return pair_room(self._tokenizer, self._plain.of(query), self._model.spec.max_length)
 
     def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
         """Score every passage; shapes as in `Scores`."""

@@ -16,13 +16,16 @@ from ingest.models.resolve import ResolvedModel
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without transformers' report on weights that are left over, as heads are that we read ourselves, or missing."""
-    before = get_verbosity()
+    """Without reports on weights that are left over, as heads are that we read ourselves, on what is missing or cut."""
+    library = logging.getLogger("sentence_transformers")
+    before, before_there = get_verbosity(), library.level
     set_verbosity(logging.ERROR)
+    library.setLevel(logging.ERROR)
     try:
         yield
     finally:
         set_verbosity(before)
+        library.setLevel(before_there)
 
 
 def require_head(model: ResolvedModel, network: torch.nn.Module, base: str) -> None:

@@ -17,8 +17,8 @@ from ingest.encoders.special_tokens import PlainText
 from ingest.library.token_vectors import TokenStore
 from ingest.models.loading import load_sentence_model
 from ingest.models.resolve import ModelKind, ResolvedModel
-from rerank.scorers.base import Options, Scorer
-from rerank.scorers.maxsim import LateInteraction, PassageTokens
+from rerank.scorers.base import Options, PassageTokens, Scorer
+from rerank.scorers.maxsim import LateInteraction
 
 BATCH = 16
 
@@ -55,6 +55,10 @@ class LateInteractionScorer(LateInteraction):
         self._encoder.max_seq_length = model.spec.max_length
         self._tokenizer = counting_tokenizer(model)
         self._plain = PlainText(self._tokenizer)
+
+    def room(self, query: str) -> int:
+        """Tokens of a passage that are read; ``query`` is read by itself and takes none of them."""
+        return self._model.spec.max_length - self._tokenizer.num_special_tokens_to_add(False)
 
     def fits(self, passages: Sequence[str]) -> NDArray[np.bool_]:
         """Of which passages (n,) the model reads the end."""

@@ -12,7 +12,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +19,12 @@ from numpy.typing import NDArray
 from ingest.library.token_vectors import TokenStore
 from ingest.models.resolve import ResolvedModel
 from ingest.records import digest
-from rerank.scorers.base import OnBatch, Scores, empty_scores
+from rerank.scorers.base import OnBatch, PassageTokens, Scorer, Scores, TokenVectors, empty_scores
 
 # A search scores slice by slice, and two rerankers or visitors take turns: their questions are encoded once each.
 REMEMBERED_QUERIES = 8
 # Stored passages a matrix product: 20 MB of 384 numbers a token and 130 tokens a passage.
 AT_ONCE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class PassageTokens:
-    """What a model made of a passage: unit vectors (tokens, dim) of those tokens that are compared, at least one.
-
-    ``read`` counts the tokens that the model read, special ones included; ``truncated``: the end did not fit.
-    """
-
-    vectors: NDArray[np.float32]
-    read: int
-    truncated: bool = False
 
 
 def maxsim(wanted: NDArray[np.float32], passages: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -59,7 +46,7 @@ def vectors_identity(model: ResolvedModel) -> str:
     return json.dumps([model.spec.architecture, model.spec.identity, VERSION], ensure_ascii=False)
 
 
-class LateInteraction(ABC):
+class LateInteraction(Scorer, ABC):
     """A reranker that compares token vectors. One instance serves every thread.
 
     Where the library keeps token vectors for this model, those of a passage are taken from there, and those that are
@@ -86,6 +73,15 @@ class LateInteraction(ABC):
     def engine(self) -> str:
         """What the vectors are compared in; those of a library's store are rounded."""
         return type(self).__qualname__ + (f" over token vectors in {VERSION}" if self._store else "")
+
+    @property
+    def token_vectors(self) -> TokenVectors:
+        """This reranker itself: what it makes of a passage can be stored."""
+        return self
+
+    @abstractmethod
+    def room(self, query: str) -> int:
+        """Tokens of a passage that are read; ``query`` is read by itself and takes none of them."""
 
     @abstractmethod
     def fits(self, passages: Sequence[str]) -> NDArray[np.bool_]:

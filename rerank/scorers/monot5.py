@@ -36,7 +36,7 @@ def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
     return MonoT5Scorer(model)
 
 
-class MonoT5Scorer:
+class MonoT5Scorer(Scorer):
     """Scores by the first token that T5 would answer with, prompts of like length together.
 
     Relevance is the probability of “true” among “true” and “false”: the softmax over the logits of these two at the

@@ -1,8 +1,9 @@
 """ColBERT checkpoints: late interaction as published (Khattab and Zaharia 2020; Santhanam et al. 2022).
 
-Sources: https://arxiv.org/abs/2004.12832 and https://arxiv.org/abs/2112.01488. A BERT gives a vector a token, a linear
-layer makes it narrow, and a passage scores the sum over the query's vectors of the highest cosine among its own. Read
-are the authors' checkpoints and PyLate's (`rerank.scorers.multi_vector`).
+Sources: https://arxiv.org/abs/2004.12832 and https://arxiv.org/abs/2112.01488. A transformer gives a vector a token, a
+projection makes it narrow, and a passage scores the sum over the query's vectors of the highest cosine among its own.
+sentence-transformers reads the checkpoints of ColBERT's authors, PyLate's (https://github.com/lightonai/pylate) and its
+own, with the markers, lengths, [MASK]s and skipped tokens that their files name.
 """
 
 from __future__ import annotations
@@ -13,26 +14,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from torch.nn.functional import normalize
-from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModel
 from transformers.utils.logging import disable_progress_bar
 
 from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.library.token_vectors import TokenStore
-from ingest.models.loading import in_a_sentence, load_pretrained
-from ingest.models.resolve import ResolvedModel
+from ingest.models.folder.weights import modules_of, stored_names
+from ingest.models.loading import in_a_sentence, load_sentence_model
+from ingest.models.resolve import ResolvedModel, read_json
 from ingest.runtime.session import batched
-from rerank.scorers.base import Options, Scorer
-from rerank.scorers.colbert_recipe import Recipe, projection_files
-from rerank.scorers.heads import quietly, require_all
-from rerank.scorers.maxsim import LateInteraction, PassageTokens
+from rerank.scorers.base import Options, PassageTokens, Scorer
+from rerank.scorers.heads import quietly, require_head
+from rerank.scorers.maxsim import LateInteraction
 
 PROJECTION = "linear.weight"
-SPECIAL_TOKENS = 3  # [CLS], the marker, [SEP]
 # Tokens a batch, padding included.
 CPU_BUDGET, GPU_BUDGET = 4096, 65536
 
@@ -43,7 +39,7 @@ def open_reranker(model: ResolvedModel, options: Options) -> Scorer:
 
 
 class ColbertScorer(LateInteraction):
-    """MaxSim over a ColBERT checkpoint's vectors, passages of like length together. No score is over `query_tokens`."""
+    """MaxSim over a ColBERT checkpoint's vectors, passages of like length together."""
 
     def __init__(
         self, model: ResolvedModel, device: str | None = None, store: TokenStore | None = None
@@ -53,96 +49,98 @@ class ColbertScorer(LateInteraction):
         ``store`` is as in `LateInteraction`. Raises `ModelError` where the folder holds no ColBERT, or one whose
         vocabulary lacks a token that it reads with.
         """
+        from sentence_transformers import MultiVectorEncoder
+
         disable_progress_bar()  # type: ignore[no-untyped-call]
         super().__init__(model, store)
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._recipe = Recipe.of(model.folder)
-        self._tokenizer = counting_tokenizer(model)
-        self._plain = PlainText(self._tokenizer, (self._recipe.query_marker, self._recipe.document_marker))
-        self._projection = _projection(model).to(self._device)
-        self._transformer: Any
+        _require_projection(model)
         with quietly():
-            self._transformer, told = load_pretrained(AutoModel, model.folder, dtype=torch.float32)
-        # Nothing here goes through a pooler.
-        require_all(model, (name for name in told["missing_keys"] if not name.startswith("pooler.")))
-        self._transformer.to(self._device).eval()
-        names = ("[CLS]", "[SEP]", "[MASK]", self._recipe.query_marker, self._recipe.document_marker)
-        self._cls, self._sep, self._mask, self._asks, self._tells = (self._token(name) for name in names)
-        skipped = [self._tokenizer.token_to_id(word) for word in self._recipe.skipped]
-        self._skipped = torch.tensor([token for token in skipped if token is not None], dtype=torch.long)
+            self._encoder: Any = load_sentence_model(MultiVectorEncoder, model.folder, device=self._device)
+        self._encoder.float()
+        transformer: Any = self._encoder[0]
+        require_head(model, transformer.auto_model, "pooler")  # which nothing here goes through
+        transformer.document_length = model.spec.max_length
+        query, document = (self._marker(task) for task in ("query", "document"))
+        self._tokenizer = counting_tokenizer(model)
+        self._plain = PlainText(self._tokenizer, {*query.split(), *document.split(), query, document} - {""})
+        self._around = self._tokenizer.num_special_tokens_to_add(False) + self._count(document)
 
     def room(self, query: str) -> int:
         """Tokens of a passage that are read; ``query`` is read by itself and takes none of them."""
-        return self._model.spec.max_length - SPECIAL_TOKENS
+        return self._model.spec.max_length - self._around
 
     def fits(self, passages: Sequence[str]) -> NDArray[np.bool_]:
         """Of which passages (n,) the model reads the end."""
-        return np.array([len(ids) <= self.room("") for ids in self._words(passages)], np.bool_)
+        return self._lengths(self._plain.of_all(passages)) <= self.room("")
 
     def encode(self, passages: Sequence[str]) -> Iterator[tuple[list[int], list[PassageTokens]]]:
         """Batches of passages of like length: their places in ``passages``, and their tokens' vectors."""
-        found, room = self._words(passages), self.room("")
-        budget = CPU_BUDGET if self._device == "cpu" else GPU_BUDGET
-        for rows in batched([min(len(ids), room) + SPECIAL_TOKENS for ids in found], budget):
+        texts, room = self._plain.of_all(passages), self.room("")
+        lengths = self._lengths(texts)
+        read = (np.minimum(lengths, room) + self._around).tolist()
+        for rows in batched(read, CPU_BUDGET if self._device == "cpu" else GPU_BUDGET):
             places = [int(row) for row in rows]
-            texts = [torch.tensor([self._cls, self._tells, *found[row][:room], self._sep]) for row in places]
+            batch = self._vectors(self._encoder.encode_document, [texts[row] for row in places])
             yield (
                 places,
                 [
-                    PassageTokens(vectors, len(text), len(found[row]) > room)
-                    for row, text, vectors in zip(places, texts, self._compared(texts), strict=True)
+                    PassageTokens(vectors, read[row], bool(lengths[row] > room))
+                    for row, vectors in zip(places, batch, strict=True)
                 ],
             )
 
-    def _words(self, passages: Sequence[str]) -> list[list[int]]:
-        """The tokens of each passage, without special ones."""
-        texts = self._plain.of_all(passages)
-        with self._lock:
-            return [one.ids for one in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+    def _lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Tokens (n,) of each text, without special ones."""
+        encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        return np.array([len(encoding.ids) for encoding in encodings], np.int64)
 
     def _query_vectors(self, query: str) -> NDArray[np.float32]:
-        """Unit vectors of [CLS] [Q] query [SEP] [MASK] …: the masks are its expansion (§ 3.2), if it has one."""
-        length = self._recipe.query_tokens
-        (asked,) = self._words([query])
-        ids = [self._cls, self._asks, *asked[: length - SPECIAL_TOKENS], self._sep]
-        masks = length - len(ids) if self._recipe.expands else 0
-        mask = torch.tensor([[1] * len(ids) + [int(self._recipe.attends_to_masks)] * masks])
-        found: NDArray[np.float32] = self._vectors(torch.tensor([ids + [self._mask] * masks]), mask)[
-            0
-        ].numpy()
-        return found
+        """Unit vectors (asked, dim) of a query, with those of the [MASK]s that fill it up (§ 3.2), if any do."""
+        return self._vectors(self._encoder.encode_query, [self._plain.of(query)])[0]
 
-    def _compared(self, texts: list[torch.Tensor]) -> list[NDArray[np.float32]]:
-        """Unit vectors of each text's tokens but for those that are skipped (§ 3.2)."""
-        ids = pad_sequence(texts, batch_first=True)
-        mask = pad_sequence([torch.ones_like(text) for text in texts], batch_first=True)
-        kept = mask.bool() & ~torch.isin(ids, self._skipped)
-        return [vectors[row].numpy() for vectors, row in zip(self._vectors(ids, mask), kept, strict=True)]
-
-    def _vectors(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Unit vectors (n, tokens, dim), on the CPU."""
-        with self._lock, torch.inference_mode():
-            states = self._transformer(input_ids=ids.to(self._device), attention_mask=mask.to(self._device))
-            return normalize(states.last_hidden_state @ self._projection.T, dim=2).cpu()
-
-    def _token(self, name: str) -> int:
-        number = self._tokenizer.token_to_id(name)
-        if number is None:
-            raise ModelError(
-                f"The vocabulary of {self._model.name} has no “{name}”. Only ColBERT checkpoints on BERT or "
-                "ModernBERT are read, whose special tokens have these names."
+    def _vectors(self, encode: Any, texts: list[str]) -> list[NDArray[np.float32]]:
+        """Unit vectors (tokens, dim) of each text's tokens but for those that are not compared."""
+        with self._lock, quietly():  # it tells each reader of a long question that it is cut
+            vectors: list[NDArray[np.float32]] = encode(
+                texts,
+                batch_size=len(texts),
+                convert_to_numpy=True,
+                normalize_embeddings=True,
+                show_progress_bar=False,
             )
-        return int(number)
+        return vectors
+
+    def _marker(self, task: str) -> str:
+        """What stands before a query or a document: one token, but where sentence-transformers' own files say more."""
+        marker = self._encoder.prompts.get(task) or ""
+        if marker and self._count(marker) != 1 and not _is_of_sentence_transformers(self._model):
+            raise ModelError(
+                f"The vocabulary of {self._model.name} has no “{marker.strip()}”, the token that it was trained to "
+                "read before each text. Choose another model, lightonai/GTE-ModernColBERT-v1 for one."
+            )
+        return str(marker)
+
+    def _count(self, marker: str) -> int:
+        return len(self._encoder.tokenizer(marker, add_special_tokens=False)["input_ids"])
 
 
-def _projection(model: ResolvedModel) -> torch.Tensor:
-    """The linear layer's weights (dim, hidden). Raises `ModelError` where no file in the folder holds them."""
+def _is_of_sentence_transformers(model: ResolvedModel) -> bool:
+    noted = read_json(model.folder / "config_sentence_transformers.json")
+    return noted.get("model_type") == "MultiVectorEncoder"
+
+
+def _require_projection(model: ResolvedModel) -> None:
+    """Raise `ModelError` where the files lack the projection: sentence-transformers makes one of chance."""
+    if _is_of_sentence_transformers(model):  # which names all that it is made of
+        return
+    dense = [module for module in modules_of(model.folder) if str(module.get("type")).endswith(".Dense")]
+    if dense:
+        return
     with in_a_sentence(f"The weights of {model.name} in {model.folder} cannot be read"):
-        for path in projection_files(model.folder):
-            with safe_open(str(path), framework="pt") as weights:
-                if PROJECTION in weights.keys():  # noqa: SIM118 - it is no dictionary
-                    projection: torch.Tensor = weights.get_tensor(PROJECTION).float()
-                    return projection
+        named = read_json(model.folder / "config.json").get("architectures") or []
+        if "HF_ColBERT" in named and PROJECTION in stored_names(model.folder):
+            return
     raise ModelError(
         f"The model {model.name} in {model.folder} has no {PROJECTION}, the layer that makes a ColBERT of a BERT."
     )

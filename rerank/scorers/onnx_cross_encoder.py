@@ -17,7 +17,7 @@ from ingest.models.folder.json_files import shown
 from ingest.models.loading import read_tokenizer
 from ingest.models.resolve import ResolvedModel, read_json, verify_checksum
 from ingest.runtime.session import GraphSession, batched, padded
-from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
+from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores, pair_room
 
 MODEL_FILE, TOKENIZER_FILE, CARD_FILE = "model_int8.onnx", "tokenizer.json", "secondlook.json"
 
@@ -27,7 +27,7 @@ def open_reranker(model: ResolvedModel, _: Options) -> Scorer:
     return OnnxCrossEncoderScorer(model)
 
 
-class OnnxCrossEncoderScorer:
+class OnnxCrossEncoderScorer(Scorer):
     """Scores pairs in batches of like length, several at once. One caller at a time has all its threads."""
 
     def __init__(self, model: ResolvedModel, threads: int = 0) -> None:
@@ -49,6 +49,12 @@ class OnnxCrossEncoderScorer:
     def model(self) -> ResolvedModel:
         """Which model this is."""
         return self._model
+
+    def room(self, query: str) -> int:
+        """Tokens of a passage that are read beside ``query``, at least half of what the model reads."""
+        with self._lock:
+            self._tokenizer.no_truncation()
+            return pair_room(self._tokenizer, self._plain.of(query), self._model.spec.max_length)
 
     def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
         """Score every passage; shapes as in `Scores`. The end of a passage that does not fit is not read."""

@@ -1,26 +1,100 @@
-"""What all rerankers behind a service share: batches, retries within a time limit, and scores mapped by index."""
+"""Rerankers behind a service: their names and addresses, and what all share.
+
+``cohere`` and ``cohere:MODEL`` are Cohere's, ``server`` and ``server:MODEL`` those of a server known by its address.
+All are asked in batches, again within a time limit, and their scores are mapped by index.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import ServiceError
-from ingest.models.consent import require_consent
-from ingest.models.resolve import ResolvedModel
-from ingest.services.access import ServiceAccess
+from ingest.models.consent import require_consent, served
+from ingest.models.resolve import ModelKind, ModelSpec, ResolvedModel
+from ingest.services.access import COHERE_URL, ServiceAccess, checked_address
 from ingest.services.client import RetryPolicy, by_index, slices, with_retries
-from rerank.scorers.base import OnBatch, Scores
+from rerank.scorers.base import OnBatch, Scorer, Scores
+
+COHERE, SERVER = "cohere", "server"
+# Cohere's models that may be typed without the prefix, its default one first, and how many tokens of query and
+# document together each reads at once (https://docs.cohere.com/docs/rerank). Any other is asked for as cohere:MODEL.
+COHERE_MODELS: Mapping[str, int] = {
+    "rerank-v3.5": 4096,
+    "rerank-english-v3.0": 4096,
+    "rerank-multilingual-v3.0": 4096,
+    "rerank-v4.0-pro": 32768,
+    "rerank-v4.0-fast": 32768,
+}
+DEFAULT_COHERE = "rerank-v3.5"
+
+
+def served_model(name: str, access: ServiceAccess) -> ResolvedModel | None:
+    """The model of that name behind a service; ``None`` where the name is none of a service.
+
+    Raises `ModelError` where ``access`` has no address of the service that can be used.
+    """
+    service, _, model = name.partition(":")
+    if service == COHERE:
+        return _cohere(model or DEFAULT_COHERE, access)
+    return _server(model or access.model, access) if service == SERVER else None
+
+
+def _cohere(model: str, access: ServiceAccess) -> ResolvedModel:
+    return served(
+        ModelSpec(
+            name=f"{COHERE}:{model}",
+            kind=ModelKind.RERANKER,
+            architecture=COHERE,
+            revision=checked_address(access.cohere_url, "server", "CO_API_URL", "COHERE_API_KEY", COHERE_URL),
+            licence="Cohere's terms of use; each question is billed",
+            max_length=COHERE_MODELS.get(model, 4096),
+            languages="English" if "english" in model else "over 100 languages",
+        )
+    )
+
+
+def _server(model: str, access: ServiceAccess) -> ResolvedModel:
+    return served(
+        ModelSpec(
+            name=f"{SERVER}:{model}" if model else SERVER,
+            kind=ModelKind.RERANKER,
+            architecture="rerank-server",
+            revision=rerank_address(access.url),
+            licence="see the server's model",
+            max_length=512,
+            languages="see the server's model",
+        )
+    )
+
+
+def rerank_address(url: str) -> str:
+    """The address of the rerank route: ``url`` as it is where it names one, else with ``/v1/rerank`` behind it.
+
+    Raises `ModelError` for what is no address of a server, and for one with a password, which would be shown.
+    """
+    address = checked_address(
+        url,
+        "rerank server",
+        "SECONDLOOK_RERANK_URL",
+        "SECONDLOOK_RERANK_KEY",
+        "http://localhost:8000/v1/rerank",
+    )
+    if address.endswith("/rerank"):
+        return address
+    return address + ("/rerank" if re.search(r"/v\d+$", address) else "/v1/rerank")
+
 
 Rows = Iterable[tuple[object, object]]
 
 
-class ServiceScorer(ABC):
+class ServiceScorer(Scorer, ABC):
     """A reranker that asks a service for ``_batch`` passages at a time; many threads may ask at once.
 
     ``_who`` is the service, in messages; both are a subclass's to say, at the latest when it prepares.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.encoders.base import counting_tokenizer
 from ingest.models.resolve import ResolvedModel
-from rerank.scorers.base import OnBatch, Scorer, Scores, engine_name
+from rerank.scorers.base import OnBatch, Scorer, Scores
 from rerank.scorers.highlight import sentence_spans
 from retrieval.records import Candidate
 from retrieval.sparse import STOP_WORDS
@@ -61,7 +61,7 @@ class Window:
         return passage[: self.head] + passage[self.start : self.end]
 
 
-class WindowedScorer:
+class WindowedScorer(Scorer):
     """A reranker that is given at most a window of each passage; passages that fit are scored whole.
 
     Which window it is depends on the query and on the passage alone, never on the other candidates, so that a passage
@@ -86,7 +86,7 @@ class WindowedScorer:
         return self._inner.model
 
     @property
-    def tokens(self) -> int | None:
+    def window(self) -> int | None:
         """How many tokens of a passage are read at most, ``None`` for as many as the model has room for."""
         return self._tokens
 
@@ -94,7 +94,7 @@ class WindowedScorer:
     def engine(self) -> str:
         """What runs it, with the size of the window, which changes the scores."""
         size = "as long as the model has room for" if self._tokens is None else f"of {self._tokens} tokens"
-        return f"{engine_name(self._inner)}, windows {size}"
+        return f"{self._inner.engine}, windows {size}"
 
     def score(self, query: str, passages: Sequence[str], on_batch: OnBatch | None = None) -> Scores:
         """Score every passage, by its best window where it is too long; `Scores.windows` says which were."""
@@ -113,18 +113,8 @@ class WindowedScorer:
 
     def room(self, query: str) -> int:
         """Tokens of a passage that are read beside ``query``."""
-        spec = self.model.spec
-        own = getattr(self._inner, "room", None)
-        if own is not None:  # a prompt of its own around both, or a query that is read by itself
-            room = int(own(query))
-        elif spec.architecture == "late-interaction":  # it reads the query by itself
-            room = spec.max_length - self._tokenizer.num_special_tokens_to_add(False)
-        else:
-            special = self._tokenizer.num_special_tokens_to_add(True)
-            asked = len(self._tokenizer.encode(query, add_special_tokens=False).ids)
-            # A query that leaves less than half is cut by the scorer, so that the passage is read too.
-            room = max(spec.max_length - special - asked, (spec.max_length - special) // 2)
-        return room if self._tokens is None else min(room, self._tokens)
+        limits = [limit for limit in (self._inner.room(query), self._tokens) if limit is not None]
+        return min(limits, default=self.model.spec.max_length)
 
     def _cut_of(self, passage: str) -> Cut:
         encoding = self._tokenizer.encode(passage, add_special_tokens=False)
@@ -141,11 +131,6 @@ def windowed(scorer: Scorer, tokens: int | None = None) -> Scorer:
         return scorer
     wanted = scorer.model.spec.window if tokens is None else tokens
     return WindowedScorer(scorer, wanted or None)
-
-
-def window_of(scorer: Scorer | None) -> int | None:
-    """How many tokens of a passage ``scorer`` reads at most, ``None`` for as many as it has room for."""
-    return scorer.tokens if isinstance(scorer, WindowedScorer) else None
 
 
 class Cut:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ingest.encoders.base import Encoder
+from ingest.records import digest
 from rerank.training.model import has_fast_bfloat16
 
 
@@ -45,10 +45,7 @@ class CachedEncoder:
     def _cached(
         self, kind: str, texts: Sequence[str], compute: Callable[[], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        state = hashlib.sha256(f"{self.name}\n{kind}\n{len(texts)}\n".encode())
-        for text in texts:
-            state.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
-        path = self._folder / f"{state.hexdigest()[:24]}.npy"
+        path = self._folder / f"{digest(self.name, kind, *texts)[:24]}.npy"
         if path.is_file():
             matrix: NDArray[np.float32] = np.load(path)
             return matrix

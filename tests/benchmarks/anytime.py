@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
+from ingest.cache_folder import kept_in_cache
 from ingest.encoders.onnx import open_encoder
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
@@ -105,7 +105,7 @@ def reduced(judged: JudgedSet, count: int) -> JudgedSet:
     others = sorted(lines.keys() - kept)
     kept |= set(random.Random(SEED).sample(others, min(max(count - len(kept), 0), len(others))))
     name = digest(str(judged.folder), *sorted(kept))[:12]
-    folder = Path(platformdirs.user_cache_dir("second-look")) / "anytime" / name / judged.name
+    folder = kept_in_cache("anytime", name, judged.name)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CORPUS
     path.write_text("\n".join(line for key, line in lines.items() if key in kept) + "\n", encoding="utf-8")

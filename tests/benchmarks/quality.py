@@ -30,7 +30,6 @@ from rerank.factory import ModelChoice, open_searcher
 from rerank.judged.measures import measure
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
 from rerank.judged.significance import difference
-from rerank.scorers.base import engine_name
 from rerank.search import Searcher
 from rerank.training.model import load_base, score_pairs
 from retrieval.fusion import mixed
@@ -88,7 +87,7 @@ def report(judged: JudgedSet, int8: Mapping[str, ScoredQuery], searcher: Searche
         taus.append(float(kendalltau(*rows).statistic))
     moved = difference(before, after)
     print(
-        f"{judged.name}, split {judged.split}, {len(taus)} queries, {engine_name(searcher.scorer)}\n"
+        f"{judged.name}, split {judged.split}, {len(taus)} queries, {searcher.scorer.engine}\n"
         f"  nDCG@10 {np.mean(before):.4f} (fp32 in torch) and {np.mean(after):.4f} (as the product runs it), "
         f"{moved.mean:+.4f} [{moved.low:+.4f}, {moved.high:+.4f}], p = {moved.p:.4f}\n"
         f"  Kendall's tau of the candidates {np.mean(taus):.4f} (lowest {np.min(taus):.4f})",

@@ -192,6 +192,12 @@ def make_modern_colbert(folder: Path, recipe: dict[str, object] | None = None) -
         "activation_function": "torch.nn.modules.linear.Identity",
     }  # fmt: skip
     (folder / "1_Dense" / "config.json").write_text(json.dumps(dense))
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 119, "do_lower_case": false}')
     reading = {
         "query_prefix": "[Q] ", "document_prefix": "[D] ", "query_length": 32, "document_length": 120,
         "attend_to_expansion_tokens": False, "skiplist_words": list(string.punctuation),

@@ -38,7 +38,7 @@ from rerank.registry import (
     named_rerankers,
     resolve_reranker,
 )
-from rerank.scorers.served import COHERE, COHERE_MODELS
+from rerank.scorers.services import COHERE, COHERE_MODELS
 from ui.command_line.terminal import print_json
 from ui.settings import Settings
 

@@ -15,7 +15,7 @@ from ingest.library.trust import allow
 from ingest.models.consent import require_consent
 from ingest.services.access import ServiceAccess
 from rerank.registry import RERANKER_ALIASES
-from rerank.scorers.served import served_model
+from rerank.scorers.services import served_model
 from ui.page.state import State
 from ui.server.access import Way
 from ui.server.gate import standing

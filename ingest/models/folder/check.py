@@ -226,13 +226,14 @@ def _settings_of(checks: Mapping[str, Check]) -> Callable[[Path], None]:
     return check
 
 
-# By the last part of their class's name: sentence-transformers' own, ours, or PyLate's, which we read ourselves.
+# By the last part of their class's name: sentence-transformers' own, PyLate's, or ours.
 _MODULE_CLASS = re.compile(r"(sentence_transformers|pylate\.models|rerank\.training\.head)(\.[A-Za-z_]+)+")
 _MODULES: Mapping[str, Callable[[Path], None]] = {
     "Transformer": _check_transformer,
     "Pooling": _settings_of(known.POOLING),
     "Dense": _check_dense,
     "Normalize": _settings_of(known.NORMALIZE),
+    "MultiVectorMask": _settings_of(known.TOKEN_MASK),
     "LayerNorm": _settings_of(known.LAYER_NORM),
     "Dropout": _settings_of(known.DROPOUT),
     "LogitScore": _settings_of(known.LOGIT),

@@ -91,6 +91,7 @@ _modality = within(
         "format": one_of({"structured", "flat"}),
     }
 )
+_expansion = within({"strategy": one_of({"fixed", "min"}), "attend": switch, "length": count, "token": text})
 # sentence_bert_config.json and its like.
 READING: Mapping[str, Check] = {
     "max_seq_length": count,
@@ -102,7 +103,7 @@ READING: Mapping[str, Check] = {
     "unpad_inputs": switch,
     "query_length": count,
     "document_length": count,
-    "query_expansion": within({}),
+    "query_expansion": _expansion,
     "model_args": _model_arguments,
     "model_kwargs": _model_arguments,
     "tokenizer_args": _tokenizer_arguments,
@@ -121,6 +122,9 @@ PROMPTS: Mapping[str, Check] = {
     "similarity_fn_name": text,
     "query_length": count,
     "document_length": count,
+    "query_expansion": _expansion,
+    "do_query_expansion": switch,
+    "attend_to_expansion_tokens": switch,
     "truncate_dim": count,
     "skiplist_words": texts,
     "activation_fn": activation,
@@ -128,6 +132,7 @@ PROMPTS: Mapping[str, Check] = {
 # artifact.metadata of ColBERT's authors, which says much more.
 RECIPE: Mapping[str, Check] = {
     "query_maxlen": count,
+    "doc_maxlen": count,
     "query_token_id": text,
     "doc_token_id": text,
     "mask_punctuation": switch,
@@ -155,6 +160,12 @@ DENSE: Mapping[str, Check] = {
     "use_residual": switch,
 }
 NORMALIZE: Mapping[str, Check] = {"module_input_name": _output, "module_output_name": _output}
+# Which vectors of a ColBERT are compared.
+TOKEN_MASK: Mapping[str, Check] = {
+    "skiplist_words": texts,
+    "skiplist_tasks": texts,
+    "keep_only_token_ids": one_of(()),  # of images
+}
 LAYER_NORM: Mapping[str, Check] = {"dimension": count}
 DROPOUT: Mapping[str, Check] = {"dropout": number}
 LOGIT: Mapping[str, Check] = {"true_token_id": count, "false_token_id": count, "module_input_name": _output}

@@ -23,7 +23,7 @@ TOY = '''"""A toy: the longest passage first."""
 import numpy as np
 
 from ingest.models.spec import ModelKind, ModelSpec
-from rerank.scorers.base import Scores
+from rerank.scorers.base import Scorer, Scores
 
 SPEC = ModelSpec("longest-first", ModelKind.RERANKER, "longest-first", "1", "MIT", 1_000_000)
 
@@ -32,9 +32,13 @@ def open_reranker(model, options):
     return LongestFirst(model)
 
 
-class LongestFirst:
+class LongestFirst(Scorer):
     def __init__(self, model):
-        self.model = model
+        self._model = model
+
+    @property
+    def model(self):
+        return self._model
 
     def score(self, query, passages, on_batch=None):
         lengths = [len(passage) for passage in passages]

@@ -23,7 +23,7 @@ from ingest.pipeline import Source, ingest
 from rerank import token_vectors
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.scorers.late_interaction import LateInteractionScorer
+from rerank.scorers.base import Scorer
 from rerank.scorers.maxsim import vectors_identity
 from rerank.token_vectors import Filled, keep_up, store_token_vectors
 from tests.conftest import Desk
@@ -73,10 +73,8 @@ def passages(library: Library) -> list[str]:
         return [chunk.passage for chunk in snapshot.chunks(ids).values()]
 
 
-def with_store(library: Library) -> LateInteractionScorer:
-    scorer = open_scorer(MAXSIM, token_store=TokenStore(library))
-    assert isinstance(scorer, LateInteractionScorer)
-    return scorer
+def with_store(library: Library) -> Scorer:
+    return open_scorer(MAXSIM, token_store=TokenStore(library))
 
 
 def rows(library: Library) -> list[sqlite3.Row]:

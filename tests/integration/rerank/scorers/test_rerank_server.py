@@ -17,7 +17,7 @@ from ingest.services.client import RetryPolicy
 from rerank.registry import resolve_reranker
 from rerank.scorers.cached import fingerprint
 from rerank.scorers.rerank_server import RerankServerScorer
-from rerank.scorers.served import rerank_address
+from rerank.scorers.services import rerank_address
 from tests.parts.rerank_stub import (
     TEI_BATCH,
     Answering,

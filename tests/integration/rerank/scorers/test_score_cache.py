@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,24 +167,62 @@ def test_a_changed_byte_costs_one_score_and_never_an_order(store: ScoreStore, pa
     assert inner.calls == [("snake", 1)]
 
 
-@pytest.mark.parametrize("damage", ["not a database", "torn"])
-def test_a_damaged_file_is_put_aside_and_begun_anew(
-    path: Path, damage: str, caplog: pytest.LogCaptureFixture
+def another_version(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {score_store.VERSION + 1}")
+
+
+def before_versions(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 0")
+
+
+def without_its_table(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE scores")
+
+
+def torn(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\x5a" * (len(whole) - 4096))
+
+
+def overwritten(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 300)
+
+
+@pytest.mark.parametrize("harm", [another_version, before_versions, without_its_table, torn, overwritten])
+def test_a_file_with_anything_wrong_is_begun_anew(
+    path: Path, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     filler = ScoreStore(path)
     CachedScorer(Fractions(), filler).score("snake", [f"passage {number}" for number in range(2000)])
     filler.close()
-    whole = path.read_bytes()
-    torn = whole[:4096] + b"\x5a" * (len(whole) - 4096)
-    path.write_bytes(b"no database at all" * 300 if damage == "not a database" else torn)
+    path.with_suffix(".damaged").write_bytes(b"what an earlier version put aside")
+    harm(path)
     with caplog.at_level(logging.WARNING):
         _, scorer = again(path)
+        assert scorer.score("snake", ["passage 7"]).cached == 0
         scorer.score("snake", PASSAGES)
-        scorer.score("snake", PASSAGES)
-    assert "damaged" in caplog.text
-    assert path.with_suffix(".damaged").is_file()
-    CachedScorer(Fractions(), ScoreStore(path)).score("cobra", PASSAGES)
-    assert again(path)[1].score("cobra", PASSAGES).cached == 4
+    assert caplog.text.count("begun anew") == 1
+    assert again(path)[1].score("snake", PASSAGES).cached == 4
+    assert again(path)[1].score("snake", ["passage 8"]).cached == 0
+    assert {file.name.partition("-")[0] for file in path.parent.iterdir()} == {"scores.sqlite"}
+
+
+def test_a_file_that_another_process_holds_is_done_without(
+    store: ScoreStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CachedScorer(Fractions(), store).score("snake", PASSAGES)
+    monkeypatch.setattr(score_store, "WAIT_S", 0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        store.close()
+        holder.execute("BEGIN EXCLUSIVE")
+        _, scorer = again(path)
+        assert scorer.score("snake", PASSAGES).cached == 0
+        assert scorer.score("snake", PASSAGES).cached == 4  # from memory
+    assert again(path)[1].score("snake", PASSAGES).cached == 4
 
 
 def test_the_file_may_be_deleted_while_it_is_open(store: ScoreStore, path: Path) -> None:

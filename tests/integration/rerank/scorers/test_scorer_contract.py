@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest.encoders.base import counting_tokenizer
 from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore
 from ingest.models.consent import is_service
@@ -21,16 +22,15 @@ from ingest.models.hub import Hub
 from ingest.pipeline import Source, ingest
 from ingest.records import digest
 from rerank import registry
-from rerank.engines.choose import GraphScorer, open_cross_encoder
+from rerank.engines.choose import open_cross_encoder
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.scorers.base import Scorer, ServiceAccess, engine_name
+from rerank.scorers.base import Scorer, ServiceAccess
 from rerank.scorers.cached import CachedScorer
-from rerank.scorers.late_interaction import LateInteractionScorer
 from rerank.scorers.maxsim import vectors_identity
 from rerank.scorers.score_store import ScoreStore
-from rerank.scorers.windowed import WindowedScorer, windowed
-from rerank.token_vectors import store_token_vectors
+from rerank.scorers.windowed import windowed
+from rerank.token_vectors import ARCHITECTURES, store_token_vectors
 from tests.fakes import WORD_ENCODER, WordEncoder
 from tests.parts.evaluation_parts import write_set
 from tests.parts.passages import PASSAGES, QUERY
@@ -59,7 +59,7 @@ ROUTES = {"server": "/v1/rerank", "server of TEI": "/rerank", "cohere": ""}
 def graph(folder: Path, engine: str) -> Scorer:
     model = resolve_reranker(str(make_cross_encoder(folder / "model")), OFFLINE)
     scorer = open_cross_encoder(model, folder / "graphs", engine)
-    assert isinstance(scorer, GraphScorer)
+    assert scorer.engine.startswith(engine.replace("onnx-", "onnxruntime "))
     return scorer
 
 
@@ -97,8 +97,8 @@ AROUND: dict[str, Callable[[Path], Scorer]] = {
 
 def tolerance(scorer: Scorer, logits: np.ndarray) -> float:
     """int8 quantises activations by batch, so that the last digits depend on what else is in it."""
-    is_int8 = "onnx" in scorer.model.spec.architecture or "int8" in engine_name(scorer)
-    return 0.05 * float(np.ptp(logits)) if is_int8 and not isinstance(scorer, LateInteractionScorer) else 1e-4
+    is_int8 = scorer.model.spec.architecture == "onnx-cross-encoder" or "int8" in scorer.engine
+    return 0.05 * float(np.ptp(logits)) if is_int8 else 1e-4
 
 
 @pytest.fixture(scope="module", params=[*FOLDERS, *AROUND, "maxsim", "bundled", *ROUTES])
@@ -154,7 +154,38 @@ def test_a_very_long_passage_is_scored_and_its_cut_is_told(scorer: Scorer) -> No
     assert np.isfinite(scores.logits).all()
     # What a service read is not known; what was cut to a window is told by the window.
     assert scores.truncated.tolist() == [not is_service(scorer.model) and not scores.windows]
-    assert bool(scores.windows) == isinstance(scorer, WindowedScorer)
+    assert bool(scores.windows) == (scorer.window is not None)
+
+
+def test_what_callers_ask_of_a_scorer_is_said(scorer: Scorer) -> None:
+    assert scorer.engine
+    assert "\n" not in scorer.engine
+    assert scorer.window is None or scorer.window > 0
+    vectors = scorer.token_vectors
+    assert (vectors is not None) == (scorer.model.spec.architecture in ARCHITECTURES)
+    if vectors is not None:
+        fits = vectors.fits(PASSAGES).tolist()
+        assert fits == [not cut for cut in scorer.score(QUERY, PASSAGES).truncated]
+        assert sorted(place for places, _ in vectors.encode(PASSAGES) for place in places) == [
+            *range(len(PASSAGES))
+        ]
+
+
+def test_as_many_tokens_are_read_as_there_is_room_for(scorer: Scorer) -> None:
+    room = scorer.room(QUERY)
+    assert (room is None) == is_service(scorer.model)
+    if room is None:
+        return
+    count = counting_tokenizer(scorer.model).encode
+    words = 1
+    while len(count(" ".join(["snake"] * (words + 1)), add_special_tokens=False).ids) <= room:
+        words += 1
+    scores = scorer.score(QUERY, [" ".join(["snake"] * number) for number in (words, words + 1)])
+    assert [bool(cut) for cut in scores.windows or scores.truncated] == [False, True]
+    long = scorer.room("which snake " * 2000)
+    assert long is not None
+    assert 0 < long <= room
+    assert scorer.window is None or room <= scorer.window
 
 
 def test_scores_belong_to_their_passages_alone_together_and_in_any_order(scorer: Scorer) -> None:

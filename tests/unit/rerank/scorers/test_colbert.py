@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import string
 from pathlib import Path
 
@@ -116,11 +117,34 @@ def test_a_checkpoint_of_pylate_is_read_as_its_files_say(recipe: str, tmp_path: 
     agrees(scorer, PylateReference(folder, 120))
 
 
-def test_a_projection_of_another_form_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dropped", ["modules.json", "1_Dense"])
+def test_a_checkpoint_without_its_projection_is_refused(dropped: str, tmp_path: Path) -> None:
+    """The library makes a projection of chance where the files name none."""
     folder = make_modern_colbert(tmp_path / "modern")
-    (folder / "1_Dense" / "config.json").write_text(json.dumps({"bias": True}))
-    with pytest.raises(ModelError, match="one matrix without bias"):
+    place = folder / dropped
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    with pytest.raises(ModelError, match=r"has no linear\.weight|1_Dense"):
         open_scorer(resolve_reranker(str(folder), OFFLINE))
+
+
+def test_a_marker_that_is_no_token_is_refused(tmp_path: Path) -> None:
+    folder = make_colbert(tmp_path / "tiny", {"query_token_id": "[question]"})
+    with pytest.raises(ModelError, match=r"has no “\[question\]”"):
+        open_scorer(resolve_reranker(str(folder), OFFLINE))
+
+
+def test_what_sentence_transformers_saves_again_scores_alike(folder: Path, tmp_path: Path) -> None:
+    """Its own form, as LateOn has it: lengths and [MASK]s beside the transformer, the skipped tokens in a module."""
+    from sentence_transformers import MultiVectorEncoder
+
+    MultiVectorEncoder(str(folder), device="cpu").save_pretrained(str(tmp_path / "saved"))
+    expected, scorer = (
+        open_scorer(resolve_reranker(str(place), OFFLINE)) for place in (folder, tmp_path / "saved")
+    )
+    assert scorer.model.spec.architecture == "colbert"
+    assert scorer.score(QUERY, PASSAGES).logits == pytest.approx(
+        expected.score(QUERY, PASSAGES).logits, abs=1e-4
+    )
 
 
 def agrees(scorer: Scorer, reference: Reference) -> None:

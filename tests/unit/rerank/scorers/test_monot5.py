@@ -31,9 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scorer(folder: Path) -> MonoT5Scorer:
-    scorer = open_scorer(resolve_reranker(str(folder), OFFLINE))
-    assert isinstance(scorer, MonoT5Scorer)
-    return scorer
+    return MonoT5Scorer(resolve_reranker(str(folder), OFFLINE))
 
 
 def paper(folder: Path, query: str, document: str) -> float:

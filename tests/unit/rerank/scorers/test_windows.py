@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ingest.encoders.base import counting_tokenizer
 from ingest.models.resolve import ResolvedModel
 from ingest.records import Chunk
-from rerank.scorers.base import joined
+from rerank.scorers.base import joined, pair_room
 from rerank.scorers.cached import CachedScorer
 from rerank.scorers.score_store import ScoreStore
 from rerank.scorers.windowed import WHOLE, WindowedScorer, window_places, windowed
@@ -35,6 +36,9 @@ class Listening(WordScorer):
         spec = replace(self.model.spec, max_length=max_length)
         self.model = ResolvedModel(spec, self.model.source, folder)
         self.read: list[str] = []
+
+    def room(self, query: str) -> int:
+        return pair_room(counting_tokenizer(self.model), query, self.model.spec.max_length)
 
     def score(self, query: str, passages, on_batch=None):  # type: ignore[no-untyped-def]
         self.read.extend(passages)

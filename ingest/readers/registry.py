@@ -35,7 +35,7 @@ class Format:
 
 
 FORMATS = (
-    Format("PDF", (".pdf",), "pdf"),
+    Format("PDF", (".pdf",), "pdf.pdf"),
     Format("plain text", (".txt", ".text"), "text"),
     Format("Markdown", (".md", ".markdown"), "markdown"),
     Format("HTML", (".html", ".htm", ".xhtml"), "html"),

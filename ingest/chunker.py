@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from semantic_text_splitter import TextSplitter
 from tokenizers import Tokenizer
 
-from ingest.records import BlockKind, Chunk, Document, Heading, Page
+from ingest.records import BlockKind, Chunk, Document, Heading, Page, is_by_ocr
 from ingest.sections import Section, sections
 
 # Tokens a chunk. Chosen by measuring, see docs/decisions.md ("Chunk size") and
@@ -133,6 +133,11 @@ def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chun
             end=end,
             text=document.text[start:end],
             context="\n".join(filter(None, (trail.above(start, document.title), tables.names_at(start)))),
+            by_ocr=is_by_ocr(
+                document.pages_by_ocr,
+                _page_at(document.pages, page_starts, start),
+                _page_at(document.pages, page_starts, end - 1),
+            ),
         )
         for start, end in spans
     ]

@@ -6,6 +6,7 @@
     │   ├── EncryptedFileError   behind a password
     │   │   └── PasswordNeededError  and it can be read here with the right one
     │   ├── NoTextError          readable, but without any text (a scan, say)
+    │   │   └── OcrNeededError       and text recognition, which is not installed here, would find some
     │   ├── EmptyFileError       zero bytes, or white space only
     │   ├── UnreachableError     no file, or the system does not let it be read
     │   ├── TooLargeError        over a limit of size
@@ -59,6 +60,10 @@ class PasswordNeededError(EncryptedFileError):
 
 class NoTextError(ReadError):
     """The file was parsed but holds no text, as a scan without a text layer does."""
+
+
+class OcrNeededError(NoTextError):
+    """The file holds pictures of text only, and text recognition is not installed here."""
 
 
 class EmptyFileError(ReadError):

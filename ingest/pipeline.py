@@ -10,10 +10,18 @@ from itertools import chain, count
 from pathlib import Path
 
 from ingest.encoders.base import Encoder
-from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
+from ingest.errors import (
+    CancelledError,
+    NoTextError,
+    OcrNeededError,
+    PasswordNeededError,
+    ReadError,
+    UnreachableError,
+)
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import Duplicate, LibraryWriter, writing
 from ingest.readers import Limits
+from ingest.readers.extras import ocr_is_installed
 from ingest.readers.process.client import read_in_worker
 from ingest.readers.process.cutting import WorkerChunker
 from ingest.records import (
@@ -113,6 +121,7 @@ class _File:
     fresh: int = 0
     same: int = 0
     seen: set[str] = field(default_factory=set)
+    remarks: list[str] = field(default_factory=list)
 
 
 class Intake:
@@ -151,7 +160,7 @@ class Intake:
             locked = isinstance(error, PasswordNeededError)
             report = FileReport(
                 source.name, FileStatus.REFUSED, str(error), needs_password=locked,
-                unreachable=isinstance(error, UnreachableError),
+                unreachable=isinstance(error, UnreachableError), needs_ocr=isinstance(error, OcrNeededError),
             )  # fmt: skip
         except OSError as error:
             why = f"{source.name} cannot be read: {error.strerror or error}. Check that it exists and may be read."
@@ -255,7 +264,7 @@ class Intake:
     def _read(self, source: Source) -> Generator[Document, None, None]:
         return read_in_worker(
             source.path, name=source.name, key=source.key, limits=self._limits,
-            passwords=source.passwords, cancelled=self._cancelled,
+            passwords=source.passwords, cancelled=self._cancelled, on_page=self._tell_page,
         )  # fmt: skip
 
     def _staying(self, duplicates: Sequence[Duplicate]) -> str | None:
@@ -304,6 +313,7 @@ class Intake:
             file.fresh += 1
             file.report = replace(file.report, chunks=file.report.chunks + chunks)
         file.seen.add(document.id)
+        file.remarks += document.remarks
         file.report = replace(
             file.report,
             pages=file.report.pages + document.page_count,
@@ -321,6 +331,12 @@ class Intake:
             if len(self._waiting) >= WINDOW:
                 self.embed_window()
                 self._stop_if_cancelled()
+
+    def _tell_page(self, page: int, pages: int) -> None:
+        path, at = self.at
+        if self._on_progress is not None:
+            progress = IngestProgress(path, at, self._files, Stage.READING, self._embedded, self._total)
+            self._on_progress(replace(progress, page=page, pages=pages))
 
     def _count(self, more: int) -> None:
         self._embedded += more
@@ -360,10 +376,12 @@ def _summary(file: _File, dropped: int) -> FileReport:
     if not file.seen:
         raise NoTextError(f"{file.source.name} holds no entry with text; nothing was indexed.")
     blank = file.report.pages_without_text
-    reason = ""
+    remarks = list(file.remarks)
+    needs_ocr = bool(blank) and not ocr_is_installed()
     if blank:
-        pages = format_pages(blank)
         plural = "s" if len(blank) > 1 else ""
-        reason = f"No text on page{plural} {pages}: probably scanned. OCR (ocrmypdf, say) would add it."
+        why = ": probably scanned" if needs_ocr else ", nor was any recognized"
+        remarks.insert(0, f"No text on page{plural} {format_pages(blank)}{why}.")
+    reason = " ".join(remarks)
     status = FileStatus.INDEXED if file.fresh or dropped else FileStatus.UNCHANGED
-    return replace(file.report, status=status, reason=reason)
+    return replace(file.report, status=status, reason=reason, needs_ocr=needs_ocr)

@@ -72,7 +72,9 @@ class Document:
 
     ``key`` is its identity within a library (a resolved path, an uploaded name, or ``path#_id`` for
     an entry of a JSONL corpus); ``path`` is what people see. ``pages`` is empty for formats without
-    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. All offsets count characters
+    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. ``pages_by_ocr`` are
+    those whose text was recognized in a picture. ``remarks`` are sentences on what was not read, or may be wrong, for
+    the report of its file; a library does not keep them. All offsets count characters
     (code points) of ``text``.
     """
 
@@ -86,6 +88,8 @@ class Document:
     pages_without_text: tuple[int, ...] = ()
     source_id: str | None = None
     blocks: tuple[Block, ...] = ()
+    pages_by_ocr: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         previous = 0
@@ -125,7 +129,7 @@ class Chunk:
     starts and ``page_end`` the one on which it ends, both ``None`` for formats without pages;
     ``heading`` is the path of headings above it, outermost first. ``context`` is what the models read between the title
     and the text: the headings that stand before it, in one line, then the row that names the columns where it begins
-    within a table.
+    within a table. ``by_ocr``: it is, in whole or in part, of pages whose text was recognized in a picture.
     """
 
     id: int
@@ -139,6 +143,7 @@ class Chunk:
     end: int
     text: str
     context: str = ""
+    by_ocr: bool = False
 
     def __post_init__(self) -> None:
         if self.end - self.start != len(self.text):
@@ -172,7 +177,8 @@ class FileReport:
     """What became of one file. ``reason`` is a sentence, empty where there is nothing to say.
 
     ``needs_password``: it was refused, and would be read with its password. ``unreachable``: it was refused because it
-    is no file, or the system does not let it be read.
+    is no file, or the system does not let it be read. ``needs_ocr``: it has pages that text recognition would read,
+    which is not installed here.
     """
 
     path: str
@@ -183,6 +189,7 @@ class FileReport:
     pages_without_text: tuple[int, ...] = ()
     needs_password: bool = False
     unreachable: bool = False
+    needs_ocr: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +220,7 @@ class IngestProgress:
     """A moment of an ingest: which file of how many, which stage, and passages embedded so far.
 
     ``rate`` is passages per second over this call. With stage ``DONE`` the ``report`` of the file is
-    there and is final.
+    there and is final. ``page`` of ``pages`` is at hand where a long file is read page by page.
     """
 
     path: str
@@ -224,6 +231,8 @@ class IngestProgress:
     total: int = 0
     rate: float = 0.0
     report: FileReport | None = None
+    page: int = 0
+    pages: int = 0
 
 
 def format_pages(numbers: Sequence[int]) -> str:
@@ -235,6 +244,11 @@ def format_pages(numbers: Sequence[int]) -> str:
         else:
             runs.append([number, number])
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)
+
+
+def is_by_ocr(pages: Sequence[int], first: int | None, last: int | None) -> bool:
+    """Whether any of ``pages``, whose text was recognized, is among those from ``first`` to ``last``."""
+    return first is not None and any(first <= page <= (last or first) for page in pages)
 
 
 def passage_of(title: str, text: str, context: str = "") -> str:

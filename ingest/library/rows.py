@@ -25,6 +25,7 @@ def document_of(row: sqlite3.Row) -> Document:
         pages_without_text=tuple(json.loads(row["pages_without_text"])),
         source_id=row["source_id"],
         blocks=blocks_from_json(json.loads(row["blocks"])),
+        pages_by_ocr=tuple(json.loads(row["pages_by_ocr"])),
     )
 
 
@@ -55,15 +56,15 @@ def insert_document(
     """Store a document from this source, and its chunks, for the generation ``born``."""
     number = db.execute(
         "INSERT INTO documents (id, born, source, key, title, path, format, content_hash, source_id, text, "
-        "pages, headings, pages_without_text, chunk_count, page_count, blocks) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "pages, headings, pages_without_text, chunk_count, page_count, blocks, pages_by_ocr) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             document.id, born, source, document.key, document.title, document.path,
             document.format, document.content_hash, document.source_id, document.text,
             json.dumps([[p.number, p.start, p.end] for p in document.pages]),
             json.dumps([[h.level, h.start, h.text] for h in document.headings]),
             json.dumps(document.pages_without_text), len(chunks), document.page_count,
-            json.dumps(blocks_to_json(document.blocks)),
+            json.dumps(blocks_to_json(document.blocks)), json.dumps(document.pages_by_ocr),
         ),
     ).lastrowid  # fmt: skip
     db.executemany(

@@ -119,6 +119,9 @@ MIGRATIONS: tuple[str, ...] = (
         );
     END;
     """,
+    """
+    ALTER TABLE documents ADD COLUMN pages_by_ocr TEXT NOT NULL DEFAULT '[]';
+    """,
 )
 FORMAT = len(MIGRATIONS)
 # What a migration fills from the rows that were there before, in its own transaction, by its number.

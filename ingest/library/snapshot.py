@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ingest.errors import LibraryDamagedError
 from ingest.library.index_files import IndexFile
 from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
-from ingest.records import Chunk
+from ingest.records import Chunk, is_by_ocr
 
 # The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
 INDEX_RECALL = "index_recall"
@@ -122,7 +122,7 @@ class Snapshot:
         """Chunks by id; an id that is not in this generation is left out."""
         rows = self._db.execute(
             'SELECT c.id, d.id AS document_id, c.title, d.path, c.page, c.page_end, c.heading, c.start, c."end", '
-            "c.context, c.text, c.passage_hash "
+            "c.context, c.text, c.passage_hash, d.pages_by_ocr "
             "FROM json_each(?) AS wanted JOIN chunks AS c ON c.id = wanted.value "
             "JOIN documents AS d ON d.number = c.document WHERE d.born <= ?",
             (json.dumps([int(number) for number in ids]), self.generation.id),
@@ -136,6 +136,7 @@ def _chunk(row: sqlite3.Row) -> Chunk:
         chunk = Chunk(
             row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
             tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"], row["context"],
+            is_by_ocr(json.loads(row["pages_by_ocr"]), row["page"], row["page_end"]),
         )  # fmt: skip
         whole = chunk.passage_hash == row["passage_hash"]
     except (ValueError, TypeError):

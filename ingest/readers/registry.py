@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Format:
 
 FORMATS = (
     Format("PDF", (".pdf",), "pdf.pdf"),
+    Format("pictures", (".png", ".jpg", ".jpeg", ".tif", ".tiff"), "pdf.picture"),
     Format("plain text", (".txt", ".text"), "text"),
     Format("Markdown", (".md", ".markdown"), "markdown"),
     Format("HTML", (".html", ".htm", ".xhtml"), "html"),
@@ -54,6 +55,7 @@ def read_documents(
     key: str | None = None,
     limits: Limits | None = None,
     passwords: Sequence[str] = (),
+    on_page: Callable[[int, int], None] = lambda page, pages: None,
 ) -> Iterator[Document]:
     """Read a file: one Document, or, from a JSONL corpus, one per entry that has text.
 
@@ -65,6 +67,7 @@ def read_documents(
             corpus is ``f"{key}#{_id}"``.
         limits: what one file may cost; see ``Limits``.
         passwords: what to try, in turn, on a PDF that does not open without one.
+        on_page: told which page of how many is read next, where one takes seconds.
 
     Yields:
         Documents whose text is never empty. Of a corpus with bad entries the good ones come first and
@@ -80,6 +83,7 @@ def read_documents(
         key=str(path.resolve()) if key is None else key,
         limits=limits or Limits(),
         passwords=passwords,
+        on_page=on_page,
     )
     try:
         yield from _format_of(source).read(source)

@@ -70,6 +70,8 @@ def check_content(source: Source, format_name: str, head: bytes) -> None:
     kind = kind_of(head)
     if format_name == "DOCX":
         _check_docx(source, kind)
+    elif format_name == "pictures":
+        _check_picture(source, kind)
     elif kind:
         raise UnknownFormatError(
             f"{source.name} is named like {format_name} but is {kind}; convert it, or give it its right name."
@@ -78,6 +80,22 @@ def check_content(source: Source, format_name: str, head: bytes) -> None:
         raise DamagedFileError(
             f"{source.name} does not begin as a PDF does, so it is damaged or something else; "
             "download or export it again."
+        )
+
+
+_PICTURES = frozenset(("a PNG picture", "a JPEG picture", "a TIFF picture"))
+
+
+def _check_picture(source: Source, kind: str) -> None:
+    if not kind:
+        raise DamagedFileError(
+            f"{source.name} does not begin as a picture does, so it is damaged or something else; "
+            "save or scan it again."
+        )
+    if kind not in _PICTURES:
+        raise UnknownFormatError(
+            f"{source.name} is named like a picture that can be read but is {kind}; convert it, or give it its right "
+            "name."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -33,6 +33,8 @@ class Limits:
       hold no text. Such a page counts as one without text.
     - ``max_seconds``: until the first document of a file, and from one to the next in a corpus. A PDF of
       10,000 pages takes 50 to 100 seconds.
+    - ``max_ocr_seconds``: recognizing the text of one document's pages, at one to five seconds each; what is left then
+      counts as without text. Each page may take ``max_seconds``.
     - ``max_memory_bytes``: what reading may hold at once. HTML takes some twenty times its size. Both of
       these hold where a file is read in a process of its own (`ingest.readers.process.client`).
     """
@@ -44,17 +46,22 @@ class Limits:
     max_page_seconds: float = 30.0
     max_seconds: float = 600.0
     max_memory_bytes: int = 2_000_000_000
+    max_ocr_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read: where it lies, what people call it, its identity in the library, and passwords to try."""
+    """A file to read: where it lies, what people call it, its identity in the library, and passwords to try.
+
+    ``on_page`` is told, by a reader that takes seconds a page, which page of how many is read next.
+    """
 
     path: Path
     name: str
     key: str
     limits: Limits
     passwords: Sequence[str] = field(default=(), repr=False)
+    on_page: Callable[[int, int], None] = field(default=lambda page, pages: None, repr=False, compare=False)
 
     @property
     def suffix(self) -> str:
@@ -153,6 +160,8 @@ class Source:
         headings: Sequence[Heading] = (),
         pages_without_text: Sequence[int] = (),
         blocks: Sequence[Block] = (),
+        pages_by_ocr: Sequence[int] = (),
+        remarks: Sequence[str] = (),
     ) -> Document:
         """The finished document; ``text`` has its unusable characters replaced, one for one.
 
@@ -175,6 +184,8 @@ class Source:
             headings=tuple(headings),
             pages_without_text=tuple(pages_without_text),
             blocks=tuple(blocks),
+            pages_by_ocr=tuple(pages_by_ocr),
+            remarks=tuple(remarks),
         )
 
 

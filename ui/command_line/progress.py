@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ingest.records import FileReport, FileStatus, IngestProgress, Stage
 from rerank.search import OnProgress
 from ui.command_line.terminal import one_line
+from ui.presentation.formatting import ocr_help
 
 
 def describe(file: FileReport) -> str:
@@ -23,7 +24,7 @@ def describe(file: FileReport) -> str:
     if file.pages:
         parts.append(f"{file.pages} pages")
     if file.reason:
-        parts.append(file.reason)
+        parts.append(" ".join(filter(None, (file.reason, ocr_help(file)))))
     return one_line(f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else ""))
 
 

@@ -224,6 +224,7 @@ def _candidate_row(candidate: Candidate) -> dict[str, Any]:
     return {
         "rank": candidate.rank, "document": chunk.path, "document_id": chunk.document_id, "title": chunk.title,
         "page": chunk.page, "heading": list(chunk.heading), "start": chunk.start, "end": chunk.end,
+        "by_ocr": chunk.by_ocr,
         "score": candidate.score, "vector_rank": candidate.vector_rank, "word_rank": candidate.word_rank,
         "bm25": candidate.bm25, "text": chunk.text,
     }  # fmt: skip

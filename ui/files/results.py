@@ -219,6 +219,7 @@ def _place(chunk: Chunk) -> dict[str, Any]:
         "heading": list(chunk.heading),
         "start": chunk.start,
         "end": chunk.end,
+        "by_ocr": chunk.by_ocr,
     }
 
 

@@ -14,7 +14,7 @@ from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
 from ingest.sources import numbered
 from ingest.workspace import Workspace
-from ui.presentation.formatting import count_of
+from ui.presentation.formatting import count_of, ocr_help
 
 SIGNS = {
     FileStatus.INDEXED: "✓",
@@ -112,15 +112,16 @@ def _plain_name(upload: Upload) -> str:
 def result_line(report: FileReport) -> str:
     """What became of a file, on a line or two, as people read it."""
     name, sign = short_name(report.path), SIGNS[report.status]
+    said = " ".join(filter(None, (report.reason, ocr_help(report))))
     if report.status is FileStatus.REFUSED:
-        return f"{sign} {report.reason}"
+        return f"{sign} {said}"
     if report.status is FileStatus.DUPLICATE:
         return f"{sign} {name}: a duplicate. {report.reason}"
     if report.status is FileStatus.UNCHANGED:
         return f"{sign} {name}: unchanged, it is in the library already."
     size = extent(report.chunks, report.pages)
     done = "replaced the earlier one" if report.status is FileStatus.REPLACED else "indexed"
-    return f"{sign} {name}: {done}, {size}." + (f" {report.reason}" if report.reason else "")
+    return f"{sign} {name}: {done}, {size}." + (f" {said}" if said else "")
 
 
 def extent(chunks: int, pages: int) -> str:

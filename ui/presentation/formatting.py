@@ -6,7 +6,7 @@ import math
 import textwrap
 
 from ingest.models.resolve import ResolvedModel
-from ingest.records import Chunk
+from ingest.records import Chunk, FileReport
 from ui.presentation.payload import Direction
 
 # Rerankers whose own names say little, by what they are asked for with.
@@ -27,8 +27,13 @@ def model_title(model: ResolvedModel) -> str:
 def location(chunk: Chunk) -> str:
     """A passage's place in its document: "p. 4", "pp. 4–5", "Care › Feeding", or nothing.
 
-    A heading path that begins with the document's title does not say it again.
+    It says, too, whether its text was recognized in a picture. A heading path that begins with the document's title
+    does not say it again.
     """
+    return f"{_place(chunk)}, read by OCR" if chunk.by_ocr else _place(chunk)
+
+
+def _place(chunk: Chunk) -> str:
     if chunk.page is None:
         repeats = chunk.heading[:1] == (chunk.title,)
         return " › ".join(chunk.heading[1:] if repeats else chunk.heading)
@@ -94,3 +99,12 @@ def shortened(text: str, width: int, placeholder: str = "…") -> str:
 def count_of(number: int, noun: str) -> str:
     """A number with its noun: "1 place", "12 places"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def ocr_help(report: FileReport) -> str:
+    """What would help a file that has pages without text, where text recognition is not installed; else nothing."""
+    return (
+        "Text recognition reads it: pip install “second-look[ocr]”, then add it again."
+        if report.needs_ocr
+        else ""
+    )

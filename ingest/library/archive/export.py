@@ -171,7 +171,7 @@ def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[di
         if fault:
             raise _damaged(folder, f"the document “{row['title']}”: {fault}")
         plain = ("source", "key", "title", "path", "format", "source_id", "text")
-        structure = ("pages", "headings", "pages_without_text", "blocks")
+        structure = ("pages", "headings", "pages_without_text", "blocks", "pages_by_ocr")
         yield (
             {name: row[name] for name in plain}
             | {name: json.loads(row[name]) for name in structure}

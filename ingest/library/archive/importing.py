@@ -175,6 +175,7 @@ def _document(row: dict[str, Any]) -> Document:
         pages_without_text=tuple(map(number_of, row["pages_without_text"])),
         source_id=None if source_id is None else text_of(source_id),
         blocks=blocks_from_json(row.get("blocks", ())),  # exports of earlier versions have none
+        pages_by_ocr=tuple(map(number_of, row.get("pages_by_ocr", ()))),
     )  # fmt: skip
 
 

@@ -5,20 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
 
+import numpy as np
 import pypdfium2 as pdfium
+from pypdfium2 import raw
 
-from ingest.errors import DamagedFileError, NoTextError, TooLargeError
+from ingest.errors import DamagedFileError, NoTextError, OcrNeededError, TooLargeError
 from ingest.readers.blocks import Blocks
+from ingest.readers.extras import ocr_is_installed
 from ingest.readers.furniture import EdgeLine, furniture
+from ingest.readers.pdf.around import add_fields_and_notes, attachment_names
 from ingest.readers.pdf.flow import NUMBERED_HEADING, flow
 from ingest.readers.pdf.headings import LARGER, Entry, body_size, heading_levels, outline_entries
 from ingest.readers.pdf.layout import Line, lines_of
 from ingest.readers.pdf.opening import ADVICE, OpenPdf, open_pdf
+from ingest.readers.pdf.recognition import DOTS_PER_INCH, LONGEST_SIDE
 from ingest.readers.pdf.runs import PageText, page_text
+from ingest.readers.pdf.scans import Picture, Scans, recognize_pages
 from ingest.readers.source import Source, explain
 from ingest.readers.titles import sensible_title, title_line
-from ingest.records import Document, Page
+from ingest.records import Document, Page, format_pages
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +49,14 @@ def read_pdf(source: Source) -> Iterator[Document]:
                 f"{source.name} has too many pages: more than the limit of {source.limits.max_pages:,}; "
                 "split it into smaller files."
             )
-        lines = _without_furniture(_lines_of_pages(source, opened.pages))
+        pages = _read_pages(source, opened.pages)
+        scans = recognize_pages(
+            source, pages.lines, sorted(pages.pictures), lambda index: _picture(opened.pages, index)
+        )
+        add_fields_and_notes(opened.around, pages.lines)
+        if not any(pages.lines):
+            _refuse_textless(source, pages)
+        lines = _without_furniture(pages.lines)
         blocks = Blocks(source)
         entries = _entries(opened)
         places = flow(lines, blocks, heading_levels(lines, entries))
@@ -53,37 +68,103 @@ def read_pdf(source: Source) -> Iterator[Document]:
             headings=blocks.headings,
             pages_without_text=_without_text(places),
             blocks=blocks.blocks,
+            pages_by_ocr=scans.pages,
+            remarks=[*scans.remarks(), *_unread(pages, scans), *_attached(opened)],
         )
 
 
-def _lines_of_pages(source: Source, document: pdfium.PdfDocument) -> list[list[Line]]:
-    """The lines of every page, none for a page that fails.
+@dataclass(slots=True)
+class _Pages:
+    """The lines of every page, none for one that fails or has none; ``pictures`` are indices of pages to recognize."""
 
-    Raises:
-        DamagedFileError: a page failed and no other has text.
-        NoTextError: none failed, and none has text.
-    """
-    result: list[list[Line]] = []
+    lines: list[list[Line]] = field(default_factory=list)
+    pictures: set[int] = field(default_factory=set)
+    unreadable: list[int] = field(default_factory=list)
     failure: tuple[int, Exception] | None = None
-    unreadable = characters = 0
+
+
+def _read_pages(source: Source, document: pdfium.PdfDocument) -> _Pages:
+    pages = _Pages()
+    characters = 0
     for index in range(len(document)):
-        text = PageText()
         lines: list[Line] = []
         try:
             text = _text_of(document, index, source.limits.max_page_seconds)
             lines = lines_of(text)
+            if text.unreadable:
+                pages.unreadable.append(index + 1)
+            count = sum(len(line.text) for line in lines)
+            share = _LARGE if count else _SMALL
+            if text.unreadable or (count < _FEW and _has_picture(document, index, share)):
+                pages.pictures.add(index)
         except MemoryError:
             raise
         except Exception as error:  # one bad page must not take the others along
             logger.debug("page %d of %s gives no text", index + 1, source.name, exc_info=error)
-            failure = failure or (index + 1, error)
-        unreadable += text.unreadable
+            pages.failure = pages.failure or (index + 1, error)
         characters += sum(len(line.text) for line in lines)
         source.check_characters(characters)
-        result.append(lines)
-    if not any(result):
-        _refuse_textless(source, len(document), failure, unreadable)
-    return result
+        pages.lines.append(lines)
+    return pages
+
+
+# A page with fewer characters and a large picture is a scan with a stamp or a number on it.
+_FEW = 40
+# The share of a page that a large picture covers, and one that may hold a line of text; and how many pieces of a page
+# are looked at for it.
+_LARGE, _SMALL = 0.3, 0.01
+_MOST_PIECES = 200
+
+
+def _has_picture(document: pdfium.PdfDocument, index: int, share: float) -> bool:
+    """Whether that share of the page is a picture, or it is drawn in strips or strokes as some scans are."""
+    page = document[index]
+    try:
+        width, height = page.get_size()
+        covered = strokes = 0.0
+        for piece in islice(page.get_objects(max_depth=3), _MOST_PIECES):
+            if piece.type == raw.FPDF_PAGEOBJ_IMAGE:
+                left, bottom, right, top = piece.get_bounds()
+                covered += (right - left) * (top - bottom)
+            strokes += piece.type == raw.FPDF_PAGEOBJ_PATH
+        return covered > share * width * height or strokes > _MOST_PIECES / 2
+    finally:
+        page.close()
+
+
+def _picture(document: pdfium.PdfDocument, index: int) -> Picture:
+    """The page as it is drawn, with its fields and notes left out."""
+    page = document[index]
+    try:
+        scale = min(DOTS_PER_INCH / 72, LONGEST_SIDE / max(*page.get_size(), 1.0))
+        bitmap = page.render(scale=scale, may_draw_forms=False)
+        image = bitmap.to_numpy()
+        colours = image[:, :, :3] if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+        return np.ascontiguousarray(colours), 1 / scale
+    finally:
+        page.close()
+
+
+def _unread(pages: _Pages, scans: Scans) -> list[str]:
+    """A sentence on the pages whose letters cannot be known, and were not recognized either."""
+    numbers = [number for number in pages.unreadable if number not in scans.pages]
+    if not numbers:
+        return []
+    plural = "s" if len(numbers) > 1 else ""
+    return [f"Page{plural} {format_pages(numbers)}: the fonts do not tell which letters they draw."]
+
+
+_NAMED = 5
+
+
+def _attached(opened: OpenPdf) -> list[str]:
+    """A sentence on the files within the file."""
+    names = attachment_names(opened.around)
+    if not names:
+        return []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    are = "1 attached file is" if len(names) == 1 else f"{len(names)} attached files are"
+    return [f"{are} not read: {', '.join(names[:_NAMED])}{more}."]
 
 
 # Places that are the same on two pages, in points.
@@ -112,11 +193,17 @@ def _text_of(document: pdfium.PdfDocument, index: int, seconds: float) -> PageTe
         page.close()
 
 
-def _refuse_textless(
-    source: Source, count: int, failure: tuple[int, Exception] | None, unreadable: int
-) -> None:
-    if failure:
-        number, error = failure
+def _refuse_textless(source: Source, pages: _Pages) -> None:
+    """Raise what says why no page has text.
+
+    Raises:
+        DamagedFileError: a page failed, or there is none.
+        OcrNeededError: recognition would find some, and is not installed.
+        NoTextError: none is to be found.
+    """
+    count = len(pages.lines)
+    if pages.failure:
+        number, error = pages.failure
         raise DamagedFileError(
             f"{source.name}, page {number}, seems to be damaged: its parser stopped with {explain(error)}, "
             f"and no other page has text; {ADVICE}"
@@ -124,15 +211,14 @@ def _refuse_textless(
     if not count:
         raise DamagedFileError(f"{source.name} has no pages, so it seems to be damaged; {ADVICE}")
     held = "page holds" if count == 1 else f"{count:,} pages hold"
-    if unreadable:
-        raise NoTextError(
-            f"{source.name} has no text that can be known: its fonts do not tell which letters they draw. "
-            "Text recognition (OCR) makes it readable: run “ocrmypdf --force-ocr in.pdf out.pdf”, then add out.pdf."
-        )
-    raise NoTextError(
-        f"{source.name} has no text: its {held} only pictures, so it is probably a scan. "
-        "Text recognition (OCR) makes it readable: run “ocrmypdf in.pdf out.pdf”, then add out.pdf."
+    why = (
+        f"{source.name} has no text that can be known: its fonts do not tell which letters they draw"
+        if pages.unreadable
+        else f"{source.name} has no text: its {held} only pictures, so it is probably a scan"
     )
+    if not ocr_is_installed():
+        raise OcrNeededError(f"{why}, and text recognition (OCR) is not installed here.")
+    raise NoTextError(f"{why}, and text recognition (OCR) found none either; nothing to index.")
 
 
 def _without_text(places: Sequence[Page]) -> list[int]:

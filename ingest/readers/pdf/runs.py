@@ -228,6 +228,8 @@ def _clean(code: int) -> str:
     """The character as it is searched for; "" where it says nothing."""
     if code in _SYMBOLS:
         return _SYMBOLS[code]
+    if 0x80 <= code < 0xA0:  # Windows' own quotes and dashes, by a font that names no encoding
+        return bytes([code]).decode("cp1252", "ignore")
     if code in _LIGATURES:
         return _LIGATURES[code]
     if (

@@ -84,10 +84,12 @@ def read_in_worker(
     limits: Limits,
     passwords: Sequence[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
+    on_page: Callable[[int, int], None] = lambda page, pages: None,
 ) -> Generator[Document, None, None]:
     """As `read_documents`, in a process of its own that is held to ``limits`` and can be lost.
 
-    ``cancelled`` is asked while the process works.
+    ``cancelled`` is asked while the process works. ``on_page`` is told which page of how many is read next, where one
+    takes seconds.
 
     Raises:
         ReadError: as `read_documents`; also `TooLargeError` where it took too long or too much memory, and
@@ -100,6 +102,6 @@ def read_in_worker(
     }  # fmt: skip
     worker = _spare.take()
     try:
-        yield from worker.documents(request, limits.max_seconds, cancelled)
+        yield from worker.documents(request, limits.max_seconds, cancelled, on_page)
     finally:
         _spare.give_back(worker)

@@ -73,6 +73,8 @@ def from_wire(values: Mapping[str, Any]) -> Document:
                 "pages": tuple(Page(**page) for page in values["pages"]),
                 "headings": tuple(Heading(**heading) for heading in values["headings"]),
                 "pages_without_text": tuple(values["pages_without_text"]),
+                "pages_by_ocr": tuple(values["pages_by_ocr"]),
+                "remarks": tuple(values["remarks"]),
                 "blocks": tuple(
                     Block(BlockKind(block["kind"]), block["start"], block["end"], block["level"])
                     for block in values["blocks"]
@@ -83,7 +85,12 @@ def from_wire(values: Mapping[str, Any]) -> Document:
         raise BrokenFrameError("a document that is none") from error
     words = [document.key, document.title, document.path, document.format, document.text]
     words += [heading.text for heading in document.headings]
-    numbers = (*document.pages_without_text, *(page.number for page in document.pages))
+    words += document.remarks
+    numbers = (
+        *document.pages_without_text,
+        *document.pages_by_ocr,
+        *(page.number for page in document.pages),
+    )
     numbers += tuple(number for block in document.blocks for number in (block.start, block.end, block.level))
     if not (
         all(isinstance(word, str) for word in words)

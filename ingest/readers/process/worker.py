@@ -86,7 +86,7 @@ def _answer(request: Message, replies: BinaryIO) -> None:
     limits, name = Limits(**request["limits"]), request["name"]
     _confine(limits)
     try:
-        for part in _cut(request) if "cut" in request else _read(request, limits):
+        for part in _cut(request) if "cut" in request else _read(request, limits, replies):
             send(replies, part)
             _allow_seconds(limits.max_seconds)
         end, words = "", ""
@@ -106,10 +106,16 @@ def _answer(request: Message, replies: BinaryIO) -> None:
     send(replies, {"end": end, "message": words, "retire": _holds_too_much()})
 
 
-def _read(request: Message, limits: Limits) -> Iterator[Message]:
+def _read(request: Message, limits: Limits, replies: BinaryIO) -> Iterator[Message]:
     path, passwords = Path(request["path"]), request["passwords"]
+
+    def on_page(page: int, pages: int) -> None:
+        """Each page has the time of a file: what is recognized takes seconds a page."""
+        send(replies, {"page": [page, pages]})
+        _allow_seconds(limits.max_seconds)
+
     documents = read_documents(
-        path, name=request["name"], key=request["key"], limits=limits, passwords=passwords
+        path, name=request["name"], key=request["key"], limits=limits, passwords=passwords, on_page=on_page
     )
     return ({"document": to_wire(document)} for document in documents)
 

@@ -76,12 +76,19 @@ class Worker:
         return self.usable and self._process.poll() is None
 
     def documents(
-        self, request: Message, seconds: float, cancelled: Callable[[], bool]
+        self,
+        request: Message,
+        seconds: float,
+        cancelled: Callable[[], bool],
+        on_page: Callable[[int, int], None] = lambda page, pages: None,
     ) -> Generator[Document, None, None]:
         """The documents of one file, as they are read. See `ingest.readers.process.client.read_in_worker`."""
         for message in self._answers(request, "read", seconds, cancelled):
             if "document" in message:
                 yield from_wire(message["document"])
+            elif "page" in message:
+                page, pages = message["page"]
+                on_page(int(page), int(pages))
 
     def spans(
         self,

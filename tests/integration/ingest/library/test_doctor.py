@@ -213,6 +213,7 @@ def test_an_older_format_is_brought_up_and_not_taken_for_damage(full: Desk) -> N
         execute(full, f"DROP {statement}")
     execute(full, "ALTER TABLE chunks DROP COLUMN context")
     execute(full, "ALTER TABLE documents DROP COLUMN blocks")
+    execute(full, "ALTER TABLE documents DROP COLUMN pages_by_ocr")
     execute(full, "PRAGMA user_version = 1")
     (finding,) = examine(full.library.folder)
     assert "has format 1" in finding.sentence

@@ -224,7 +224,7 @@ def back_to_format_1(path: Path) -> None:
     db.close()
 
 
-ADDED = {"context", "blocks"}  # columns that later formats added
+ADDED = {"context", "blocks", "pages_by_ocr"}  # columns that later formats added
 
 
 def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:

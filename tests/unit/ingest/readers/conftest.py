@@ -74,7 +74,7 @@ def refusal(tmp_path: Path) -> Refusal:
 
 @pytest.fixture
 def make_pdf() -> MakePdf:
-    """``make_pdf([lines of page 1, …], title=…, sections={page: title})`` → a PDF, a cell a line; “# ” makes it large."""
+    """``make_pdf([lines of page 1, …], title=…, sections={page: title})`` → a PDF, a cell a line; “# ”: large."""
 
     def make(
         pages: Sequence[Sequence[str]], title: str = "", sections: dict[int, str] | None = None

@@ -93,6 +93,13 @@ def test_a_file_is_read_as_people_see_it(name: str) -> None:
         assert words not in text
 
 
+ATTACHED = "1 attached file is not read: terms.txt."
+
+
+def test_an_attachment_is_named() -> None:
+    assert read("pdf-portfolio.pdf").remarks == (ATTACHED,)
+
+
 ONCE = {
     "pdf-letterhead-three-lines.pdf": [
         "Hillside",

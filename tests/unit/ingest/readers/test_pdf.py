@@ -132,8 +132,8 @@ def test_a_password_that_cannot_be_is_refused_and_not_quoted(tmp_path, make_pdf,
     assert caught.value.__cause__ is None
 
 
-def test_a_scan_is_told_about_ocr(refusal, make_pdf):
-    assert "ocrmypdf" in refusal(NoTextError, "a.pdf", make_pdf([[], []]))
+def test_pages_with_nothing_on_them_are_refused(refusal, make_pdf):
+    assert "its 2 pages hold only pictures" in refusal(NoTextError, "a.pdf", make_pdf([[], []]))
 
 
 @pytest.mark.parametrize("cut", [0.02, 0.3])

@@ -62,7 +62,7 @@ def open_pdf(source: Source) -> OpenPdf:
             raise _unknown_encryption(source, fault) from fault
         if fault is None:
             raise DamagedFileError(
-                f"{source.name} seems to be damaged: no page of it can be opened; {ADVICE}"
+                f"{source.name} has no pages that can be opened, so it seems to be damaged; {ADVICE}"
             )
         with source.parsing("", ADVICE):
             raise fault

@@ -211,6 +211,10 @@ def _refuse_textless(source: Source, pages: _Pages) -> None:
     if not count:
         raise DamagedFileError(f"{source.name} has no pages, so it seems to be damaged; {ADVICE}")
     held = "page holds" if count == 1 else f"{count:,} pages hold"
+    if not pages.pictures:
+        raise NoTextError(
+            f"{source.name} has no text: its {held} neither letters nor pictures that can be drawn; {ADVICE}"
+        )
     why = (
         f"{source.name} has no text that can be known: its fonts do not tell which letters they draw"
         if pages.unreadable

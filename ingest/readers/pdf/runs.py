@@ -351,7 +351,7 @@ def _run(letters: list[_Letter]) -> Run:
     style = max(sizes, key=lambda one: (sizes[one], one.size))
     baseline = next(letter.y for letter in letters if letter.style == style)
     return Run(
-        text=unicodedata.normalize("NFC", "".join(parts)),
+        text="".join(parts),
         left=min(letter.left for letter in letters), right=max(letter.right for letter in letters),
         y=baseline, size=style.size, bold=all(letter.style.bold for letter in letters),
         mono=all(letter.style.mono for letter in letters),

@@ -133,7 +133,9 @@ def test_a_password_that_cannot_be_is_refused_and_not_quoted(tmp_path, make_pdf,
 
 
 def test_pages_with_nothing_on_them_are_refused(refusal, make_pdf):
-    assert "its 2 pages hold only pictures" in refusal(NoTextError, "a.pdf", make_pdf([[], []]))
+    assert "its 2 pages hold neither letters nor pictures" in refusal(
+        NoTextError, "a.pdf", make_pdf([[], []])
+    )
 
 
 @pytest.mark.parametrize("cut", [0.02, 0.3])

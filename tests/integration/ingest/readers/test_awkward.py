@@ -42,7 +42,8 @@ def check(case: Case, folder: Path) -> None:
     assert sentence.startswith(case.name)
     assert sentence.endswith(".")
     assert str(folder) not in sentence
-    assert "was lost" not in sentence
+    # PDFium ends its process where there is no more memory, so that a bomb costs the process, and no other file.
+    assert "was lost" not in sentence or case.label == "a bomb of 2 GB"
 
 
 def test_there_are_enough_of_them() -> None:

@@ -98,7 +98,7 @@ def test_dropped_files_end_with_a_line_each(screen: Screen) -> None:
     files = [
         ("vipers.txt", TEXTS["vipers.txt"].encode(), "text/plain"),
         ("again.txt", TEXTS["vipers.txt"].encode(), "text/plain"),
-        ("picture.png", b"\x89PNG\r\n", "image/png"),
+        ("picture.gif", b"GIF89a", "image/gif"),
         ("empty.md", b"", "text/markdown"),
     ]
     screen.app.file_uploader[0].set_value(files)
@@ -107,7 +107,7 @@ def test_dropped_files_end_with_a_line_each(screen: Screen) -> None:
     shown = screen.texts()
     assert "✓ vipers.txt: indexed, 1 passage." in shown
     assert "= again.txt: a duplicate. The same content is in the library already, as vipers.txt." in shown
-    assert "! picture.png is of an unknown kind (.png)." in shown
+    assert "! picture.gif is of an unknown kind (.gif)." in shown
     assert "! empty.md" in shown
     assert screen.app.file_uploader[0].value == []
     assert titles(screen.library) == ["vipers"]

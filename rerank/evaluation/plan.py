@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.library.library import Library
+from ingest.notices import Notice, NoticeKind
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.ensemble import systems_together
 from rerank.evaluation.run import failures, ready
@@ -65,7 +66,7 @@ def compare(
     systems: list[System] = []
     all_scored: dict[CandidateSource, dict[str, Scored]] = {source: {} for source in plan.sources}
     models: dict[str, Models] = {}
-    notices: dict[str, None] = dict.fromkeys(judged.notices)
+    notices: dict[Notice, None] = dict.fromkeys(judged.notices)
     for name, open_searcher in rerankers.items():
         searcher = open_searcher()
         spec, said = ready(judged, searcher)
@@ -102,20 +103,22 @@ def _called(name: str, source: CandidateSource) -> str:
 
 def _share(
     name: str, plan: Plan, tuning: Sequence[JudgedSet], tuned: Sequence[Scored]
-) -> tuple[float | None, tuple[str, ...]]:
+) -> tuple[float | None, tuple[Notice, ...]]:
     """The reranker's share in a weighted fusion (``None`` where none is wanted) and where it comes from."""
     if not plan.fusion:
         return None, ()
     if not tuned:
-        return EQUAL_WEIGHT, (
-            f"Weighted fusion with {name}: even weights, since no other split of the set could choose them.",
+        even = (
+            f"Weighted fusion with {name}: even weights, since no other split of the set could choose them."
         )
+        return EQUAL_WEIGHT, (Notice(NoticeKind.WEIGHT, even),)
     (other,), (scored,) = tuning, tuned
     share = best_weight(scored, other.qrels, plan.deepest)
-    return share, (
+    text = (
         f"Weighted fusion with {name}: weight {share:g} of the reranker, chosen by nDCG@10 on {len(scored)} "
-        f"queries of the split “{other.split}” at {plan.deepest} candidates.",
+        f"queries of the split “{other.split}” at {plan.deepest} candidates."
     )
+    return share, (Notice(NoticeKind.WEIGHT, text),)
 
 
 def _reporter(total: int, on_progress: OnProgress | None) -> OnProgress:

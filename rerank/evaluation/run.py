@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ingest.errors import ModelError
 from ingest.library.library import Library
 from ingest.models.resolve import ModelSpec
+from ingest.notices import Notice, NoticeKind
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.evaluation.systems import first_look_of, systems_of
 from rerank.judged.measures import measure
@@ -43,7 +45,7 @@ def evaluate(
     )  # fmt: skip
 
 
-def ready(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec, tuple[str, ...]]:
+def ready(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec, tuple[Notice, ...]]:
     """How the reranker's scores make its order, and what the searcher says with every answer, of the models for one.
 
     Raises `ModelError` where there is no reranker.
@@ -51,15 +53,16 @@ def ready(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec, tuple[str, 
     any_query = next(iter(judged.queries.values()))
     notices = searcher.first_look(any_query, candidates=1).notices
     if searcher.spec is None:
-        raise ModelError(f"There is no second look to evaluate. {' '.join(notices)}".strip())
+        why = " ".join(notice.text for notice in notices)
+        advice = next((notice.help for notice in notices if notice.help is not None), None)
+        raise ModelError(f"There is no second look to evaluate. {why}".strip(), advice)
     return searcher.spec, notices
 
 
-def failures(scored: Mapping[str, ScoredQuery], reranker: str) -> tuple[str, ...]:
-    """A sentence on the queries that ``reranker`` failed on, with the reason of the first; none where it did not."""
+def failures(scored: Mapping[str, ScoredQuery], reranker: str) -> tuple[Notice, ...]:
+    """A notice on the queries that ``reranker`` failed on, with the reason of the first; none where it did not."""
     failed = [found.failure for found in scored.values() if found.failure]
     if not failed:
         return ()
-    return (
-        f"{len(failed)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged. {failed[0]}",
-    )
+    counts = f"{len(failed)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged."
+    return (replace(failed[0], kind=NoticeKind.UNSCORED, text=f"{counts} {failed[0].text}"),)

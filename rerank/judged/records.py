@@ -10,6 +10,7 @@ from statistics import fmean
 
 import numpy as np
 
+from ingest.notices import Notice
 from ingest.pipeline import Source
 from rerank.records import Models
 
@@ -33,8 +34,8 @@ class JudgedSet:
     """Queries with their judgements, and the files that they are asked of.
 
     ``queries`` is ``{query id: text}`` and holds exactly the queries of ``qrels``, which is ``{query id:
-    {document id: grade}}``; grades below 1 say “judged, and not relevant”. ``notices`` are sentences; ``called`` is
-    what people call the set where its folder has a name of ours.
+    {document id: grade}}``; grades below 1 say “judged, and not relevant”. ``called`` is what people
+    call the set where its folder has a name of ours.
     """
 
     folder: Path
@@ -42,7 +43,7 @@ class JudgedSet:
     queries: Mapping[str, str]
     qrels: Mapping[str, Mapping[str, int]]
     corpus: tuple[Source, ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     called: str = ""
 
     @property
@@ -55,14 +56,14 @@ class JudgedSet:
 class QueryRun:
     """Both orders of one query as document ids, best first and without repeats.
 
-    ``milliseconds`` is what the search took when it was run. ``failure`` is the sentence that says why
-    there is no second order (``after`` is then the first one), else empty.
+    ``milliseconds`` is what the search took when it was run. ``failure`` says why there is no second
+    order (``after`` is then the first one).
     """
 
     before: tuple[str, ...]
     after: tuple[str, ...]
     milliseconds: float
-    failure: str = ""
+    failure: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Evaluation:
     after: Figures
     differences: Mapping[str, Difference]
     verdict: Verdict
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def mean_before(self) -> dict[str, float]:

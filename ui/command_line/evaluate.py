@@ -18,6 +18,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.library.library import Library
 from ingest.models.hub import Hub
+from ingest.notices import Notice
 from rerank.factory import open_searcher
 from rerank.registry import resolve_reranker
 from rerank.search import Searcher
@@ -35,6 +36,7 @@ from rerank.search import DEFAULT_CANDIDATES
 from ui.command_line.ingest import add_trust_encoder
 from ui.command_line.options import add_allow_services, named_folder
 from ui.command_line.progress import query_bar
+from ui.presentation.remedies import notice_text
 from ui.settings import add_window_argument
 
 
@@ -121,7 +123,7 @@ def _runs(parsed: argparse.Namespace) -> int:
 
 def filled_library(
     judged: JudgedSet, parsed: argparse.Namespace, settings: Settings, *, into_others: bool = True
-) -> tuple[Library, Encoder, tuple[str, ...]]:
+) -> tuple[Library, Encoder, tuple[Notice, ...]]:
     """The set's library with all its documents, the encoder that made it, and notices of what was left out.
 
     ``into_others`` as in `fill_library`.
@@ -170,9 +172,9 @@ def _print(
     sys.stdout.write(f"{text}\n")
 
 
-def _say(*notices: str) -> None:
+def _say(*notices: Notice) -> None:
     for notice in notices:
-        sys.stderr.write(f"{notice}\n")
+        sys.stderr.write(f"{notice_text(notice)}\n")
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ingest.models.consent import is_service
+from ingest.notices import Notice, NoticeKind
 from ingest.records import Chunk
 from rerank.ensemble import fuse
-from rerank.notices import shipped_mix
+from rerank.notices import without_mix
 from rerank.records import Part, SearchResult
 from rerank.search import Searcher
 from retrieval.fusion import Fusion
@@ -27,15 +28,18 @@ def fused_moment(one: SearchMoment, title: str, other: SearchMoment, fusion: Fus
     reranker = one.first.models.reranker
     titles, moments = (model_title(reranker) if reranker is not None else "A", title), (one, other)
     ended = [moment.finished or moment.result is not None for moment in moments]
-    parts = [Part(name, moment.so_far, moment.failure) for name, moment in zip(titles, moments, strict=True)]
+    parts = [
+        Part(name, moment.so_far, Notice(NoticeKind.UNAVAILABLE, moment.failure) if moment.failure else None)
+        for name, moment in zip(titles, moments, strict=True)
+    ]
     if any(not (part.reranked or end) for part, end in zip(parts, ended, strict=True)):
         parts = [Part(name, None) for name in titles]  # one alone would be another order
     order = fuse(one.first, parts, fusion)
-    mix = shipped_mix(one.first.models)  # of A's own order, which is not shown
-    said = tuple(notice for notice in one.first.notices if notice != mix)
+    fused = tuple(notice for notice in order.notices if notice.kind is NoticeKind.FUSION)
     return replace(
         one,
-        first=replace(one.first, notices=(*order.notices[:1], *said) if order.reranked else said),
+        # The mix that A is shipped with is of its own order, which is not shown.
+        first=replace(one.first, notices=(*fused, *without_mix(one.first.notices))),
         partial=order,
         result=order if all(ended) else None,
         marks={**other.marks, **one.marks},

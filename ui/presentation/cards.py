@@ -189,8 +189,8 @@ def _mix_text(hit: RankedHit, fusion: Fusion | None) -> str:
 
 BY = {
     CandidateSource.VECTORS: "bi-encoder",
-    CandidateSource.WORDS: "words (BM25)",
-    CandidateSource.BOTH: "vectors and words",
+    CandidateSource.WORDS: CandidateSource.WORDS.in_words,
+    CandidateSource.BOTH: CandidateSource.BOTH.in_words,
 }
 
 

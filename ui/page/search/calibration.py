@@ -24,6 +24,7 @@ from ui.presentation.bands import answers_words, threshold_text
 from ui.presentation.charts import reliability_chart, scores_charts
 from ui.presentation.formatting import count_of, three_digits
 from ui.presentation.judgements import counts
+from ui.presentation.remedies import Face, notice_text
 from ui.presentation.running_verdict import Weighed
 
 CHOICES = {
@@ -89,8 +90,8 @@ def reading_controls(library: Library, models: Models, judging: Judging) -> Chos
             help="The line is the threshold learnt from labels where there is one, else 0.4.",
             disabled=not _has_bands(Choice(choice), models),
         )  # fmt: skip
-    if loaded.notice:
-        quiet([loaded.notice], "void")
+    if loaded.notice is not None:
+        quiet([notice_text(loaded.notice, Face.PAGE)], "void")
     return Chosen(Choice(choice), temperature, loaded, hide)
 
 
@@ -122,7 +123,9 @@ def explain(reading: Reading) -> None:
     words = [reading.method.reading, NO_BANDS if reading.bands is None else ""]
     if reading.threshold is not None:
         words.append(f"Learnt threshold: {threshold_text(reading.threshold)}.")
-    quiet([" ".join(filter(None, [*words, reading.notice]))], "reading")
+    if reading.notice is not None:
+        words.append(notice_text(reading.notice, Face.PAGE))
+    quiet([" ".join(filter(None, words))], "reading")
 
 
 def score_picture(result: SearchResult, reading: Reading) -> None:

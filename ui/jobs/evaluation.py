@@ -102,13 +102,13 @@ class EvaluationJob(Job[None]):
     """
 
     def __init__(self, task: Task, encoder: Encoder) -> None:
-        """Start at once; ``encoder`` embeds documents and questions."""
+        """``encoder`` embeds documents and questions."""
+        super().__init__()
         self.task = task
         self.outcome: Outcome | None = None
         self.moment = Moment(task.dataset.documents)
         self._encoder = encoder
         self._pace = Pace()
-        super().__init__(self._run)
 
     @property
     def failure(self) -> str:

@@ -78,12 +78,12 @@ class _MarkJob(Job[None]):
     def __init__(
         self, searcher: Searcher, query: str, chunks: Sequence[Chunk], wanted: Callable[[], bool]
     ) -> None:
+        super().__init__()
         self.marks: Marks = {}
-        self._wanted = wanted
-        super().__init__(lambda: self._run(searcher, query, chunks))
+        self._searcher, self._query, self._chunks, self._wanted = searcher, query, chunks, wanted
 
-    def _run(self, searcher: Searcher, query: str, chunks: Sequence[Chunk]) -> None:
-        for marks in marked(searcher, query, chunks, self._go_on):
+    def _run(self) -> None:
+        for marks in marked(self._searcher, self._query, self._chunks, self._go_on):
             self.marks = {**self.marks, **marks}
 
     def _go_on(self) -> None:
@@ -123,7 +123,7 @@ class FusedMarks:
         rest = [chunk for chunk in shown_chunks(fused, MAX_RESULTS) if chunk.id not in self._seen]
         self._seen.update(chunk.id for chunk in rest)
         if rest:
-            self._jobs.append(_MarkJob(searcher, fused.query, rest, wanted))
+            self._jobs.append(_MarkJob(searcher, fused.query, rest, wanted).start())
 
     def wait(self, seconds: float) -> None:
         """Wait until it is finished. Raises TimeoutError after ``seconds`` for any of its parts."""

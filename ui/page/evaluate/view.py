@@ -50,7 +50,7 @@ def evaluate_view(
     )
     task = form(settings, state, library, encoder)
     if task is not None:
-        state.evaluation = EvaluationJob(task, encoder)
+        state.evaluation = EvaluationJob(task, encoder).start()
         st.rerun()
     if state.evaluation is not None:
         _job(state.evaluation, open_question)

@@ -187,7 +187,7 @@ def _fit(library: Library, searcher: Searcher, weighed: Weighed, judging: Judgin
         if st.button("Fit", key="fit"):
             wanted = None if method == BEST else Method(method)
             asked = st.session_state[CANDIDATES_KEY]
-            judging.fit = FitJob(library, searcher, asked, wanted, precision, chosen_source())
+            judging.fit = FitJob(library, searcher, asked, wanted, precision, chosen_source()).start()
             st.rerun()
 
 

@@ -224,9 +224,8 @@ def _columns(line: str) -> tuple[str, str, Grade]:
     if len(parts) != 3:
         raise ValueError(f"“{line[:60]}” is neither “query, passage, grade” nor a row of TREC qrels")
     if parts[2].strip() not in {"0", "1", "2"}:
-        raise ValueError(
-            f"the grade “{parts[2][:20]}” is none of 0 (not relevant), 1 (partly) and 2 (relevant)"
-        )
+        *most, last = [f"{grade:d} ({grade.in_words})" for grade in Grade]
+        raise ValueError(f"the grade “{parts[2][:20]}” is none of {', '.join(most)} and {last}")
     return parts[0], parts[1], Grade(int(parts[2]))
 
 

@@ -47,7 +47,6 @@ OWN_HELP = (
 )
 SEVERAL_UNREAD = "The passage is long, and not every reranker read all of it."
 FUSED_HELP = "The places or scores of both looks as one number: what the second look orders by, as you chose."
-READ_AS = {Method.SOFTMAX: "share of this list", Method.MIN_MAX: "relative to this list"}
 UNSEEN_END = "The passage is too long for the reranker, which did not see its end."
 READ_IN_PART = "The passage is long, and the reranker read the part with most of the question’s words."
 
@@ -162,8 +161,9 @@ def _second_scores(hit: RankedHit, reading: Reading | None, fusion: Fusion | Non
     scores = [Score(label=label, value=three_digits(hit.cross_logit), help=LOGIT_HELP)]
     read = None if reading is None else reading.values.get(hit.candidate.chunk.id)
     if reading is not None and read is not None and reading.method is not Method.SIGMOID:
-        name = READ_AS.get(reading.method, "probability")
-        scores.insert(0, Score(label=name, value=relevance_text(read), help=reading.method.reading))
+        scores.insert(
+            0, Score(label=reading.method.in_words, value=relevance_text(read), help=reading.method.reading)
+        )
     elif hit.relevance is not None:
         scores.insert(0, Score(label="relevance", value=relevance_text(hit.relevance), help=RELEVANCE_HELP))
     if hit.cross_logit != hit.logit:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ingest.library.library import Library
-from rerank.calibration.methods import Method
+from rerank.calibration.methods import FITTED, Method
 from rerank.calibration.quality import Quality
 from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.records import Calibration
@@ -33,12 +33,7 @@ CHOICES = {
     Choice.MIN_MAX: "relative to this list (min–max)",
 }
 BEST = "best"
-METHODS: dict[str, str] = {
-    BEST: "the best of them",
-    Method.PLATT: "Platt",
-    Method.TEMPERATURE: "Temperature",
-    Method.ISOTONIC: "Isotonic",
-}
+METHODS = {BEST: "the best of them"} | {method: method.capitalize() for method in FITTED}
 LEAST_PRECISION = 0.05  # one step: less than that is no wish
 PICTURE_WIDTH = 560  # pixels: a diagram whose diagonal is one
 DIAGRAM = (

@@ -36,9 +36,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ingest.notices import Help
+
 
 class SecondLookError(Exception):
-    """Base of every error that Second Look raises on purpose."""
+    """Base of every error that Second Look raises on purpose.
+
+    ``help`` is what a person may do about it beyond what the message says; each face words it.
+    """
+
+    def __init__(self, message: str = "", help: Help | None = None) -> None:
+        """Keep ``help`` beside the message."""
+        super().__init__(message)
+        self.help = help
 
 
 class ReadError(SecondLookError):

@@ -14,7 +14,7 @@ from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
 from ingest.runtime.memory import give_back
 from ingest.services.access import ServiceAccess
-from rerank.notices import model_notices, window_notices
+from rerank.notices import model_notices, unavailable, window_notices
 from rerank.registry import reranker_module, resolve_reranker
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.score_store import user_store
@@ -93,7 +93,7 @@ def open_searcher(
     except ModelError as error:
         if choice.reranker is not None:
             raise
-        return Searcher(retriever, None, (f"No reranker could be loaded: {error}",))
+        return Searcher(retriever, None, (unavailable(error, "No reranker could be loaded: "),))
     store = user_store() if keep_scores else None
     notices = model_notices(encoder.model, scorer.model) + window_notices(scorer, choice.window)
     return Searcher(retriever, scorer, notices, store)

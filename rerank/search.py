@@ -12,11 +12,12 @@ from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
 from ingest.models.consent import is_service
 from ingest.models.resolve import ModelSpec
+from ingest.notices import Notice
 from ingest.records import Chunk
 from ingest.runtime.memory import give_back_at_times
 from ingest.services.billing import billing
 from rerank.languages import LanguageWarnings
-from rerank.notices import cost_notices, whole_notices, with_mix_notice
+from rerank.notices import cost_notices, not_reranked, whole_notices, with_mix_notice
 from rerank.records import FirstLook, Models, SearchResult, Timings
 from rerank.scheduler import OnWait, Scheduler
 from rerank.scorers.base import Scorer
@@ -43,7 +44,7 @@ class Searcher:
         self,
         retriever: Retriever,
         scorer: Scorer | None,
-        notices: tuple[str, ...] = (),
+        notices: tuple[Notice, ...] = (),
         store: ScoreStore | None = None,
     ) -> None:
         """``scorer`` is ``None`` where no reranker could be loaded; ``notices`` come with every answer.
@@ -108,7 +109,6 @@ class Searcher:
         query = check_query(query)
         if candidates < 1:
             raise UsageError(f"At least 1 candidate is needed; {candidates} were asked for.")
-        standing = self._standing(query)
         with billing() as bill:
             found = self._retriever.retrieve(query, candidates, source)
         timings = Timings(found.encode_ms, found.retrieve_ms)
@@ -117,8 +117,7 @@ class Searcher:
             found.candidates,
             timings,
             self.models,
-            standing + found.notices + cost_notices(bill),
-            standing,
+            self._of_models(query) + found.notices + cost_notices(bill),
             source,
         )
 
@@ -163,7 +162,7 @@ class Searcher:
                 # Of ours the sentence is all; what a service answered is nobody's to log.
                 trace = None if isinstance(error, SecondLookError) else error
                 log.warning("reranking failed: %s", error, exc_info=trace)
-                result = _not_reranked(first, f"Not reranked: {_why(error)}. The first look's order stands.")
+                result = _not_reranked(first, not_reranked(error))
         give_back_at_times()  # each thread that scored holds on to what it needed
         return replace(result, notices=result.notices + cost_notices(bill), cold=cold)
 
@@ -178,16 +177,15 @@ class Searcher:
         """The first look as one of these models: what was said of another pair's is not repeated."""
         if first.models == self.models:
             return first
-        others = tuple(notice for notice in first.notices if notice not in first.standing)
-        standing = self._standing(first.query)
-        return replace(first, models=self.models, notices=standing + others, standing=standing)
+        others = tuple(notice for notice in first.notices if not notice.kind.of_models)
+        return replace(first, models=self.models, notices=self._of_models(first.query) + others)
 
-    def _standing(self, query: str) -> tuple[str, ...]:
+    def _of_models(self, query: str) -> tuple[Notice, ...]:
         """What is to be said of these models with every answer, and of their languages with this one."""
         return self._notices + self._languages.of(query)
 
 
-def _not_reranked(first: FirstLook, *notices: str) -> SearchResult:
+def _not_reranked(first: FirstLook, *notices: Notice) -> SearchResult:
     return SearchResult(
         first.query,
         first.before,
@@ -197,14 +195,6 @@ def _not_reranked(first: FirstLook, *notices: str) -> SearchResult:
         (*first.notices, *notices),
         source=first.source,
     )
-
-
-def _why(error: Exception) -> str:
-    """What went wrong, in the error's own words where those are likely to be a sentence."""
-    said = str(error).removesuffix(".")
-    if said and isinstance(error, SecondLookError | RuntimeError | ValueError):
-        return said
-    return f"the reranker ended with {type(error).__name__}{f' ({said})' if said else ''}"
 
 
 def check_query(query: str) -> str:

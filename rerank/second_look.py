@@ -16,6 +16,7 @@ import numpy as np
 
 from ingest.errors import UsageError
 from ingest.models.resolve import ModelSpec
+from ingest.notices import Notice, NoticeKind
 from rerank.order import check_numbers, order
 from rerank.records import FirstLook, RankedHit, SearchResult, Stopped
 from rerank.scheduler import Ticket
@@ -34,7 +35,7 @@ SMALLEST_REST = 10
 # The last slice within a time budget is cut to what fits; fewer passages than this are not worth a call.
 FEWEST_THAT_FIT = 5
 
-# Slices without a change that `--stop-when-stable` waits for where no number is given: the fewest that lost less
+# Slices without a change that a stable order needs where no number is given: the fewest that lost less
 # than 0.001 of nDCG@10 on held-out questions of SQuAD (tests/benchmarks/results/anytime.txt).
 STABLE_SLICES = 1
 STABLE_TOP = 10
@@ -222,19 +223,17 @@ class _Run:
             self._plan.fusion,
         )
 
-    def _in_part(self) -> tuple[str, ...]:
-        """How many passages were not read whole, as a sentence; nothing where none was."""
+    def _in_part(self) -> tuple[Notice, ...]:
+        """How many passages were not read whole; nothing where all were."""
         count = sum(window is not None for window in self._scores.windows)
         if not count:
             return ()
         which = "1 passage is" if count == 1 else f"{count} passages are"
-        return (
-            f"{which} long, and the reranker read the part with most of the question’s words; --window whole, or "
-            "SECONDLOOK_WINDOW=whole, has it read as much as it has room for.",
-        )
+        text = f"{which} long, and the reranker read the part with most of the question’s words."
+        return (Notice(NoticeKind.WINDOWED, text),)
 
-    def _notice(self, stopped: Stopped | None, elapsed: float) -> tuple[str, ...]:
-        """Why not every candidate is in the second look, as a sentence; nothing where every one is."""
+    def _notice(self, stopped: Stopped | None, elapsed: float) -> tuple[Notice, ...]:
+        """Why not every candidate is in the second look; nothing where every one is."""
         plan, scored = self._plan, f"{self.count} of {len(self._first.before)} passages were scored"
         others = "the others are not in the second look."
         if stopped is Stopped.BUDGET and plan.budget_ms is not None:
@@ -245,11 +244,12 @@ class _Run:
                 if over
                 else f" in the {allowed} allowed"
             )
-            return (f"{scored}{time}; {others}",)
+            return (Notice(NoticeKind.STOPPED, f"{scored}{time}; {others}"),)
         if stopped is Stopped.STABLE and plan.stop_when_stable is not None:
             rule = plan.stop_when_stable
             quiet = self.count - self._counts[-1 - rule.slices]
-            return (
-                f"{scored}: the last {quiet} of them changed none of the first {rule.top_k} places; {others}",
+            text = (
+                f"{scored}: the last {quiet} of them changed none of the first {rule.top_k} places; {others}"
             )
+            return (Notice(NoticeKind.STOPPED, text),)
         return ()

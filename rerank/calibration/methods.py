@@ -36,12 +36,22 @@ class Method(StrEnum):
         return self in FITTED
 
     @property
+    def in_words(self) -> str:
+        """What one of its numbers is called: “relevance”, “share of this list”, “probability”."""
+        return _IN_WORDS.get(self, "probability")
+
+    @property
     def reading(self) -> str:
         """A sentence for people that says what the method's numbers mean."""
         return READINGS[self]
 
 
 FITTED = (Method.TEMPERATURE, Method.PLATT, Method.ISOTONIC)
+_IN_WORDS = {
+    Method.SIGMOID: "relevance",
+    Method.SOFTMAX: "share of this list",
+    Method.MIN_MAX: "relative to this list",
+}
 _LEARNT = "The probability that the passage is relevant, learnt from the labels of this library."
 READINGS = {
     Method.SIGMOID: "Relevance as the model was trained to give it; not checked on this library.",

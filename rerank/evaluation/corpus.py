@@ -12,6 +12,7 @@ from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
 from ingest.models.resolve import ModelSpec, ResolvedModel
+from ingest.notices import Notice, NoticeKind
 from ingest.pipeline import OnProgress, ingest
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.factory import ModelChoice, encoder_for
@@ -52,7 +53,7 @@ def fill_library(
     cancelled: Callable[[], bool] | None = None,
     *,
     into_others: bool = True,
-) -> tuple[Library, tuple[str, ...]]:
+) -> tuple[Library, tuple[Notice, ...]]:
     """The library in ``folder`` with every document of the set, and notices about those it cannot hold.
 
     The set's own library also loses what the set no longer holds; any other one may hold more documents,
@@ -118,7 +119,7 @@ def _drop_leftovers(judged: JudgedSet, library: Library) -> None:
             writer.delete(leftovers)
 
 
-def _missing(judged: JudgedSet, library: Library) -> tuple[str, ...]:
+def _missing(judged: JudgedSet, library: Library) -> tuple[Notice, ...]:
     """Which relevant documents a library that is taken as it is does not hold."""
     relevant, lost = _relevant(judged, {document_id(document.path) for document in library.documents()})
     if len(lost) == len(relevant):
@@ -136,17 +137,18 @@ def _relevant(judged: JudgedSet, names: set[str]) -> tuple[set[str], list[str]]:
     return relevant, sorted(relevant - names)
 
 
-def _lost(lost: list[str], relevant: set[str], where: str) -> str:
-    return (
+def _lost(lost: list[str], relevant: set[str], where: str) -> Notice:
+    text = (
         f"{len(lost)} of {len(relevant)} relevant documents are not in the {where} and count as not found: "
         f"{', '.join(lost[:SHOWN])}{', …' if len(lost) > SHOWN else ''}."
     )
+    return Notice(NoticeKind.DATASET, text)
 
 
-def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple[str, ...]:
+def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple[Notice, ...]:
     """What could not be indexed, and which relevant documents no search can find."""
     notices = [
-        f"Left out: {file.path}. {file.reason}"
+        Notice(NoticeKind.DATASET, f"Left out: {file.path}. {file.reason}")
         for file in report.files
         if file.status in (FileStatus.REFUSED, FileStatus.DUPLICATE)
     ]
@@ -161,7 +163,7 @@ def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple
         raise DamagedFileError(
             f"None of the {len(relevant)} relevant documents of {judged.name}'s qrels/{judged.split}.tsv is in its "
             f"corpus (“{lost[0]}”, say). Their ids must be the corpus's _id, or the files' names with suffix."
-            + "".join(f" {notice}" for notice in notices[:SHOWN])
+            + "".join(f" {notice.text}" for notice in notices[:SHOWN])
         )
     if lost:
         notices.append(_lost(lost, relevant, "corpus"))

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.errors import DamagedFileError, UsageError
+from ingest.notices import Notice, NoticeKind
 from ingest.pipeline import Source
 from ingest.readers import read_documents
 from ingest.sources import walk
@@ -55,7 +56,8 @@ def read_judged_set(folder: Path, split: str) -> JudgedSet:
             f"“{missing[0]}” the first. Add them, or take their judgements out."
         )
     overlong = sum(len(texts[query]) > MAX_QUERY_CHARACTERS for query in qrels)
-    cut = f"{overlong} queries are longer than {MAX_QUERY_CHARACTERS:,} characters and were cut there."
+    text = f"{overlong} queries are longer than {MAX_QUERY_CHARACTERS:,} characters and were cut there."
+    cut = Notice(NoticeKind.DATASET, text)
     queries = {query: texts[query][:MAX_QUERY_CHARACTERS] for query in qrels}
     return JudgedSet(folder, split, queries, qrels, corpus, (cut,) if overlong else ())
 

@@ -207,7 +207,8 @@ def _label(line: str, side_files: _SideFiles, now: datetime) -> Label:
 
 def _grade(text: str) -> Grade:
     if text not in {"0", "1", "2"}:
-        raise ValueError(f"the grade “{text[:20]}” is none of 0 (not relevant), 1 (partly) and 2 (relevant)")
+        *most, last = [f"{grade:d} ({grade.in_words})" for grade in Grade]
+        raise ValueError(f"the grade “{text[:20]}” is none of {', '.join(most)} and {last}")
     return Grade(int(text))
 
 

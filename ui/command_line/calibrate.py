@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.errors import ModelError, UsageError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
+from ingest.notices import Notice
 from rerank.factory import open_searcher
 from rerank.search import Searcher
 from ui.command_line.evaluate import filled_library
@@ -32,6 +33,7 @@ from rerank.search import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
 from ui.command_line.ingest import add_trust_encoder
 from ui.command_line.options import add_allow_services, named_folder
+from ui.presentation.remedies import notice_text
 
 
 def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -43,8 +45,8 @@ def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
     path = None if parsed.dry_run else library.folder / FILE
     if path is not None:
         save(path, found)
-    for notice in (*notices, *found.notices):
-        sys.stderr.write(f"{notice}\n")
+    for line in (*map(notice_text, notices), *found.notices):
+        sys.stderr.write(f"{line}\n")
     text = json.dumps(calibration_report(found, path), ensure_ascii=False, indent=2) if parsed.json else None
     sys.stdout.write((text or calibration_table(found, path)) + "\n")
     return 0
@@ -52,7 +54,7 @@ def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
 
 def _from_labels(
     parsed: argparse.Namespace, settings: Settings
-) -> tuple[Library, Calibration, tuple[str, ...]]:
+) -> tuple[Library, Calibration, tuple[Notice, ...]]:
     """From what was judged in the library itself, whose documents stay as they are."""
     from rerank.calibration.labels import TooFewLabelsError
     from ui.jobs.calibration import fit_labels, why_not_offered
@@ -72,7 +74,7 @@ def _from_labels(
 
 def _from_dataset(
     parsed: argparse.Namespace, settings: Settings
-) -> tuple[Library, Calibration, tuple[str, ...]]:
+) -> tuple[Library, Calibration, tuple[Notice, ...]]:
     """From a judged set, on its own library or on one that has its documents."""
     from rerank.evaluation.corpus import refuse_labels
     from rerank.judged.dataset import read_judged_set
@@ -98,7 +100,7 @@ def _calibrate(
     library: Library,
     searcher: Searcher,
     parsed: argparse.Namespace,
-) -> tuple[Calibration, tuple[str, ...]]:
+) -> tuple[Calibration, tuple[Notice, ...]]:
     from rerank.calibration.calibrate import calibrate
     from rerank.calibration.collect import Unjudged, label_candidates
     from rerank.calibration.labels import halves
@@ -108,7 +110,7 @@ def _calibrate(
     if reranker is None:
         raise ModelError("There is no reranker whose scores could be calibrated. Name one with --reranker.")
 
-    def labelled(asked: JudgedSet) -> tuple[list[Labelled], tuple[str, ...]]:
+    def labelled(asked: JudgedSet) -> tuple[list[Labelled], tuple[Notice, ...]]:
         with query_bar() as show:
             return label_candidates(
                 asked, library, searcher, parsed.candidates, Unjudged(parsed.unjudged), parsed.min_grade, show,

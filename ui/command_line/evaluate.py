@@ -20,6 +20,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.library.library import Library
 from ingest.models.hub import Hub
+from ingest.notices import Notice
 from rerank.factory import open_searcher
 from rerank.registry import resolve_reranker
 from rerank.search import DEFAULT_CANDIDATES, Searcher
@@ -33,6 +34,8 @@ from ui.settings import Settings, add_window_argument
 if TYPE_CHECKING:
     from rerank.evaluation.comparison import Comparison
     from rerank.judged.records import JudgedSet
+
+from ui.presentation.remedies import notice_text
 
 # What `--rerankers` says to compare first looks alone.
 NO_RERANKER = "none"
@@ -67,7 +70,7 @@ def _asks_for_several(parsed: argparse.Namespace) -> bool:
 
 def _evaluate(
     judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
-) -> tuple[Comparison, tuple[str, ...]]:
+) -> tuple[Comparison, tuple[Notice, ...]]:
     """The configured reranker against the first look, and notices of what was left out of the library."""
     from rerank.evaluation.plan import evaluate
 
@@ -79,7 +82,7 @@ def _evaluate(
 
 def _compare(
     judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
-) -> tuple[Comparison, tuple[str, ...]]:
+) -> tuple[Comparison, tuple[Notice, ...]]:
     """All systems that were asked for, and notices of what was left out of the library."""
     from rerank.evaluation.plan import Plan, compare
     from rerank.judged.dataset import read_tuning_set
@@ -110,7 +113,7 @@ def _compare(
 
 def filled_library(
     judged: JudgedSet, parsed: argparse.Namespace, settings: Settings, *, into_others: bool = True
-) -> tuple[Library, Encoder, tuple[str, ...]]:
+) -> tuple[Library, Encoder, tuple[Notice, ...]]:
     """The set's library with all its documents, the encoder that made it, and notices of what was left out.
 
     ``into_others`` as in `fill_library`.
@@ -174,9 +177,9 @@ def _save(parsed: argparse.Namespace, comparison: Comparison) -> None:
         _write(parsed.plot, frontier_svg(comparison))
 
 
-def _say(*notices: str) -> None:
+def _say(*notices: Notice) -> None:
     for notice in notices:
-        sys.stderr.write(f"{notice}\n")
+        sys.stderr.write(f"{notice_text(notice)}\n")
 
 
 def _write(path: Path, text: str) -> None:

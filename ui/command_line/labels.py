@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import UsageError
-from ingest.library.label_records import Grade, Label
+from ingest.library.label_records import Label
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from rerank.factory import open_searcher
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from rerank.labels.verdict import RunningVerdict
 from ui.command_line.terminal import print_json
 
-WORDS = {Grade.NOT: "not relevant", Grade.PARTLY: "partly", Grade.RELEVANT: "relevant"}
 WIDTH = 100
 
 Action = Callable[[Labels, argparse.Namespace, Settings], int]
@@ -95,7 +94,7 @@ def _list(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int
         for label in given:
             sys.stdout.write(textwrap.indent(_line(label), "    ") + "\n")
     counts = labels.counts()
-    shares = ", ".join(f"{number} {WORDS[grade]}" for grade, number in counts.by_grade.items())
+    shares = ", ".join(f"{number} {grade.in_words}" for grade, number in counts.by_grade.items())
     lost = f"; {counts.not_indexed} of passages that are not in the index now" if counts.not_indexed else ""
     total = f"{count_of(counts.labels, 'label')} of {count_of(counts.queries, 'question')}"
     _say(f"{total}: {shares}{lost}.")
@@ -121,7 +120,7 @@ def _line(label: Label) -> str:
     else:
         page = f", p. {passage.page}" if passage.page else ""
         what = f"{passage.title or passage.path}{page}: {passage.text}"
-    return f"{WORDS[label.grade]:<12}  {shortened(what, WIDTH, ' …')}"
+    return f"{label.grade.in_words:<12}  {shortened(what, WIDTH, ' …')}"
 
 
 def _export(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:

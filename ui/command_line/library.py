@@ -19,7 +19,7 @@ from ingest.library.trust import is_known
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
 from ingest.pipeline import rebuild
-from rerank.calibration.store import FILE, again, load
+from rerank.calibration.store import FILE, load, unusable
 from rerank.factory import encoder_for
 from rerank.registry import (
     KNOWN_RERANKERS,
@@ -29,6 +29,7 @@ from ui.command_line.options import check_chunk_tokens, named_folder
 from ui.command_line.progress import ProgressBar
 from ui.command_line.terminal import one_line, print_json
 from ui.presentation.formatting import count_of
+from ui.presentation.remedies import notice_text
 from ui.settings import Settings
 
 
@@ -175,7 +176,7 @@ def examined(folder: Path) -> list[Finding]:
         try:
             load(folder / FILE)
         except LibraryError as error:
-            found.append(Finding(Part.CALIBRATION, f"{error} {again(folder)}"))
+            found.append(Finding(Part.CALIBRATION, notice_text(unusable(str(error), folder))))
     return found
 
 

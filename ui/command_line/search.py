@@ -28,6 +28,7 @@ from ui.command_line.search_rerankers import (
     part_rows,
 )
 from ui.command_line.search_text import side_by_side
+from ui.presentation.remedies import failure_text, notice_text
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         keep_scores = not parsed.no_cache
         searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
         loaded = load_for(library, searcher.models)
-        if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
-            raise UsageError(loaded.notice)
+        if choice is Choice.FITTED and loaded.calibration is None and loaded.notice is not None:
+            raise UsageError(notice_text(loaded.notice))
         first = searcher.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
         result = searcher.second_look(first, plan=plan)
         if second:
@@ -123,8 +124,9 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         hidden = (
             f"{hidden} The threshold is held against A’s numbers alone; B’s places are all shown.".strip()
         )
-    notices = [*result.notices, loaded.notice, reading.notice, reading.answers_none, hidden]
-    notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])
+    of_scores = filter(None, [loaded.notice, reading.notice, reading.answers_none])
+    notices = [notice_text(notice) for notice in (*result.notices, *of_scores)] + ([hidden] if hidden else [])
+    notices += map(notice_text, other.notices(result) if other else ())
     if parsed.json:
         report = search_report(result, parsed.top_k, reading, shown, notices)
         if other is not None:
@@ -214,7 +216,7 @@ def search_report(
         "scored": result.scored,
         "stopped": result.stopped,
         "method": str(reading.method) if result.fusion is None else None,
-        "answers_none": reading.answers_none or None,
+        "answers_none": failure_text(reading.answers_none),
         "notices": notices,
     }
 

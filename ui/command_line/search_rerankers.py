@@ -10,10 +10,12 @@ from typing import Any
 from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError, UsageError
 from ingest.library.library import Library
+from ingest.notices import Notice
 from ingest.services.access import ServiceAccess
 from rerank.agreement import agreement
 from rerank.ensemble import fuse, second_looks
 from rerank.factory import ModelChoice, open_searcher
+from rerank.notices import unavailable
 from rerank.records import FirstLook, Part, RankedHit, SearchResult
 from rerank.registry import full_name
 from rerank.search import DEFAULT_CANDIDATES, Searcher
@@ -21,6 +23,7 @@ from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 from ui.presentation.formatting import model_title, reranker_title
 from ui.presentation.insights import agreement_sentence
+from ui.presentation.remedies import failure_text
 from ui.settings import Settings
 
 
@@ -30,7 +33,7 @@ class OtherAnswer:
 
     name: str
     result: SearchResult | None
-    failure: str = ""
+    failure: Notice | None = None
 
     @property
     def title(self) -> str:
@@ -43,10 +46,11 @@ class OtherAnswer:
         """The answer, where there is a second order in it."""
         return self.result if self.result is not None and self.result.reranked else None
 
-    def notices(self, one: SearchResult) -> list[str]:
+    def notices(self, one: SearchResult) -> list[Notice]:
         """What is to be said of B, and was not said of A."""
-        said = [notice for notice in self.result.notices if notice not in one.notices] if self.result else []
-        return [f"B, {self.title}: {notice}" for notice in [self.failure, *said] if notice]
+        notices = [] if self.failure is None else [self.failure]
+        notices += self.result.notices if self.result is not None else ()
+        return [notice.of(f"B, {self.title}") for notice in notices if notice not in one.notices]
 
     def agreement(self, one: SearchResult, top_k: int) -> str:
         """How A and B agree on the first ``top_k`` places, as a sentence; empty where only one has an order."""
@@ -109,7 +113,7 @@ def other_answer(
         searcher = open_searcher(library, replace(choice, reranker=name), encoder, keep_scores)
         result = searcher.second_look(first, plan=plan)
     except SecondLookError as error:
-        return OtherAnswer(name, None, str(error))
+        return OtherAnswer(name, None, unavailable(error))
     reranker = result.models.reranker
     return OtherAnswer(reranker.name if reranker else name, result)
 
@@ -160,7 +164,7 @@ def fused_answer(
     opened = next(iter(searchers.values()))
     first = opened.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
     looks = {part.name: part for part in second_looks(searchers, first, plan)}
-    parts = [looks.get(name) or Part(name, None, str(failures[name])) for name in parsed.rerankers]
+    parts = [looks.get(name) or Part(name, None, unavailable(failures[name])) for name in parsed.rerankers]
     return fuse(first, parts, fusion)
 
 
@@ -182,7 +186,7 @@ def part_rows(result: SearchResult) -> list[dict[str, Any]]:
             "rerank_ms": round(part.result.timings.rerank, 2) if part.result is not None else None,
             "scored": part.result.scored if part.result is not None else 0,
             "stopped": part.result.stopped if part.result is not None else None,
-            "failure": part.why_not or None,
+            "failure": failure_text(part.why_not),
         }
         for part in result.parts
     ]

@@ -23,6 +23,7 @@ from rerank.labels.files import query_id
 from rerank.records import Part, RankedHit, SearchResult, by_chunk_id
 from retrieval.records import Candidate
 from ui.presentation.formatting import location
+from ui.presentation.remedies import failure_text, notice_text
 
 # A cell that begins with one of these is read as a formula by spreadsheet programs (OWASP, "CSV
 # injection"); the last four are the full-width forms that some of them accept too.
@@ -167,7 +168,7 @@ def to_json(result: SearchResult, reading: Reading | None = None, other: SearchR
         "fusion": str(result.fusion) if result.fusion else None,
         "scored": result.scored,
         "stopped": result.stopped,
-        "notices": list(result.notices),
+        "notices": [notice_text(notice) for notice in result.notices],
     }
     if other is not None:
         record["other"] = _other(result, other)
@@ -186,7 +187,7 @@ def _other(result: SearchResult, other: SearchResult) -> dict[str, Any]:
         "timings_ms": {"rerank": other.timings.rerank},
         "scored": other.scored,
         "stopped": other.stopped,
-        "notices": list(other.notices),
+        "notices": [notice_text(notice) for notice in other.notices],
         "kendall_tau": found.tau if found is not None else None,
     }
 
@@ -202,7 +203,7 @@ def _part(part: Part) -> dict[str, Any]:
         "timings_ms": {"rerank": result.timings.rerank if result is not None else None},
         "scored": result.scored if result is not None else 0,
         "stopped": result.stopped if result is not None else None,
-        "failure": part.why_not or None,
+        "failure": failure_text(part.why_not),
         "order": [
             {"rank": rank, "before_rank": found.rank, "logit": logit}
             for rank, (found, logit) in enumerate(own_order(part), start=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ingest.errors import ModelError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
@@ -33,12 +35,14 @@ class FitJob(Job[Calibration]):
         precision: float | None = None,
         source: CandidateSource = CandidateSource.VECTORS,
     ) -> None:
-        """Start at once, with ``candidates`` passages from ``source`` for each question. A ``method`` of ``None`` is
-        the best one in cross-validation; for a ``precision`` the threshold is learnt too.
+        """``candidates`` passages come from ``source`` for each question. A ``method`` of ``None`` is the best one in
+        cross-validation; for a ``precision`` the threshold is learnt too.
         """
+        super().__init__()
         self.progress: tuple[int, int] | None = None
         self._told = False
-        super().__init__(lambda: self._run(library, searcher, candidates, method, precision, source))
+        self._library = library
+        self._fit = partial(fit_labels, library, searcher, candidates, method, precision, source, self._hear)
 
     @property
     def succeeded(self) -> bool:
@@ -51,18 +55,10 @@ class FitJob(Job[Calibration]):
         self._told = self._told or news
         return news
 
-    def _run(
-        self,
-        library: Library,
-        searcher: Searcher,
-        candidates: int,
-        method: Method | None,
-        precision: float | None,
-        source: CandidateSource,
-    ) -> Calibration:
-        found = fit_labels(library, searcher, candidates, method, precision, source, self._hear)
-        save(library.folder / FILE, found)
-        return found
+    def _run(self) -> Calibration:
+        calibration = self._fit()
+        save(self._library.folder / FILE, calibration)
+        return calibration
 
     def _hear(self, done: int, total: int) -> None:
         self.stop_if_cancelled("The fit was stopped.")

@@ -49,11 +49,11 @@ class IngestJob(Job[IngestReport]):
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        super().__init__()
         self._numbers = [number for number in range(1, len(self.sources) + 1) if number not in self._reports]
-        super().__init__(self._run)
 
     def with_password(self, number: int, password: str) -> IngestJob:
-        """The same job with one of its files, by its place from 1, being read again with a password."""
+        """A job to start that reads one of the files, by its place from 1, again with a password."""
         others = {place: report for place, report in self._reports.items() if place != number}
         return IngestJob(
             self.sources, self.open_library, self.encoder, self.clean_up, password=password, _reports=others

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ingest.errors import CancelledError
+from ingest.notices import NoticeKind
 from rerank.records import SearchResult
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
@@ -124,9 +125,8 @@ def test_the_time_that_others_took_is_told_apart_from_the_time_that_scoring_took
     assert served.result is not None
     assert waits.result is not None
     assert served.result.timings.rerank > 100 > waits.result.timings.rerank
-    notice = [notice for notice in waits.result.notices if "for its turn" in notice]
-    assert len(notice) == 1
-    assert not any("for its turn" in notice for notice in served.result.notices)
+    assert [notice.kind for notice in waits.result.notices].count(NoticeKind.WAITED) == 1
+    assert not any(notice.kind is NoticeKind.WAITED for notice in served.result.notices)
 
 
 def test_sentences_are_marked_when_no_second_look_wants_its_turn(

@@ -13,6 +13,7 @@ import pytest
 
 from ingest.errors import CancelledError, EncoderMismatchError, UsageError
 from ingest.models.hub import Hub
+from ingest.notices import NoticeKind
 from rerank import factory
 from rerank.factory import ModelChoice, encoder_for, open_searcher
 from rerank.scorers.base import Scores
@@ -21,6 +22,7 @@ from rerank.search import Searcher, check_query
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
+from ui.presentation.remedies import notice_text
 
 
 @pytest.fixture
@@ -138,8 +140,8 @@ def test_a_broken_reranker_leaves_the_first_order_with_a_notice(
     assert not result.reranked
     assert result.after == ()
     assert len(result.before) == 10
-    (said,) = [notice for notice in result.notices if notice.startswith("Not reranked: ")]
-    assert re.search(why, said)
+    (notice,) = [notice for notice in result.notices if notice.kind is NoticeKind.NOT_RERANKED]
+    assert re.search(why, notice_text(notice))
     assert result.timings.rerank == 0.0
     (logged,) = caplog.records
     assert (logged.exc_info is not None) == (kind in FAULTS), "a trace, where it says more than the sentence"

@@ -190,7 +190,7 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
         if not uploads:
             samples.added(Library(settings.library), report.path)
 
-    state.ingest = IngestJob(sources, open_library, encoder, clean_up, on_report=cross_off)
+    state.ingest = IngestJob(sources, open_library, encoder, clean_up, on_report=cross_off).start()
 
 
 def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:
@@ -218,7 +218,8 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
     if state.search is None or state.search.cancelled or state.ask != ask:
         state.forget_answer()
         first = searcher.first_look(ask.question, ask.candidates, ask.source)
-        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, plan, visitors.still_here())
+        job = SearchJob(searcher, first, MAX_RESULTS, plan, visitors.still_here())
+        state.ask, state.search = ask, job.start()
     _compare(settings, state, library, plan)
     answer.answer(
         answer.Answer(
@@ -249,7 +250,7 @@ def _compare(settings: Settings, state: State, library: Library, plan: SecondLoo
 
     def start() -> SearchJob:
         opening = resources.searcher_beside(settings, library, _reranker(settings, OTHER_KEY))
-        return SearchJob(opening, first, MAX_RESULTS, plan, visitors.still_here())
+        return SearchJob(opening, first, MAX_RESULTS, plan, visitors.still_here()).start()
 
     chosen: str = st.session_state[OTHER_KEY]
     try:

@@ -22,8 +22,6 @@ from ui.presentation.formatting import count_of
 from ui.presentation.judgements import Judgement, read_events
 from ui.presentation.running_verdict import Weighed, verdict_line, weighed_anew
 
-WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}
-
 
 def take_judgements(
     sent: Any,
@@ -98,7 +96,7 @@ def labels_panel(labels: Labels, weighed: Weighed, judging: Judging) -> None:
 
 def _counts(labels: Labels, weighed: Weighed) -> None:
     counts = labels.counts()
-    shares = ", ".join(f"{counts.by_grade[grade]} {word}" for grade, word in WORDS.items())
+    shares = ", ".join(f"{counts.by_grade[grade]} {grade.in_words}" for grade in sorted(Grade, reverse=True))
     lines = [f"{count_of(counts.labels, 'label')} of {count_of(counts.queries, 'question')}: {shares}."]
     if counts.not_indexed:
         lines.append(f"{count_of(counts.not_indexed, 'label')} of passages that are not in the index now.")

@@ -240,4 +240,4 @@ def _read_again(state: State, number: int) -> None:
     password: str = st.session_state[_key(number)]
     st.session_state[_key(number)] = ""
     if password and state.ingest is not None and state.ingest.finished:
-        state.ingest = state.ingest.with_password(number, password)
+        state.ingest = state.ingest.with_password(number, password).start()

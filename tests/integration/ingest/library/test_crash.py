@@ -113,7 +113,7 @@ def test_a_damaged_index_is_noticed_and_built_again(desk: Desk, damage: str) -> 
     found = Retriever(desk.library, desk.encoder).retrieve("crane bird", 10)
     assert found.candidates[0].chunk.text == "The crane is a bird."
     assert len(found.candidates) == 2
-    assert path.name in found.notices[0]
+    assert path.name in found.notices[0].text
     mended = desk.library.generation()
     assert mended.id == generation.id + 1
     assert Retriever(desk.library, desk.encoder).retrieve("crane bird", 10).notices == ()

@@ -209,7 +209,7 @@ def test_a_damaged_index_where_nothing_may_be_written_is_built_in_memory(disk: D
     with disk.locked():
         retrieved = Retriever(Library(away.library.folder), away.encoder).retrieve("crane", 10)
     assert [c.chunk.text for c in retrieved.candidates] == [OLD]
-    assert "built again from the library's own vectors" in retrieved.notices[0]
+    assert "built again from the library's own vectors" in retrieved.notices[0].text
 
 
 def test_commits_that_cannot_be_reached_are_said_and_not_left_out(disk: Disk, away: Desk) -> None:

@@ -98,7 +98,7 @@ def wrong_with(found: Retrieved) -> list[object]:
     pairs = [c.chunk.text.split()[-1] for c in found.candidates if c.chunk.title.startswith("pair")]
     halves = [f"half of pair {number} was found" for number in set(pairs) if pairs.count(number) != 2]
     lost = [] if len(found.candidates) - len(pairs) == 3 else ["a document was lost"]
-    return [*found.notices, *halves, *lost]
+    return [*(notice.text for notice in found.notices), *halves, *lost]
 
 
 # Takes the writer's lock, says so, holds it until it is told to let go, and adds a file meanwhile.

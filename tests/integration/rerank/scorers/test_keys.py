@@ -61,7 +61,7 @@ def test_a_reranker_that_repeats_the_key_does_not_bring_it_into_the_log(
     echo(stub, code)
     result = searcher.search("snake")
     assert stub.requests
-    assert any("is not known" in notice for notice in result.notices)
+    assert any("is not known" in notice.text for notice in result.notices)
     assert "reranking failed" in caplog.text
     assert KEY not in caplog.text + repr(result)
 

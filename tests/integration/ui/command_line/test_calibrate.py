@@ -187,7 +187,7 @@ def test_without_a_dataset_it_learns_from_the_librarys_own_labels_as_the_page_do
     assert by_command.fitted_for == FittedFor.of(WORD_SCORER, LibraryState.of(judged), 32)
     asked = Searcher(Retriever(judged, WordEncoder()), WordScorer())
     asked.models = replace(asked.models, window=32)
-    job = FitJob(judged, asked, 100)
+    job = FitJob(judged, asked, 100).start()
     job.wait(60)
     assert job.succeeded
     assert load(judged.folder / FILE) == by_command

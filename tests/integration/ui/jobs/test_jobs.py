@@ -39,7 +39,9 @@ def test_cancel_stops_before_the_next_file_and_cleans_up(desk: Desk) -> None:
     sources = [Source.of_path(desk.write(f"{n}.txt", f"A snake, number {n}.")) for n in range(3)]
     cleaned: list[bool] = []
     with writing(desk.library):  # holds the job at the door, so that the cancel comes first
-        job = IngestJob(sources, lambda: desk.library, desk.encoder, lambda needed: cleaned.append(True))
+        job = IngestJob(
+            sources, lambda: desk.library, desk.encoder, lambda needed: cleaned.append(True)
+        ).start()
         job.cancel()
         assert not job.finished
     job.wait(20)
@@ -51,7 +53,7 @@ def test_cancel_stops_before_the_next_file_and_cleans_up(desk: Desk) -> None:
 
 def test_lines_end_with_the_report_of_each_file(desk: Desk) -> None:
     sources = [Source.of_path(desk.write("a.txt", "A snake.")), Source.of_path(desk.write("b.txt", ""))]
-    job = IngestJob(sources, lambda: Library(desk.library.folder), desk.encoder)
+    job = IngestJob(sources, lambda: Library(desk.library.folder), desk.encoder).start()
     job.wait(20)
     assert [line.report.status for line in job.lines() if line.report] == ["indexed", "refused"]
 
@@ -68,7 +70,7 @@ def test_an_overtaken_search_stops_between_slices(desk: Desk) -> None:
     scorer = Silent()
     scorer.gate.clear()
     searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
-    job = SearchJob(searcher, searcher.first_look("snake number 7"), 10)
+    job = SearchJob(searcher, searcher.first_look("snake number 7"), 10).start()
     assert scorer.waiting.wait(10)
     job.cancel()
     scorer.gate.set()
@@ -83,7 +85,7 @@ def test_a_search_that_nobody_waits_for_stops_between_slices(desk: Desk) -> None
     scorer.gate.clear()
     searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
     first = searcher.first_look("snake number 7")
-    job = SearchJob(searcher, first, 10, wanted=lambda: not gone.is_set())
+    job = SearchJob(searcher, first, 10, wanted=lambda: not gone.is_set()).start()
     assert scorer.waiting.wait(10)
     gone.set()
     scorer.gate.set()
@@ -98,7 +100,7 @@ def test_the_more_second_looks_are_under_way_the_less_often_each_is_drawn_withou
     scorer.gate.clear()
     searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
     assert watch_seconds() == WATCH_SECONDS
-    jobs = [SearchJob(searcher, searcher.first_look(f"snake {n}"), 10) for n in range(20)]
+    jobs = [SearchJob(searcher, searcher.first_look(f"snake {n}"), 10).start() for n in range(20)]
     while second_looks_under_way() < len(jobs):
         assert scorer.waiting.wait(10)
     assert watch_seconds() == 5 * WATCH_SECONDS

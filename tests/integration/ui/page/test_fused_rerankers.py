@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from ingest.library.library import Library
+from ingest.notices import Notice, NoticeKind
 from rerank.ensemble import fused_second_look
-from rerank.notices import shipped_mix
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.fusion import Fusion
@@ -138,7 +138,7 @@ def test_an_order_so_far_is_of_what_both_have_scored(screen: Screen, other: Cont
     found = fused_moment(one, "contrary", moving, Fusion.of_ensemble("rrf"))
     assert (found.result, found.finished, found.progress) == (None, False, (2, 4))
     assert {hit.candidate.rank for hit in found.so_far.after} == {1, 2}
-    assert found.first.notices[0].startswith("The second order is a fusion: ")
+    assert found.first.notices[0].text.startswith("The second order is a fusion: ")
 
 
 def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
@@ -146,15 +146,11 @@ def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
 ) -> None:
     settle(screen.open(q=QUESTION, compare="maxsim"))
     one, two = screen.state.search.now(), screen.state.other.job.now()
-    models = one.first.models
-    spec = replace(models.reranker.spec, bi_weight=20.0, bi_encoder=models.encoder.name)
-    models = replace(models, reranker=replace(models.reranker, spec=spec))
-    mix = shipped_mix(models)
-    first = replace(one.first, models=models, notices=("Said.", mix))
+    cost, mix = Notice(NoticeKind.COST, "Said."), Notice(NoticeKind.MIX, "It is a mix.")
+    first = replace(one.first, notices=(cost, mix))
     waiting = replace(two, result=None, partial=None, finished=False)
     found = fused_moment(replace(one, first=first), "contrary", waiting, Fusion.of_ensemble("rrf"))
-    assert "is a mix" in mix
-    assert found.first.notices == ("Said.",)
+    assert found.first.notices == (cost,)
 
 
 def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other: Contrary) -> None:

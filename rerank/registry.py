@@ -38,7 +38,7 @@ BUNDLED_RERANKER = "second-look-reranker"
 LATE_INTERACTION = "maxsim"
 # What transformers writes for a length that is not known begins far beyond this.
 ENDLESS = 10**6
-OURS = "onnx-cross-encoder"  # what `secondlook train` writes
+OURS = "onnx-cross-encoder"  # what a training writes
 BUNDLED_FOLDER = shipped_files() / "data" / "models" / BUNDLED_RERANKER
 
 

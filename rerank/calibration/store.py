@@ -13,6 +13,7 @@ from typing import Any
 from ingest.errors import LibraryError
 from ingest.library.library import Library, Manifest
 from ingest.library.snapshot import Sketch
+from ingest.notices import Help, Message, Remedy
 from ingest.workspace import CALIBRATING, Workspace
 from rerank.calibration.curves import Curve, Logistic, Steps
 from rerank.calibration.methods import Method
@@ -35,13 +36,13 @@ SEAL, UNSEALED = "sha256", "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The calibration to use, or ``None`` with a sentence saying why one that is there is not used.
+    """The calibration to use, or ``None`` with a message saying why one that is there is not used.
 
     One that is used may have a notice too: on what has changed since.
     """
 
     calibration: Calibration | None
-    notice: str = ""
+    notice: Message | None = None
 
 
 def save(path: Path, calibration: Calibration) -> None:
@@ -85,12 +86,10 @@ def load(path: Path) -> Calibration:
         raise LibraryError(f"The calibration {path} is damaged ({type(error).__name__}: {error}).") from error
 
 
-def again(folder: Path) -> str:
-    """What to do about a calibration that cannot be used, as a sentence."""
-    return (
-        "Scores are shown uncalibrated; fit it again on the page, or with: secondlook calibrate --library "
-        f"{folder}"
-    )
+def unused(why: str, folder: Path) -> Message:
+    """That the calibration of the library in ``folder`` is not used, and what to do about it."""
+    help = Help(Remedy.CALIBRATE, folder)
+    return Message(f"{why} Scores are shown uncalibrated; fit it again.", help)
 
 
 def load_for(library: Library, models: Models) -> Loaded:
@@ -105,12 +104,13 @@ def load_for(library: Library, models: Models) -> Loaded:
     try:
         found = load(path)
     except LibraryError as error:
-        return Loaded(None, f"{error} {again(library.folder)}")
+        return Loaded(None, unused(str(error), library.folder))
     now = FittedFor.of(models.reranker.spec, LibraryState.of(library), models.window)
     changed = found.fitted_for.why_not(now)
     if changed:
-        return Loaded(None, f"The calibration of this library is void: {changed}. {again(library.folder)}")
-    return Loaded(found, found.fitted_for.drift(now))
+        return Loaded(None, unused(f"The calibration of this library is void: {changed}.", library.folder))
+    drift = found.fitted_for.drift(now)
+    return Loaded(found, Message(drift) if drift else None)
 
 
 def _digest(text: str) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 import ir_measures
 
 from ingest.errors import DamagedFileError, UsageError
+from ingest.notices import Help, Remedy
 from ingest.pipeline import Source
 from ingest.readers import read_documents
 from ingest.sources import walk
@@ -133,7 +134,8 @@ def _table(folder: Path, split: str) -> Path:
     if split not in tables:
         raise UsageError(
             f"{folder / QRELS / split}.tsv is not there. Splits of this dataset: {', '.join(tables) or 'none'}. "
-            "Choose with --split."
+            "Choose one of them.",
+            Help(Remedy.CHOOSE, subject="split"),
         )
     return tables[split]
 

@@ -28,6 +28,7 @@ from ui.command_line.search_rerankers import (
     part_rows,
 )
 from ui.command_line.search_text import side_by_side
+from ui.presentation.remedies import told
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
         loaded = load_for(library, searcher.models)
         if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
-            raise UsageError(loaded.notice)
+            raise UsageError(loaded.notice.text, loaded.notice.help)
         first = searcher.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
         result = searcher.second_look(first, plan=plan)
         if second:
@@ -123,7 +124,8 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         hidden = (
             f"{hidden} The threshold is held against A’s numbers alone; B’s places are all shown.".strip()
         )
-    notices = [*result.notices, loaded.notice, reading.notice, reading.answers_none, hidden]
+    calibration = told(loaded.notice) if loaded.notice else ""
+    notices = [*result.notices, calibration, reading.notice, reading.answers_none, hidden]
     notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])
     if parsed.json:
         report = search_report(result, parsed.top_k, reading, shown, notices)

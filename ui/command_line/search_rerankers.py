@@ -21,6 +21,7 @@ from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 from ui.presentation.formatting import model_title, reranker_title
 from ui.presentation.insights import agreement_sentence
+from ui.presentation.remedies import told
 from ui.settings import Settings
 
 
@@ -109,7 +110,7 @@ def other_answer(
         searcher = open_searcher(library, replace(choice, reranker=name), encoder, keep_scores)
         result = searcher.second_look(first, plan=plan)
     except SecondLookError as error:
-        return OtherAnswer(name, None, str(error))
+        return OtherAnswer(name, None, told(error))
     reranker = result.models.reranker
     return OtherAnswer(reranker.name if reranker else name, result)
 
@@ -160,7 +161,7 @@ def fused_answer(
     opened = next(iter(searchers.values()))
     first = opened.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
     looks = {part.name: part for part in second_looks(searchers, first, plan)}
-    parts = [looks.get(name) or Part(name, None, str(failures[name])) for name in parsed.rerankers]
+    parts = [looks.get(name) or Part(name, None, told(failures[name])) for name in parsed.rerankers]
     return fuse(first, parts, fusion)
 
 

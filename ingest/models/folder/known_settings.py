@@ -158,7 +158,7 @@ NORMALIZE: Mapping[str, Check] = {"module_input_name": _output, "module_output_n
 LAYER_NORM: Mapping[str, Check] = {"dimension": count}
 DROPOUT: Mapping[str, Check] = {"dropout": number}
 LOGIT: Mapping[str, Check] = {"true_token_id": count, "false_token_id": count, "module_input_name": _output}
-# Of the head that `secondlook train` puts on a model.
+# Of the head that a training puts on a model.
 HEAD: Mapping[str, Check] = {
     "width": count,
     "hidden": count,

@@ -24,6 +24,7 @@ from ui.presentation.bands import answers_words, threshold_text
 from ui.presentation.charts import reliability_chart, scores_charts
 from ui.presentation.formatting import count_of, three_digits
 from ui.presentation.judgements import counts
+from ui.presentation.remedies import Face, told
 from ui.presentation.running_verdict import Weighed
 
 CHOICES = {
@@ -90,7 +91,7 @@ def reading_controls(library: Library, models: Models, judging: Judging) -> Chos
             disabled=not _has_bands(Choice(choice), models),
         )  # fmt: skip
     if loaded.notice:
-        quiet([loaded.notice], "void")
+        quiet([told(loaded.notice, Face.PAGE)], "void")
     return Chosen(Choice(choice), temperature, loaded, hide)
 
 

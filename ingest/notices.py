@@ -1,6 +1,6 @@
 """What is told to people besides the answer, as types: a kind to decide by, a text to read, and what helps.
 
-No stage below `ui` knows what people type, set or press. It says which `Remedy` there is and
+No stage below `ui` knows a face. It says which `Remedy` there is and
 for what; each face words that in its own way (`ui.presentation.remedies`).
 """
 

@@ -36,13 +36,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingest.notices import Help
+from ingest.notices import Help, Remedy
 
 
 class SecondLookError(Exception):
     """Base of every error that Second Look raises on purpose.
 
-    ``help`` is what a person may do about it beyond what the message says; each face words it.
+    ``help`` is how to do what the message's last sentence says to do; each face words it.
     """
 
     def __init__(self, message: str = "", help: Help | None = None) -> None:
@@ -129,9 +129,11 @@ class ModelNotFoundError(ModelError):
     ``tried`` says which were, and ``reason``, a clause, why the last of them does not have it.
     """
 
-    def __init__(self, message: str, tried: Sequence[str] = (), reason: str = "") -> None:
+    def __init__(
+        self, message: str, tried: Sequence[str] = (), reason: str = "", help: Help | None = None
+    ) -> None:
         """Keep ``tried`` and ``reason`` beside the message."""
-        super().__init__(message)
+        super().__init__(message, help)
         self.tried, self.reason = tuple(tried), reason or message
 
 
@@ -151,7 +153,7 @@ class ConsentNeededError(ModelError):
 
     def __init__(self, message: str, notice: str, host: str) -> None:
         """Keep ``notice`` and ``host`` beside the message."""
-        super().__init__(message)
+        super().__init__(message, Help(Remedy.ALLOW, subject=host))
         self.notice, self.host = notice, host
 
 
@@ -160,7 +162,7 @@ class TrustNeededError(ModelError):
 
     def __init__(self, message: str, model: str) -> None:
         """Keep ``model`` beside the message."""
-        super().__init__(message)
+        super().__init__(message, Help(Remedy.TRUST))
         self.model = model
 
 

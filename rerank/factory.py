@@ -12,6 +12,7 @@ from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import encoder_asked_for, encoder_of_library
 from ingest.models.hub import Hub
 from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.notices import Help, Remedy
 from ingest.runtime.memory import give_back
 from ingest.services.access import ServiceAccess
 from rerank.notices import model_notices, unavailable, window_notices
@@ -63,8 +64,8 @@ def encoder_for(library: Library | None, choice: ModelChoice, hub: Hub) -> Resol
             raise
         raise EncoderMismatchError(
             f"The library {library.folder} was made with the encoder {made_with}, which cannot be had here: {error} "
-            f"Or rebuild the library with the bundled encoder: secondlook rebuild --library {library.folder} "
-            "--encoder bundled"
+            "Or have the bundled encoder rebuild the library.",
+            Help(Remedy.REBUILD, library.folder, "bundled", also=error.help),
         ) from error
     library.require_encoder(model.spec)
     if model.spec.dim is None:  # a server need not be asked for what the library knows

@@ -39,7 +39,7 @@ LATE_INTERACTION = "maxsim"
 DOCUMENT_TOKENS = 300
 # What transformers writes for a length that is not known begins far beyond this.
 ENDLESS = 10**6
-OURS = "onnx-cross-encoder"  # what `secondlook train` writes
+OURS = "onnx-cross-encoder"  # what a training writes
 BUNDLED_FOLDER = shipped_files() / "data" / "models" / BUNDLED_RERANKER
 
 

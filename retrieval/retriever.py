@@ -20,7 +20,7 @@ from ingest.library.index_files import open_index
 from ingest.library.library import VECTORS, Library
 from ingest.library.snapshot import Generation, Snapshot
 from ingest.library.writer import writing
-from ingest.notices import Notice, NoticeKind
+from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.records import Chunk
 from retrieval.dense import search
 from retrieval.fusion import reciprocal_ranks
@@ -142,7 +142,8 @@ class Retriever:
         if len(chunks) != len(ids):
             raise LibraryDamagedError(
                 f"The library {self._library.folder} lacks {len(ids) - len(chunks)} passages that its index holds. See "
-                "what is wrong, and what helps, with: secondlook doctor"
+                "what is wrong, and what helps.",
+                Help(Remedy.DIAGNOSE),
             )
         return chunks
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.errors import UsageError
 from ingest.installation import default_library, shipped_files
-from ingest.services.access import ANYWHERE, COHERE_URL, OPENAI_URL, ServiceAccess
+from ingest.services.access import ANYWHERE, COHERE_URL, OPENAI_URL, Service, ServiceAccess
 from rerank.factory import ModelChoice
 from rerank.scorers.windowed import WHOLE
 from rerank.search import DEFAULT_CANDIDATES
@@ -54,6 +54,13 @@ MIN_RESULTS, MAX_RESULTS, DEFAULT_RESULTS = 3, 20, 10
 
 # Where keys to services may stand, in the environment or in Streamlit's secrets.
 KEYS = ("COHERE_API_KEY", "CO_API_KEY", "OPENAI_API_KEY", "SECONDLOOK_RERANK_KEY", "SECONDLOOK_EMBED_KEY")
+# Where a service's address and its key are set.
+VARIABLES: Mapping[str, tuple[str, str]] = {
+    Service.OPENAI: ("OPENAI_BASE_URL", "OPENAI_API_KEY"),
+    Service.COHERE: ("CO_API_URL", "COHERE_API_KEY"),
+    Service.EMBEDDINGS_SERVER: ("SECONDLOOK_EMBED_URL", "SECONDLOOK_EMBED_KEY"),
+    Service.RERANK_SERVER: ("SECONDLOOK_RERANK_URL", "SECONDLOOK_RERANK_KEY"),
+}
 
 YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 

@@ -30,6 +30,7 @@ from ingest.library.disk import refusal, storing
 from ingest.library.schema import connect, migrate
 from ingest.library.snapshot import DocumentInfo, Generation, Snapshot
 from ingest.models.resolve import ModelSpec
+from ingest.notices import Help, Remedy
 from ingest.workspace import MAKING, Workspace
 
 DATABASE = "library.sqlite"
@@ -71,7 +72,7 @@ class Library:
         """Open the library in ``folder``. Raises `LibraryNotFoundError`, `NewerFormatError`, `LibraryDamagedError`."""
         self.folder = folder
         if not (folder / DATABASE).is_file():
-            raise _not_there(folder)
+            raise not_there(folder)
         if not (folder / DATABASE).stat().st_size:  # SQLite takes it for a new one
             raise LibraryDamagedError(
                 f"The library file {folder / DATABASE} is empty (0 bytes), and every text is gone with what it held. "
@@ -121,7 +122,7 @@ class Library:
         self, error: sqlite3.DatabaseError
     ) -> StorageError | LibraryDamagedError | LibraryNotFoundError:
         if not (self.folder / DATABASE).is_file():
-            return _not_there(self.folder)  # removed since it was opened
+            return not_there(self.folder)  # removed since it was opened
         if refused := refusal(f"The library {self.folder}", error):
             return refused
         if isinstance(error, sqlite3.OperationalError):
@@ -185,8 +186,7 @@ class Library:
             if found:
                 return found[0]
         raise DocumentNotFoundError(
-            f"The library {self.folder} has no document “{name}”. List them with: secondlook documents "
-            f"--library {self.folder}"
+            f"The library {self.folder} has no document “{name}”. List them.", Help(Remedy.LIST, self.folder)
         )
 
     def require_encoder(self, spec: ModelSpec) -> None:
@@ -195,15 +195,14 @@ class Library:
         if manifest.identity != spec.identity:
             raise EncoderMismatchError(
                 f"The library {self.folder} was made with the encoder {manifest.encoder}; {spec.name} (revision "
-                f"{spec.revision[:12]}) was asked for. Their vectors cannot be compared. Rebuild it with: secondlook "
-                f"rebuild --library {self.folder} --encoder {spec.name}"
+                f"{spec.revision[:12]}) was asked for. Their vectors cannot be compared. Rebuild it.",
+                Help(Remedy.REBUILD, self.folder, spec.name),
             )
 
 
-def _not_there(folder: Path) -> LibraryNotFoundError:
-    return LibraryNotFoundError(
-        f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
-    )
+def not_there(folder: Path) -> LibraryNotFoundError:
+    """That there is no library in ``folder``."""
+    return LibraryNotFoundError(f"There is no library in {folder}. Make one.", Help(Remedy.INGEST, folder))
 
 
 def _write_empty(path: Path, manifest: Manifest, notes: Mapping[str, object]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ingest.errors import LibraryDamagedError
 from ingest.library.index_files import IndexFile
 from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
+from ingest.notices import Help, Remedy
 from ingest.records import Chunk
 
 # The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
@@ -142,8 +143,8 @@ def _chunk(row: sqlite3.Row) -> Chunk:
         whole = False
     if not whole:
         raise LibraryDamagedError(
-            f"A passage of {row['path']} is damaged: it is not what was stored. See what is wrong, and what helps, "
-            "with: secondlook doctor"
+            f"A passage of {row['path']} is damaged: it is not what was stored. See what is wrong, and what helps.",
+            Help(Remedy.DIAGNOSE),
         )
     return chunk
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import UsageError
 from ingest.models.resolve import ModelSpec
+from ingest.notices import Help, Remedy
 from rerank.order import relevance
 
 
@@ -77,7 +78,7 @@ def read(
         return list_softmax(logits, temperature)
     if method is Method.MIN_MAX:
         return min_max(logits)
-    raise UsageError(f"{method} is learnt from labels; fit it first with: secondlook calibrate")
+    raise UsageError(f"{method} is learnt from labels; fit it first.", Help(Remedy.CALIBRATE))
 
 
 def list_softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import UsageError
-from ingest.notices import Notice, NoticeKind
+from ingest.notices import Help, Notice, NoticeKind, Remedy
 from rerank.calibration.methods import Method, read
 from rerank.calibration.records import Calibration, apply, nothing_answers
 from rerank.calibration.thresholds import Threshold
@@ -79,8 +79,8 @@ def read_result(
     """
     if choice is Choice.FITTED and calibration is None:
         raise UsageError(
-            "No calibration holds for this library and this reranker; fit one on the page, or with: secondlook "
-            "calibrate --library DIR"
+            "No calibration holds for this library and this reranker; fit one.",
+            Help(Remedy.CALIBRATE),
         )
     if result.fusion is not None:
         return Reading(Method.SIGMOID if choice in (Choice.AUTO, Choice.FITTED) else Method(choice), {})

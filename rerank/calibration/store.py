@@ -88,7 +88,8 @@ def load(path: Path) -> Calibration:
 
 def unusable(why: str, folder: Path) -> Notice:
     """That the calibration of the library in ``folder`` cannot be used, and what helps."""
-    return Notice(NoticeKind.CALIBRATION, why, Help(Remedy.CALIBRATE, str(folder)))
+    text = f"{why} Scores are shown uncalibrated; fit it again."
+    return Notice(NoticeKind.CALIBRATION, text, Help(Remedy.CALIBRATE, folder))
 
 
 def load_for(library: Library, models: Models) -> Loaded:

@@ -14,7 +14,7 @@ OURS = "onnx-cross-encoder"
 
 
 def is_ours(model: ResolvedModel) -> bool:
-    """Whether the model is a graph already, as `secondlook train` writes it."""
+    """Whether the model is a graph already, as a training writes it."""
     return model.spec.architecture == OURS
 
 

@@ -12,7 +12,7 @@ from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
 from ingest.models.resolve import ModelSpec, ResolvedModel
-from ingest.notices import Notice, NoticeKind
+from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.pipeline import OnProgress, ingest
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.factory import ModelChoice, encoder_for
@@ -65,7 +65,7 @@ def fill_library(
         return library, _missing(judged, library)
     report = ingest(list(judged.corpus), library, encoder, on_progress=on_progress, cancelled=cancelled)
     if report.cancelled:
-        raise CancelledError("Stopped. What was indexed is kept; run the same command again to go on.")
+        raise CancelledError("Stopped. What was indexed is kept; do the same again to go on.")
     if folder == default_folder(judged, encoder.model.spec):
         _drop_leftovers(judged, library)
     return library, _notices(judged, library, report)
@@ -79,9 +79,8 @@ def refuse_labels(dataset: Path, library: Path) -> None:
     if _holds_passages(dataset / CORPUS):
         raise UsageError(
             f"{dataset} is an export of labels, whose documents are passages that a library holds already; in "
-            f"{library} they would stand twice. Leave it out to learn from the library's own labels: secondlook "
-            f"calibrate --library {library}. What those say of both orders: secondlook labels verdict --library "
-            f"{library}"
+            f"{library} they would stand twice. Leave it out to learn from the library's own labels.",
+            Help(Remedy.CALIBRATE, library, also=Help(Remedy.WEIGH_LABELS, library)),
         )
 
 
@@ -125,8 +124,8 @@ def _missing(judged: JudgedSet, library: Library) -> tuple[Notice, ...]:
     if len(lost) == len(relevant):
         raise UsageError(
             f"The library {library.folder} holds none of the {len(relevant)} documents that {judged.name} calls "
-            f"relevant (“{lost[0]}”, say), and a calibration adds none to documents of other origin. Leave out "
-            "--library to calibrate the dataset's own library, or DATASET to learn from the library's own labels."
+            f"relevant (“{lost[0]}”, say), and a calibration adds none to documents of other origin. Name "
+            "only the dataset, to calibrate its own library, or only the library, to learn from its own labels."
         )
     return (_lost(lost, relevant, "library"),) if lost else ()
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.errors import DamagedFileError, UsageError
-from ingest.notices import Notice, NoticeKind
+from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.pipeline import Source
 from ingest.readers import read_documents
 from ingest.sources import walk
@@ -111,7 +111,8 @@ def _table(folder: Path, split: str) -> Path:
     if split not in tables:
         raise UsageError(
             f"{folder / QRELS / split}.tsv is not there. Splits of this dataset: {', '.join(tables) or 'none'}. "
-            "Choose with --split."
+            "Choose one of them.",
+            Help(Remedy.CHOOSE, subject="split"),
         )
     return tables[split]
 

@@ -35,6 +35,7 @@ from rerank.registry import LATE_INTERACTION
 from ui.command_line.options import check_chunk_tokens, named_folder
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt, describe
 from ui.presentation.formatting import count_of
+from ui.presentation.remedies import told
 
 
 def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
@@ -305,7 +306,7 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting:
             return 1
         except ModelError as error:
             _say(
-                f"The token vectors are not brought up to date. {error} To store no more: --no-token-vectors"
+                f"The token vectors are not brought up to date. {told(error)} To store no more: --no-token-vectors"
             )
             return 1
     for one in (asked if asked is not None and asked.model == one.model else one for one in kept):

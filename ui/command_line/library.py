@@ -29,7 +29,7 @@ from ui.command_line.options import check_chunk_tokens, named_folder
 from ui.command_line.progress import ProgressBar
 from ui.command_line.terminal import one_line, print_json
 from ui.presentation.formatting import count_of
-from ui.presentation.remedies import notice_text
+from ui.presentation.remedies import told
 from ui.settings import Settings
 
 
@@ -148,22 +148,22 @@ def doctor_report(
         "library": str(library),
         "whole": not left and mended.saved_to is None,
         "findings": [_row(finding) for finding in found],
-        "done": list(mended.done),
+        "done": list(map(told, mended.done)),
         "saved_to": str(mended.saved_to) if mended.saved_to else None,
         "left": [_row(finding) for finding in left],
     }
 
 
 def _row(finding: Finding) -> dict[str, str]:
-    return {"part": finding.part, "sentence": finding.sentence}
+    return {"part": finding.part, "sentence": told(finding)}
 
 
 def _tell(library: Path, found: list[Finding], mended: Repair, left: list[Finding]) -> None:
-    lines = [finding.sentence for finding in found]
+    lines = list(map(told, found))
     if mended.done:
-        lines += ["", *mended.done]
+        lines += ["", *map(told, mended.done)]
     if mended.done and left:
-        lines += ["", "What is left:", *(finding.sentence for finding in left)]
+        lines += ["", "What is left:", *map(told, left)]
     if not left and mended.saved_to is None:
         lines.append(f"The library {library} is whole.")
     sys.stdout.write("\n".join(lines) + "\n")
@@ -176,7 +176,8 @@ def examined(folder: Path) -> list[Finding]:
         try:
             load(folder / FILE)
         except LibraryError as error:
-            found.append(Finding(Part.CALIBRATION, notice_text(unusable(str(error), folder))))
+            notice = unusable(str(error), folder)
+            found.append(Finding(Part.CALIBRATION, notice.text, notice.help))
     return found
 
 

@@ -6,6 +6,7 @@ Data goes to stdout, messages for people to stderr. Exit status: 0 done, 1 the w
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ from ui.command_line.options import add_allow_services, named_folder
 from ui.command_line.search import add_mixing_arguments, add_reading_arguments, run_search
 from ui.command_line.terminal import harmless_output
 from ui.command_line.train_arguments import add_train_arguments
+from ui.presentation.remedies import LOGGED, told
 from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
 
 # Measured with the bundled reranker: tests/benchmarks/results/anytime.txt.
@@ -148,6 +150,8 @@ class _ShowVersion(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
+    if logging.lastResort is not None:  # which prints warnings
+        logging.lastResort.addFilter(LOGGED)
     with harmless_output():
         return _run(arguments)
 
@@ -162,7 +166,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             print(bill, file=sys.stderr)
         return status
     except SecondLookError as error:
-        print(error, file=sys.stderr)
+        print(told(error), file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

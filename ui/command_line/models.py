@@ -12,7 +12,6 @@ from typing import Any
 
 from ingest.errors import ModelError
 from ingest.models.consent import is_service, privacy_notice
-from ingest.models.conversion import CONVERT
 from ingest.models.hub import Hub
 from ingest.models.hub_checksums import has_checksums
 from ingest.models.hub_download import PREFETCH
@@ -40,12 +39,14 @@ from rerank.registry import (
 )
 from rerank.scorers.services import COHERE, COHERE_MODELS
 from ui.command_line.terminal import print_json
+from ui.presentation.remedies import told
 from ui.settings import Settings
 
 COLUMNS = {
     "parameters": "weights", "max_length": "tokens", "languages": "languages", "licence": "licence", "place": "where",
 }  # fmt: skip
 HERE, AWAY = "on this machine", "to be fetched from the hub"
+PICKLED = "pickled on the hub: convert it once"
 # Characters of a column: the JSON has the whole of a long licence.
 WIDEST = 48
 
@@ -82,7 +83,7 @@ def _published(hub: Hub) -> list[dict[str, Any]]:
 def _published_place(spec: ModelSpec, hub: Hub) -> str:
     if hub.cached(spec.name, spec.revision):
         return HERE
-    return CONVERT if spec.pickled else AWAY
+    return PICKLED if spec.pickled else AWAY
 
 
 def _served(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:
@@ -227,7 +228,7 @@ def prefetch(hub: Hub, names: Sequence[str] = ()) -> int:
         try:
             model = _found(name, hub)
         except ModelError as error:
-            print(error, file=sys.stderr)
+            print(told(error), file=sys.stderr)
             failed = 1
         else:
             where = (

@@ -28,7 +28,7 @@ from ui.command_line.search_rerankers import (
     part_rows,
 )
 from ui.command_line.search_text import side_by_side
-from ui.presentation.remedies import failure_text, notice_text
+from ui.presentation.remedies import failure_text, notice_text, told
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
         searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
         loaded = load_for(library, searcher.models)
         if choice is Choice.FITTED and loaded.calibration is None and loaded.notice is not None:
-            raise UsageError(notice_text(loaded.notice))
+            raise UsageError(loaded.notice.text, loaded.notice.help)
         first = searcher.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
         result = searcher.second_look(first, plan=plan)
         if second:

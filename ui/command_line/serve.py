@@ -30,6 +30,7 @@ from rerank.registry import (
 )
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt
 from ui.page import samples
+from ui.presentation.remedies import told
 from ui.server.access import is_loopback
 from ui.server.passwords import LONGEST, PasswordHash
 from ui.server.start import protection_at, require_free
@@ -163,4 +164,4 @@ def _see_to_the_samples(settings: Settings) -> None:
     except (
         SecondLookError
     ) as error:  # the page is served all the same, and says what is wrong with its library
-        print(error, file=sys.stderr)
+        print(told(error), file=sys.stderr)

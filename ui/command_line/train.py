@@ -32,6 +32,7 @@ from rerank.training.model import load_base
 from rerank.training.preparation import Plan, prepare_data
 from rerank.training.sampling import Mixture, Sampler
 from ui.command_line.train_arguments import add_train_arguments
+from ui.presentation.remedies import told
 
 __all__ = ["add_train_arguments", "run_train"]
 
@@ -284,7 +285,7 @@ def main() -> int:
     try:
         return run_train(parser.parse_args())
     except SecondLookError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{told(error)}\n")
         return 2 if isinstance(error, UsageError) else 1
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from ingest.errors import ModelError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
+from ingest.notices import Help, Remedy
 from rerank.calibration.calibrate import OF_EACH, calibrate
 from rerank.calibration.collect import MIN_GRADE, label_passages
 from rerank.calibration.methods import Method
@@ -81,7 +82,10 @@ def fit_labels(
     """
     reranker = searcher.models.reranker
     if reranker is None:
-        raise ModelError("There is no reranker whose scores could be calibrated. Name one with --reranker.")
+        raise ModelError(
+            "There is no reranker whose scores could be calibrated. Choose one.",
+            Help(Remedy.CHOOSE, subject="reranker"),
+        )
     judged = {
         question: {name: int(grade) for name, grade in given.items()}
         for question, given in Labels(library).judgements().items()

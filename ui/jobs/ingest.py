@@ -15,6 +15,7 @@ from ingest.pipeline import Source, ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
 from rerank.token_vectors import keep_up
 from ui.jobs.job import Job
+from ui.presentation.remedies import Face, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,9 @@ class IngestJob(Job[IngestReport]):
             keep_up(library, Hub(allow_downloads=False), hear, self._cancelled.is_set)
             self.token_vectors = ""
         except SecondLookError as error:
-            self.token_vectors = f"The files are added, but token vectors are not up to date. {error}"
+            self.token_vectors = (
+                f"The files are added, but token vectors are not up to date. {told(error, Face.PAGE)}"
+            )
 
     def _hear(self, progress: IngestProgress) -> None:
         number = self._numbers[progress.file - 1]

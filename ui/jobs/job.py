@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Generic, Self, TypeVar
 
 from ingest.errors import CancelledError, SecondLookError
+from ui.presentation.remedies import Face, told
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def failure(future: Future[T]) -> str:
     if error is None or isinstance(error, CancelledError):
         return ""
     if isinstance(error, SecondLookError):
-        return str(error)
+        return told(error, Face.PAGE)
     return f"The work stopped because of an error ({type(error).__name__}: {error}). The log says where; try again."
 
 

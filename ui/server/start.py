@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ingest.errors import AddressError, SecondLookError, UsageError
 from ingest.workspace import sweep
+from ui.presentation.remedies import LOGGED, told
 from ui.server.access import Protection, is_loopback, protection
 from ui.settings import Settings, from_environment
 
@@ -32,11 +34,13 @@ def guard() -> Sequence[Middleware]:
     from ui.server.connections import bound
     from ui.server.gate import gate_for
 
+    if logging.lastResort is not None:  # which prints warnings
+        logging.lastResort.addFilter(LOGGED)
     sweep(Path(tempfile.gettempdir()))  # of uploads that a server which was killed had taken
     try:
         middleware = gate_for(protection_at(st.get_option("server.address"), from_environment()))
     except SecondLookError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{told(error)}\n")
         sys.exit(2)
     bound()
     return middleware

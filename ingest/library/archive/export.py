@@ -35,6 +35,7 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest, read_manifest, transaction
 from ingest.library.rows import document_of
 from ingest.library.snapshot import Snapshot
+from ingest.notices import Help, Remedy
 from ingest.sources import NO_FILE, is_no_file
 from ingest.workspace import EXPORTING, Workspace
 
@@ -209,8 +210,8 @@ def _vectors(db: sqlite3.Connection, active: int, manifest: Manifest, folder: Pa
 
 def _damaged(folder: Path, what: str) -> LibraryDamagedError:
     return LibraryDamagedError(
-        f"The library {folder} is not exported, because it is damaged ({what}). Repair it first: secondlook doctor "
-        f"--repair --library {folder}"
+        f"The library {folder} is not exported, because it is damaged ({what}). Repair it first.",
+        Help(Remedy.REPAIR, folder),
     )
 
 

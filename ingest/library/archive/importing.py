@@ -42,6 +42,7 @@ from ingest.library.library import Library, Manifest
 from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
+from ingest.notices import Help, Remedy
 from ingest.records import Chunk, Document, Heading, Page
 from ingest.sources import NO_FILE, is_no_file
 from ingest.workspace import IMPORTING, Workspace
@@ -95,7 +96,8 @@ def import_library(
     except MALFORMED as error:
         raise DamagedFileError(
             f"{file} is no export of Second Look, or it is damaged ({type(error).__name__}: {error}). Nothing was "
-            "imported. Export the library again: secondlook export FILE"
+            "imported. Export the library again.",
+            Help(Remedy.EXPORT),
         ) from error
     except OSError as error:
         raise LibraryError(f"{file} cannot be imported into {folder}: {error.strerror or error}.") from error

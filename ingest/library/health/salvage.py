@@ -23,6 +23,7 @@ from ingest.library.health.view import reading_what_is_left
 from ingest.library.library import DATABASE, Library, Manifest, read_manifest, transaction
 from ingest.library.rows import document_of
 from ingest.library.writer import writing
+from ingest.notices import Help, Message, Remedy
 from ingest.workspace import SAVING, Workspace
 
 UNKNOWN = "unknown"
@@ -33,10 +34,10 @@ LABEL_TABLES = ("labels", "label_pairs", "label_ranks")
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The new library, and sentences that say what was saved and what was not."""
+    """The new library, and what was saved and what was not."""
 
     folder: Path
-    sentences: tuple[str, ...]
+    messages: tuple[Message, ...]
 
 
 @dataclass
@@ -68,7 +69,7 @@ def salvage(folder: Path) -> Saved:
         if not documents and not loss.lost and (loss.manifest or not loss.unreadable):
             raise _nothing(folder, "no document is in it")
         os.rename(making, target)
-    return Saved(target, tuple(_sentences(folder, target, documents, loss)))
+    return Saved(target, tuple(_messages(folder, target, documents, loss)))
 
 
 def _copy(folder: Path, copy: Path) -> None:
@@ -107,7 +108,7 @@ def _save(old: sqlite3.Connection, making: Path, loss: _Loss) -> int:
 
 
 def _manifest(old: sqlite3.Connection) -> Manifest:
-    """What made the library, or, where that is lost, one that `secondlook rebuild` replaces."""
+    """What made the library, or, where that is lost, one that a rebuild replaces."""
     try:
         return read_manifest(old, Path())
     except (sqlite3.DatabaseError, LibraryDamagedError, ValueError):
@@ -206,20 +207,27 @@ def _check_labels(new: sqlite3.Connection) -> None:
             new.execute("UPDATE labels SET title = NULL, text = NULL WHERE rowid = ?", (row["at"],))
 
 
-def _sentences(folder: Path, target: Path, documents: int, loss: _Loss) -> Iterator[str]:
-    yield f"{documents} documents were saved into the new library {target}; {folder} was left as it is."
+def _messages(folder: Path, target: Path, documents: int, loss: _Loss) -> Iterator[Message]:
+    rebuild = Help(Remedy.REBUILD, target)
+    yield Message(
+        f"{documents} documents were saved into the new library {target}; {folder} was left as it is."
+    )
     if loss.manifest:
-        yield (
-            "What made the library could not be read, so that its vectors are of no use. No search works before: "
-            f"secondlook rebuild --library {target}"
+        yield Message(
+            "What made the library could not be read, so that its vectors are of no use. No search works before it is "
+            "rebuilt.",
+            rebuild,
         )
     if loss.lost:
-        yield f"Not saved, because their text is damaged: {', '.join(loss.lost)}. Add their files again."
+        yield Message(
+            f"Not saved, because their text is damaged: {', '.join(loss.lost)}. Add their files again."
+        )
     rows = ", ".join(f"{number} in {table}" for table, number in loss.unreadable.items())
     if rows:
-        yield f"Places that could not be read, each one row or none: {rows}."
+        yield Message(f"Places that could not be read, each one row or none: {rows}.")
     if loss.recut:
-        yield (
-            f"Saved as text, but without passages: {', '.join(loss.recut)}. No search finds them before: secondlook "
-            f"rebuild --library {target}"
+        yield Message(
+            f"Saved as text, but without passages: {', '.join(loss.recut)}. No search finds them before the library is "
+            "rebuilt.",
+            rebuild,
         )

@@ -10,6 +10,7 @@ import pytest
 from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBusyError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
+from ingest.notices import Help, Remedy
 from ingest.pipeline import Source, ingest, rebuild
 from ingest.records import FileReport, FileStatus, Stage
 from ingest.sources import walk
@@ -232,14 +233,13 @@ def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(des
     assert all("cannot be read" in file.reason for file in report.files[:2])
 
 
-def test_another_encoder_is_refused_with_both_names_and_the_command(desk: Desk) -> None:
+def test_another_encoder_is_refused_with_both_names_and_what_helps(desk: Desk) -> None:
     from dataclasses import replace
 
     other = WordEncoder(replace(WORD_ENCODER, name="other-encoder"))
-    with pytest.raises(
-        EncoderMismatchError, match=r"word-encoder; other-encoder .*secondlook rebuild --library"
-    ):
+    with pytest.raises(EncoderMismatchError, match=r"word-encoder; other-encoder .* Rebuild it") as caught:
         ingest([], desk.library, other)
+    assert caught.value.help == Help(Remedy.REBUILD, desk.library.folder, "other-encoder")
 
 
 def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:

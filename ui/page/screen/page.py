@@ -46,6 +46,7 @@ from ui.page.state import (
     current,
 )
 from ui.presentation.formatting import reranker_title
+from ui.presentation.remedies import Face, told
 from ui.settings import MAX_RESULTS, Settings
 
 LOADING = "Loading the models. The first time takes some ten seconds."
@@ -62,7 +63,7 @@ def render() -> None:
     except TrustNeededError as error:
         consent.ask_trust(error)
     except SecondLookError as error:
-        components.problem("Second Look cannot go on like this.", str(error))
+        components.problem("Second Look cannot go on like this.", told(error, Face.PAGE))
 
 
 def _page(settings: Settings, state: State) -> None:
@@ -176,7 +177,7 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
             keep(uploads, replaces=replaces) if uploads else (samples.sources(), lambda needed: None)
         )
     except (TooLargeError, StorageError) as error:
-        state.upload_problem = str(error)
+        state.upload_problem = told(error, Face.PAGE)
         return
     finally:
         visitors.let_go(uploads)

@@ -19,6 +19,7 @@ from ui.page.components import literal, problem, quiet
 from ui.page.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.page.visitors import is_alone, refused_upload
 from ui.presentation.formatting import count_of
+from ui.presentation.remedies import Face, told
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
 MOST_ROWS = 40  # documents listed at once: each row is widgets that every run has to make
@@ -201,7 +202,7 @@ def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> N
         with writing(library) as writer:
             writer.delete([document.id for document in doomed])
     except SecondLookError as error:
-        state.problem = str(error)
+        state.problem = told(error, Face.PAGE)
         return
     what = doomed[0].title or doomed[0].path
     state.said = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."

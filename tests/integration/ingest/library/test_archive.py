@@ -36,6 +36,7 @@ from ingest.library.label_records import Grade, JudgedRanks, ModelPair, Places
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
+from ingest.notices import Help, Remedy
 from ingest.pipeline import Source, ingest, rebuild
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -153,8 +154,9 @@ def test_a_link_to_an_empty_folder_may_be_imported_into(desk: Desk, tmp_path: Pa
 def test_a_damaged_library_is_not_exported(full: Desk, tmp_path: Path) -> None:
     with full.library.connection() as db:
         db.execute("UPDATE documents SET text = replace(text, 'steel', 'stool')")
-    with pytest.raises(LibraryDamagedError, match="secondlook doctor --repair"):
+    with pytest.raises(LibraryDamagedError, match="Repair it first") as caught:
         export_library(full.library, tmp_path / "out.zip")
+    assert caught.value.help == Help(Remedy.REPAIR, full.library.folder)
     with pytest.raises(LibraryError, match="cannot be written"):
         export_library(full.library, tmp_path / "no" / "folder.zip")
     assert {path.name for path in tmp_path.iterdir()} == {"library", "files"}, "litter"

@@ -132,7 +132,9 @@ def test_a_damaged_index_of_words_is_noticed_and_built_again(desk: Desk, damage:
         db.execute(damage)
     db.close()
     assert [finding.part for finding in examine(desk.library.folder)] == [Part.WORDS]
-    assert repair(desk.library.folder).done == ("The index of words was built again from the passages.",)
+    assert [str(message) for message in repair(desk.library.folder).done] == [
+        "The index of words was built again from the passages."
+    ]
     assert examine(desk.library.folder) == []
     assert found(desk.library, "river number3") == whole
 

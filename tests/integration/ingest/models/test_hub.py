@@ -42,6 +42,7 @@ from tests.parts.published import (
 )
 from tests.parts.stand_in_hub import StandInHub, stand_in_hub
 from ui.command_line.main import main
+from ui.presentation.remedies import told
 
 __all__ = ["disk"]  # the fixture of a small disk
 
@@ -293,7 +294,7 @@ def test_a_pickled_checkpoint_is_converted_from_the_hub(
     publish(hub, ELECTRA, repository_of(made(ELECTRA), pickled=True))
     with pytest.raises(ModelNotFoundError) as caught:
         resolve_reranker(ELECTRA, Hub())
-    command = str(caught.value).partition("from the hub: ")[2].partition(" and then name")[0]
+    command = told(caught.value).partition("from the hub: ")[2].partition(" and then name")[0]
     environment = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": str(tmp_path / "cache")}
     environment.pop("HF_HUB_OFFLINE", None)
     done = subprocess.run(

@@ -79,6 +79,7 @@ def test_a_calibration_is_void_once_its_pair_has_changed(desk: Desk) -> None:
         assert loaded.notice is not None
         assert words in loaded.notice.text
         assert "void" in loaded.notice.text
+        assert loaded.notice.help == Help(Remedy.CALIBRATE, library.folder)
         assert f"secondlook calibrate --library {library.folder}" in notice_text(loaded.notice)
         assert "secondlook" not in notice_text(loaded.notice, Face.PAGE)
     made = [
@@ -183,7 +184,7 @@ def test_a_damaged_file_costs_the_calibration_and_nothing_else(desk: Desk, old: 
     assert loaded.calibration is None
     assert loaded.notice is not None
     assert FILE in loaded.notice.text
-    assert loaded.notice.help == Help(Remedy.CALIBRATE, str(desk.library.folder))
+    assert loaded.notice.help == Help(Remedy.CALIBRATE, desk.library.folder)
 
 
 def test_the_file_is_plain_json_with_its_identity_and_date(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import Duplicate, LibraryWriter, writing
-from ingest.readers import Limits
 from ingest.readers.process.client import read_in_worker
 from ingest.readers.process.cutting import WorkerChunker
+from ingest.readers.source import Limits
 from ingest.records import (
     Chunk,
     Document,
@@ -96,8 +96,6 @@ WINDOW = 256
 # so that a long ingest shows its files as it goes without spending its time on rewriting the index.
 PUBLISH_SECONDS = 5.0
 PUBLISH_SHARE = 10.0
-
-__all__ = ["WINDOW", "Intake", "OnProgress", "Source"]
 
 OnProgress = Callable[[IngestProgress], None]
 

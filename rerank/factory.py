@@ -11,7 +11,8 @@ from ingest.library.library import Library
 from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import encoder_asked_for, encoder_of_library
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ResolvedModel
 from ingest.notices import Help, Remedy
 from ingest.runtime.memory import give_back
 from ingest.services.access import ServiceAccess

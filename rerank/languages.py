@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ingest.library.library import Library
 from ingest.library.snapshot import Generation
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from ingest.notices import Notice, NoticeKind
 
 if TYPE_CHECKING:

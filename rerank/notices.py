@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ingest.errors import SecondLookError
 from ingest.models.consent import privacy_notice
-from ingest.models.resolve import ModelSource, ResolvedModel
+from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.notices import Notice, NoticeKind
 from ingest.services.billing import Bill
 from rerank.records import FirstLook, Part

@@ -11,23 +11,19 @@ from types import ModuleType
 
 from ingest.errors import ModelError
 from ingest.installation import shipped_files
+from ingest.models.encoders import ENCODERS
 from ingest.models.folder.check import check_model
-from ingest.models.folder.json_files import shown
+from ingest.models.folder.json_files import read_json, shown
 from ingest.models.hub import Hub
 from ingest.models.resolve import (
-    ENCODERS,
-    ModelKind,
-    ModelSource,
-    ModelSpec,
-    ResolvedModel,
     bundled_encoder_folder,
     find_in_hub,
     folder_revision,
     places,
-    read_json,
     resolve,
     resolve_encoder,
 )
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.services.access import ServiceAccess
 from rerank.scorers.late_interaction import late_interaction_of
 from rerank.scorers.services import COHERE, COHERE_MODELS, SERVER, served_model

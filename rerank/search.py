@@ -11,7 +11,7 @@ from dataclasses import replace
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
 from ingest.models.consent import is_service
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from ingest.notices import Notice
 from ingest.records import Chunk
 from ingest.runtime.memory import give_back_at_times

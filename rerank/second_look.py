@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 
 from ingest.errors import UsageError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from ingest.notices import Notice, NoticeKind
 from rerank.order import check_numbers, order
 from rerank.records import FirstLook, RankedHit, SearchResult, Stopped

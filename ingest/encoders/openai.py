@@ -21,9 +21,10 @@ from tokenizers import Tokenizer
 from ingest.encoders.base import Encoder, counting_tokenizer, unit_rows
 from ingest.errors import ModelError, ServiceError
 from ingest.models.consent import leaves_machine, require_consent
-from ingest.models.encoders import BUNDLED_ENCODER
-from ingest.models.resolve import ENCODERS, ModelSource, ResolvedModel, bundled_encoder_folder
+from ingest.models.encoders import BUNDLED_ENCODER, ENCODERS
+from ingest.models.resolve import bundled_encoder_folder
 from ingest.models.served import OPENAI, OPENAI_TOKENS, split_name
+from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.notices import Help, Remedy
 from ingest.services.access import OPENAI_URL, Service, ServiceAccess, checked_key
 from ingest.services.billing import charge

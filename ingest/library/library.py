@@ -29,7 +29,7 @@ from ingest.errors import (
 from ingest.library.disk import refusal, storing
 from ingest.library.schema import connect, migrate
 from ingest.library.snapshot import DocumentInfo, Generation, Snapshot
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from ingest.notices import Help, Remedy
 from ingest.workspace import MAKING, Workspace
 
@@ -38,11 +38,6 @@ VECTORS = "vectors"
 LOCK = "writer.lock"
 # Seconds that one process waits for another that makes the same library, which takes milliseconds.
 LONGEST_MAKING = 10.0
-
-__all__ = [  # the views of a library belong to its door, wherever they are written
-    "DATABASE", "LOCK", "VECTORS", "DocumentInfo", "Generation", "Library", "Manifest", "Snapshot",
-    "read_manifest", "transaction", "write_manifest",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,6 @@ from ingest.notices import Help, Remedy
 from ingest.records import sha256_of
 from ingest.services.access import ServiceAccess
 
-__all__ = [  # what a model is belongs to this door, wherever it is written
-    "BUNDLED_ENCODER", "DEFAULT_ENCODER", "ENCODERS", "ENCODER_ALIASES", "ModelKind", "ModelSource", "ModelSpec",
-    "ResolvedModel", "bundled_encoder_folder", "content_of", "encoder_spec_of_folder", "find_in_hub",
-    "folder_revision", "places", "read_json", "resolve", "resolve_encoder", "sha256_of", "verify_checksum",
-]  # fmt: skip
-
 BUNDLED_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import UsageError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from ingest.notices import Help, Remedy
 from rerank.order import relevance
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ingest.library.library import Library, Manifest
 from ingest.library.snapshot import Sketch
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from ingest.notices import Notice, NoticeKind
 from rerank.calibration.curves import Curve
 from rerank.calibration.methods import Method

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from ingest.errors import LibraryError
-from ingest.library.library import Generation
-from ingest.models.resolve import ResolvedModel
+from ingest.library.snapshot import Generation
+from ingest.models.spec import ResolvedModel
 from ingest.notices import Help, Remedy
 from ingest.records import digest
 from rerank.scorers.base import Scorer

@@ -11,7 +11,7 @@ from ingest.errors import CancelledError, DamagedFileError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
-from ingest.models.resolve import ModelSpec, ResolvedModel
+from ingest.models.spec import ModelSpec, ResolvedModel
 from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.pipeline import OnProgress, ingest
 from ingest.records import FileStatus, IngestReport, digest, passage_hash

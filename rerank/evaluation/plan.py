@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ingest.errors import ModelError
 from ingest.library.library import Library
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from ingest.notices import Notice, NoticeKind
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.ensemble import ensemble_systems
@@ -136,7 +136,9 @@ def _failures(scored: Scored, reranker: str) -> tuple[Notice, ...]:
     reasons = [query.failure for query in scored.values() if query.failure]
     if not reasons:
         return ()
-    counts = f"{len(reasons)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged."
+    counts = (
+        f"{len(reasons)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged."
+    )
     return (replace(reasons[0], kind=NoticeKind.UNSCORED, text=f"{counts} {reasons[0].text}"),)
 
 

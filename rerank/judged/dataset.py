@@ -19,9 +19,8 @@ from pathlib import Path
 
 from ingest.errors import DamagedFileError, UsageError
 from ingest.notices import Help, Notice, NoticeKind, Remedy
-from ingest.pipeline import Source
-from ingest.readers import read_documents
-from ingest.sources import walk
+from ingest.readers.registry import read_documents
+from ingest.sources import Source, walk
 from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_qrels
 from rerank.judged.records import JudgedSet
 from rerank.search import MAX_QUERY_CHARACTERS

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ingest.notices import Notice
-from ingest.pipeline import Source
+from ingest.sources import Source
 
 # The measure that the verdict goes by.
 VERDICT_MEASURE = "nDCG@10"

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from ingest.errors import ModelError, ServiceError
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.notices import Help, Remedy
 from ingest.services.access import Service, ServiceAccess, checked_key
 from ingest.services.billing import charge

@@ -11,7 +11,7 @@ from transformers.utils.logging import get_verbosity, set_verbosity
 
 from ingest.errors import ModelError
 from ingest.models.folder.weights import stored_names
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.notices import Help, Remedy
 
 

@@ -20,7 +20,7 @@ from urllib3 import exceptions
 
 from ingest.errors import ServiceError
 from ingest.models.consent import leaves_machine
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.services.access import Service, ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import ServiceError
 from ingest.models.consent import require_consent, served
-from ingest.models.resolve import ModelKind, ModelSpec, ResolvedModel
+from ingest.models.spec import ModelKind, ModelSpec, ResolvedModel
 from ingest.services.access import COHERE_URL, Service, ServiceAccess, checked_address
 from ingest.services.client import RetryPolicy, by_index, slices, with_retries
 from rerank.scorers.base import OnBatch, Scorer, Scores

@@ -27,8 +27,8 @@ from ingest.cache_folder import kept_in_cache
 from ingest.encoders.onnx import open_encoder
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import Source
 from ingest.records import digest
+from ingest.sources import Source
 from rerank.evaluation.corpus import default_folder, fill_library
 from rerank.factory import ModelChoice, open_searcher
 from rerank.judged.beir import CORPUS, QRELS

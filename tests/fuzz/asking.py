@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ingest.errors import UsageError
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher, check_query
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ingest.chunker import MAX_CHUNK_CHARACTERS, Chunker
 from ingest.errors import ReadError
-from ingest.readers import SUFFIXES, Limits, read_documents
 from ingest.readers.process.wire import BrokenFrameError, from_wire, to_wire
-from ingest.readers.registry import FORMATS
+from ingest.readers.registry import FORMATS, SUFFIXES, read_documents
+from ingest.readers.source import Limits
 from ingest.records import Document, Heading
 from tests.fakes import whitespace_tokenizer
 from tests.fuzz import model_folders

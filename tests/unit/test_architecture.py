@@ -92,6 +92,40 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert rings({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"a", "b", "c", "d"}
 
 
+def made_in(tree: ast.Module) -> set[str]:
+    """The names that a module makes itself, at its top level."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {
+                name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
+            }
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+    return names
+
+
+def test_a_name_is_imported_from_where_it_is_made() -> None:
+    """A module that hands on what others made hides where to look for it; `secondlook` alone is such a door."""
+    trees = {
+        module_name(path): ast.parse(path.read_text(encoding="utf-8"))
+        for layer in LAYERS
+        for path in sources(layer)
+    }
+    made = {name: made_in(tree) for name, tree in trees.items()}
+    assert "resolve_encoder" in made["ingest.models.resolve"]
+    handed_on = {
+        (name, f"{node.module}.{alias.name}")
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in trees
+        for alias in node.names
+        if alias.name not in made[node.module] and f"{node.module}.{alias.name}" not in trees
+    }
+    assert handed_on == set()
+
+
 def place(path: Path) -> str:
     """Where a file belongs: its folder, or itself where it lies directly in its stage."""
     folder = ".".join(path.relative_to(ROOT).parent.parts)

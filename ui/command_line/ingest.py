@@ -24,13 +24,14 @@ from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import allow, encoder_asked_for, encoder_of_library
 from ingest.models.consent import privacy_notice
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
 from ingest.models.served import is_served_name
-from ingest.pipeline import Source, ingest
+from ingest.models.spec import ResolvedModel
+from ingest.pipeline import ingest
 from ingest.records import FileReport, FileStatus, IngestReport
 from ingest.services.access import ServiceAccess
 from ingest.services.billing import Bill, billing
-from ingest.sources import walk
+from ingest.sources import Source, walk
 from rerank.registry import LATE_INTERACTION
 from ui.command_line.options import check_chunk_tokens, named_folder
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt, describe

@@ -6,7 +6,6 @@ Data goes to stdout, messages for people to stderr. Exit status: 0 done, 1 the w
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -47,7 +46,8 @@ from ui.command_line.options import add_allow_services, named_folder
 from ui.command_line.search import add_mixing_arguments, add_reading_arguments, run_search
 from ui.command_line.terminal import harmless_output
 from ui.command_line.train_arguments import add_train_arguments
-from ui.presentation.remedies import LOGGED, told
+from ui.log import log_whole_errors
+from ui.presentation.remedies import told
 from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, from_environment, milliseconds
 
 # Measured with the bundled reranker: tests/benchmarks/results/anytime.txt.
@@ -150,8 +150,7 @@ class _ShowVersion(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    if logging.lastResort is not None:  # which prints warnings
-        logging.lastResort.addFilter(LOGGED)
+    log_whole_errors()
     with harmless_output():
         return _run(arguments)
 

@@ -12,21 +12,13 @@ from typing import Any
 
 from ingest.errors import ModelError
 from ingest.models.consent import is_service, privacy_notice
+from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS
 from ingest.models.hub import Hub
 from ingest.models.hub_checksums import has_checksums
 from ingest.models.hub_download import PREFETCH
-from ingest.models.resolve import (
-    BUNDLED_ENCODER,
-    DEFAULT_ENCODER,
-    ENCODER_ALIASES,
-    ENCODERS,
-    ModelSource,
-    ModelSpec,
-    ResolvedModel,
-    resolve,
-    resolve_encoder,
-)
+from ingest.models.resolve import resolve, resolve_encoder
 from ingest.models.served import OPENAI, OPENAI_DIMENSIONS, SERVER, is_served_name
+from ingest.models.spec import ModelSource, ModelSpec, ResolvedModel
 from ingest.services.access import ServiceAccess
 from rerank.engines.choose import engine_of, is_pending, runs_on_torch
 from rerank.registry import (

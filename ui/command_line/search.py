@@ -28,7 +28,7 @@ from ui.command_line.search_rerankers import (
     part_rows,
 )
 from ui.command_line.search_text import side_by_side
-from ui.presentation.remedies import failure_text, notice_text, told
+from ui.presentation.remedies import failure_text, notice_text
 from ui.settings import Settings
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 from ui.presentation.formatting import model_title, reranker_title
 from ui.presentation.insights import agreement_sentence
-from ui.presentation.remedies import failure_text, told
+from ui.presentation.remedies import failure_text
 from ui.settings import Settings
 
 

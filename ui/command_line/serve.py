@@ -16,10 +16,8 @@ from ingest.errors import SecondLookError, UsageError
 from ingest.installation import shipped_files
 from ingest.library.library import Library, Manifest
 from ingest.library.trust import allow
+from ingest.models.encoders import ENCODER_ALIASES
 from ingest.models.hub import Hub
-from ingest.models.resolve import (
-    ENCODER_ALIASES,
-)
 from ingest.pipeline import ingest
 from ingest.records import IngestProgress
 from rerank.factory import encoder_for

@@ -20,8 +20,9 @@ import torch
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
+from ingest.models.encoders import BUNDLED_ENCODER
 from ingest.models.hub import Hub
-from ingest.models.resolve import BUNDLED_ENCODER, find_in_hub, resolve_encoder
+from ingest.models.resolve import find_in_hub, resolve_encoder
 from rerank.scorers.onnx_cross_encoder import CARD_FILE
 from rerank.training.data import LabelledSet, read_library_labels, read_training_set
 from rerank.training.embedding import CachedEncoder
@@ -33,8 +34,6 @@ from rerank.training.preparation import Plan, prepare_data
 from rerank.training.sampling import Mixture, Sampler
 from ui.command_line.train_arguments import add_train_arguments
 from ui.presentation.remedies import told
-
-__all__ = ["add_train_arguments", "run_train"]
 
 Say = Callable[[str], None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ingest.models.resolve import BUNDLED_ENCODER
+from ingest.models.encoders import BUNDLED_ENCODER
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:

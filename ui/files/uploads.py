@@ -9,10 +9,9 @@ from typing import Protocol
 
 from ingest.errors import TooLargeError
 from ingest.library.disk import storing
-from ingest.pipeline import Source
 from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
-from ingest.sources import numbered
+from ingest.sources import Source, numbered
 from ingest.workspace import Workspace
 from ui.presentation.formatting import count_of
 

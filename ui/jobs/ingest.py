@@ -11,8 +11,9 @@ from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
 from ingest.library.library import Library
 from ingest.models.hub import Hub
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
+from ingest.sources import Source
 from rerank.token_vectors import keep_up
 from ui.jobs.job import Job
 from ui.presentation.remedies import Face, told

@@ -14,7 +14,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library
 from ingest.models.consent import is_service
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.services.access import ServiceAccess
 from rerank.engines.choose import choose_quietly, is_due, is_pending
 from rerank.factory import ModelChoice, encoder_for, open_searcher

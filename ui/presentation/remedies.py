@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from ingest.errors import SecondLookError
 from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.services.access import Service
 from rerank.registry import RERANKERS
-from ui.presentation.conversion import conversion
+from ui.conversion import conversion
 from ui.settings import VARIABLES
 
 
@@ -28,19 +26,6 @@ class Helpful(Protocol):
     @property
     def help(self) -> Help | None:
         """How to do it; ``None`` where there is no more to say."""
-
-
-class _Told(logging.Filter):
-    """Of errors that are logged, what the command line says of them."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, with its errors whole."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(told(one) if isinstance(one, SecondLookError) else one for one in record.args)
-        return True
-
-
-LOGGED = _Told()
 
 
 def told(message: Helpful, face: Face = Face.COMMAND_LINE) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 import sys
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from ingest.errors import AddressError, SecondLookError, UsageError
 from ingest.workspace import sweep
-from ui.presentation.remedies import LOGGED, told
+from ui.log import log_whole_errors
+from ui.presentation.remedies import told
 from ui.server.access import Protection, is_loopback, protection
 from ui.settings import Settings, from_environment
 
@@ -34,8 +34,7 @@ def guard() -> Sequence[Middleware]:
     from ui.server.connections import bound
     from ui.server.gate import gate_for
 
-    if logging.lastResort is not None:  # which prints warnings
-        logging.lastResort.addFilter(LOGGED)
+    log_whole_errors()
     sweep(Path(tempfile.gettempdir()))  # of uploads that a server which was killed had taken
     try:
         middleware = gate_for(protection_at(st.get_option("server.address"), from_environment()))

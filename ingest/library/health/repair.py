@@ -54,7 +54,9 @@ def repair(folder: Path) -> Repair:
 
 def _mend(library: Library, findings: Sequence[Finding]) -> list[Message]:
     parts = {finding.part for finding in findings}
-    messages = [Message("Rows and files that belong to nothing were removed.")] if Part.LITTER in parts else []
+    messages = (
+        [Message("Rows and files that belong to nothing were removed.")] if Part.LITTER in parts else []
+    )
     with writing(library) as writer:  # discards what is pending, and files and folders that belong to nothing
         with library.connection() as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "replace")

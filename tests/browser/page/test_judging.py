@@ -11,7 +11,8 @@ import pytest
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank.labels.judging import judge
 from rerank.search import Searcher
 from retrieval.retriever import Retriever

@@ -11,9 +11,9 @@ from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBu
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.notices import Help, Remedy
-from ingest.pipeline import Source, ingest, rebuild
+from ingest.pipeline import ingest, rebuild
 from ingest.records import FileReport, FileStatus, Stage
-from ingest.sources import walk
+from ingest.sources import Source, walk
 from rerank.calibration import store as calibration
 from rerank.evaluation import cache as evaluation
 from tests.conftest import Desk

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ModelError, ModelNotFoundError
+from ingest.models.encoders import BUNDLED_ENCODER, ENCODERS
 from ingest.models.hub import Hub
-from ingest.models.resolve import BUNDLED_ENCODER, ENCODERS, ModelSource
+from ingest.models.spec import ModelSource
 from ingest.services.access import ServiceAccess
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from tests.parts.tiny_models import (

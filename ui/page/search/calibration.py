@@ -24,7 +24,7 @@ from ui.presentation.bands import answers_words, threshold_text
 from ui.presentation.charts import reliability_chart, scores_charts
 from ui.presentation.formatting import count_of, three_digits
 from ui.presentation.judgements import counts
-from ui.presentation.remedies import Face, notice_text, told
+from ui.presentation.remedies import Face, notice_text
 from ui.presentation.running_verdict import Weighed
 
 CHOICES = {

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ingest.errors import SecondLookError
-from ingest.library.library import DocumentInfo, Library
+from ingest.library.library import Library
+from ingest.library.snapshot import DocumentInfo
 from ingest.library.writer import writing
-from ingest.readers import SUFFIXES
+from ingest.readers.registry import SUFFIXES
 from ingest.readers.source import format_size
 from ingest.records import Stage
 from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name

@@ -17,7 +17,8 @@ import pytest
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.encoders.onnx import OnnxEncoder, open_encoder
 from ingest.models.hub import Hub
-from ingest.models.resolve import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
+from ingest.models.resolve import encoder_spec_of_folder, resolve_encoder
+from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.runtime.graph_cache import UNUSED_FOR, note_of
 from tests.parts.tiny_models import make_encoder
 

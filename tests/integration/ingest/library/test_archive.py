@@ -37,7 +37,8 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
 from ingest.notices import Help, Remedy
-from ingest.pipeline import Source, ingest, rebuild
+from ingest.pipeline import ingest, rebuild
+from ingest.sources import Source
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 

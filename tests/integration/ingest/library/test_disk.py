@@ -27,9 +27,10 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, Library, Manifest
 from ingest.library.writer import writing
-from ingest.pipeline import Intake, Source, ingest
+from ingest.pipeline import Intake, ingest
 from ingest.readers import Limits
 from ingest.records import FileStatus, IngestProgress, Stage
+from ingest.sources import Source
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

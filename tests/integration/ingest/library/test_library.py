@@ -15,7 +15,8 @@ from ingest.library.health.doctor import examine
 from ingest.library.library import Library, Manifest
 from ingest.library.schema import FORMAT
 from ingest.notices import Help, Remedy
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WordEncoder
 

@@ -24,7 +24,7 @@ from rerank.factory import open_scorer
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from tests.parts.later import later
 from tests.parts.tiny_models import make_monot5
-from ui.presentation.conversion import _TOKENIZERS
+from ui.conversion import _TOKENIZERS
 from ui.presentation.remedies import told
 
 torch = later("torch")

@@ -20,7 +20,8 @@ from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.hub import Hub
 from ingest.models.hub_download import StallLimit
-from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.notices import NoticeKind
 from rerank.factory import open_scorer
 from rerank.notices import model_notices

@@ -14,17 +14,15 @@ import pytest
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models import hub as hub_module
-from ingest.models.encoders import prefixes_of
+from ingest.models.encoders import BUNDLED_ENCODER, ENCODERS, prefixes_of
 from ingest.models.hub import Hub
 from ingest.models.resolve import (
-    BUNDLED_ENCODER,
-    ENCODERS,
-    ModelSource,
     bundled_encoder_folder,
     encoder_spec_of_folder,
     resolve_encoder,
     verify_checksum,
 )
+from ingest.models.spec import ModelSource
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ingest.library.archive.importing import import_library
 from ingest.library.library import Library
 from ingest.library.snapshot import DIGITS, SIZE, Sketch
 from ingest.library.writer import writing
-from ingest.models.resolve import ModelSource, ResolvedModel
+from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.notices import Help, Remedy
 from ingest.records import digest
 from rerank.calibration.calibrate import calibrate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import DamagedFileError, ModelError, UsageError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, Contrast, Row
 from rerank.evaluation.corpus import default_folder, fill_library

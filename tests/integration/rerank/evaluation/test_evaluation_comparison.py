@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, pareto_front
 from rerank.evaluation.ensemble import ensemble_systems

@@ -10,11 +10,12 @@ import pytest
 
 from ingest.errors import ModelError, ServiceError
 from ingest.models.hub import Hub
+from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing
 from ingest.services.client import RetryPolicy
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.scorers.base import Scorer, ServiceAccess
+from rerank.scorers.base import Scorer
 from tests.parts.rerank_stub import (
     Fault,
     RerankStub,

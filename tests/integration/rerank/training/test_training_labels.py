@@ -17,8 +17,9 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import Source, ingest, rebuild
+from ingest.pipeline import ingest, rebuild
 from ingest.records import digest
+from ingest.sources import Source
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.training.data import read_labelled_set, read_library_labels, read_training_set

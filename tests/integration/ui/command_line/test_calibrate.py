@@ -13,7 +13,8 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.library.snapshot import Sketch
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.collect import Unjudged, label_candidates, label_passages
 from rerank.calibration.labels import Labelled

@@ -13,7 +13,7 @@ from ingest.library.library import Library
 from ingest.library.token_vectors import FILE
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import Source
+from ingest.sources import Source
 from ui.command_line.main import main
 from ui.jobs.ingest import IngestJob
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ingest.errors import CancelledError, LibraryBusyError
 from ingest.library.library import Library
 from ingest.library.writer import writing
-from ingest.pipeline import Source
+from ingest.sources import Source
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever

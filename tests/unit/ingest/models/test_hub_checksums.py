@@ -15,7 +15,7 @@ from ingest.errors import ModelDamagedError
 from ingest.models import hub_checksums
 from ingest.models.hub import Hub
 from ingest.models.hub_checksums import has_checksums
-from ingest.models.resolve import ModelSource
+from ingest.models.spec import ModelSource
 from ingest.notices import Help, Remedy
 from rerank.factory import open_scorer
 from rerank.registry import RERANKERS, resolve_reranker

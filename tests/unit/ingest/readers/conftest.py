@@ -9,7 +9,8 @@ import pytest
 from fpdf import FPDF
 
 from ingest.errors import ReadError
-from ingest.readers import Limits, read_documents
+from ingest.readers.registry import read_documents
+from ingest.readers.source import Limits
 from ingest.records import Document
 
 Content = bytes | str

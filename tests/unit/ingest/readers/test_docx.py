@@ -9,7 +9,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
 from ingest.errors import DamagedFileError, EmptyFileError, TooLargeError
-from ingest.readers import Limits
+from ingest.readers.source import Limits
 
 TEXT = """On cranes
 

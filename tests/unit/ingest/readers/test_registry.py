@@ -15,7 +15,8 @@ from ingest.errors import (
     TooLargeError,
     UnknownFormatError,
 )
-from ingest.readers import SUFFIXES, Limits, read_documents
+from ingest.readers.registry import SUFFIXES, read_documents
+from ingest.readers.source import Limits
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)

@@ -90,5 +90,5 @@ def test_candidates_other_than_those_fitted_to_are_said(
 
 
 def test_fitted_needs_a_calibration(result: SearchResult) -> None:
-    with pytest.raises(UsageError, match="fit one on the page"):
+    with pytest.raises(UsageError, match="fit one"):
         read_result(result, Choice.FITTED, None)

@@ -12,7 +12,8 @@ import pytest
 
 from ingest.errors import ModelError
 from ingest.models.hub import Hub
-from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.notices import Help, Remedy
 from rerank.factory import open_scorer
 from rerank.registry import BUNDLED_FOLDER, resolve_reranker

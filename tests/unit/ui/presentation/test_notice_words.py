@@ -27,9 +27,10 @@ from ui.presentation.remedies import Face, notice_text
             "it.",
         ),
         (
-            Notice(NoticeKind.NOT_RERANKED, "Not reranked: no memory.", Help(Remedy.CALIBRATE, "/a/{b}")),
-            "Not reranked: no memory. Scores are shown uncalibrated; fit it again on the page, or with: secondlook "
-            "calibrate --library /a/{b} The first look's order stands.",
+            Notice(
+                NoticeKind.NOT_RERANKED, "Not reranked: it is gone. Fetch it.", Help(Remedy.FETCH, "", "{x}")
+            ),
+            "Not reranked: it is gone. Fetch it with: secondlook models prefetch {x}. The first look's order stands.",
         ),
         (Notice(NoticeKind.COST, "It cost --much."), "It cost --much."),
     ],
@@ -39,7 +40,5 @@ def test_the_command_line_says_what_to_type(notice: Notice, text: str) -> None:
 
 
 def test_the_page_says_what_it_has_a_control_for() -> None:
-    void = Notice(NoticeKind.CALIBRATION, "It is void.", Help(Remedy.CALIBRATE, "folder"))
-    assert notice_text(void, Face.PAGE) == (
-        "It is void. Scores are shown uncalibrated; fit it again under “Calibration”."
-    )
+    void = Notice(NoticeKind.CALIBRATION, "It is void; fit it again.", Help(Remedy.CALIBRATE, "folder"))
+    assert notice_text(void, Face.PAGE) == ("It is void; fit it again under “Calibration”, below an answer.")

@@ -22,7 +22,8 @@ from rerank.factory import ModelChoice, open_searcher
 from rerank.registry import RERANKERS
 from tests.conftest import Desk
 from ui.command_line.main import main
-from ui.presentation.remedies import LOGGED, Face, told, with_help
+from ui.log import WholeErrors
+from ui.presentation.remedies import Face, told, with_help
 
 PICKLED = next(name for name, spec in RERANKERS.items() if spec.pickled)
 SUBJECTS = {Remedy.CONVERT: PICKLED, Remedy.SET_ADDRESS: Service.COHERE, Remedy.SET_KEY: Service.COHERE}
@@ -88,7 +89,7 @@ def test_help_comes_through_a_pickle_and_a_nested_error(desk: Desk) -> None:
 def test_errors_that_are_logged_are_whole() -> None:
     error: SecondLookError = LibraryNotFoundError("Make one.", Help(Remedy.INGEST, "here"))
     record = logging.LogRecord("a", logging.WARNING, "b", 1, "%s", (error,), None)
-    assert LOGGED.filter(record)
+    assert WholeErrors().filter(record)
     assert record.getMessage() == "Make one with: secondlook ingest FILES --library here"
 
 

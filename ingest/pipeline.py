@@ -13,6 +13,7 @@ from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import Duplicate, LibraryWriter, writing
+from ingest.progress import OnProgress, ProgressMeter
 from ingest.readers.process.client import read_in_worker
 from ingest.readers.process.cutting import WorkerChunker
 from ingest.readers.source import Limits
@@ -21,7 +22,6 @@ from ingest.records import (
     Document,
     FileReport,
     FileStatus,
-    IngestProgress,
     IngestReport,
     Stage,
     format_pages,
@@ -43,8 +43,9 @@ def ingest(
     """Add files to the library; what is there already is neither stored nor embedded again.
 
     Every file ends with a report, and a file that cannot be read never stops the others. A report of
-    ``indexed`` is given only once searches find the file. ``cancelled`` is asked between batches: when it
-    says yes, the files finished so far are published and the rest are left as they were. Raises
+    ``indexed`` is given only once searches find the file. ``cancelled`` is asked after each batch of the encoder
+    and while a file is read: when it says yes, the files whose passages all have their vectors are published, and the
+    rest are left as they were. Raises
     `EncoderMismatchError` if another encoder made the library, `LibraryBusyError` if another process
     is writing to it, `ServiceError` where the encoder is a service that fails.
     """
@@ -63,10 +64,10 @@ def ingest(
         try:
             for number, source in enumerate(sources, start=1):
                 run.add(number, source)
+            run.publish()
         except CancelledError:
-            run.stopped = True
-        run.publish()
-    return IngestReport(tuple(run.reports), time.perf_counter() - started, run.stopped, bill)
+            run.stop()
+    return IngestReport(run.reports, time.perf_counter() - started, run.stopped, bill)
 
 
 def rebuild(
@@ -82,22 +83,20 @@ def rebuild(
         count = writer.stored_count()
         run = Intake(writer, encoder, count, on_progress, lambda: False, Limits())
         for number, (source, document) in enumerate(writer.stored_documents(), start=1):
-            run.at = (document.path, number)
+            run.meter.at = (document.path, number)
             run.stage(source, document)
         run.embed_window()
         writer.publish()
     return count
 
 
-# Passages embedded at once, over the bounds of files: small files then fill whole batches too. A Cancel is
-# heard between windows, so this is also what it waits for (two or three seconds on 2 CPU cores).
+# Passages handed to the encoder at once, over the bounds of files: small files then fill whole batches too. A Cancel is
+# heard after each of its batches, and costs the vectors of one window (two or three seconds on 2 CPU cores).
 WINDOW = 256
 # A generation is published when this many seconds have passed, or ten times what publishing last took,
 # so that a long ingest shows its files as it goes without spending its time on rewriting the index.
 PUBLISH_SECONDS = 5.0
 PUBLISH_SHARE = 10.0
-
-OnProgress = Callable[[IngestProgress], None]
 
 
 @dataclass
@@ -113,6 +112,15 @@ class _File:
     seen: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A file that was read and staged: its number, its key, and the report that it gets when it is published."""
+
+    number: int
+    source: str
+    report: FileReport
+
+
 class Intake:
     """The passages that wait to be embedded and the files that wait to be published, during one call."""
 
@@ -125,26 +133,25 @@ class Intake:
 
         ``sources`` are the files that are to be read during this call, as far as they are known beforehand.
         """
-        self.reports: list[FileReport] = []
         self.stopped = False
-        self.at = ("", 0)
+        self.meter = ProgressMeter(files, on_progress)
         self._writer, self._encoder, self._limits = writer, encoder, limits
-        self._files, self._on_progress, self._cancelled = files, on_progress, cancelled
+        self._cancelled = cancelled
         self._chunker = WorkerChunker(encoder.tokenizer, writer.manifest.chunk_tokens, limits, cancelled)
         self._waiting: dict[str, str] = {}
         self._dirty = False
+        self._reports: dict[int, FileReport] = {}
         self._sources = {source.key: source for source in sources if not source.apart}
-        self._finished: list[tuple[int, FileReport]] = []
-        self._embedded, self._total, self._embed_seconds = 0, 0, 0.0
+        self._finished: list[_Finished] = []
         self._published_at, self._publish_took = time.perf_counter(), 0.0
 
     def add(self, number: int, source: Source) -> None:
         """Take one file in, from reading to staging; publish when it is time."""
         self._stop_if_cancelled()
-        self.at = (source.name, number)
-        self._tell(Stage.READING)
+        self.meter.at = (source.name, number)
+        self.meter.tell(Stage.READING)
         try:
-            report = self._take(source)
+            report, key = self._take(source)
         except ReadError as error:
             locked = isinstance(error, PasswordNeededError)
             report = FileReport(
@@ -154,7 +161,10 @@ class Intake:
         except OSError as error:
             why = f"{source.name} cannot be read: {error.strerror or error}. Check that it exists and may be read."
             report = FileReport(source.name, FileStatus.REFUSED, why, unreachable=True)
-        self._finished.append((number, report))
+        else:
+            self._finished.append(_Finished(number, key, report))
+        if report.status is FileStatus.REFUSED:
+            self._report(number, report)  # there is nothing to publish of it
         due = max(PUBLISH_SECONDS, PUBLISH_SHARE * self._publish_took)
         if not self._dirty:
             self._report_finished()  # nothing waits to be published
@@ -165,13 +175,35 @@ class Intake:
         """Make all finished files visible, then report them."""
         if self._dirty:
             self.embed_window()
-            self._tell(Stage.PUBLISHING)
+            self.meter.tell(Stage.PUBLISHING)
             before = time.perf_counter()
             self._writer.publish()
             self._publish_took = time.perf_counter() - before
             self._dirty = False
         self._published_at = time.perf_counter()
         self._report_finished()
+
+    @property
+    def reports(self) -> tuple[FileReport, ...]:
+        """The reports so far, in the order of the files."""
+        return tuple(report for _, report in sorted(self._reports.items()))
+
+    def stop(self) -> None:
+        """Publish the files that are finished, and leave the others as they were.
+
+        A file is not finished while passages of it wait for their vectors; nor is what came after it, which may have
+        been left out as a duplicate of it.
+        """
+        self.stopped = True
+        if self._waiting:
+            whole = [file for file in self._finished if file.number < self.meter.unembedded]
+            self._writer.unstage(
+                *({file.source for file in self._finished} - {file.source for file in whole})
+            )
+            self._finished = whole
+            self._forget_waiting()
+        self._dirty = bool(self._finished)
+        self.publish()
 
     def stage(self, source: str, document: Document) -> int:
         """Cut a document, embed what has no vector yet, and stage it; its number of chunks."""
@@ -185,23 +217,29 @@ class Intake:
         """Embed the passages that wait and store their vectors."""
         if not self._waiting:
             return
-        before = time.perf_counter()
+        self.meter.begin_window(len(self._waiting))
         vectors = self._encoder.encode_passages(list(self._waiting.values()), self._count)
-        self._embed_seconds += time.perf_counter() - before
+        self.meter.end_window()
         self._writer.put_vectors(dict(zip(self._waiting, vectors, strict=True)))
-        self._waiting.clear()
+        self._forget_waiting()
+        self._stop_if_cancelled()
 
-    def _take(self, source: Source) -> FileReport:
+    def _forget_waiting(self) -> None:
+        self._waiting.clear()
+        self.meter.unembedded = 0
+
+    def _take(self, source: Source) -> tuple[FileReport, str]:
+        """The report of a file, and the key that it has in the library."""
         source.require_file()
         stamp = _stamp(source.path)
         file_hash = sha256_of(source.path, self._stop_if_cancelled)
         given, source = source, self._beside(source, file_hash) if source.apart else source
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
-            return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason="")
+            return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason=""), source.key
         original = self._staying(self._writer.file_duplicates_of(source.key, file_hash))
         if original is not None:
-            return self._duplicate(source, original)
+            return self._duplicate(source, original), source.key
         file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
         try:
             report = self._take_documents(file)
@@ -209,9 +247,9 @@ class Intake:
             self._writer.unstage(source.key)
             raise
         if source.key == given.key:
-            return report
+            return report, source.key
         sentence = f"Another file called {given.name} is in the library; both are kept."
-        return replace(report, reason=f"{sentence} {report.reason}".rstrip())
+        return replace(report, reason=f"{sentence} {report.reason}".rstrip()), source.key
 
     def _beside(self, source: Source, file_hash: str) -> Source:
         """The upload under the first of its names that no other file has."""
@@ -312,38 +350,29 @@ class Intake:
         """Queue the passages that have no vector yet; embed whenever a window is full."""
         passages = {chunk.passage_hash: chunk.passage for chunk in chunks}
         missing = self._writer.missing(list(passages))
-        self._total += len(missing - self._waiting.keys())
+        self.meter.total += len(missing - self._waiting.keys())
         for key in passages:
             if key in missing:
                 self._waiting[key] = passages[key]
+                self.meter.unembedded = self.meter.unembedded or self.meter.at[1]
             if len(self._waiting) >= WINDOW:
                 self.embed_window()
-                self._stop_if_cancelled()
 
     def _count(self, more: int) -> None:
-        self._embedded += more
-        self._tell(Stage.EMBEDDING)
+        if self.meter.count(more) > 0:  # else all are there, and are kept first
+            self._stop_if_cancelled()
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled():
             raise CancelledError("The ingest was stopped; what was finished before is kept.")
 
-    def _tell(self, stage: Stage, report: FileReport | None = None, number: int | None = None) -> None:
-        if self._on_progress is None:
-            return
-        path, at = self.at
-        rate = self._embedded / self._embed_seconds if self._embed_seconds else 0.0
-        self._on_progress(
-            IngestProgress(
-                report.path if report else path, number or at, self._files, stage,
-                self._embedded, self._total, rate, report,
-            )
-        )  # fmt: skip
+    def _report(self, number: int, report: FileReport) -> None:
+        self._reports[number] = report
+        self.meter.tell(Stage.DONE, report, number)
 
     def _report_finished(self) -> None:
-        for number, report in self._finished:
-            self.reports.append(report)
-            self._tell(Stage.DONE, report, number)
+        for file in self._finished:
+            self._report(file.number, file.report)
         self._finished.clear()
 
 

@@ -212,8 +212,9 @@ class Stage(StrEnum):
 class IngestProgress:
     """A moment of an ingest: which file of how many, which stage, and passages embedded so far.
 
-    ``rate`` is passages per second over this call. With stage ``DONE`` the ``report`` of the file is
-    there and is final.
+    ``rate`` is passages per second over this call, 0 before the first batch. With stage ``DONE`` the ``report`` of the
+    file is there and is final. ``unembedded`` is the first file that passages wait of for their vectors, 0 where none
+    do: the files from it on are in memory, and those before it, as far as they have no report, wait to be published.
     """
 
     path: str
@@ -224,6 +225,7 @@ class IngestProgress:
     total: int = 0
     rate: float = 0.0
     report: FileReport | None = None
+    unembedded: int = 0
 
 
 def format_pages(numbers: Sequence[int]) -> str:

@@ -188,12 +188,17 @@ class LibraryWriter:
             row = self._db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
             yield row["source"], document_of(row)
 
-    def unstage(self, source: str) -> None:
-        """Forget what was staged of a file that could not be finished."""
+    def unstage(self, *sources: str) -> None:
+        """Forget what was staged of files that could not be finished; what they held before stays."""
         with transaction(self._db):
-            self._db.execute(
-                "DELETE FROM documents WHERE source = ? AND born = ?", (source, self._generations.pending)
-            )
+            for source in sources:
+                values = (source, self._generations.pending)
+                self._db.execute("DELETE FROM documents WHERE source = ? AND born = ?", values)
+                self._db.execute("DELETE FROM sources WHERE key = ? AND born = ?", values)
+                self._db.execute(
+                    "DELETE FROM doomed WHERE document IN (SELECT id FROM documents WHERE source = ?)",
+                    (source,),
+                )
 
     def stage_source(self, source: str, file_hash: str, report: FileReport) -> None:
         """Remember a file that was read, under the pending generation."""

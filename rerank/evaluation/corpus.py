@@ -13,7 +13,8 @@ from ingest.library.writer import writing
 from ingest.models.hub import Hub
 from ingest.models.spec import ModelSpec, ResolvedModel
 from ingest.notices import Help, Notice, NoticeKind, Remedy
-from ingest.pipeline import OnProgress, ingest
+from ingest.pipeline import ingest
+from ingest.progress import OnProgress
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.factory import ModelChoice, encoder_for
 from rerank.judged.beir import CORPUS, read_rows

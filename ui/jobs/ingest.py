@@ -79,7 +79,11 @@ class IngestJob(Job[IngestReport]):
             return "stopped before it was finished" if self.cancelled else "not finished"
         if at is None or number > at.file:
             return "waiting"
-        return "reading" if number == at.file and at.stage is Stage.READING else "embedding"
+        if number == at.file and at.stage is Stage.READING:
+            return "reading"
+        if not at.unembedded or number < at.unembedded:
+            return "being saved"
+        return "embedding" if at.stage is Stage.EMBEDDING else "read, waiting to be embedded"
 
     def _run(self) -> IngestReport:
         passwords = (self.password,) if self.password else ()
@@ -118,6 +122,7 @@ class IngestJob(Job[IngestReport]):
             if progress.report is not None:
                 self._reports[number] = progress.report
             else:
-                self.progress = replace(progress, file=number)
+                first = self._numbers[progress.unembedded - 1] if progress.unembedded else 0
+                self.progress = replace(progress, file=number, unembedded=first)
         if progress.report is not None:
             self.on_report(progress.report)

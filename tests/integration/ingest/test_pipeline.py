@@ -155,7 +155,7 @@ def test_progress_tells_the_stages_and_reports_only_what_is_visible(desk: Desk) 
             assert [document.title for document in desk.library.documents()] == ["a"]
 
     desk.add(path, on_progress=watch)
-    assert seen == [Stage.READING, Stage.EMBEDDING, Stage.PUBLISHING, Stage.DONE]
+    assert seen == [Stage.READING, Stage.EMBEDDING, Stage.EMBEDDING, Stage.PUBLISHING, Stage.DONE]
 
 
 def test_an_upload_is_known_by_its_name(desk: Desk, library: Library) -> None:

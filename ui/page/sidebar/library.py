@@ -97,18 +97,19 @@ def _progress(job: IngestJob, lines: Sequence[FileLine]) -> None:
     if job.cancelled:
         words = "Stopping; what is finished stays."
     elif at is not None and at.stage is Stage.EMBEDDING and at.total:
-        words = f"{at.done} of {at.total} passages embedded, {at.rate:.0f} a second"
+        rate = f", {at.rate:.3g} a second" if at.rate else ""
+        words = f"{at.done} of {at.total} passages embedded{rate}"
     else:
         words = f"{done} of {count_of(len(lines), 'file')} done"
     st.progress(_share(job, done, len(lines)), text=words)
 
 
 def _share(job: IngestJob, done: int, files: int) -> float:
-    """How far an ingest is, 0 to 1: files read, with embedding as the larger part of the work."""
+    """How far an ingest is, 0 to 1: files read whole, with embedding as the larger part of the work."""
     at = job.progress
     if at is None or not files:
         return 0.0
-    read = at.file / files
+    read = (at.file - (at.stage is Stage.READING)) / files
     embedded = at.done / at.total if at.total else 0.0
     return min(max(0.2 * read + 0.8 * embedded * read, done / files), 1.0)
 

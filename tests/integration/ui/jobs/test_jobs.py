@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from ingest.errors import CancelledError, LibraryBusyError
-from ingest.library.library import Library
+from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
+from ingest.pipeline import ingest
+from ingest.records import FileStatus, IngestProgress
 from ingest.sources import Source
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
+from secondlook import default_encoder
 from tests.conftest import Desk
 from tests.parts.stand_ins import MoodyScorer
-from ui.jobs.ingest import IngestJob
+from ui.jobs.ingest import FileLine, IngestJob
 from ui.jobs.job import failure, in_background
 from ui.jobs.search import SearchJob, second_looks_under_way
 from ui.page.search.polling import WATCH_SECONDS, watch_seconds
@@ -56,6 +60,48 @@ def test_lines_end_with_the_report_of_each_file(desk: Desk) -> None:
     job = IngestJob(sources, lambda: Library(desk.library.folder), desk.encoder).start()
     job.wait(20)
     assert [line.report.status for line in job.lines() if line.report] == ["indexed", "refused"]
+
+
+def test_a_cancel_in_the_middle_of_a_file_is_heard_within_a_batch(tmp_path: Path) -> None:
+    encoder = default_encoder()
+    library = Library.create(tmp_path / "library", Manifest.of(encoder.model.spec, 64))
+    long = tmp_path / "long.txt"  # less than a window: the only places to stop are the encoder's own batches
+    long.write_text(
+        "\n\n".join(f"Part {n} of the lease: the tenant of room {n} pays {n + 400}. " * 4 for n in range(150))
+    )
+    (tmp_path / "short.txt").write_text("The tenant may leave early.")
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 nothing more")
+    names = ("short.txt", "broken.pdf", "long.txt")
+    sources = [Source.of_path(tmp_path / name) for name in names]
+    under_way: list[tuple[int, float]] = []
+
+    def ingesting() -> IngestJob:
+        job = IngestJob(sources, lambda: library, encoder)
+        hear = job._hear
+
+        def cancel_at_once(progress: IngestProgress) -> None:
+            hear(progress)
+            if progress.done:
+                if not under_way:
+                    lines.extend(job.lines())
+                    job.cancel()
+                under_way.append((progress.done, progress.rate))
+
+        job._hear = cancel_at_once  # type: ignore[method-assign]
+        return job
+
+    lines: list[FileLine] = []
+    job = ingesting().start()
+    job.wait(60)
+    assert job.cancelled
+    assert job.failure == ""
+    assert [(line.doing, line.report and line.report.status) for line in lines] == [
+        ("embedding", None), ("embedding", "refused"), ("embedding", None)
+    ]  # fmt: skip
+    assert under_way[0][1] > 0, "0 a second while passages were embedded"
+    assert len(under_way) == 1, "batches were embedded after the cancel"
+    assert library.documents() == []
+    assert ingest(sources, library, encoder).count(FileStatus.INDEXED) == 2
 
 
 class Silent(MoodyScorer):

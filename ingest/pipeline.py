@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
-from ingest.library.library import Library, Manifest
+from ingest.library.library import Library
 from ingest.library.writer import Duplicate, LibraryWriter, writing
 from ingest.progress import OnProgress, ProgressMeter
 from ingest.readers.process.client import read_in_worker
@@ -39,13 +39,15 @@ def ingest(
     on_progress: OnProgress | None = None,
     cancelled: Callable[[], bool] | None = None,
     limits: Limits | None = None,
+    originals: bool = True,
 ) -> IngestReport:
     """Add files to the library; what is there already is neither stored nor embedded again.
 
     Every file ends with a report, and a file that cannot be read never stops the others. A report of
     ``indexed`` is given only once searches find the file. ``cancelled`` is asked after each batch of the encoder
     and while a file is read: when it says yes, the files whose passages all have their vectors are published, and the
-    rest are left as they were. Raises
+    rest are left as they were. The files themselves are kept in the library too, unless it keeps none or ``originals``
+    says not to. Raises
     `EncoderMismatchError` if another encoder made the library, `LibraryBusyError` if another process
     is writing to it, `ServiceError` where the encoder is a service that fails.
     """
@@ -60,6 +62,7 @@ def ingest(
             cancelled or (lambda: False),
             limits or Limits(),
             sources,
+            originals and library.keeps_originals,
         )
         try:
             for number, source in enumerate(sources, start=1):
@@ -68,26 +71,6 @@ def ingest(
         except CancelledError:
             run.stop()
     return IngestReport(run.reports, time.perf_counter() - started, run.stopped, bill)
-
-
-def rebuild(
-    library: Library, encoder: Encoder, chunk_tokens: int, on_progress: OnProgress | None = None
-) -> int:
-    """Cut and embed every document again with this encoder; the number of documents.
-
-    The stored text is what is read, so the files need not be there. Searches see the old state until
-    the new one is whole.
-    """
-    with writing(library) as writer:
-        writer.adopt(Manifest.of(encoder.model.spec, chunk_tokens))
-        count = writer.stored_count()
-        run = Intake(writer, encoder, count, on_progress, lambda: False, Limits())
-        for number, (source, document) in enumerate(writer.stored_documents(), start=1):
-            run.meter.at = (document.path, number)
-            run.stage(source, document)
-        run.embed_window()
-        writer.publish()
-    return count
 
 
 # Passages handed to the encoder at once, over the bounds of files: small files then fill whole batches too. A Cancel is
@@ -127,16 +110,17 @@ class Intake:
     def __init__(
         self, writer: LibraryWriter, encoder: Encoder, files: int,
         on_progress: OnProgress | None, cancelled: Callable[[], bool], limits: Limits,
-        sources: Sequence[Source] = (),
+        sources: Sequence[Source] = (), originals: bool = False,
     ) -> None:  # fmt: skip
         """Take ``files`` files in through ``writer``; ``cancelled`` is asked between windows.
 
         ``sources`` are the files that are to be read during this call, as far as they are known beforehand.
+        ``originals`` has the files themselves kept.
         """
         self.stopped = False
         self.meter = ProgressMeter(files, on_progress)
         self._writer, self._encoder, self._limits = writer, encoder, limits
-        self._cancelled = cancelled
+        self._cancelled, self._originals = cancelled, originals
         self._chunker = WorkerChunker(encoder.tokenizer, writer.manifest.chunk_tokens, limits, cancelled)
         self._waiting: dict[str, str] = {}
         self._dirty = False
@@ -236,6 +220,8 @@ class Intake:
         given, source = source, self._beside(source, file_hash) if source.apart else source
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
+            if self._writer.original_of(source.key) is None:  # an earlier version kept none, say
+                self._keep_original(source, file_hash, pending=False)
             return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason=""), source.key
         original = self._staying(self._writer.file_duplicates_of(source.key, file_hash))
         if original is not None:
@@ -261,13 +247,13 @@ class Intake:
         stored_hash = self._writer.hash_of(source.key)
         if stored_hash is not None:
             return stored_hash == file_hash
-        with closing(self._read(source)) as documents:  # a rebuild forgets hashes, and keeps what was read
+        with closing(self.read(source)) as documents:  # a rebuild forgets hashes, and keeps what was read
             ours = {document.id: document.content_hash for document in documents}
         return ours == {name: self._writer.content_of(name) for name in self._writer.documents_of(source.key)}
 
     def _take_documents(self, file: _File) -> FileReport:
         source = file.source
-        with closing(self._read(source)) as documents:
+        with closing(self.read(source)) as documents:
             for document in documents:
                 # Entries of one corpus may repeat each other: its judgements name them one by one.
                 duplicates = self._writer.duplicates_of(document) if document.source_id is None else []
@@ -282,13 +268,21 @@ class Intake:
             )
         stored_ids = self._writer.documents_of(source.key)
         report = _summary(file, self._drop(stored_ids - file.seen))
+        self._keep_original(source, file.file_hash, pending=self._dirty)
         # An unchanged one too: a rebuild forgets files, and other bytes may say the same.
         remember = self._writer.stage_source if self._dirty else self._writer.remember_source
         remember(source.key, file.file_hash, report)
         changed = bool(stored_ids) and report.status is FileStatus.INDEXED
         return replace(report, status=FileStatus.REPLACED) if changed else report
 
-    def _read(self, source: Source) -> Generator[Document, None, None]:
+    def _keep_original(self, source: Source, file_hash: str, *, pending: bool) -> None:
+        if self._originals:
+            self._writer.keep_original(
+                source.key, source.name, source.path, file_hash, self._stop_if_cancelled, pending=pending
+            )
+
+    def read(self, source: Source) -> Generator[Document, None, None]:
+        """The documents of a file, read under this call's limits. Raises as `read_in_worker`."""
         return read_in_worker(
             source.path, name=source.name, key=source.key, limits=self._limits,
             passwords=source.passwords, cancelled=self._cancelled,

@@ -11,6 +11,8 @@ from pathlib import Path, PurePath
 from ingest.errors import UnreachableError
 from ingest.library.index_files import NAME
 from ingest.library.library import DATABASE, LOCK, VECTORS
+from ingest.library.originals import NAME as ORIGINAL
+from ingest.library.originals import ORIGINALS, UPLOAD
 from ingest.library.token_vectors import FILE as TOKEN_VECTORS
 
 NO_FILE = "is a device, a pipe or a socket, not a file; name a file instead."
@@ -53,12 +55,12 @@ class Source:
 
         A name says little of where a file comes from, so that another one of it is kept unless this ``replaces`` it.
         """
-        return cls(path, name, f"upload:{name}", apart=not replaces)
+        return cls(path, name, f"{UPLOAD}{name}", apart=not replaces)
 
     def numbered(self, number: int) -> Source:
         """The same upload under a name with a number: "minutes (2).txt"."""
         name = numbered(self.name, number)
-        return replace(self, name=name, key=f"upload:{name}")
+        return replace(self, name=name, key=f"{UPLOAD}{name}")
 
     def require_file(self) -> None:
         """Raise `UnreachableError` for what cannot be read, as a device or a pipe, which would never end.
@@ -143,7 +145,9 @@ def _fault_of_link(link: Path, root: Path) -> str:
 
 def _is_of_a_library(path: Path) -> bool:
     folder = path.parent
-    if folder.name == VECTORS and NAME.fullmatch(path.name):
+    if (folder.name == VECTORS and NAME.fullmatch(path.name)) or (
+        folder.name == ORIGINALS and ORIGINAL.fullmatch(path.name)
+    ):
         folder = folder.parent
     elif not path.name.startswith(LIBRARY_FILES):
         return False

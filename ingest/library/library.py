@@ -2,6 +2,7 @@
 
 library.sqlite          documents, chunks, vectors, manifest, generations
 vectors/NNNNNN.faiss    the active generation's index
+originals/SHA256        the files that documents were read from
 writer.lock             held while someone writes
 """
 
@@ -27,6 +28,7 @@ from ingest.errors import (
     UsageError,
 )
 from ingest.library.disk import refusal, storing
+from ingest.library.originals import KEEPS_ORIGINALS
 from ingest.library.schema import connect, migrate
 from ingest.library.snapshot import DocumentInfo, Generation, Snapshot
 from ingest.models.spec import ModelSpec
@@ -142,6 +144,20 @@ class Library:
     def is_cut_as_before(self) -> bool:
         """Whether an earlier version cut its passages; a rebuild cuts them anew from the texts that are kept."""
         return self.manifest().chunker_version < CHUNKER_VERSION
+
+    @property
+    def keeps_originals(self) -> bool:
+        """Whether the files that documents are read from are kept in it: unless somebody said otherwise."""
+        return self.noted(KEEPS_ORIGINALS) is not False
+
+    def originals_size(self) -> tuple[int, int]:
+        """How many files are kept, and their bytes together; two documents' same file counts once."""
+        with self.connection() as db:
+            row = db.execute(
+                "SELECT count(*), coalesce(sum(bytes), 0) FROM (SELECT sha256, bytes FROM originals "
+                "UNION SELECT sha256, bytes FROM replaced)"
+            ).fetchone()
+        return int(row[0]), int(row[1])
 
     def note(self, name: str, value: object) -> None:
         """Keep a value for a later stage, as JSON under a name that is no manifest's field; ``None`` forgets it."""

@@ -15,6 +15,8 @@ Tables
                  The text beside a label is kept only while its document holds it: see ``labels_forget``
     label_pairs  pairs of models whose orders were seen while judging
     label_ranks  where a judged passage stood in both orders of a pair, the last time its query was asked
+    originals    files that are kept as they were read, by the hash that they lie under: see `ingest.library.originals`
+    replaced     uploads that another one of their name took the place of, kept so that this can be undone
     words        FTS5's index of the active generation's words, without its texts: see `ingest.library.word_index`
 
 A row whose ``born`` is above the active generation is pending: no reader sees it, and the next
@@ -118,6 +120,16 @@ MIGRATIONS: tuple[str, ...] = (
             WHERE other.id = OLD.id AND other.number <> OLD.number AND instr(other.text, labels.text) > 0
         );
     END;
+    """,
+    """
+    CREATE TABLE originals (
+        source TEXT NOT NULL, born INTEGER NOT NULL, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, name TEXT NOT NULL,
+        PRIMARY KEY (source, born)
+    );
+    CREATE INDEX originals_by_hash ON originals (sha256);
+    CREATE TABLE replaced (
+        source TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, name TEXT NOT NULL
+    );
     """,
 )
 FORMAT = len(MIGRATIONS)

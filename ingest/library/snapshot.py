@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import LibraryDamagedError
 from ingest.library.index_files import IndexFile
+from ingest.library.originals import Original
 from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
 from ingest.notices import Help, Remedy
 from ingest.records import Chunk
@@ -38,7 +39,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document as lists show it. ``pages`` is 0 for formats without pages."""
+    """A document as lists show it. ``pages`` is 0 for formats without pages.
+
+    ``original`` is the file that it was read from, where that is kept, and ``previous`` the one before that, where it
+    can be put back.
+    """
 
     id: str
     title: str
@@ -47,6 +52,9 @@ class DocumentInfo:
     chunks: int
     pages: int
     pages_without_text: tuple[int, ...]
+    source: str = ""
+    original: Original | None = None
+    previous: Original | None = None
 
 
 class Snapshot:
@@ -69,14 +77,18 @@ class Snapshot:
     def documents(self) -> list[DocumentInfo]:
         """The documents of this generation, by title."""
         rows = self._db.execute(
-            "SELECT id, title, path, format, chunk_count, page_count, pages_without_text FROM documents "
-            "WHERE born <= ? ORDER BY title COLLATE NOCASE, number",
+            "SELECT d.id, d.title, d.path, d.format, d.chunk_count, d.page_count, d.pages_without_text, d.source, "
+            "o.sha256, o.bytes, o.name, r.sha256, r.bytes, r.name FROM documents AS d "
+            "LEFT JOIN originals AS o ON o.source = d.source AND o.born <= ?1 "
+            "LEFT JOIN replaced AS r ON r.source = d.source "
+            "WHERE d.born <= ?1 ORDER BY d.title COLLATE NOCASE, d.number",
             (self.generation.id,),
         )
         return [
             DocumentInfo(
                 row["id"], row["title"], row["path"], row["format"], row["chunk_count"], row["page_count"],
-                tuple(json.loads(row["pages_without_text"])),
+                tuple(json.loads(row["pages_without_text"])), row["source"],
+                _original(row["source"], *tuple(row)[8:11]), _original(row["source"], *tuple(row)[11:14]),
             )
             for row in rows
         ]  # fmt: skip
@@ -129,6 +141,10 @@ class Snapshot:
             (json.dumps([int(number) for number in ids]), self.generation.id),
         )
         return {row["id"]: _chunk(row) for row in rows}
+
+
+def _original(source: str, sha256: str | None, size: int | None, name: str | None) -> Original | None:
+    return None if sha256 is None or size is None or name is None else Original(source, sha256, size, name)
 
 
 def _chunk(row: sqlite3.Row) -> Chunk:

@@ -64,7 +64,9 @@ def fill_library(
     library = Library.create(folder, Manifest.of(encoder.model.spec))
     if not into_others and not _is_the_sets(judged, library):
         return library, _missing(judged, library)
-    report = ingest(list(judged.corpus), library, encoder, on_progress=on_progress, cancelled=cancelled)
+    report = ingest(
+        list(judged.corpus), library, encoder, on_progress=on_progress, cancelled=cancelled, originals=False
+    )
     if report.cancelled:
         raise CancelledError("Stopped. What was indexed is kept; do the same again to go on.")
     if folder == default_folder(judged, encoder.model.spec):

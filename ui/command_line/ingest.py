@@ -20,8 +20,10 @@ from ingest.chunker import DEFAULT_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import CancelledError, LibraryError, ModelError, StorageError, UsageError
 from ingest.library.library import Library, Manifest
+from ingest.library.originals import KEEPS_ORIGINALS
 from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import allow, encoder_asked_for, encoder_of_library
+from ingest.library.writer import writing
 from ingest.models.consent import privacy_notice
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
@@ -61,6 +63,30 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
+def add_original_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare whether the library keeps the files themselves."""
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--originals", action="store_true", default=None,
+        help="keep the files themselves in the library, now and later (the default), so that they can be opened, and "
+        "read again by a rebuild",
+    )  # fmt: skip
+    choice.add_argument(
+        "--no-originals", action="store_false", dest="originals",
+        help="keep no files in the library, now and later, and remove those that it keeps",
+    )  # fmt: skip
+
+
+def keep_originals(library: Library, wanted: bool | None) -> None:
+    """Have a library keep originals, or remove them and keep none; nothing where nobody said."""
+    if wanted is None:
+        return
+    library.note(KEEPS_ORIGINALS, wanted)
+    if not wanted and library.originals_size()[0]:
+        with writing(library) as writer:
+            writer.forget_originals()
+
+
 def add_trust_encoder(parser: argparse.ArgumentParser) -> None:
     """Declare the leave to load a model that a library names."""
     parser.add_argument(
@@ -71,13 +97,13 @@ def add_trust_encoder(parser: argparse.ArgumentParser) -> None:
 
 
 def run_ingest(
-    arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | None = None,
+    arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | None = None, originals: bool = True,
     then: Callable[[], int] = lambda: 0,
 ) -> int:  # fmt: skip
     """Ingest the paths and print the report; 0, or 1 when nothing could be read or something not be reached.
 
-    Without ``access`` to services, only encoders of this machine can be used. ``then`` is what follows where anything
-    was read; its status counts too.
+    Without ``access`` to services, only encoders of this machine can be used. ``originals`` has the files themselves
+    kept, unless the library keeps none. ``then`` is what follows where anything was read; its status counts too.
     """
     tokens = _chunk_tokens(arguments.library, arguments.chunk_tokens)
     missing = [path for path in arguments.paths if _is_missing(path)]
@@ -91,13 +117,16 @@ def run_ingest(
     encoder = open_encoder(model, access=access)
     library = Library.create(arguments.library, Manifest.of(encoder.model.spec, tokens))
     library.require_encoder(encoder.model.spec)
+    keep_originals(library, getattr(arguments, "originals", None))
     say_if_cut_as_before(library)
     if notice := privacy_notice(model):
         print(notice, file=sys.stderr)
 
     def read(sources: Sequence[Source]) -> IngestReport:
         with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
-            return ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
+            return ingest(
+                sources, library, encoder, on_progress=bar.show, cancelled=cancelled, originals=originals
+            )
 
     with billing() as bill:
         report = read(sources)

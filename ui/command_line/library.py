@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from ingest.encoders.onnx import open_encoder
-from ingest.errors import LibraryError
+from ingest.errors import LibraryError, SecondLookError, UsageError
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
+from ingest.library.disk import storing
 from ingest.library.health.doctor import examine
 from ingest.library.health.repair import Repair, repair
 from ingest.library.health.view import Finding, Part
 from ingest.library.library import Library
+from ingest.library.originals import opened
 from ingest.library.trust import is_known
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
-from ingest.pipeline import rebuild
+from ingest.readers.source import format_size
+from ingest.rebuild import rebuild
 from rerank.calibration.store import FILE, load, unusable
 from rerank.factory import encoder_for
 from rerank.registry import (
@@ -47,16 +51,52 @@ def documents(parsed: argparse.Namespace, settings: Settings) -> int:
                 "format": d.format,
                 "chunks": d.chunks,
                 "pages": d.pages,
+                "original": d.original and {"bytes": d.original.bytes, "sha256": d.original.sha256},
             }
             for d in found
         ]
-        print_json({"documents": rows})
+        print_json({"documents": rows, "originals": originals_row(library)})
         return 0
     for document in found:
         pages = f", {document.pages} pages" if document.pages else ""
         print(
             f"{document.id}  {document.title}  ({document.chunks} passages{pages})  {one_line(document.path)}"
         )
+    _say_originals(library)
+    return 0
+
+
+def originals_row(library: Library) -> dict[str, int]:
+    """How many originals a library keeps, and how large they are, as JSON says it."""
+    files, size = library.originals_size()
+    return {"files": files, "bytes": size}
+
+
+def _say_originals(library: Library) -> None:
+    files, size = library.originals_size()
+    if files:
+        _say(f"It keeps {count_of(files, 'original')}, {format_size(size)}.")
+
+
+def save_original(parsed: argparse.Namespace, settings: Settings) -> int:
+    """`secondlook original`: the file that a document was read from, as it was."""
+    library = Library(settings.library)
+    document = library.find(parsed.document)
+    if document.original is None:
+        raise UsageError(
+            f"The library {library.folder} keeps no original of “{document.title}”. Add its file again, and it does, "
+            "unless it was told to keep none."
+        )
+    file: Path = parsed.file or Path(document.original.file_name)
+    if file.is_dir():
+        file /= document.original.file_name
+    with storing(str(file)), opened(library.folder, document.original) as original:
+        try:
+            with file.open("xb") as copy:
+                shutil.copyfileobj(original, copy)
+        except FileExistsError:
+            raise UsageError(f"{file} is there already and is left as it is. Name another file.") from None
+    print(file)
     return 0
 
 
@@ -78,8 +118,14 @@ def rebuild_library(parsed: argparse.Namespace, settings: Settings) -> int:
     hub = Hub(settings.allow_downloads)
     encoder = open_encoder(encoder_for(None, settings.models, hub), access=settings.services)
     with ProgressBar() as bar:
-        count = rebuild(library, encoder, tokens, bar.show)
-    print(f"Rebuilt {count} documents with {encoder.model.name}.", file=sys.stderr)
+        rebuilt = rebuild(library, encoder, tokens, bar.show)
+    print(f"Rebuilt {rebuilt.documents} documents with {encoder.model.name}.", file=sys.stderr)
+    if rebuilt.from_text:
+        _say(
+            f"Of {count_of(rebuilt.from_text, 'document')} no original could be read, so that the stored text was cut "
+            "anew: what an earlier version read wrongly stays so. To have it read again: secondlook ingest FILES "
+            f"--library {library.folder}"
+        )
     return store_and_say(library, hub, trusting=settings.trusting)
 
 
@@ -105,6 +151,9 @@ def add_export_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to write")
     parser.add_argument(
         "--library", type=named_folder, default=settings.library, metavar="DIR", help="the library's folder"
+    )
+    parser.add_argument(
+        "--originals", action="store_true", help="take the files along that the documents were read from"
     )
     parser.add_argument(
         "--no-vectors", action="store_true",
@@ -151,7 +200,15 @@ def doctor_report(
         "done": list(map(told, mended.done)),
         "saved_to": str(mended.saved_to) if mended.saved_to else None,
         "left": [_row(finding) for finding in left],
+        "originals": _originals_of(library),
     }
+
+
+def _originals_of(folder: Path) -> dict[str, int] | None:
+    """What `originals_row` says, ``None`` where the database does not say it."""
+    with suppress(SecondLookError):
+        return originals_row(Library(folder))
+    return None
 
 
 def _row(finding: Finding) -> dict[str, str]:
@@ -166,6 +223,8 @@ def _tell(library: Path, found: list[Finding], mended: Repair, left: list[Findin
         lines += ["", "What is left:", *map(told, left)]
     if not left and mended.saved_to is None:
         lines.append(f"The library {library} is whole.")
+        files, size = Library(library).originals_size()
+        lines += [f"It keeps {count_of(files, 'original')}, {format_size(size)}."] if files else []
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -184,8 +243,9 @@ def examined(folder: Path) -> list[Finding]:
 def run_export(parsed: argparse.Namespace, settings: Settings) -> int:
     """Write a library to one file."""
     done = export_library(
-        Library(settings.library), parsed.file, vectors=not parsed.no_vectors, attachments=ATTACHMENTS
-    )
+        Library(settings.library), parsed.file, vectors=not parsed.no_vectors, attachments=ATTACHMENTS,
+        with_originals=parsed.originals,
+    )  # fmt: skip
     _say(
         f"Written to {parsed.file}: {count_of(done.documents, 'document')}, {count_of(done.chunks, 'passage')}, "
         f"{count_of(done.labels, 'label')}; {done.bytes / 1e6:.1f} MB. It holds every text and path of the library."

@@ -27,6 +27,7 @@ from ui.command_line.calibrate import add_calibrate_arguments, run_calibrate
 from ui.command_line.evaluate import add_evaluate_arguments, run_evaluate
 from ui.command_line.ingest import (
     add_ingest_arguments,
+    add_original_arguments,
     add_token_vector_arguments,
     add_trust_encoder,
     drop_token_vectors,
@@ -77,13 +78,24 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     add_ingest_arguments(adding, settings.library)
     add_allow_services(adding)
     add_token_vector_arguments(adding)
+    add_original_arguments(adding)
     _add_search(action("search", run_search, "ask a library, and see both orders"), settings)
     _add_library(action("documents", library.documents, "list a library's documents"), settings, as_json=True)
     delete = action("delete", library.delete, "take a document out of a library")
     delete.add_argument("document", metavar="DOCUMENT", help="its id, path or title")
     _add_library(delete, settings)
+    original = action("original", library.save_original, "write the file that a document was read from")
+    original.add_argument("document", metavar="DOCUMENT", help="its id, path or title")
+    original.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="the file or folder to write to (default: its name, here)",
+    )
+    _add_library(original, settings)
     rebuild = action(
-        "rebuild", library.rebuild_library, "cut and embed a library again, with another encoder say"
+        "rebuild", library.rebuild_library, "read, cut and embed a library again, with another encoder say"
     )
     _add_library(rebuild, settings)
     rebuild.add_argument(
@@ -268,7 +280,7 @@ def _ingest(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.no_token_vectors:
         drop_token_vectors(settings.library)
     return run_ingest(
-        parsed, hub, settings.services,
+        parsed, hub, settings.services, settings.originals,
         then=lambda: store_and_say(Library(settings.library), hub, parsed.token_vectors, settings.trusting),
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ class IngestJob(Job[IngestReport]):
 
     ``clean_up`` is called at its end, whatever that is, with the files that are still needed: those that wait for a
     password. ``on_report`` hears of each file that is done. ``password`` is tried on each, and forgotten at the end.
+    ``originals`` has the files themselves kept.
     ``cost`` is what services counted, as a sentence, once that is known and where there was any; ``token_vectors`` how
     far those are stored, where they are wanted, or why they were not.
     """
@@ -45,6 +46,7 @@ class IngestJob(Job[IngestReport]):
     progress: IngestProgress | None = None
     on_report: Callable[[FileReport], None] = lambda report: None
     password: str = field(default="", repr=False)
+    originals: bool = True
     cost: str = ""
     token_vectors: str = ""
     _reports: dict[int, FileReport] = field(default_factory=dict)
@@ -58,8 +60,9 @@ class IngestJob(Job[IngestReport]):
         """A job to start that reads one of the files, by its place from 1, again with a password."""
         others = {place: report for place, report in self._reports.items() if place != number}
         return IngestJob(
-            self.sources, self.open_library, self.encoder, self.clean_up, password=password, _reports=others
-        )
+            self.sources, self.open_library, self.encoder, self.clean_up, password=password,
+            originals=self.originals, _reports=others,
+        )  # fmt: skip
 
     def discard(self) -> None:
         """Nothing of it is wanted any more: files that waited for a password go."""
@@ -92,8 +95,9 @@ class IngestJob(Job[IngestReport]):
         try:
             library = self.open_library()
             report = ingest(
-                sources, library, self.encoder, on_progress=self._hear, cancelled=self._cancelled.is_set
-            )
+                sources, library, self.encoder, on_progress=self._hear, cancelled=self._cancelled.is_set,
+                originals=self.originals,
+            )  # fmt: skip
             self.cost = str(report.bill)
             if not report.cancelled:
                 self._keep_token_vectors(library)

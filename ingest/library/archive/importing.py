@@ -30,7 +30,10 @@ from ingest.library.archive.export import (
     HASH_BYTES,
     LABELS_MEMBER,
     MEMBERS,
+    ORIGINALS_MEMBER,
+    PIECE,
     PLACES,
+    PLAIN_FORMAT,
     SOURCES,
     VECTORS_MEMBER,
 )
@@ -39,11 +42,12 @@ from ingest.library.health.checks import passage_hash, vector_fault
 from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
+from ingest.library.originals import NAME, ORIGINALS
 from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
 from ingest.notices import Help, Remedy
-from ingest.records import Chunk, Document, Heading, Page
+from ingest.records import Chunk, Document, Heading, Page, sha256_of
 from ingest.sources import NO_FILE, is_no_file
 from ingest.workspace import IMPORTING, Workspace
 
@@ -149,7 +153,28 @@ def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]
     for row in source.lines(SOURCES):
         report = report_of(json.dumps(row["report"]))
         writer.stage_source(text_of(row["key"]), text_of(row["file_hash"]), report)
+    _keep_originals(source, writer)
     return documents, chunks, len(hashes) - _put_vectors(source, writer, hashes)
+
+
+def _keep_originals(source: ArchiveSource, writer: LibraryWriter) -> None:
+    """Keep the files that came along, each of which has the hash that it goes by; its name becomes no path."""
+    if not source.has(ORIGINALS_MEMBER):
+        return
+    with Workspace.temporary() as aside:
+        for row in source.lines(ORIGINALS_MEMBER):
+            sha256 = text_of(row["sha256"])
+            if sha256 not in source.originals:
+                raise ValueError("an original is not there")
+            file = aside / "original"
+            with file.open("wb") as copy:
+                for piece in source.pieces(f"{ORIGINALS}/{sha256}"):
+                    copy.write(piece)
+            if sha256_of(file) != sha256:
+                raise ValueError("an original is not what it is said to be")
+            writer.keep_original(
+                text_of(row["source"]), text_of(row["name"]), file, sha256, lambda: None, pending=True
+            )
 
 
 def _put_vectors(source: ArchiveSource, writer: LibraryWriter, hashes: set[str]) -> int:
@@ -231,10 +256,14 @@ class ArchiveSource:
         """Raises `NewerFormatError`, `TooLargeError`, and ``ValueError`` and its like for what is no export."""
         self._file, self._archive, self._limits = file, archive, limits
         self._infos = {info.filename: info for info in archive.infolist()}
-        self._check_members({*MEMBERS, CONTENTS, *attachments})
+        self.originals = {
+            name.removeprefix(f"{ORIGINALS}/") for name in self._infos if name.startswith(f"{ORIGINALS}/")
+        }
+        named = {f"{ORIGINALS}/{name}" for name in self.originals if NAME.fullmatch(name)}
+        self._check_members({*MEMBERS, CONTENTS, ORIGINALS_MEMBER, *attachments, *named})
         self._members: dict[str, Any] = {}
         contents = json.loads(self.whole(CONTENTS))
-        if contents["format"] != ARCHIVE_FORMAT:
+        if contents["format"] not in (PLAIN_FORMAT, ARCHIVE_FORMAT):
             raise NewerFormatError(
                 f"{file} has the export format {contents['format']}; this version of Second Look reads "
                 f"{ARCHIVE_FORMAT}. Update Second Look, or export again with this version."
@@ -292,6 +321,14 @@ class ArchiveSource:
                 size += len(line)
                 yield json.loads(line)
         self._verify(name, state.hexdigest(), size)
+
+    def has(self, name: str) -> bool:
+        """Whether the export has this member."""
+        return name in self._infos
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The bytes of a member of any size."""
+        yield from self.records(name, PIECE)
 
     def records(self, name: str, width: int) -> Iterator[bytes]:
         """The records of ``width`` bytes of a member, none where the export was made without it."""

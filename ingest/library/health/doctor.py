@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ingest.errors import LibraryDamagedError, NewerFormatError, StorageError
-from ingest.library import vector_index, word_index
+from ingest.library import originals, vector_index, word_index
 from ingest.library.health.checks import (
     chunks_fault,
     document_fault,
@@ -107,6 +107,7 @@ def _contents(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
         yield from index(view)
         yield from labels(view)
         yield from token_vectors(folder)
+        yield from kept_files(view)
         if not _somebody_writes(folder):  # what is being written looks like what was left behind
             yield from litter(view)
     if not findings:  # words are held against passages and vectors, which have to be whole first
@@ -242,6 +243,20 @@ def labels(view: View) -> Iterator[Finding]:
         )
 
 
+def kept_files(view: View) -> Iterator[Finding]:
+    """Originals, held against the hashes that they lie under."""
+    for sha256, size, name in view.db.execute(
+        "SELECT sha256, bytes, min(name) FROM (SELECT sha256, bytes, name FROM originals UNION ALL "
+        "SELECT sha256, bytes, name FROM replaced) GROUP BY sha256, bytes"
+    ):
+        if fault := originals.fault(view.folder, sha256, size):
+            yield Finding(
+                Part.ORIGINALS,
+                f"The original of {name} cannot be opened: {fault}. The text of it is as it was. {REPAIR}",
+                view.repair,
+            )
+
+
 def _is_time(stamp: object) -> bool:
     try:
         return datetime.fromisoformat(str(stamp)).tzinfo is not None
@@ -261,7 +276,7 @@ def litter(view: View) -> Iterator[Finding]:
         yield Finding(Part.LITTER, f"{pending} rows were written and never published. {REPAIR}", view.repair)
     name = active.index.name if active.index else ""
     orphans = [path for path in index_files(view.folder / VECTORS) if path.name != name]
-    for path in orphans + abandoned(view.folder):
+    for path in orphans + originals.orphans(view.folder, view.db) + abandoned(view.folder):
         yield Finding(Part.LITTER, f"{path} belongs to nothing. {REPAIR}", view.repair)
 
 

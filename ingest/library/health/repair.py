@@ -15,7 +15,7 @@ import faiss
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.errors import LibraryDamagedError
-from ingest.library import word_index
+from ingest.library import originals, word_index
 from ingest.library.health.checks import chunk_fault, document_fault, mended_text, vector_fault
 from ingest.library.health.doctor import examine, mend_token_vectors
 from ingest.library.health.salvage import salvage
@@ -70,6 +70,8 @@ def _mend(library: Library, findings: Sequence[Finding]) -> list[Message]:
         if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
             writer.publish()
             messages.append(Message("The index was built again from the stored vectors."))
+        if Part.ORIGINALS in parts:
+            messages += _mend_originals(library)
         if Part.LATE_INTERACTION in parts:
             messages.append(mend_token_vectors(library.folder))
     return messages
@@ -198,6 +200,22 @@ def _mend_vectors(view: View) -> list[Message]:
             )
         )
     return messages
+
+
+def _mend_originals(library: Library) -> list[Message]:
+    """Forget originals that are not what was kept; a file that lies where it lay is kept anew by the next ingest."""
+    with library.connection() as db, transaction(db):
+        names = []
+        for table in ("originals", "replaced"):
+            for row in db.execute(f"SELECT rowid, sha256, bytes, name FROM {table}").fetchall():
+                if originals.fault(library.folder, row["sha256"], row["bytes"]):
+                    db.execute(f"DELETE FROM {table} WHERE rowid = ?", (row["rowid"],))
+                    names.append(row["name"])
+        originals.sweep(library.folder, db)
+    return [
+        Message(f"The original of {name} is damaged or gone, and is forgotten. Add the file again.")
+        for name in names
+    ]
 
 
 def _whole_index(view: View) -> faiss.Index | None:

@@ -18,9 +18,11 @@ from pathlib import Path
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import LibraryDamagedError
+from ingest.library import originals
 from ingest.library.health.checks import chunks_fault, document_fault, passage_hash, vector_fault
 from ingest.library.health.view import reading_what_is_left
 from ingest.library.library import DATABASE, Library, Manifest, read_manifest, transaction
+from ingest.library.originals import NAME, ORIGINALS, Original
 from ingest.library.rows import document_of
 from ingest.library.writer import writing
 from ingest.notices import Help, Message, Remedy
@@ -63,7 +65,7 @@ def salvage(folder: Path) -> Saved:
         loss = _Loss()
         try:
             with reading_what_is_left(copy) as old:
-                documents = _save(old, making, loss)
+                documents = _save(old, folder, making, loss)
         except sqlite3.DatabaseError as error:
             raise _nothing(folder, str(error)) from error
         if not documents and not loss.lost and (loss.manifest or not loss.unreadable):
@@ -88,7 +90,7 @@ def _nothing(folder: Path, why: str) -> LibraryDamagedError:
     )
 
 
-def _save(old: sqlite3.Connection, making: Path, loss: _Loss) -> int:
+def _save(old: sqlite3.Connection, folder: Path, making: Path, loss: _Loss) -> int:
     """Fill the new library and publish it; the number of documents in it."""
     manifest = _manifest(old)
     loss.manifest = manifest.encoder == UNKNOWN
@@ -101,6 +103,7 @@ def _save(old: sqlite3.Connection, making: Path, loss: _Loss) -> int:
             # After the documents: deleting one takes the text of its labels along, which is for people to ask.
             _save_tables(old, new, LABEL_TABLES, loss)
             _check_labels(new)
+            _save_originals(old, new, folder, making, loss)
             documents: int = new.execute("SELECT count(*) FROM documents").fetchone()[0]
         if documents:
             writer.publish()
@@ -198,6 +201,19 @@ def _check_vectors(new: sqlite3.Connection, manifest: Manifest) -> None:
         if vector_fault(raw, manifest.dim)
     ]
     new.executemany("DELETE FROM vectors WHERE rowid = ?", bad)
+
+
+def _save_originals(
+    old: sqlite3.Connection, new: sqlite3.Connection, folder: Path, making: Path, loss: _Loss
+) -> None:
+    """Copy the files whose hashes agree, of documents that were saved."""
+    sources = {row[0] for row in new.execute("SELECT source FROM documents")}
+    for row in _rows(old, "originals", loss):
+        original = Original(row["source"], row["sha256"], row["bytes"], row["name"])
+        whole = original.source in sources and NAME.fullmatch(str(original.sha256)) is not None
+        if whole and not originals.fault(folder, original.sha256, original.bytes):
+            originals.keep(making, folder / ORIGINALS / original.sha256, original.sha256, original.name)
+            originals.insert(new, 1, original)
 
 
 def _check_labels(new: sqlite3.Connection) -> None:

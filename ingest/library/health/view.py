@@ -104,6 +104,7 @@ class Part(StrEnum):
     LABELS = "labels"
     LATE_INTERACTION = "token vectors"
     CALIBRATION = "calibration"
+    ORIGINALS = "originals"
     LITTER = "litter"
 
 

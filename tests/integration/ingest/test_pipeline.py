@@ -11,7 +11,8 @@ from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBu
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.notices import Help, Remedy
-from ingest.pipeline import ingest, rebuild
+from ingest.pipeline import ingest
+from ingest.rebuild import Rebuilt, rebuild
 from ingest.records import FileReport, FileStatus, Stage
 from ingest.sources import Source, walk
 from rerank.calibration import store as calibration
@@ -218,7 +219,7 @@ def test_a_library_among_the_files_is_passed_over(desk: Desk) -> None:
         names = [Path(source.name).name for source in walk([desk.folder])]
     assert names == ["a.txt", "note.txt"]
     (library.folder / "library.sqlite").unlink()
-    assert len(list(walk([desk.folder]))) == 6, "without the database it is no library"
+    assert len(list(walk([desk.folder]))) == 7, "without the database it is no library"
 
 
 def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(desk: Desk) -> None:
@@ -249,7 +250,7 @@ def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
     desk.add(path)
     many = len(desk.texts())
     other = WordEncoder(replace(WORD_ENCODER, name="other-encoder"))
-    assert rebuild(desk.library, other, 400) == 1
+    assert rebuild(desk.library, other, 400) == Rebuilt(documents=1, from_text=0)
     assert desk.library.manifest() == Manifest.of(other.model.spec, 400)
     assert many > len(desk.texts()) == 1
     (report,) = ingest([Source.of_path(path)], desk.library, other).files

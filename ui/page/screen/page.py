@@ -191,7 +191,9 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
         if not uploads:
             samples.added(Library(settings.library), report.path)
 
-    state.ingest = IngestJob(sources, open_library, encoder, clean_up, on_report=cross_off).start()
+    state.ingest = IngestJob(
+        sources, open_library, encoder, clean_up, on_report=cross_off, originals=settings.originals
+    ).start()
 
 
 def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
 from ingest.errors import SecondLookError
 from ingest.library.library import Library
+from ingest.library.originals import Original, opened
 from ingest.library.snapshot import DocumentInfo
 from ingest.library.writer import writing
 from ingest.readers.registry import SUFFIXES
@@ -125,7 +128,9 @@ def documents(library: Library, state: State) -> None:
     listed = library.documents()
     own, ours = samples.split(listed)
     passages = sum(document.chunks for document in listed)
-    quiet([f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}"], "library")
+    files, size = library.originals_size()
+    kept = f", {count_of(files, 'original')} ({format_size(size)})" if files else ""
+    quiet([f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}{kept}"], "library")
     if library.is_cut_as_before:
         quiet([
             "An earlier version cut these passages and parted some headings from their text. They are found as before; "
@@ -164,10 +169,22 @@ def _row(document: DocumentInfo, library: Library, state: State) -> None:
                 )  # fmt: skip
         with st.container(key=f"extent-{document.id}"):
             st.text(extent(document.chunks, document.pages))
+        if document.original is not None:
+            st.download_button(
+                "Original", partial(_bytes_of, library.folder, document.original), key=f"original-{document.id}",
+                file_name=document.original.file_name, mime="application/octet-stream", type="tertiary",
+                on_click="ignore", help="Download the file as it was added",
+            )  # fmt: skip
         if state.deleting == document.id:
             _confirm(
                 f"Delete it with its {count_of(document.chunks, 'passage')}?", [document], library, state
             )
+
+
+def _bytes_of(folder: Path, original: Original) -> bytes:
+    """What is downloaded, read when it is asked for. Raises `LibraryDamagedError`."""
+    with opened(folder, original) as file:
+        return file.read()
 
 
 def _remove_samples(ours: Sequence[DocumentInfo], library: Library, state: State) -> None:

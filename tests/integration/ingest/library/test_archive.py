@@ -37,7 +37,8 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
 from ingest.notices import Help, Remedy
-from ingest.pipeline import ingest, rebuild
+from ingest.pipeline import ingest
+from ingest.rebuild import rebuild
 from ingest.sources import Source
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -211,7 +212,7 @@ def remade(file: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
 
 
 def a_later_format(members: dict[str, bytes]) -> None:
-    members[CONTENTS] = members[CONTENTS].replace(b'"format": 1', b'"format": 2')
+    members[CONTENTS] = members[CONTENTS].replace(b'"format": 1', b'"format": 3')
 
 
 def another_text(members: dict[str, bytes]) -> None:
@@ -271,7 +272,7 @@ def a_label_after_all_days(members: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (a_later_format, NewerFormatError, "export format 2"),
+        (a_later_format, NewerFormatError, "export format 3"),
         (another_text, DamagedFileError, "checksum"),
         (a_path_upwards, DamagedFileError, r"“\.\./\.\./evil\.txt”"),
         (a_pickle, DamagedFileError, "index.pkl"),

@@ -23,7 +23,7 @@ from ingest.library.library import Library
 from ingest.library.schema import FORMAT
 from ingest.library.writer import writing
 from ingest.notices import Help, Remedy
-from ingest.pipeline import rebuild
+from ingest.rebuild import rebuild
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from ui.command_line.main import main

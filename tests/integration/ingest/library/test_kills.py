@@ -23,7 +23,7 @@ from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import rebuild
+from ingest.rebuild import rebuild
 from rerank.calibration.store import FILE, load
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever

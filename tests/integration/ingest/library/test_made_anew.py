@@ -15,7 +15,7 @@ from ingest.library.archive.importing import import_library
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.models.spec import ModelSpec
-from ingest.pipeline import rebuild
+from ingest.rebuild import rebuild
 from rerank.evaluation.cache import look_prefix
 from rerank.languages import LanguageWarnings
 from retrieval.records import CandidateSource

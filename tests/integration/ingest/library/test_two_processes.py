@@ -22,9 +22,10 @@ WRITER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from ingest.library.writer import Generations
+    from ingest.library.generations import Generations
     from ingest.library.library import Library
-    from ingest.pipeline import Source, ingest, rebuild
+    from ingest.pipeline import Source, ingest
+    from ingest.rebuild import rebuild
     from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 
@@ -108,7 +109,7 @@ HOLDER = textwrap.dedent(
     from pathlib import Path
     from ingest.pipeline import Intake, Source
     from ingest.library.library import Library
-    from ingest.readers import Limits
+    from ingest.readers.source import Limits
     from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 

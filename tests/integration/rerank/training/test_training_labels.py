@@ -17,7 +17,8 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import ingest, rebuild
+from ingest.pipeline import ingest
+from ingest.rebuild import rebuild
 from ingest.records import digest
 from ingest.sources import Source
 from rerank.factory import open_scorer

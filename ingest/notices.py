@@ -22,6 +22,7 @@ class Remedy(StrEnum):
     DIAGNOSE = "examine the library"
     REPAIR = "repair the library"
     EXPORT = "export the library"
+    PRUNE_EMPTY = "take out what was in an empty folder"
     LATE_INTERACTION = "store token vectors"
     JUDGE = "judge passages"
     LIST_LABELS = "list the labels"

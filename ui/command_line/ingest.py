@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ingest.chunker import DEFAULT_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import CancelledError, LibraryError, ModelError, StorageError, UsageError
+from ingest.folders import Pruned
 from ingest.library.library import Library, Manifest
 from ingest.library.originals import KEEPS_ORIGINALS
 from ingest.library.token_vectors import TokenStore
@@ -35,8 +36,10 @@ from ingest.services.access import ServiceAccess
 from ingest.services.billing import Bill, billing
 from ingest.sources import Source, walk
 from rerank.registry import LATE_INTERACTION
+from ui.command_line.folders import Following, follow
 from ui.command_line.options import check_chunk_tokens, named_folder
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt, describe
+from ui.command_line.terminal import one_line
 from ui.presentation.formatting import count_of
 from ui.presentation.remedies import told
 
@@ -106,8 +109,9 @@ def run_ingest(
     kept, unless the library keeps none. ``then`` is what follows where anything was read; its status counts too.
     """
     tokens = _chunk_tokens(arguments.library, arguments.chunk_tokens)
+    following = Following.of(arguments)
     missing = [path for path in arguments.paths if _is_missing(path)]
-    if len(missing) == len(arguments.paths):
+    if len(missing) == len(arguments.paths) and not following.even_empty:
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
     passwords = read_passwords(arguments.password_file)
     sources = [replace(source, passwords=passwords) for source in walk(arguments.paths)]
@@ -128,11 +132,31 @@ def run_ingest(
                 sources, library, encoder, on_progress=bar.show, cancelled=cancelled, originals=originals
             )
 
+    if following.watches:
+
+        def tell(report: IngestReport, pruned: Pruned) -> None:
+            print_report(
+                report, as_json=arguments.json, pruned=pruned if pruned.documents else None, indent=None
+            )
+            then()
+
+        def first() -> list[Source]:
+            return [replace(source, passwords=passwords) for source in walk(arguments.paths)]
+
+        follow(library, following, first, read, tell)
+        return 0
     with billing() as bill:
         report = read(sources)
         if arguments.ask_passwords and not report.cancelled:
             report = read_again(report, sources, read)
-    print_report(replace(report, bill=bill), as_json=arguments.json)
+    pruned, refusal = None, None
+    try:
+        pruned = None if report.cancelled else following.prune(library)
+    except UsageError as error:  # what was read is told all the same
+        refusal = error
+    print_report(replace(report, bill=bill), as_json=arguments.json, pruned=pruned)
+    if refusal is not None:
+        raise refusal
     if any(file.needs_password for file in report.files) and not arguments.ask_passwords:
         print("For files with a password: --ask-passwords, or --password-file FILE.", file=sys.stderr)
     if report.cancelled:
@@ -204,19 +228,27 @@ def encoder_model(
     return resolve_encoder(None, hub, access) if name is None else encoder_asked_for(name, hub, access)
 
 
-def print_report(report: IngestReport, *, as_json: bool) -> None:
-    """Write the report to stdout: as JSON, or a line a file."""
+def print_report(
+    report: IngestReport, *, as_json: bool, pruned: Pruned | None = None, indent: int | None = 2
+) -> None:
+    """Write the report, and what was taken out because its file is gone, to stdout: as JSON, or a line a file."""
     if as_json:
         files = [asdict(file) for file in report.files]
         found: dict[str, Any] = {"files": files, "seconds": round(report.seconds, 3)}
         if report.bill:
             found["services"] = report.bill.rows()
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        if pruned is not None:
+            found["pruned"] = {"documents": pruned.documents, "paths": pruned.paths}
+        print(json.dumps(found, ensure_ascii=False, indent=indent), flush=True)
         return
     for file in report.files:
         print(describe(file))
+    for path in pruned.paths if pruned is not None else ():
+        print(one_line(f"{'taken out':<10} {path}  (The file is gone.)"))
     counts = ", ".join(f"{report.count(status)} {status}" for status in FileStatus if report.count(status))
-    print(f"{counts or 'No files'} in {report.seconds:.1f} s.")
+    if pruned is not None:
+        counts = ", ".join(filter(None, (counts, f"{count_of(pruned.documents, 'document')} taken out")))
+    print(f"{counts or 'No files'} in {report.seconds:.1f} s.", flush=True)
     if report.bill:
         print(report.bill)
 

@@ -25,6 +25,7 @@ from ui.command_line import models as models_command
 from ui.command_line import serve as serve_command
 from ui.command_line.calibrate import add_calibrate_arguments, run_calibrate
 from ui.command_line.evaluate import add_evaluate_arguments, run_evaluate
+from ui.command_line.folders import add_folder_arguments
 from ui.command_line.ingest import (
     add_ingest_arguments,
     add_original_arguments,
@@ -79,6 +80,7 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     add_allow_services(adding)
     add_token_vector_arguments(adding)
     add_original_arguments(adding)
+    add_folder_arguments(adding)
     _add_search(action("search", run_search, "ask a library, and see both orders"), settings)
     _add_library(action("documents", library.documents, "list a library's documents"), settings, as_json=True)
     delete = action("delete", library.delete, "take a document out of a library")

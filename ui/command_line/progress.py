@@ -28,15 +28,17 @@ def describe(file: FileReport) -> str:
 
 
 @contextmanager
-def cancel_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C asks the work to stop at the next safe place; a second one ends the process."""
+def cancel_on_interrupt(
+    words: str = "Stopping after the passages in hand (Ctrl-C again to stop at once)…",
+) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C asks the work to stop at the next safe place, and says ``words``; a second one ends the process."""
     asked = threading.Event()
 
     def ask(signum: int, frame: object) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        print("\nStopping after the passages in hand (Ctrl-C again to stop at once)…", file=sys.stderr)
+        print(f"\n{words}", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, ask)
     try:

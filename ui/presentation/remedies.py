@@ -52,6 +52,7 @@ _HOW: Mapping[Remedy, str] = {
     Remedy.DIAGNOSE: " with: secondlook doctor{library}",
     Remedy.REPAIR: " with: secondlook doctor --repair{library}",
     Remedy.EXPORT: " with: secondlook export FILE{library}",
+    Remedy.PRUNE_EMPTY: ": --prune-empty does.",
     Remedy.LATE_INTERACTION: " with: secondlook ingest FILES --token-vectors{library}",
     Remedy.JUDGE: " on the page, or import labels with: secondlook labels import FILE{library}",
     Remedy.LIST_LABELS: " with: secondlook labels{library}",

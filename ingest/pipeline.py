@@ -11,7 +11,9 @@ from pathlib import Path
 
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
+from ingest.folders import is_gone
 from ingest.library.library import Library
+from ingest.library.originals import UPLOAD
 from ingest.library.writer import Duplicate, LibraryWriter, writing
 from ingest.progress import OnProgress, ProgressMeter
 from ingest.readers.process.client import read_in_worker
@@ -223,7 +225,10 @@ class Intake:
             if self._writer.original_of(source.key) is None:  # an earlier version kept none, say
                 self._keep_original(source, file_hash, pending=False)
             return replace(before, path=source.name, status=FileStatus.UNCHANGED, reason=""), source.key
-        original = self._staying(self._writer.file_duplicates_of(source.key, file_hash))
+        duplicates = self._writer.file_duplicates_of(source.key, file_hash)
+        if former := next((duplicate for duplicate in duplicates if _has_moved(duplicate, source)), None):
+            return self._renamed(source, former, file_hash), source.key
+        original = self._staying(duplicates)
         if original is not None:
             return self._duplicate(source, original), source.key
         file = _File(source, file_hash, stamp, FileReport(source.name, FileStatus.INDEXED))
@@ -284,7 +289,7 @@ class Intake:
     def read(self, source: Source) -> Generator[Document, None, None]:
         """The documents of a file, read under this call's limits. Raises as `read_in_worker`."""
         return read_in_worker(
-            source.path, name=source.name, key=source.key, limits=self._limits,
+            source.path, name=source.name, key=self._writer.identity_of(source.key), limits=self._limits,
             passwords=source.passwords, cancelled=self._cancelled,
         )  # fmt: skip
 
@@ -311,6 +316,15 @@ class Intake:
         if self._drop(self._writer.documents_of(source.key)):
             reason += f" What {source.name} held before is taken out."
         return FileReport(source.name, FileStatus.DUPLICATE, reason)
+
+    def _renamed(self, source: Source, former: Duplicate, file_hash: str) -> FileReport:
+        if self._writer.holds(source.key):  # what the path held before
+            self.publish()
+            self._writer.delete(sorted(self._writer.documents_of(source.key)))
+        self._writer.rename(former.source, source.key, former.path, source.name)
+        report = self._writer.report_of(source.key, file_hash) or FileReport(source.name, FileStatus.RENAMED)
+        reason = f"It was {former.path} before."
+        return replace(report, path=source.name, status=FileStatus.RENAMED, reason=reason)
 
     def _drop(self, document_ids: set[str]) -> int:
         """Have documents dropped that a file held before and holds no more; how many."""
@@ -368,6 +382,13 @@ class Intake:
         for file in self._finished:
             self._report(file.number, file.report)
         self._finished.clear()
+
+
+def _has_moved(duplicate: Duplicate, source: Source) -> bool:
+    """Whether a file is what lay at another path, where nothing is any more. Uploads have none."""
+    return not any(key.startswith(UPLOAD) for key in (duplicate.source, source.key)) and is_gone(
+        duplicate.source
+    )
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

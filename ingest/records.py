@@ -158,10 +158,15 @@ class Chunk:
 
 
 class FileStatus(StrEnum):
-    """How a file ended. ``REPLACED`` is indexed, in the place of what the same path or name held before."""
+    """How a file ended.
+
+    ``REPLACED`` is indexed, in the place of what the same path or name held before. ``RENAMED`` is in the library
+    already, from a path where it is no more.
+    """
 
     INDEXED = "indexed"
     REPLACED = "replaced"
+    RENAMED = "renamed"
     UNCHANGED = "unchanged"
     DUPLICATE = "duplicate"
     REFUSED = "refused"

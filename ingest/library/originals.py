@@ -177,6 +177,6 @@ def settle(db: sqlite3.Connection, pending: int) -> None:
 
 
 def forget_gone(db: sqlite3.Connection) -> None:
-    """Forget the originals of sources that no document is of."""
-    for table in ("originals", "replaced"):
+    """Forget the originals, and the former names, of sources that no document is of."""
+    for table in ("originals", "replaced", "identities"):
         db.execute(f"DELETE FROM {table} WHERE source NOT IN (SELECT source FROM documents)")

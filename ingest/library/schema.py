@@ -17,6 +17,7 @@ Tables
     label_ranks  where a judged passage stood in both orders of a pair, the last time its query was asked
     originals    files that are kept as they were read, by the hash that they lie under: see `ingest.library.originals`
     replaced     uploads that another one of their name took the place of, kept so that this can be undone
+    identities   the path that a renamed file had at first, by which its documents are known yet
     words        FTS5's index of the active generation's words, without its texts: see `ingest.library.word_index`
 
 A row whose ``born`` is above the active generation is pending: no reader sees it, and the next
@@ -130,6 +131,9 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE replaced (
         source TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, name TEXT NOT NULL
     );
+    """,
+    """
+    CREATE TABLE identities (source TEXT PRIMARY KEY, identity TEXT NOT NULL UNIQUE);
     """,
 )
 FORMAT = len(MIGRATIONS)

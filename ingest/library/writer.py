@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryBusyError
-from ingest.library import originals
+from ingest.library import originals, renaming
 from ingest.library.disk import refusal
 from ingest.library.generations import Generations
 from ingest.library.library import (
@@ -234,6 +234,20 @@ class LibraryWriter:
             if not pending:
                 self._db.execute("DELETE FROM originals WHERE source = ?", (source,))
             originals.insert(self._db, born, Original(source, file_hash, size, name))
+
+    def identity_of(self, source: str) -> str:
+        """As `ingest.library.renaming.identity_of`."""
+        return renaming.identity_of(self._db, source)
+
+    def remember_identity(self, source: str, document: Document) -> None:
+        """Take the key that documents of a source are known by from one of them, where it is not the source's own."""
+        if not document.key.startswith(source):
+            renaming.remember(self._db, source, document.key.removesuffix(f"#{document.source_id}"))
+
+    def rename(self, old: str, new: str, old_path: str, new_path: str) -> None:
+        """As `ingest.library.renaming.rename`, at once."""
+        with transaction(self._db):
+            renaming.rename(self._db, old, new, old_path, new_path)
 
     def original_of(self, source: str) -> Original | None:
         """The file that is kept of a source, ``None`` where none is."""

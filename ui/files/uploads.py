@@ -18,6 +18,7 @@ from ui.presentation.formatting import count_of
 SIGNS = {
     FileStatus.INDEXED: "✓",
     FileStatus.REPLACED: "✓",
+    FileStatus.RENAMED: "=",
     FileStatus.UNCHANGED: "=",
     FileStatus.DUPLICATE: "=",
     FileStatus.REFUSED: "!",
@@ -115,6 +116,8 @@ def result_line(report: FileReport) -> str:
         return f"{sign} {report.reason}"
     if report.status is FileStatus.DUPLICATE:
         return f"{sign} {name}: a duplicate. {report.reason}"
+    if report.status is FileStatus.RENAMED:
+        return f"{sign} {name}: renamed. {report.reason}"
     if report.status is FileStatus.UNCHANGED:
         return f"{sign} {name}: unchanged, it is in the library already."
     size = extent(report.chunks, report.pages)

@@ -146,6 +146,7 @@ def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]
         if len(cut) != row["chunks"] or not cut:
             raise ValueError(f"the passages of “{document.title}” are not all there")
         writer.stage(text_of(row["source"]), document, cut)
+        writer.remember_identity(text_of(row["source"]), document)
         hashes |= {chunk.passage_hash for chunk in cut}
         documents, chunks = documents + 1, chunks + len(cut)
     if next(places, None) is not None:

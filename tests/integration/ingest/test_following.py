@@ -15,9 +15,13 @@ import pytest
 
 from ingest.errors import UsageError
 from ingest.folders import forget_deleted, prune
+from ingest.library.health.doctor import examine
+from ingest.library.label_records import Grade
+from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
 from ingest.pipeline import ingest
+from ingest.records import FileStatus
 from ingest.sources import Source, walk
 from tests.conftest import AS_A_USER, Desk, needs_a_user
 from tests.integration.ingest.test_folders import INGEST
@@ -167,3 +171,55 @@ def test_a_watched_folder_is_followed_until_ctrl_c(desk: Desk, watching: subproc
 def passages(place: Path) -> list[str]:
     with Library(place).snapshot() as snapshot:
         return snapshot.sample_texts(100)
+
+
+def test_a_renamed_file_keeps_its_id_labels_and_vectors(desk: Desk) -> None:
+    old = desk.write("old.txt", "The crane is a bird.")
+    desk.add(old)
+    (before,) = desk.library.documents()
+    with desk.library.connection() as db:
+        (passage,) = db.execute("SELECT passage_hash FROM chunks").fetchone()
+    Labels(desk.library).set("which bird?", passage, Grade.RELEVANT)
+    mark = desk.library.generation()
+    new = old.rename(desk.folder / "new.txt")
+    desk.encoder.calls.clear()
+    (report,) = desk.add(new).files
+    assert (report.status, report.reason) == (FileStatus.RENAMED, f"It was {old} before.")
+    (after,) = desk.library.documents()
+    assert (after.id, after.path) == (before.id, str(new))
+    assert after.original is not None
+    assert after.original.file_name == "new.txt"
+    assert desk.encoder.calls == []
+    assert desk.library.generation() != mark, "what shows the old path is asked for again"
+    (label,) = Labels(desk.library).all()
+    assert label.passage is not None
+    assert label.passage.path == str(new)
+    assert prune(desk.library, [desk.folder]).documents == 0
+    assert [file.status for file in desk.add(new).files] == [FileStatus.UNCHANGED]
+    new.write_text("The crane is a bird, and lifts steel.")
+    assert [file.status for file in desk.add(new).files] == [FileStatus.REPLACED]
+    assert [document.id for document in desk.library.documents()] == [before.id]
+    other = desk.write("old.txt", "The bank.")  # another file at the path of before
+    assert [file.status for file in desk.add(other).files] == [FileStatus.INDEXED]
+    assert len({document.id for document in desk.library.documents()} - {before.id}) == 1
+    assert len(desk.texts()) == 2
+    assert examine(desk.library.folder) == []
+
+
+def test_a_file_that_took_anothers_name_is_renamed_and_the_other_one_gone(desk: Desk) -> None:
+    one, two = desk.write("one.txt", "The crane."), desk.write("two.txt", "The bank.")
+    desk.add(one, two)
+    two.replace(one)
+    assert [file.status for file in desk.add(one).files] == [FileStatus.RENAMED]
+    assert desk.texts() == ["The bank."]
+    assert [document.path for document in desk.library.documents()] == [str(one)]
+    assert examine(desk.library.folder) == []
+
+
+def test_a_file_whose_bytes_lie_at_both_places_is_a_duplicate(desk: Desk) -> None:
+    one = desk.write("one.txt", "The crane.")
+    desk.add(one)
+    assert [file.status for file in desk.add(desk.write("two.txt", "The crane.")).files] == [
+        FileStatus.DUPLICATE
+    ]
+    assert [document.path for document in desk.library.documents()] == [str(one)]

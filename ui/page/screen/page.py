@@ -17,7 +17,9 @@ from ingest.errors import (
     TrustNeededError,
 )
 from ingest.library.library import Library, Manifest
+from ingest.library.originals import ORIGINALS, Original
 from ingest.records import FileReport
+from ingest.sources import Source
 from rerank.records import Models
 from rerank.search import MAX_QUERY_CHARACTERS, Searcher
 from rerank.second_look import SecondLookPlan
@@ -83,6 +85,9 @@ def _page(settings: Settings, state: State) -> None:
         raise broken
     with st.spinner(LOADING, show_time=True):
         encoder = resources.encoder(settings, library)
+    if state.put_back is not None and library is not None:
+        _put_back(settings, state, library, encoder, state.put_back)
+        st.rerun()
     if uploads or state.make_sample:
         _start_ingest(settings, state, encoder, uploads)
         st.rerun()
@@ -155,7 +160,8 @@ def _ask(state: State, example: str | None) -> None:
 
 
 def _sidebar(settings: Settings, state: State, library: Library | None, usable: bool) -> Sequence[Upload]:
-    uploads = sidebar.add_files(state, usable)
+    keeps = settings.originals and (library is None or library.keeps_originals)
+    uploads = sidebar.add_files(state, usable, keeps)
     if library is not None:
         sidebar.documents(library, state)
     settings_panel(settings, state)
@@ -194,6 +200,18 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
     state.ingest = IngestJob(
         sources, open_library, encoder, clean_up, on_report=cross_off, originals=settings.originals
     ).start()
+
+
+def _put_back(
+    settings: Settings, state: State, library: Library, encoder: Encoder, previous: Original
+) -> None:
+    """Begin to read an earlier file again that another one of its name replaced, which takes its place in turn."""
+    state.put_back = None
+    if state.ingest is not None:
+        state.ingest.discard()
+    path = library.folder / ORIGINALS / previous.sha256
+    source = Source(path, previous.name, previous.source)
+    state.ingest = IngestJob([source], lambda: library, encoder, originals=settings.originals).start()
 
 
 def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:

@@ -30,8 +30,11 @@ MOST_ROWS = 40  # documents listed at once: each row is widgets that every run h
 MOST_LINES = 8  # result lines before the list scrolls in a box of its own
 
 
-def add_files(state: State, usable: bool) -> Sequence[Upload]:
-    """The place to drop files, and how the last ones ended; files that were dropped just now."""
+def add_files(state: State, usable: bool, keeps_originals: bool) -> Sequence[Upload]:
+    """The place to drop files, and how the last ones ended; files that were dropped just now.
+
+    Where originals are kept, a file replaces an earlier one of its name unless told otherwise: that can be undone.
+    """
     st.header("Library", anchor=False)
     uploads = st.file_uploader(
         "Drop files here to add them",
@@ -44,9 +47,11 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
     if is_alone():  # on a network a name says nothing of whose file it is
         st.checkbox(
             "Replace earlier files of the same name",
+            value=keeps_originals,
             key=replace_key(state),
             disabled=state.ingesting or not usable,
-            help="Else both are kept: minutes.txt and minutes (2).txt. It holds for the next files alone.",
+            help="Else both are kept: minutes.txt and minutes (2).txt. It holds for the next files alone. What is "
+            "replaced can be put back, where originals are kept.",
         )
     if not uploads and (refused := refused_upload()):
         state.upload_problem = refused
@@ -175,10 +180,20 @@ def _row(document: DocumentInfo, library: Library, state: State) -> None:
                 file_name=document.original.file_name, mime="application/octet-stream", type="tertiary",
                 on_click="ignore", help="Download the file as it was added",
             )  # fmt: skip
+        if document.previous is not None:
+            st.button(
+                "Put the earlier file back", key=f"put-back-{document.id}", type="tertiary", disabled=state.ingesting,
+                on_click=_put_back, args=(state, document.previous),
+                help="Another file of this name took its place; that one can be put back in turn.",
+            )  # fmt: skip
         if state.deleting == document.id:
             _confirm(
                 f"Delete it with its {count_of(document.chunks, 'passage')}?", [document], library, state
             )
+
+
+def _put_back(state: State, previous: Original) -> None:
+    state.put_back = previous
 
 
 def _bytes_of(folder: Path, original: Original) -> bytes:

@@ -51,7 +51,9 @@ def old(desk: Desk, request: pytest.FixtureRequest) -> Desk:
 
 def back_to_format_4(path: Path) -> None:
     with sqlite3.connect(path) as db:
-        db.executescript("DROP TABLE originals; DROP TABLE replaced; PRAGMA user_version = 4;")
+        db.executescript(
+            "DROP TABLE originals; DROP TABLE replaced; DROP TABLE identities; PRAGMA user_version = 4;"
+        )
     db.close()
 
 

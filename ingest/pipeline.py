@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 
@@ -334,6 +335,9 @@ class Intake:
         return len(document_ids)
 
     def _take_document(self, file: _File, document: Document) -> None:
+        if not file.source.key.startswith(UPLOAD):  # of which the disk says only when it came
+            modified = datetime.fromtimestamp(file.stamp[2] / 1e9, UTC)
+            document = dated(document, modified.isoformat(timespec="seconds"))
         if self._writer.content_of(document.id) == document.content_hash:
             file.same += 1
             file.report = replace(
@@ -389,6 +393,13 @@ def _has_moved(duplicate: Duplicate, source: Source) -> bool:
     return not any(key.startswith(UPLOAD) for key in (duplicate.source, source.key)) and is_gone(
         duplicate.source
     )
+
+
+def dated(document: Document, modified: str) -> Document:
+    """The document with the day of its file, where that does not say it itself."""
+    if document.metadata.modified:
+        return document
+    return replace(document, metadata=replace(document.metadata, modified=modified))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

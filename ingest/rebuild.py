@@ -11,7 +11,7 @@ from ingest.library import originals
 from ingest.library.library import Library, Manifest
 from ingest.library.originals import ORIGINALS, Original
 from ingest.library.writer import LibraryWriter, writing
-from ingest.pipeline import Intake
+from ingest.pipeline import Intake, dated
 from ingest.progress import OnProgress
 from ingest.readers.source import Limits
 from ingest.records import FileReport, FileStatus, Stage
@@ -74,11 +74,14 @@ class Rebuilding:
         """Stage what today's readers give; how many documents, 0 where the original is of no use."""
         file = Source(self._library.folder / ORIGINALS / original.sha256, original.name, source)
         ids, chunks, pages, blank = set[str](), 0, 0, tuple[int, ...]()
+        dates = {
+            document.id: document.metadata.modified for document in self._writer.stored_documents(source)
+        }
         try:
             originals.opened(self._library.folder, original).close()
             with closing(self.intake.read(file)) as documents:
                 for document in documents:
-                    count = self.intake.stage(source, document)
+                    count = self.intake.stage(source, dated(document, dates.get(document.id, "")))
                     if not count:
                         raise ReadError(f"{document.path} has no text that a passage could be made of.")
                     ids.add(document.id)

@@ -67,13 +67,31 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a file says of itself; "" and () where it does not.
+
+    ``created`` and ``modified`` are dates in ISO 8601, ``language`` a BCP 47 tag (en, pt-BR), ``tags`` words that
+    people gave it.
+    """
+
+    author: str = ""
+    language: str = ""
+    created: str = ""
+    modified: str = ""
+    tags: tuple[str, ...] = ()
+
+
+NO_METADATA = Metadata()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document as text, with what is needed to cite a place in it.
 
     ``key`` is its identity within a library (a resolved path, an uploaded name, or ``path#_id`` for
     an entry of a JSONL corpus); ``path`` is what people see. ``pages`` is empty for formats without
-    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. All offsets count characters
-    (code points) of ``text``.
+    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. ``metadata`` is no part
+    of what makes it the same document. All offsets count characters (code points) of ``text``.
     """
 
     key: str
@@ -86,6 +104,7 @@ class Document:
     pages_without_text: tuple[int, ...] = ()
     source_id: str | None = None
     blocks: tuple[Block, ...] = ()
+    metadata: Metadata = NO_METADATA
 
     def __post_init__(self) -> None:
         previous = 0

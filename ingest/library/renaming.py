@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 from itertools import count
 
+from ingest.library.metadata import folder_of
 from ingest.library.snapshot import GENERATION_MARK
 
 
@@ -51,6 +52,10 @@ def rename(db: sqlite3.Connection, old: str, new: str, old_path: str, new_path: 
             {"old": old, "path": new_path, "before": old_path, "length": length},
         )
     db.execute("UPDATE documents SET source = ? WHERE source = ?", (new, old))
+    db.execute(
+        "UPDATE metadata SET folder = ? WHERE document IN (SELECT number FROM documents WHERE source = ?)",
+        (folder_of(new), new),
+    )
     for table, key in (("sources", "key"), ("originals", "source"), ("identities", "source")):
         db.execute(f"DELETE FROM {table} WHERE {key} = ?", (new,))
     for rowid, report in db.execute("SELECT rowid, report FROM sources WHERE key = ?", (old,)).fetchall():

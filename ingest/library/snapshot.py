@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ingest.errors import LibraryDamagedError
 from ingest.library.index_files import IndexFile
+from ingest.library.metadata import metadata_of
 from ingest.library.originals import Original
 from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
 from ingest.notices import Help, Remedy
-from ingest.records import Chunk
+from ingest.records import NO_METADATA, Chunk, Metadata
 
 # The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
 INDEX_RECALL = "index_recall"
@@ -53,6 +54,8 @@ class DocumentInfo:
     pages: int
     pages_without_text: tuple[int, ...]
     source: str = ""
+    folder: str = ""
+    metadata: Metadata = NO_METADATA
     original: Original | None = None
     previous: Original | None = None
 
@@ -78,7 +81,9 @@ class Snapshot:
         """The documents of this generation, by title."""
         rows = self._db.execute(
             "SELECT d.id, d.title, d.path, d.format, d.chunk_count, d.page_count, d.pages_without_text, d.source, "
-            "o.sha256, o.bytes, o.name, r.sha256, r.bytes, r.name FROM documents AS d "
+            "o.sha256, o.bytes, o.name, r.sha256, r.bytes, r.name, coalesce(m.folder, ''), coalesce(m.author, ''), "
+            "coalesce(m.language, ''), coalesce(m.created, ''), coalesce(m.modified, ''), coalesce(m.tags, '[]') "
+            "FROM documents AS d LEFT JOIN metadata AS m ON m.document = d.number "
             "LEFT JOIN originals AS o ON o.source = d.source AND o.born <= ?1 "
             "LEFT JOIN replaced AS r ON r.source = d.source "
             "WHERE d.born <= ?1 ORDER BY d.title COLLATE NOCASE, d.number",
@@ -87,7 +92,7 @@ class Snapshot:
         return [
             DocumentInfo(
                 row["id"], row["title"], row["path"], row["format"], row["chunk_count"], row["page_count"],
-                tuple(json.loads(row["pages_without_text"])), row["source"],
+                tuple(json.loads(row["pages_without_text"])), row["source"], row[14], metadata_of(*tuple(row)[15:20]),
                 _original(row["source"], *tuple(row)[8:11]), _original(row["source"], *tuple(row)[11:14]),
             )
             for row in rows

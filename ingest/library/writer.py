@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryBusyError
-from ingest.library import originals, renaming
+from ingest.library import metadata, originals, renaming
 from ingest.library.disk import refusal
 from ingest.library.generations import Generations
 from ingest.library.library import (
@@ -186,9 +186,8 @@ class LibraryWriter:
             (source, self._generations.active),
         )
         for (number,) in rows.fetchall():
-            yield document_of(
-                self._db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
-            )
+            row = self._db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
+            yield replace(document_of(row), metadata=metadata.of_document(self._db, number))
 
     def unstage(self, *sources: str) -> None:
         """Forget what was staged of files that could not be finished; what they held before stays."""

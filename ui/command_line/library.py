@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from ingest.encoders.onnx import open_encoder
@@ -51,6 +52,8 @@ def documents(parsed: argparse.Namespace, settings: Settings) -> int:
                 "format": d.format,
                 "chunks": d.chunks,
                 "pages": d.pages,
+                "folder": d.folder,
+                "metadata": asdict(d.metadata),
                 "original": d.original and {"bytes": d.original.bytes, "sha256": d.original.sha256},
             }
             for d in found

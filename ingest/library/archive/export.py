@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import LibraryDamagedError, LibraryError, UsageError
+from ingest.library import metadata
 from ingest.library.disk import fsync
 from ingest.library.health.checks import chunks_fault, document_fault, vector_fault
 from ingest.library.label_records import Label
@@ -202,7 +203,7 @@ def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[di
         yield (
             {name: row[name] for name in plain}
             | {name: json.loads(row[name]) for name in structure}
-            | {"chunks": len(chunks)}
+            | {"chunks": len(chunks), "metadata": asdict(metadata.of_document(db, number))}
         )
 
 

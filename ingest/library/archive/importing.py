@@ -47,7 +47,8 @@ from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
 from ingest.notices import Help, Remedy
-from ingest.records import Chunk, Document, Heading, Page, sha256_of
+from ingest.readers.process.wire import metadata_from_wire
+from ingest.records import Chunk, Document, Heading, Metadata, Page, sha256_of
 from ingest.sources import NO_FILE, is_no_file
 from ingest.workspace import IMPORTING, Workspace
 
@@ -203,6 +204,7 @@ def _document(row: dict[str, Any]) -> Document:
         pages_without_text=tuple(map(number_of, row["pages_without_text"])),
         source_id=None if source_id is None else text_of(source_id),
         blocks=blocks_from_json(row.get("blocks", ())),  # exports of earlier versions have none
+        metadata=metadata_from_wire(row["metadata"]) if "metadata" in row else Metadata(),  # likewise
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from ingest.workspace import SAVING, Workspace
 
 UNKNOWN = "unknown"
 # In the order in which they refer to each other.
-DOCUMENT_TABLES = ("encoders", "documents", "chunks", "vectors", "identities")
+DOCUMENT_TABLES = ("encoders", "documents", "chunks", "vectors", "identities", "metadata")
 LABEL_TABLES = ("labels", "label_pairs", "label_ranks")
 
 

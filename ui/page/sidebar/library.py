@@ -173,7 +173,7 @@ def _row(document: DocumentInfo, library: Library, state: State) -> None:
                     on_click=_ask_to_delete, args=(state, document.id),
                 )  # fmt: skip
         with st.container(key=f"extent-{document.id}"):
-            st.text(extent(document.chunks, document.pages))
+            st.text(extent(document.chunks, document.pages) + known_of(document))
         if document.original is not None:
             st.download_button(
                 "Original", partial(_bytes_of, library.folder, document.original), key=f"original-{document.id}",
@@ -194,6 +194,13 @@ def _row(document: DocumentInfo, library: Library, state: State) -> None:
 
 def _put_back(state: State, previous: Original) -> None:
     state.put_back = previous
+
+
+def known_of(document: DocumentInfo) -> str:
+    """What else is known of a document, to go behind its extent: its kind, day, author, language and tags."""
+    known = document.metadata
+    parts = (document.format, known.modified[:10], known.author, known.language, *known.tags)
+    return "".join(f" · {part}" for part in parts if part)
 
 
 def _bytes_of(folder: Path, original: Original) -> bytes:

@@ -52,7 +52,8 @@ def old(desk: Desk, request: pytest.FixtureRequest) -> Desk:
 def back_to_format_4(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.executescript(
-            "DROP TABLE originals; DROP TABLE replaced; DROP TABLE identities; PRAGMA user_version = 4;"
+            "DROP TABLE originals; DROP TABLE replaced; DROP TABLE identities; DROP TABLE metadata; "
+            "PRAGMA user_version = 4;"
         )
     db.close()
 
@@ -141,6 +142,7 @@ def test_a_library_without_originals_opens_and_gets_them_when_its_files_are_adde
     shutil.rmtree(desk.library.folder / ORIGINALS)
     check_migrated(desk, dump(path))
     assert all(document.original is None for document in desk.library.documents())
+    assert [document.folder for document in desk.library.documents()] == [str(desk.folder)] * 3
     assert rebuild(desk.library, desk.encoder, 32) == Rebuilt(documents=3, from_text=3)
     assert {file.status for file in desk.add(*paths).files} == {"unchanged"}
     assert rebuild(desk.library, desk.encoder, 32) == Rebuilt(documents=3, from_text=0)

@@ -37,13 +37,39 @@ def of_document(db: sqlite3.Connection, number: int) -> Metadata:
 
 
 def metadata_of(author: str, language: str, created: str, modified: str, tags: str) -> Metadata:
-    """The metadata that was stored as these columns."""
-    return Metadata(author, language, created, modified, tuple(json.loads(tags)))
+    """The metadata that was stored as these columns; without tags where damage made them unreadable."""
+    return Metadata(author, language, created, modified, _tags_of(tags) or ())
+
+
+def _tags_of(text: str) -> tuple[str, ...] | None:
+    try:
+        tags = json.loads(text)
+    except (ValueError, TypeError):
+        return None
+    return tuple(tags) if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags) else None
+
+
+def damaged(db: sqlite3.Connection) -> list[int]:
+    """Numbers of the documents whose row is missing or cannot be read."""
+    rows = db.execute(
+        "SELECT d.number, m.tags FROM documents AS d LEFT JOIN metadata AS m ON m.document = d.number"
+    )
+    return [number for number, tags in rows if _tags_of(tags) is None]
+
+
+def mend(db: sqlite3.Connection) -> int:
+    """Make damaged rows anew of what the documents' own rows say; how many."""
+    numbers = damaged(db)
+    db.executemany("DELETE FROM metadata WHERE document = ?", [(number,) for number in numbers])
+    fill(db)
+    return len(numbers)
 
 
 def fill(db: sqlite3.Connection) -> None:
-    """Give every document that is there a row, with what its own row says."""
-    rows = db.execute("SELECT number, format, source FROM documents").fetchall()
+    """Give every document that has none a row, with what its own row says."""
+    rows = db.execute(
+        "SELECT number, format, source FROM documents WHERE number NOT IN (SELECT document FROM metadata)"
+    ).fetchall()
     db.executemany(
         "INSERT INTO metadata (document, type, folder, author, language, created, modified, tags) "
         "VALUES (?, ?, ?, '', '', '', '', '[]')",

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ingest.errors import LibraryDamagedError, NewerFormatError, StorageError
-from ingest.library import originals, vector_index, word_index
+from ingest.library import metadata, originals, vector_index, word_index
 from ingest.library.health.checks import (
     chunks_fault,
     document_fault,
@@ -151,6 +151,12 @@ def documents(view: View) -> Iterator[Finding]:
                 f"The document “{row['title']}” ({row['path']}) is damaged: {fault}. {REPAIR}",
                 view.repair,
             )
+    if unknown := len(metadata.damaged(view.db)):
+        yield Finding(
+            Part.CONTENT,
+            f"What is known of {unknown} documents besides their text (author, dates, tags) cannot be read. {REPAIR}",
+            view.repair,
+        )
     for key, report in view.db.execute("SELECT key, report FROM sources WHERE born <= ?", (active,)):
         try:
             report_of(report)

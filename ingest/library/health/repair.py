@@ -15,7 +15,7 @@ import faiss
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.errors import LibraryDamagedError
-from ingest.library import originals, word_index
+from ingest.library import metadata, originals, word_index
 from ingest.library.health.checks import chunk_fault, document_fault, mended_text, vector_fault
 from ingest.library.health.doctor import examine, mend_token_vectors
 from ingest.library.health.salvage import salvage
@@ -61,6 +61,7 @@ def _mend(library: Library, findings: Sequence[Finding]) -> list[Message]:
         with library.connection() as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             with transaction(db):
+                messages += _mend_metadata(db)
                 messages += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
                 messages += _mend_tombstones(db)
                 messages += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
@@ -200,6 +201,15 @@ def _mend_vectors(view: View) -> list[Message]:
             )
         )
     return messages
+
+
+def _mend_metadata(db: sqlite3.Connection) -> list[Message]:
+    mended = metadata.mend(db)
+    if not mended:
+        return []
+    return [
+        Message(f"What was known of {mended} documents besides their text is lost. A rebuild reads it again.")
+    ]
 
 
 def _mend_originals(library: Library) -> list[Message]:

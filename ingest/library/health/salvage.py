@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import LibraryDamagedError
-from ingest.library import originals
+from ingest.library import metadata, originals
 from ingest.library.health.checks import chunks_fault, document_fault, passage_hash, vector_fault
 from ingest.library.health.view import reading_what_is_left
 from ingest.library.library import DATABASE, Library, Manifest, read_manifest, transaction
@@ -104,6 +104,7 @@ def _save(old: sqlite3.Connection, folder: Path, making: Path, loss: _Loss) -> i
             _save_tables(old, new, LABEL_TABLES, loss)
             _check_labels(new)
             _save_originals(old, new, folder, making, loss)
+            metadata.mend(new)
             documents: int = new.execute("SELECT count(*) FROM documents").fetchone()[0]
         if documents:
             writer.publish()

@@ -183,7 +183,9 @@ def test_a_library_where_nothing_may_be_written_is_searched_and_refuses_to_chang
         lambda: Library.create(disk.folder / "another", Manifest.of(WORD_ENCODER, 32)),
     ]
     with disk.locked():
-        assert sorted(path.name for path in library.folder.iterdir()) == [DATABASE, "vectors", "writer.lock"]
+        assert sorted(path.name for path in library.folder.iterdir()) == [
+            DATABASE, "originals", "vectors", "writer.lock"
+        ]  # fmt: skip
         check_whole(library, OLD)
         for change in refused:
             with pytest.raises(StorageError, match=READ_ONLY):

@@ -219,7 +219,16 @@ def test_the_index_is_noticed_and_built_again(full: Desk, damage: Callable[[Path
 
 def test_an_older_format_is_brought_up_and_not_taken_for_damage(full: Desk) -> None:
     good = results(full.library.folder, full)
-    tables = ("label_ranks", "label_pairs", "labels", "words")
+    tables = (
+        "label_ranks",
+        "label_pairs",
+        "labels",
+        "words",
+        "originals",
+        "replaced",
+        "identities",
+        "metadata",
+    )
     for statement in ("TRIGGER labels_forget", *(f"TABLE {table}" for table in tables)):
         execute(full, f"DROP {statement}")
     execute(full, "ALTER TABLE chunks DROP COLUMN context")

@@ -79,7 +79,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = Library.create(root / "library", Manifest.of(WORD_ENCODER, 32))
     desk = Desk(root / "files", library, WordEncoder())
     desk.add(
-        *(desk.write(f"{n}.txt", f"crane number {n} by the {word}") for n, word in enumerate(VOCABULARY))
+        *(desk.write(f"{n}.txt", f"crane number {n} by the {word}") for n, word in enumerate(VOCABULARY)),
+        originals=False,  # whose damage is test_originals' subject
     )
     with library.connection() as db:
         hashes = [row[0] for row in db.execute("SELECT passage_hash FROM chunks ORDER BY id")]

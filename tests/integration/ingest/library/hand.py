@@ -25,7 +25,7 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
 from ingest.pipeline import ingest, rebuild
-from ingest.readers import read_documents
+from ingest.readers.registry import read_documents
 from ingest.records import Document, IngestProgress
 from ingest.sources import Source
 from rerank.calibration.calibrate import calibrate

@@ -28,7 +28,7 @@ from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, Library, Manifest
 from ingest.library.writer import writing
 from ingest.pipeline import Intake, ingest
-from ingest.readers import Limits
+from ingest.readers.source import Limits
 from ingest.records import FileStatus, IngestProgress, Stage
 from ingest.sources import Source
 from rerank.calibration.calibrate import calibrate

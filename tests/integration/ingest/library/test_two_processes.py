@@ -108,7 +108,7 @@ HOLDER = textwrap.dedent(
     from pathlib import Path
     from ingest.pipeline import Intake, Source
     from ingest.library.library import Library
-    from ingest.readers import Limits
+    from ingest.readers.source import Limits
     from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 

@@ -19,7 +19,7 @@ from ingest.library.health.view import Part
 from ingest.library.library import Library
 from ingest.library.writer import writing
 from ingest.pipeline import Intake
-from ingest.readers import Limits
+from ingest.readers.source import Limits
 from ingest.sources import Source
 from retrieval.sparse import best_by_words, match_of
 from tests.conftest import Desk

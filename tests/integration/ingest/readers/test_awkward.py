@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ReadError
-from ingest.readers import Limits
 from ingest.readers.process import client
 from ingest.readers.process.client import read_in_worker
+from ingest.readers.source import Limits
 from ingest.records import Document
 from tests.conftest import Desk
 from tests.integration.ingest.readers.awkward import CASES, DOCXS, LARGE, PDFS, Case

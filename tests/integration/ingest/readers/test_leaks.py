@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ReadError
-from ingest.readers import SUFFIXES, Limits
 from ingest.readers.process import client, worker_handle
 from ingest.readers.process.client import read_in_worker
-from ingest.readers.registry import FORMATS
+from ingest.readers.registry import FORMATS, SUFFIXES
+from ingest.readers.source import Limits
 from tests.integration.ingest.readers import raw
 from tests.integration.ingest.readers.awkward import CASES, Case
 from tests.integration.ingest.readers.test_isolation import FAULTY

@@ -23,7 +23,7 @@ from ingest.readers.registry import read_documents
 from ingest.sources import Source, walk
 from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_qrels
 from rerank.judged.records import JudgedSet
-from rerank.search import MAX_QUERY_CHARACTERS
+from rerank.request import MAX_QUERY_CHARACTERS
 
 DOCUMENTS = "documents"
 SUFFIXES = (".tsv", ".qrels", ".txt")

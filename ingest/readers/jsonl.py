@@ -97,7 +97,7 @@ def read_entry(line: str) -> dict[str, Any]:
         raise ValueError("has no _id")
     if not isinstance(text, str):
         raise ValueError("has no text" if text is None else "has a text that is not a string")
-    return {**entry, "_id": identity, "title": title if isinstance(title, str) else ""}
+    return {**entry, "_id": identity, "text": text, "title": title if isinstance(title, str) else ""}
 
 
 def _document(source: Source, entry: dict[str, Any]) -> Document:

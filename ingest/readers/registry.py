@@ -74,17 +74,11 @@ FORMATS = (
 _BY_NAME = {format.name: format for format in FORMATS}
 _BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.suffixes}
 SUFFIXES: frozenset[str] = frozenset(_BY_SUFFIX)
-# Suffixes of a format that are named where people are told what is read.
-_SUFFIXES_TOLD = 4
 
 
 def formats_in_words() -> str:
-    """What can be read, as a list in words: each format with its suffixes, of many only the first."""
-    kinds = []
-    for format in FORMATS:
-        told = ", ".join(format.suffixes[:_SUFFIXES_TOLD])
-        kinds.append(f"{format.name} ({told}{', …' if len(format.suffixes) > _SUFFIXES_TOLD else ''})")
-    return f"{', '.join(kinds)}, and any other file that is text"
+    """What can be read, as a list in words."""
+    return f"{', '.join(format.name for format in FORMATS)}, and any other file that is text"
 
 
 def read_documents(
@@ -178,16 +172,18 @@ def _format_of(source: Source) -> Format:
     if format is not None:
         check_content(source, format.name, head)
         return format
-    if kind := kind_of(head):
-        raise UnknownFormatError(f"{source.name} is {kind}. Second Look reads {formats_in_words()}.")
-    if not is_text(head):
+    if kind_of(head) or not is_text(head):
+        known = (
+            "" if source.depth else f" Second Look reads {formats_in_words()}; convert it to one of these."
+        )
         raise UnknownFormatError(
-            f"{source.name} is {_called(source)}, and no text. Second Look reads {formats_in_words()}; "
-            "convert it to one of these."
+            f"{source.name} is {kind_of(head) or _called(source)}, which is not read.{known}"
         )
     return _BY_NAME[likely_format(head)]
 
 
 def _called(source: Source) -> str:
     suffix = PurePath(source.name).suffix
-    return f"of an unknown kind ({suffix})" if suffix else "of an unknown kind: its name has no suffix"
+    return (
+        f"a file of an unknown kind ({suffix})" if suffix else "a file of an unknown kind, without a suffix"
+    )

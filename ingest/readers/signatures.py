@@ -163,9 +163,7 @@ def check_content(source: Source, format_name: str, head: bytes) -> None:
     if kind:
         advice = "convert it, or give it its right name"
         if kind == _OLE:
-            advice = (
-                "open it in the program that made it and save it in its present form (.docx, .xlsx, .pptx)"
-            )
+            advice = f"open it in the program that made it and save it as {source.suffix or '.docx'}"
         raise UnknownFormatError(f"{source.name} is named like {format_name} but is {kind}; {advice}.")
     if format_name in _CERTAIN:
         raise DamagedFileError(

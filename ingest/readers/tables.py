@@ -29,7 +29,7 @@ def add_table(blocks: Blocks, rows: Iterable[Sequence[str]]) -> None:
     if len(head) > 1 and names_columns(head[0], head[1]):  # names alone would be a table without rows
         names = _distinct(" ".join(name.split()) for name in head.pop(0))
     for row in itertools.chain(head, filled):
-        blocks.add(_block(names, row))
+        blocks.add(row_block(names, row))
 
 
 def _title_rows(rows: Sequence[Sequence[str]]) -> int:
@@ -49,7 +49,7 @@ def _distinct(names: Iterator[str]) -> list[str]:
     return result
 
 
-def _block(names: Sequence[str], row: Sequence[str]) -> str:
+def row_block(names: Sequence[str], row: Sequence[str]) -> str:
     """A row as lines. A blank line inside a cell would look like the end of the row, so it becomes a line end."""
     lines = []
     for place, cell in enumerate(row):

@@ -62,10 +62,15 @@ def documents(parsed: argparse.Namespace, settings: Settings) -> int:
 def delete(parsed: argparse.Namespace, settings: Settings) -> int:
     """`secondlook delete`: a document leaves the next search."""
     library = Library(settings.library)
-    document = library.find(parsed.document)
+    documents = library.find_with_members(parsed.document)
     with writing(library) as writer:
-        writer.delete([document.id])
-    print(f"Deleted “{document.title}” ({document.chunks} passages).", file=sys.stderr)
+        writer.delete([document.id for document in documents])
+    name = (
+        f"“{documents[0].title}”"
+        if len(documents) == 1
+        else f"{len(documents)} documents of {parsed.document}"
+    )
+    print(f"Deleted {name} ({sum(document.chunks for document in documents)} passages).", file=sys.stderr)
     return 0
 
 

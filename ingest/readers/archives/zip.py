@@ -19,7 +19,7 @@ _ENCRYPTED = 0x1
 
 
 def read_zip(source: Source) -> Iterator[Part]:
-    """Yield the files within, in the order in which they were packed; hidden ones are passed over, as in folders.
+    """Yield the files within, in the order in which they were packed; hidden and empty ones are passed over.
 
     Raises:
         DamagedFileError: the archive is broken.
@@ -31,9 +31,7 @@ def read_zip(source: Source) -> Iterator[Part]:
     ):
         source.check_bytes(source.size(), source.limits.max_bytes, source.name)
         with zipfile.ZipFile(file) as archive:
-            entries = [
-                entry for entry in archive.infolist() if not entry.is_dir() and _is_shown(entry.filename)
-            ]
+            entries = [entry for entry in archive.infolist() if entry.file_size and _is_shown(entry.filename)]
             check_unpacked(source, sum(entry.file_size for entry in entries))
             for entry in entries:
                 yield _member(source, archive, entry)
@@ -42,12 +40,7 @@ def read_zip(source: Source) -> Iterator[Part]:
 def _member(source: Source, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Part:
     name = entry.filename.replace("\\", "/").lstrip("/")
     try:
-        content = _content(source, archive, entry)
-        return (
-            source.member(name, content)
-            if content
-            else Unread(f"{source.name}/{name}", f"{source.name}/{name} is empty.")
-        )
+        return source.member(name, _content(source, archive, entry))
     except (DamagedFileError, EncryptedFileError) as error:
         return Unread(f"{source.name}/{name}", str(error))
 

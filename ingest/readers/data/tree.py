@@ -11,6 +11,7 @@ from ingest.records import BlockKind
 
 # Groups below this depth are told by their path (“address.city: Oslo”) rather than by a heading.
 _DEEPEST_HEADING = 3
+_LABELS = ("title", "name", "label", "id")
 # Deeper data is of machines.
 _DEEPEST = 100
 
@@ -26,15 +27,18 @@ def add_tree(source: Source, blocks: Blocks, value: object) -> None:
 
 def _group(source: Source, blocks: Blocks, value: object, level: int) -> None:
     if isinstance(value, Mapping):
-        groups = {name: each for name, each in value.items() if _is_group(each) and level <= _DEEPEST_HEADING}
+        groups = {name: each for name, each in value.items() if level <= _DEEPEST_HEADING and _is_group(each)}
         _record(source, blocks, {name: each for name, each in value.items() if name not in groups})
         for name, each in groups.items():
             blocks.add(_words(name), BlockKind.HEADING, level=level)
             _group(source, blocks, each, level + 1)
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        for each in value:
-            if isinstance(each, Mapping) and any(_is_group(inner) for inner in each.values()):
-                _group(source, blocks, each, level)
+        # Where one has groups of its own, each stands under its name, or the next would seem to be of the last group.
+        named = level < _DEEPEST_HEADING and any(_has_groups(each) for each in value)
+        for number, each in enumerate(value, start=1):
+            if named:
+                blocks.add(_label(each) or str(number), BlockKind.HEADING, level=level)
+                _group(source, blocks, each, level + 1)
             else:
                 _record(source, blocks, each)
     else:
@@ -44,8 +48,20 @@ def _group(source: Source, blocks: Blocks, value: object, level: int) -> None:
 def _is_group(value: object) -> bool:
     """Whether it is a list of records, or a record of records: worth a heading."""
     if isinstance(value, Mapping):
-        return len(value) > 1 and any(isinstance(each, Mapping | list) and each for each in value.values())
+        return any(isinstance(each, Mapping) or _is_group(each) for each in value.values())
     return isinstance(value, list) and any(isinstance(each, Mapping) for each in value)
+
+
+def _has_groups(value: object) -> bool:
+    return isinstance(value, Mapping) and any(map(_is_group, value.values()))
+
+
+def _label(record: object) -> str:
+    """What a record is called, where it says so."""
+    if not isinstance(record, Mapping):
+        return ""
+    names = (record.get(key) for key in _LABELS)
+    return next((_words(name) for name in names if isinstance(name, str | int) and _words(name)), "")
 
 
 def _record(source: Source, blocks: Blocks, value: object) -> None:

@@ -14,11 +14,11 @@ from ingest.readers.titles import clean_title
 from ingest.records import BlockKind, Document
 
 # What vocabularies of documents (DocBook, DITA, TEI, JATS, RSS) call what is over the rest, and what is a text.
-_TITLES = frozenset(("title", "head", "heading", "caption"))
+_TITLES = frozenset(("title", "head", "heading", "caption", "article-title"))
 _PROSE = frozenset(("p", "para", "simpara", "li", "item", "entry", "td", "cell", "note", "quote", "abstract", "text", "line"))
 _CODE = frozenset(("programlisting", "screen", "code", "codeblock", "pre", "literallayout"))
 # Attributes that say nothing to people.
-_UNSAID = frozenset(("id", "class", "style", "lang", "space", "href", "type", "ref", "schemaLocation", "base"))
+_UNSAID = frozenset(("id", "class", "style", "lang", "space", "href", "type", "ref", "schemaLocation", "base", "version"))
 _ADVICE = "mend it, or name it .txt to have it read as plain text."
 
 
@@ -77,7 +77,7 @@ class _Walk:
                 self._heading(element, depth)
             elif not children:
                 self._value(element, name)
-            elif name in _PROSE and not any(len(child) for child in children) or _is_mixed(element):
+            elif _is_mixed(element):
                 self._end()
                 self._blocks.add(_words(element))
             else:
@@ -95,7 +95,8 @@ class _Walk:
         words = clean_title(_words(element))
         if not words:
             return
-        if not self._title:
+        root = element.getroottree().getroot()
+        if not self._title and (depth == 1 or (depth == 2 and len(root) == 1)):
             self._title = words
         if element.getprevious() is None or depth <= 2:
             self._end()
@@ -109,10 +110,11 @@ class _Walk:
             self._end()
             self._blocks.add(words)
             return
-        said = [*_attributes(element), words] if words or element.attrib else []
-        line = ", ".join(filter(None, said))
-        if line:
-            self._lines.append(f"{name}: {line}")
+        said = ", ".join(_attributes(element))
+        if words and said:
+            words = f"{words} ({said})"
+        if words or said:
+            self._lines.append(f"{name}: {words or said}")
 
     def _attributes(self, element: Any) -> None:
         said = list(_attributes(element))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage, Message
-from typing import Any, cast
+from typing import Any
 
 from ingest.errors import TooLargeError
 from ingest.readers.blocks import Blocks
@@ -24,7 +24,7 @@ ADVICE = "save it again from the mail program, and add that."
 _FIELDS = ("From", "To", "Cc", "Date", "Subject")
 # A list of many receivers says little of a mail, and would fill its first passage.
 _LONGEST_FIELD = 500
-# A plain form that has fewer than this share of the words of the page beside it is not the mail, but a hint to open that.
+# A plain form that has fewer than this share of the words of the page beside it only says that there is one.
 _PLAIN_SHARE = 0.5
 _DEEPEST = 100  # parts within parts
 _MOST_ATTACHMENTS_NAMED = 20
@@ -47,7 +47,7 @@ def parsed_message(source: Source, data: bytes) -> EmailMessage:
         TooLargeError: mails nest within it deeper than the parser goes.
     """
     with _bounded(source):
-        return cast("EmailMessage", email.message_from_bytes(data, policy=email.policy.default))
+        return email.message_from_bytes(data, policy=email.policy.default)
 
 
 def mail_parts(source: Source, message: EmailMessage, format: str) -> Iterator[Part]:
@@ -110,7 +110,8 @@ def _value(message: Message[Any, Any], name: str) -> str:
         value = str(message.get(name, ""))
     except Exception:  # noqa: BLE001 (the parser of fields raises anything at all)
         value = next((str(raw) for key, raw in message.raw_items() if key.lower() == name.lower()), "")
-    return " ".join(clean_characters(value).split())
+    words = " ".join(clean_characters(value).split())
+    return words.strip('"') if words.count('"') == 2 and "@" not in words else words
 
 
 def _collect(part: Message[Any, Any], contents: _Contents, depth: int) -> None:

@@ -26,9 +26,13 @@ def read_odp(source: Source) -> Iterator[Document]:
                 _add_slide(blocks, slide, slide.get(f"{DRAW}style-name") in presentation.hidden)
         title = presentation.title or next((heading.text for heading in blocks.headings), "")
     yield source.document(
-        "odp", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks, pages=pages.pages,
-        pages_without_text=pages.without_text,
-    )  # fmt: skip
+        "odp",
+        title,
+        blocks.text,
+        headings=blocks.headings,
+        blocks=blocks.blocks,
+        pages=pages.pages,
+    )
 
 
 def _add_slide(blocks: Blocks, slide: Any, is_hidden: bool) -> None:

@@ -10,12 +10,11 @@ from ingest.records import Page
 
 
 class Pages:
-    """Where the pages of a text that grows begin and end; ``without_text`` are those to which nothing was added."""
+    """Where the pages of a text that grows begin and end; one to which nothing was added is empty."""
 
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
         self.pages: list[Page] = []
-        self.without_text: list[int] = []
 
     @contextmanager
     def page(self) -> Iterator[None]:
@@ -28,4 +27,3 @@ class Pages:
         else:
             end = self._blocks.blocks[-1].end if self._blocks.blocks else 0
             self.pages.append(Page(number, end, end))
-            self.without_text.append(number)

@@ -55,9 +55,13 @@ def read_pptx(source: Source) -> Iterator[Document]:
         title = sensible_title(presentation.core_properties.title)
         title = title or next((heading.text for heading in blocks.headings), "")
     yield source.document(
-        "pptx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks, pages=pages.pages,
-        pages_without_text=pages.without_text,
-    )  # fmt: skip
+        "pptx",
+        title,
+        blocks.text,
+        headings=blocks.headings,
+        blocks=blocks.blocks,
+        pages=pages.pages,
+    )
 
 
 def _add_slide(blocks: Blocks, slide: Any) -> None:

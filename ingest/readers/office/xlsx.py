@@ -75,8 +75,8 @@ def _rows(sheet: Any, merged: dict[tuple[int, int], tuple[int, int]]) -> Iterato
     """The rows as texts; where cells are merged, the value of the first stands in each, so that a row reads alone."""
     sheet.reset_dimensions()  # what a sheet says of its size is often wrong
     anchors = dict.fromkeys(merged.values(), "")
-    for number, row in enumerate(sheet.iter_rows(max_col=_MOST_COLUMNS), start=1):
-        texts = [_text(cell) for cell in row]
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        texts = [_text(cell) for cell in row[:_MOST_COLUMNS]]
         if anchors:
             for column in range(1, len(texts) + 1):
                 place = number, column

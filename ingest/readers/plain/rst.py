@@ -19,7 +19,7 @@ _DIRECTIVE = re.compile(r"[ \t]*\.\. (?:\|[^|\n]+\| )?([\w:.+-]+)::(?:[ \t]+(.*)
 _OPTION = re.compile(r"[ \t]+:[\w-]+:(?:[ \t].*)?$")
 _COMMENT_OR_TARGET = re.compile(r"[ \t]*\.\.(?:[ \t]+(?P<words>.*))?$")
 _FOOTNOTE = re.compile(r"\[([^\]]+)\][ \t]+(.*)")
-_ITEM = re.compile(r"([ \t]*)(?:[*+•-]|\(?(?:\d+|#|[a-zA-Z])[.)])[ \t]+\S")
+_ITEM = re.compile(r"([ \t]*)(?::[\w ]{1,60}:|[*+•-]|\(?(?:\d+|#|[a-zA-Z])[.)])[ \t]+\S")
 _TABLE_LINE = re.compile(r"[ \t]*(?:\+[-=+]+\+|={2,}(?: +={2,})+)[ \t]*$")
 # Directives whose arguments and content are not for readers.
 _UNSEEN = frozenset((
@@ -62,9 +62,8 @@ class _Reading:
             return 1
         if not self._lines and (length := self._heading(lines, place)):
             return length
-        if _TABLE_LINE.match(line):
-            self._end()
-            return 1
+        if not self._lines and _TABLE_LINE.match(line):
+            return self._table(lines, place)
         if self._code_at is not None and not self._lines:
             indentation, self._code_at = self._code_at, None
             if _indentation(line) > indentation:
@@ -116,6 +115,36 @@ class _Reading:
         elif words:
             self._blocks.add(_plain(words))
         return length
+
+    def _table(self, lines: Sequence[str], place: int) -> int:
+        """A table by its borders, drawn around each cell or over and under columns; how many lines it has."""
+        is_grid = "+" in lines[place]
+        spans = [match.span() for match in re.finditer(r"[-=]+" if is_grid else r"=+", lines[place])]
+        rows: list[list[str]] = []
+        begins, header_ends, end = True, 0, place + 1
+        for number in range(place + 1, len(lines)):
+            line = lines[number]
+            if _TABLE_LINE.match(line):
+                header_ends = len(rows) if ("=" in line if is_grid else not header_ends) else header_ends
+                begins, end = True, number + 1
+                if not is_grid and (number + 1 == len(lines) or not lines[number + 1].strip()):
+                    break
+                continue
+            if is_grid and not line.lstrip().startswith(("|", "+")):
+                break
+            if line.strip():
+                # The last column of a table without a border may be wider than its line.
+                ends = [*(stop for _, stop in spans[:-1]), spans[-1][1] if is_grid else len(line)]
+                cells = [line[start:stop].strip() for (start, _), stop in zip(spans, ends, strict=True)]
+                if begins or (not is_grid and cells[0]):
+                    rows.append(cells)
+                else:
+                    rows[-1] = [f"{a} {b}".strip() for a, b in zip(rows[-1], cells, strict=True)]
+            begins = not is_grid and not line.strip()
+        header_ends = header_ends if header_ends < len(rows) else 0
+        for number, cells in enumerate(rows):
+            self._blocks.add_row(list(map(_plain, cells)), first=not number, header=number < header_ends)
+        return end - place
 
     def _comment(self, lines: Sequence[str], place: int, words: str) -> int:
         note = _FOOTNOTE.match(words)

@@ -72,9 +72,10 @@ def _cues(text: str) -> list[_Cue]:
                 continue
             cue = None
         elif cue is not None:
-            words = " ".join(html.unescape(_TAG.sub("", _SPEAKER.sub(r"\1: ", line))).split())
+            words = " ".join(html.unescape(_TAG.sub("", line)).split())
             if words and words != last:  # captions that roll up repeat each line
-                cue.text = f"{cue.text} {words}".strip()
+                speaker = _SPEAKER.search(line)
+                cue.text = f"{cue.text} {speaker[1] + ': ' if speaker else ''}{words}".strip()
             last = words or last
     return [cue for cue in cues if cue.text]
 

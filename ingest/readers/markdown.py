@@ -6,6 +6,7 @@ a badge is nothing.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,8 +57,13 @@ def add_markdown(blocks: Blocks, source: Source, text: str) -> None:
         blocks.add(body)
         return
     with source.parsing("", "check that it is Markdown, or name it .txt to have it read as plain text."):
-        parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).enable("table")
-        _Page(blocks).read(parser.parse(body))
+        _Page(blocks).read(_parser().parse(body))
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    """Made once: a notebook has a text a cell."""
+    return MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).enable("table")
 
 
 @dataclass(slots=True)

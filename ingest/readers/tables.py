@@ -26,10 +26,15 @@ def add_table(blocks: Blocks, rows: Iterable[Sequence[str]]) -> None:
         blocks.add(" ".join(" ".join(row).split()), BlockKind.CAPTION)
     del head[:titles]
     names: list[str] = []
-    if len(head) > 1 and names_columns(head[0], head[1]):  # names alone would be a table without rows
+    # Names alone would be a table without rows, and one that stands over nothing names no column.
+    if len(head) > 1 and any(map(_both, head[0], head[1])) and names_columns(head[0], head[1]):
         names = _distinct(" ".join(name.split()) for name in head.pop(0))
     for row in itertools.chain(head, filled):
         blocks.add(row_block(names, row))
+
+
+def _both(name: str, cell: str) -> bool:
+    return bool(name.strip()) and bool(cell.strip())
 
 
 def _title_rows(rows: Sequence[Sequence[str]]) -> int:

@@ -61,10 +61,11 @@ class _Walk:
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
         self._lines: list[str] = []
-        self._title = ""
+        self._title, self._title_depth = "", 1
 
     def read(self, root: Any) -> str:
         """Add all blocks; the title of the whole, "" where it has none."""
+        self._title_depth = 2 if len(root) == 1 else 1  # as of news, where all is in one channel
         stack: list[tuple[Any, int]] = [(root, 0)]
         while stack:
             element, depth = stack.pop()
@@ -95,8 +96,7 @@ class _Walk:
         words = clean_title(_words(element))
         if not words:
             return
-        root = element.getroottree().getroot()
-        if not self._title and (depth == 1 or (depth == 2 and len(root) == 1)):
+        if not self._title and depth <= self._title_depth:
             self._title = words
         if element.getprevious() is None or depth <= 2:
             self._end()

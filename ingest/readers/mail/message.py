@@ -24,6 +24,8 @@ ADVICE = "save it again from the mail program, and add that."
 _FIELDS = ("From", "To", "Cc", "Date", "Subject")
 # A list of many receivers says little of a mail, and would fill its first passage.
 _LONGEST_FIELD = 500
+# Of a field that is parsed: its parser takes time that grows with the square of it.
+_LONGEST_PARSED = 2_000
 # A plain form that has fewer than this share of the words of the page beside it only says that there is one.
 _PLAIN_SHARE = 0.5
 _DEEPEST = 100  # parts within parts
@@ -57,7 +59,7 @@ def mail_parts(source: Source, message: EmailMessage, format: str) -> Iterator[P
         TooLargeError: parts or mails nest too deep within it.
     """
     contents = _Contents()
-    with _bounded(source), source.parsing("", ADVICE):
+    with source.parsing("", ADVICE), _bounded(source):
         _collect(message, contents, 0)
     blocks = Blocks(source)
     subject = _value(message, "Subject")
@@ -106,10 +108,12 @@ def _head(message: EmailMessage, contents: _Contents) -> Iterator[str]:
 
 def _value(message: Message[Any, Any], name: str) -> str:
     """A field's value, decoded; as it stands where it is written against the rules."""
+    raw = next((str(raw) for key, raw in message.raw_items() if key.lower() == name.lower()), "")
+    raw = raw[:_LONGEST_PARSED]
     try:
-        value = str(message.get(name, ""))
+        value = str(message.policy.header_fetch_parse(name, raw))
     except Exception:  # noqa: BLE001 (the parser of fields raises anything at all)
-        value = next((str(raw) for key, raw in message.raw_items() if key.lower() == name.lower()), "")
+        value = raw
     words = " ".join(clean_characters(value).split())
     return words.strip('"') if words.count('"') == 2 and "@" not in words else words
 

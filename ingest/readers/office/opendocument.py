@@ -31,7 +31,6 @@ _UNSEEN = frozenset((
 # Cells and rows may say that they are repeated, up to the sheet's end.
 _MOST_REPEATED = 1_000
 _MOST_COLUMNS = 2_000
-_DEEPEST = 60
 
 
 class OpenDocument:
@@ -84,10 +83,10 @@ class TextWalk:
         self._blocks = blocks
         self._in_list = False
 
-    def add(self, container: Any, level: int = 0, depth: int = 0) -> None:
-        """Add what is within an element; ``level`` is how deep a list it is in."""
+    def add(self, container: Any, level: int = 0) -> None:
+        """Add what is within an element; ``level`` is how deep a list it is in. XML nests 256 deep at most here."""
         for element in container.iterchildren():
-            if not isinstance(element.tag, str) or element.tag in _UNSEEN or depth > _DEEPEST:
+            if not isinstance(element.tag, str) or element.tag in _UNSEEN:
                 continue
             if element.tag == f"{TEXT}h":
                 self._paragraph(element, BlockKind.HEADING, _number(element, f"{TEXT}outline-level", 1))
@@ -96,12 +95,12 @@ class TextWalk:
             elif element.tag == f"{TABLE}table":
                 self.add_rows(element)
             elif element.tag in (f"{TEXT}list-item", f"{TEXT}list-header"):
-                self.add(element, level, depth + 1)
+                self.add(element, level)
             elif element.tag == f"{TEXT}list":
-                self.add(element, level + 1, depth + 1)
+                self.add(element, level + 1)
                 self._in_list = self._in_list and level > 0
             else:
-                self.add(element, level, depth + 1)
+                self.add(element, level)
 
     def add_rows(self, table: Any) -> None:
         """Add a table of a text, row by row."""
@@ -126,7 +125,7 @@ class TextWalk:
         for note in notes:
             self._blocks.add(f"Note: {note}")
         for frame in frames:
-            self.add(frame, depth=_DEEPEST // 2)
+            self.add(frame)
 
 
 def words_of(element: Any) -> tuple[str, list[str], list[Any]]:
@@ -196,14 +195,14 @@ def rows_of(table: Any) -> Iterator[tuple[bool, list[str | None]]]:
             yield is_header, list(texts)
 
 
-def _rows_within(container: Any, is_header: bool, depth: int = 0) -> Iterator[tuple[bool, Any]]:
+def _rows_within(container: Any, is_header: bool) -> Iterator[tuple[bool, Any]]:
     for element in container.iterchildren():
         if element.tag == f"{TABLE}table-row":
             yield is_header, element
-        elif depth < _DEEPEST and element.tag in (f"{TABLE}table-rows", f"{TABLE}table-row-group"):
-            yield from _rows_within(element, is_header, depth + 1)
-        elif depth < _DEEPEST and element.tag == f"{TABLE}table-header-rows":
-            yield from _rows_within(element, True, depth + 1)
+        elif element.tag in (f"{TABLE}table-rows", f"{TABLE}table-row-group"):
+            yield from _rows_within(element, is_header)
+        elif element.tag == f"{TABLE}table-header-rows":
+            yield from _rows_within(element, True)
 
 
 def cell_text(cell: Any) -> str:

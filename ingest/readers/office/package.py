@@ -62,7 +62,7 @@ def checked_package(source: Source, name: str, folder: str) -> bytes:
         DamagedFileError: its main part is missing.
     """
     data = source.data()
-    with opened_package(source, data) as archive:
+    with opened_package(source, data, entities=False) as archive:
         names = set(archive.namelist())
         if _CONTENT_TYPES not in names:
             raise UnknownFormatError(
@@ -80,8 +80,8 @@ def checked_package(source: Source, name: str, folder: str) -> bytes:
 
 
 @contextmanager
-def opened_package(source: Source, data: bytes) -> Iterator[zipfile.ZipFile]:
-    """The archive, whose sizes hold.
+def opened_package(source: Source, data: bytes, *, entities: bool = True) -> Iterator[zipfile.ZipFile]:
+    """The archive, whose sizes hold; unless ``entities`` may be, its XML names none, which could unfold without end.
 
     Raises:
         TooLargeError: it unpacks to more than the limit, or at a ratio that no document has.
@@ -95,6 +95,11 @@ def opened_package(source: Source, data: bytes) -> Iterator[zipfile.ZipFile]:
                 while piece := part.read(_PIECE):
                     unpacked += len(piece)
                     _check_sizes(source, unpacked, len(data))
+                    if not entities and b"<!ENTITY" in piece and entry.filename.endswith((".xml", ".rels")):
+                        raise DamagedFileError(
+                            f"{source.name} names entities that may unfold without end, as no document of Office does; "
+                            f"{advice(source.suffix)}"
+                        )
         yield archive
 
 

@@ -28,8 +28,6 @@ _CHART = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 _TABLE = "http://schemas.openxmlformats.org/drawingml/2006/table"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _ALTERNATE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-# Groups within groups; deeper ones are not made by people.
-_DEEPEST = 50
 
 
 def read_pptx(source: Source) -> Iterator[Document]:
@@ -80,18 +78,14 @@ def _add_slide(blocks: Blocks, slide: Any) -> None:
         blocks.add(f"Notes: {notes}" if notes else "")
 
 
-def _shapes(tree: Any, slide: Any, depth: int = 0) -> Iterator[Any]:
+def _shapes(tree: Any, slide: Any) -> Iterator[Any]:
     """The shapes of a slide in the order in which they are stored, those of groups in the place of the group."""
     for element in tree.iterchildren():
-        if element.tag == qn("p:grpSp") and depth < _DEEPEST:
-            yield from _shapes(element, slide, depth + 1)
+        if element.tag == qn("p:grpSp"):
+            yield from _shapes(element, slide)
         elif element.tag == f"{_ALTERNATE}AlternateContent":
             # The first form that can be read here; the others say the same for older programs.
-            choices = (
-                list(_shapes(choice, slide, depth + 1))
-                for choice in element.iterchildren()
-                if depth < _DEEPEST
-            )
+            choices = (list(_shapes(choice, slide)) for choice in element.iterchildren())
             yield from next((shapes for shapes in choices if shapes), ())
         elif element.tag in (qn("p:sp"), qn("p:graphicFrame")):
             yield slide.shapes._shape_factory(element)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import openpyxl
+from openpyxl.cell.read_only import EMPTY_CELL
 
 from ingest.errors import TooLargeError
 from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
@@ -19,8 +20,7 @@ from ingest.readers.tables import add_table
 from ingest.readers.titles import sensible_title
 from ingest.records import BlockKind, Document
 
-# Columns that a row may have; Excel has 16,384, and what is so wide is no table for people.
-_MOST_COLUMNS = 2_000
+_MOST_ROWS = 1_048_576  # of a sheet, by Excel's own limit
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 _PIECE = 1_048_576
 _LONGEST_MERGE = 200  # bytes of the element that says which cells are merged
@@ -50,14 +50,16 @@ def read_xlsx(source: Source) -> Iterator[Document]:
             )
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for sheet in sheets:
-                _add_sheet(blocks, sheet, _merged(archive, sheet))
+                _add_sheet(source, blocks, sheet, _merged(archive, sheet))
         title = sensible_title(workbook.properties.title)
     yield source.document("xlsx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
 
 
-def _add_sheet(blocks: Blocks, sheet: Any, merged: dict[tuple[int, int], tuple[int, int]]) -> None:
+def _add_sheet(
+    source: Source, blocks: Blocks, sheet: Any, merged: dict[tuple[int, int], tuple[int, int]]
+) -> None:
     # Under a sheet without cells stands nothing, so its name does not either.
-    rows = _rows(sheet, merged)
+    rows = _rows(source.name, sheet, merged)
     first = next((row for row in rows if any(row)), None)
     if first is None:
         return
@@ -71,12 +73,14 @@ def _from(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[str]]:
     yield from rows
 
 
-def _rows(sheet: Any, merged: dict[tuple[int, int], tuple[int, int]]) -> Iterator[list[str]]:
+def _rows(name: str, sheet: Any, merged: dict[tuple[int, int], tuple[int, int]]) -> Iterator[list[str]]:
     """The rows as texts; where cells are merged, the value of the first stands in each, so that a row reads alone."""
     sheet.reset_dimensions()  # what a sheet says of its size is often wrong
     anchors = dict.fromkeys(merged.values(), "")
     for number, row in enumerate(sheet.iter_rows(), start=1):
-        texts = [_text(cell) for cell in row[:_MOST_COLUMNS]]
+        if number > _MOST_ROWS:
+            raise TooLargeError(f"{name} has rows beyond the last that a sheet can have; {advice('.xlsx')}")
+        texts = ["" if cell is EMPTY_CELL else _text(cell) for cell in row]
         if anchors:
             for column in range(1, len(texts) + 1):
                 place = number, column

@@ -21,12 +21,13 @@ _COMMENT_OR_TARGET = re.compile(r"[ \t]*\.\.(?:[ \t]+(?P<words>.*))?$")
 _FOOTNOTE = re.compile(r"\[([^\]]+)\][ \t]+(.*)")
 _ITEM = re.compile(r"([ \t]*)(?::[\w ]{1,60}:|[*+•-]|\(?(?:\d+|#|[a-zA-Z])[.)])[ \t]+\S")
 _TABLE_LINE = re.compile(r"[ \t]*(?:\+[-=+]+\+|={2,}(?: +={2,})+)[ \t]*$")
+_MOST_COLUMNS = 500
 # Directives whose arguments and content are not for readers.
 _UNSEEN = frozenset((
     "toctree", "index", "highlight", "currentmodule", "module", "include", "image", "raw", "contents", "meta",
     "default-role", "role", "sectionauthor", "moduleauthor", "only", "tabularcolumns", "autosummary", "automodule",
 ))  # fmt: skip
-_ROLE = re.compile(r":(?:[\w+.-]+:)*[\w+.-]+:`(?P<role>[^`]+)`|``(?P<literal>[^`]+)``|`(?P<plain>[^`]+)`__?")
+_ROLE = re.compile(r":[\w+.:-]{1,80}:`(?P<role>[^`]+)`|``(?P<literal>[^`]+)``|`(?P<plain>[^`]+)`__?")
 _EMPHASIS = re.compile(r"(?<![\w*])\*{1,2}(?=\S)([^*\n]+?)(?<=\S)\*{1,2}(?![\w*])")
 _LINK = re.compile(r"(?s)(.+?)\s*<[^<>]*>")
 
@@ -120,6 +121,7 @@ class _Reading:
         """A table by its borders, drawn around each cell or over and under columns; how many lines it has."""
         is_grid = "+" in lines[place]
         spans = [match.span() for match in re.finditer(r"[-=]+" if is_grid else r"=+", lines[place])]
+        spans = spans[:_MOST_COLUMNS]
         rows: list[list[str]] = []
         begins, header_ends, end = True, 0, place + 1
         for number in range(place + 1, len(lines)):

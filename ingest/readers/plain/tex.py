@@ -27,13 +27,12 @@ _BRACED = rf"\{{((?:[^{{}}]|\{{(?:[^{{}}]|{_DEEPEST})*\}})*)\}}"
 _SECTION = re.compile(rf"\\({'|'.join(_LEVELS)})\*?[ \t]*(?:\[[^\]]*\])?[ \t]*{_BRACED}")
 _TITLE = re.compile(rf"\\title[ \t]*(?:\[[^\]]*\])?[ \t]*{_BRACED}")
 _BODY = re.compile(r"\\begin\{document\}(.*?)(?:\\end\{document\}|\Z)", re.S)
-_VERBATIM = re.compile(
-    r"\\begin\{(verbatim\*?|lstlisting|minted|Verbatim)\}(?:\[[^\]]*\])?(?:\{\w+\})?(.*?)\\end\{\1\}", re.S
+# Where what stands as it is written begins; the group is the name of the environment.
+_CODE = re.compile(r"\\begin\{(verbatim\*?|lstlisting|minted|Verbatim)\}(?:\[[^\]\n]*\])?(?:\{\w+\})?")
+_FORMULA = re.compile(
+    r"\\begin\{((?:equation|align|gather|multline|eqnarray|displaymath|math)\*?)\}|\\\[|\\\(|\$\$?"
 )
-_MATHS = re.compile(
-    r"\$\$.*?\$\$|\$[^$\n]*(?:\n[^$\n]+)*\$|\\\[.*?\\\]|\\\(.*?\\\)"
-    r"|\\begin\{(equation|align|gather|multline|eqnarray|displaymath|math)(\*?)\}.*?\\end\{\1\2\}", re.S
-)  # fmt: skip
+_CLOSING = {"\\[": "\\]", "\\(": "\\)", "$": "$", "$$": "$$"}
 # Commands of which nothing is shown, with their arguments.
 _UNSEEN = re.compile(
     r"\\(?:label|bibliographystyle|bibliography|includegraphics|input|include|usepackage|documentclass|pagestyle|vspace|hspace"
@@ -99,9 +98,30 @@ class _Reading:
 
     def protected(self, text: str) -> str:
         """The text without its comments, and with numbers in the place of code and formulas."""
-        text = _VERBATIM.sub(lambda match: f"\n\n{self._aside(match[2].strip(chr(10)), True)}\n\n", text)
+        text = self._set_aside(text, _CODE, is_code=True)
         text = _COMMENT.sub("\n", text) if "%" in text else text
-        return _MATHS.sub(lambda match: self._aside(match[0], False), text)
+        return self._set_aside(text, _FORMULA, is_code=False)
+
+    def _set_aside(self, text: str, beginning: re.Pattern[str], *, is_code: bool) -> str:
+        """The text with what begins so, up to where it ends, put aside; what never ends stays."""
+        pieces: list[str] = []
+        endless = set[str]()  # what closes nothing from here on: not looked for again
+        place = position = 0
+        while match := beginning.search(text, position):
+            closing = _CLOSING.get(match[0], f"\\end{{{match[1]}}}")
+            position = match.end()
+            escaped = match.start() > 0 and text[match.start() - 1] == "\\" and not match[1]
+            end = -1 if escaped or closing in endless else text.find(closing, position)
+            if end < 0 or (closing == "$" and "\n\n" in text[position:end]):
+                endless |= {closing} if end < 0 and not escaped else set()
+                continue
+            pieces.append(text[place : match.start()])
+            place = position = end + len(closing)
+            if is_code:
+                pieces.append(f"\n\n{self._aside(text[match.end() : end].strip(chr(10)), True)}\n\n")
+            else:
+                pieces.append(self._aside(text[match.start() : place], False))
+        return "".join([*pieces, text[place:]])
 
     def read(self, body: str) -> None:
         """Add the blocks of a body."""

@@ -44,7 +44,7 @@ def test_a_formula_is_what_it_came_to_when_the_workbook_was_saved(read_one):
 def test_a_sheet_that_says_it_is_as_wide_and_long_as_sheets_may_be(read_one):
     book = openpyxl.Workbook()
     book.active["A1"], book.active["XFD1048576"] = "near", "far"
-    assert read_one("a.xlsx", make._saved(book)).text == "Sheet\n\ncolumn 1: near"
+    assert read_one("a.xlsx", make._saved(book)).text == "Sheet\n\ncolumn 1: near\n\ncolumn 16384: far"
 
 
 def test_a_workbook_of_a_thousand_sheets_is_held_to_a_number(read_one, refusal):

@@ -68,10 +68,25 @@ class Snapshot:
 
     def documents(self) -> list[DocumentInfo]:
         """The documents of this generation, by title."""
+        return self._documents("1")
+
+    def documents_of_file(self, path: str) -> list[DocumentInfo]:
+        """The documents that came from the file of this path: the entries of a corpus, or the "
+        "files within an archive."""
+        return self._documents("key != source AND path = :path || substr(key, length(source) + 1)", path=path)
+
+    def documents_with(self, document_id: str) -> list[DocumentInfo]:
+        """This document and, where it is a whole file, those of the files within it (a mail's attachments)."""
+        return self._documents(
+            "id = :id OR source IN (SELECT source FROM documents WHERE id = :id AND key = source)",
+            id=document_id,
+        )
+
+    def _documents(self, condition: str, **values: str) -> list[DocumentInfo]:
         rows = self._db.execute(
             "SELECT id, title, path, format, chunk_count, page_count, pages_without_text FROM documents "
-            "WHERE born <= ? ORDER BY title COLLATE NOCASE, number",
-            (self.generation.id,),
+            f"WHERE born <= :generation AND ({condition}) ORDER BY title COLLATE NOCASE, number",
+            {"generation": self.generation.id, **values},
         )
         return [
             DocumentInfo(

@@ -114,10 +114,10 @@ class LibraryWriter:
         return row["content_hash"] if row else None
 
     def duplicates_of(self, document: Document) -> list[Duplicate]:
-        """Other documents with the same title and text that will be there after publishing."""
+        """Other documents with the same title and text, each a whole file, that will be there after publishing."""
         rows = self._db.execute(
             "SELECT d.path, d.source, (SELECT file_hash FROM sources WHERE key = d.source ORDER BY born DESC LIMIT 1) "
-            "FROM documents AS d WHERE content_hash = ? AND id != ? AND source_id IS NULL "
+            "FROM documents AS d WHERE content_hash = ? AND id != ? AND key = source "
             "AND id NOT IN (SELECT document FROM doomed) "
             "AND NOT EXISTS (SELECT 1 FROM documents AS later WHERE later.id = d.id AND later.born > d.born)",
             (document.content_hash, document.id),
@@ -311,9 +311,18 @@ class Generations:
         self._sweep()
         return self.active
 
+    def _with_members(self, document_ids: Sequence[str]) -> list[str]:
+        rows = self._db.execute(
+            "SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(?1)) OR source IN "
+            "(SELECT source FROM documents WHERE key = source AND id IN (SELECT value FROM json_each(?1)))",
+            (json.dumps(list(document_ids)),),
+        )
+        return [row["id"] for row in rows]
+
     def delete(self, document_ids: Sequence[str]) -> int:
-        """Take documents out at once: a new generation on the same index, which skips their chunks."""
-        ids = json.dumps(list(document_ids))
+        """Take documents out at once, each with those of files within it: a new generation on the same index, which
+        skips their chunks."""
+        ids = json.dumps(self._with_members(document_ids))
         with transaction(self._db):
             file = read_index_file(self._db)
             self._db.execute(

@@ -90,10 +90,15 @@ def add_delete_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
 def delete(arguments: DeleteArguments, settings: Settings) -> int:
     """`secondlook delete`: a document leaves the next search."""
     library = Library(settings.library)
-    document = library.find(arguments.document)
+    documents = library.find_with_members(arguments.document)
     with writing(library) as writer:
-        writer.delete([document.id])
-    print(f"Deleted “{document.title}” ({document.chunks} passages).", file=sys.stderr)
+        writer.delete([document.id for document in documents])
+    name = (
+        f"“{documents[0].title}”"
+        if len(documents) == 1
+        else f"{len(documents)} documents of {arguments.document}"
+    )
+    print(f"Deleted {name} ({sum(document.chunks for document in documents)} passages).", file=sys.stderr)
     return 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO, cast
 
-from ingest.records import Block, BlockKind, Document, Heading, Page
+from ingest.records import Block, BlockKind, Document, Heading, Page, Unread
 
 _LENGTH_BYTES = 8
 # The text of a document is at most some 20 million characters of up to 6 bytes in JSON, with its headings beside it.
@@ -92,6 +92,21 @@ def from_wire(values: Mapping[str, Any]) -> Document:
     ):
         raise BrokenFrameError("a document whose fields are of other kinds")
     return document
+
+
+def unread_from_wire(values: Mapping[str, Any]) -> Unread:
+    """What is not read, as it was sent.
+
+    Raises:
+        BrokenFrameError: the values are no such thing.
+    """
+    try:
+        unread = Unread(**values)
+    except TypeError as error:
+        raise BrokenFrameError("an unread file that is none") from error
+    if not (isinstance(unread.path, str) and isinstance(unread.reason, str)):
+        raise BrokenFrameError("an unread file whose fields are of other kinds")
+    return unread
 
 
 def spans_from_wire(values: object, length: int) -> list[tuple[int, int]]:

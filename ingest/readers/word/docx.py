@@ -16,9 +16,9 @@ from docx.styles.style import BaseStyle
 from docx.text.paragraph import Paragraph
 
 from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
+from ingest.readers.office.package import advice, checked_package
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
-from ingest.readers.word.archive import ADVICE, checked_archive
 from ingest.readers.word.numbers import AutomaticNumbers
 from ingest.readers.word.text import words_of
 from ingest.records import BlockKind, Document, Heading
@@ -36,9 +36,8 @@ def read_docx(source: Source) -> Iterator[Document]:
         TooLargeError: it unpacks to more than the limit, or at a ratio that no document has.
         DamagedFileError: the archive or its XML is broken.
     """
-    data = source.data()
-    with source.parsing("", ADVICE):
-        word = docx.Document(io.BytesIO(checked_archive(source, data)))
+    with source.parsing("", advice(".docx")):
+        word = docx.Document(io.BytesIO(checked_package(source, "a Word document", "word")))
         body = _Body(source, word)
         blocks = body.blocks
         title = sensible_title(word.core_properties.title) if _has_properties(word) else ""

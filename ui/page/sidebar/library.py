@@ -10,7 +10,7 @@ from ingest.errors import SecondLookError
 from ingest.library.library import Library
 from ingest.library.snapshot import DocumentInfo
 from ingest.library.writer import writing
-from ingest.readers.registry import SUFFIXES
+from ingest.readers.registry import formats_in_words
 from ingest.readers.source import format_size
 from ingest.records import Stage
 from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
@@ -35,7 +35,7 @@ def add_files(state: State, usable: bool) -> Sequence[Upload]:
         accept_multiple_files=True,
         key=f"uploads-{state.uploader}",
         disabled=state.ingesting or not usable,
-        help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason. At once: "
+        help=f"Second Look reads {formats_in_words()}. Other files are refused, with the reason. At once: "
         f"{MOST_FILES:,} files, {format_size(MOST_BYTES)}.",
     )
     if is_alone():  # on a network a name says nothing of whose file it is

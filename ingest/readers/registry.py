@@ -43,7 +43,7 @@ _CODE = (
     ".nim .pas .ada .d .awk .tcl"
 )
 FORMATS = (
-    Format("PDF", (".pdf",), "pdf"),
+    Format("PDF", (".pdf",), "pdf.pdf"),
     Format("DOCX", (".docx", ".docm", ".dotx"), "word.docx"),
     Format("XLSX", (".xlsx", ".xlsm", ".xltx"), "office.xlsx"),
     Format("PPTX", (".pptx", ".pptm", ".ppsx", ".potx"), "office.pptx"),

@@ -76,7 +76,7 @@ def refusal(tmp_path: Path) -> Refusal:
 
 @pytest.fixture
 def make_pdf() -> MakePdf:
-    """``make_pdf([lines of page 1, …], title=…, sections={page: title})`` → a PDF, one cell per line."""
+    """``make_pdf([lines of page 1, …], title=…, sections={page: title})`` → a PDF; “# ” makes a line large."""
 
     def make(
         pages: Sequence[Sequence[str]], title: str = "", sections: dict[int, str] | None = None
@@ -90,7 +90,8 @@ def make_pdf() -> MakePdf:
             if sections and number in sections:
                 pdf.start_section(sections[number])
             for line in lines:
-                pdf.cell(text=line, new_x="LMARGIN", new_y="NEXT")
+                pdf.set_font(size=18 if line.startswith("# ") else 11)
+                pdf.cell(text=line.removeprefix("# "), new_x="LMARGIN", new_y="NEXT")
         return bytes(pdf.output())
 
     return make

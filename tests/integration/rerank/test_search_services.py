@@ -104,12 +104,10 @@ def test_what_cohere_counted_is_said_with_the_answer_and_on_the_command_line(
     monkeypatch.setenv("COHERE_API_KEY", KEY)
     monkeypatch.setenv("CO_API_URL", stub.url)
     monkeypatch.setattr(
-        "ui.command_line.search.open_searcher",
-        lambda library, choice, *_: open_searcher(
-            library, resolve_models(choice, library, desk.encoder), keep_scores=False
-        ),
+        "ui.command_line.search_rerankers.resolve_models",
+        lambda choice, library, _: resolve_models(choice, library, desk.encoder),
     )
-    asked = ("search", "snake", "--library", str(desk.library.folder), "--reranker", "cohere")
+    asked = ("search", "snake", "--library", str(desk.library.folder), "--reranker", "cohere", "--no-cache")
     assert main([*asked, "--candidates", "150"]) == 0
     said = "Services counted 2 search units of cohere:rerank-v3.5."
     out, err = capsys.readouterr()

@@ -119,7 +119,7 @@ def test_a_search_that_ended_early_says_how_far_it_came_and_why(
     found = json.loads(out)
     assert (found["candidates"], found["scored"], found["stopped"]) == (40, 10, "budget")
     assert "10 of 40 passages were scored, in" in err
-    assert found["notices"][-1] in err
+    assert found["notices"][-1]["text"] in err
     assert main([*search, "--stop-when-stable", "9"]) == 0
     assert "; 40 candidates\n" in capsys.readouterr().out
     assert (

@@ -78,7 +78,10 @@ def build_parser(settings: Settings) -> argparse.ArgumentParser:
     _add_search(action("search", run_search, "ask a library, and see both orders"), settings)
     _add_library(action("documents", library.documents, "list a library's documents"), settings, as_json=True)
     delete = action("delete", library.delete, "take a document out of a library")
-    delete.add_argument("document", metavar="DOCUMENT", help="its id, path or title")
+    delete.add_argument(
+        "document", metavar="DOCUMENT",
+        help="its id, path or title; the path of an archive, a mailbox or a corpus takes out all that came from it",
+    )  # fmt: skip
     _add_library(delete, settings)
     rebuild = action(
         "rebuild", library.rebuild_library, "cut and embed a library again, with another encoder say"

@@ -14,6 +14,13 @@ _LAUGHS = (
     + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 11))
     + "]>"
 )
+
+
+def _damaged(data: bytes) -> bytes:
+    """The archive with the packed bytes of its first member overwritten."""
+    return data[:45] + b"\xff" * 8 + data[53:]
+
+
 _NESTED_MAIL = b"From: a@b\nContent-Type: message/rfc822\n\n" * 1_000 + b"\n" + WORDS.encode()
 _NESTED_PARTS = (
     b"From: a@b\n"
@@ -28,6 +35,9 @@ PACKED = [
         {"[Content_Types].xml": "<x/>", "xl/workbook.xml": f"{_LAUGHS}<a>&a10;</a>"}), (DamagedFileError, "an entity")),
     Case("a presentation", "a.pptx", made.presentation(), "Notes: Show the plan here."),
     Case("a text of LibreOffice", "a.odt", made.open_document("text", made.TEXT), "Nine in winter."),
+    Case("a kind that cannot be unpacked", "a.odt", _damaged(made.packed(
+        {"mimetype": "application/vnd.oasis.opendocument.text" * 9, "content.xml": "<a/>"})),
+        (DamagedFileError, "damaged")),
     Case("a flat one", "a.fodt", made.open_document("text", made.TEXT, flat=True), "Nine in winter."),
     Case("a billion laughs", "a.odt", made.packed(
         {"content.xml": f"{_LAUGHS}<a>&a10;</a>"}, first="application/vnd.oasis.opendocument.text"),

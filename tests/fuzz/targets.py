@@ -35,7 +35,7 @@ LIMITS = Limits(
     max_unpacked_bytes=20_000_000,
     max_page_seconds=2.0,
 )
-LARGEST_SEED = 40_000  # bytes
+LARGEST_SEED = 60_000  # bytes
 
 
 @functools.cache

@@ -145,6 +145,25 @@ SLIDES = (
 )
 
 
+# A diagram of two boxes, and the frame in a document that shows it (its relationship is rId99).
+DIAGRAM = (
+    '<dgm:dataModel xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
+    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><dgm:ptLst><dgm:pt modelId="0" type="doc"/>'
+    + "".join(
+        f'<dgm:pt modelId="{number}"><dgm:t><a:p><a:r><a:t>{words}</a:t></a:r></a:p></dgm:t></dgm:pt>'
+        for number, words in enumerate(("Find the key", "Open the door"), start=1)
+    )
+    + '<dgm:pt modelId="3" type="parTrans"/></dgm:ptLst></dgm:dataModel>'
+)
+GRAPHIC = (
+    '<a:graphic xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:graphicData '
+    'uri="http://schemas.openxmlformats.org/drawingml/2006/diagram"><dgm:relIds '
+    'xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
+    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" '
+    'r:dm="rId99"/></a:graphicData></a:graphic>'
+)
+
+
 def book(
     chapters: Mapping[str, str], *, order: list[str] | None = None, more: Mapping[str, str] | None = None
 ) -> bytes:

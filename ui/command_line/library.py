@@ -83,7 +83,9 @@ class DeleteArguments:
 
 def add_delete_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """The arguments of `secondlook delete`."""
-    parser.add_argument("document", metavar="DOCUMENT", help="its id, path or title")
+    parser.add_argument("document", metavar="DOCUMENT",
+        help="its id, path or title; the path of an archive, a mailbox or a corpus takes out all that came from it",
+    )  # fmt: skip
     add_library(parser, settings.library)
 
 

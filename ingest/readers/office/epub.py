@@ -65,11 +65,9 @@ class _Book:
         self.title = clean_title(title)
         items = {item.get("id"): item for item in package.iter("{*}item")}
         order = [items.get(each.get("idref")) for each in package.iter("{*}itemref")]
-        paths = [
-            self._path(item.get("href", ""))
-            for item in order
-            if item is not None and item.get("media-type") in _PAGES
-        ]
+        pages = [item for item in order if item is not None and item.get("media-type") in _PAGES]
+        # The table of contents says nothing of its own.
+        paths = [self._path(item.get("href", "")) for item in pages if "nav" not in _properties(item)]
         self.chapters = [path for path in dict.fromkeys(paths) if path in self._names]
         if not self.chapters:
             raise DamagedFileError(f"{source.name} names no chapters that it holds; {advice('.epub')}")
@@ -103,10 +101,7 @@ class _Book:
         """Chapter → what the table of contents calls it: EPUB 2's NCX, or EPUB 3's page of navigation."""
         labels: dict[str, str] = {}
         for item in items:
-            is_list = (
-                item.get("media-type") == "application/x-dtbncx+xml"
-                or "nav" in item.get("properties", "").split()
-            )
+            is_list = item.get("media-type") == "application/x-dtbncx+xml" or "nav" in _properties(item)
             path = self._path(item.get("href", ""))
             if not is_list or path not in self._names:
                 continue
@@ -123,3 +118,8 @@ class _Book:
                     self._path(link.get("href", ""), folder), clean_title("".join(link.itertext()))
                 )
         return labels
+
+
+def _properties(item: Any) -> list[str]:
+    words: list[str] = item.get("properties", "").split()
+    return words

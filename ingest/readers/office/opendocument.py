@@ -29,7 +29,7 @@ _UNSEEN = frozenset((
     f"{TEXT}index-title", f"{PRESENTATION}date-time", f"{TEXT}ruby-text",
 ))  # fmt: skip
 # Cells and rows may say that they are repeated, up to the sheet's end.
-_MOST_REPEATED = 1_000
+_MOST_REPEATED_ROWS, _MOST_REPEATED = 100, 250
 _MOST_COLUMNS = 2_000
 
 
@@ -191,7 +191,7 @@ def rows_of(table: Any) -> Iterator[tuple[bool, list[str | None]]]:
         while texts and not texts[-1] and not covered:
             texts.pop()
         repeated = _number(row, f"{TABLE}number-rows-repeated", 1) if any(texts) else 1
-        for _ in range(min(repeated, _MOST_REPEATED)):
+        for _ in range(min(repeated, _MOST_REPEATED_ROWS)):
             yield is_header, list(texts)
 
 

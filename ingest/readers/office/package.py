@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,12 @@ _MAIN_TYPES = {
     b"application/vnd.openxmlformats-officedocument.presentationml.template.main+xml": _SLIDES,
 }
 
+# A whole document within another one (altChunk) is said to be of the type of a main part, and is none.
+EMBEDDED_WORD = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_TYPE = re.compile(
+    rb"<(?:Override|Default)\b(?![^>]*PartName=\"[^\"]*\.xml\")(?![^>]*Extension=\"xml\")[^>]*>"
+)
+
 
 def advice(suffix: str) -> str:
     """What to do with a document that its parser cannot make sense of."""
@@ -74,7 +81,7 @@ def checked_package(source: Source, name: str, folder: str) -> bytes:
             )
         types = archive.read(_CONTENT_TYPES)
         is_strict = "_rels/.rels" in names and _STRICT in archive.read("_rels/.rels")
-        if is_strict or any(kind in types for kind in _MAIN_TYPES):
+        if is_strict or _with_familiar_types(types) != types:
             return _familiar(archive, is_strict)
     return data
 
@@ -97,7 +104,7 @@ def opened_package(source: Source, data: bytes, *, entities: bool = True) -> Ite
                     _check_sizes(source, unpacked, len(data))
                     if not entities and b"<!ENTITY" in piece and entry.filename.endswith((".xml", ".rels")):
                         raise DamagedFileError(
-                            f"{source.name} names entities that may unfold without end, as no document of Office does; "
+                            f"{source.name} is damaged: its XML defines an entity, as no document of Office does; "
                             f"{advice(source.suffix)}"
                         )
         yield archive
@@ -120,10 +127,19 @@ def _familiar(archive: zipfile.ZipFile, is_strict: bool) -> bytes:
         for entry in archive.infolist():
             content = archive.read(entry)
             if entry.filename.endswith((".xml", ".rels")):
-                for other, familiar in (_MAIN_TYPES if entry.filename == _CONTENT_TYPES else names).items():
+                for other, familiar in names.items():
                     content = content.replace(other, familiar)
+            if entry.filename == _CONTENT_TYPES:
+                content = _with_familiar_types(content)
             rewritten.writestr(entry.filename, content)
     return copy.getvalue()
+
+
+def _with_familiar_types(types: bytes) -> bytes:
+    """The list of types with those of main parts as Office writes them by default, and of them only the main part."""
+    for other, familiar in _MAIN_TYPES.items():
+        types = types.replace(other, familiar)
+    return _TYPE.sub(lambda match: match[0].replace(_WORD, EMBEDDED_WORD), types)
 
 
 def _check_sizes(source: Source, unpacked: int, packed: int) -> None:

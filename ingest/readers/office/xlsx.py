@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +39,8 @@ def read_xlsx(source: Source) -> Iterator[Document]:
         TooLargeError: it unpacks to more than the limit, or has too many sheets.
         DamagedFileError: the archive or its XML is broken.
     """
-    with source.parsing("", advice(".xlsx")):
+    with source.parsing("", advice(".xlsx")), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it does not know, most of which is how things look
         data = checked_package(source, "an Excel workbook", "xl")
         blocks = Blocks(source)
         workbook = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)

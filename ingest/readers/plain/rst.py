@@ -135,8 +135,10 @@ class _Reading:
             if is_grid and not line.lstrip().startswith(("|", "+")):
                 break
             if line.strip():
-                # The last column of a table without a border may be wider than its line.
-                ends = [*(stop for _, stop in spans[:-1]), spans[-1][1] if is_grid else len(line)]
+                # Words may stand in the margin of a table without borders, and go beyond its last column.
+                ends = [*(start for start, _ in spans[1:]), len(line)]
+                if is_grid:
+                    ends = [stop for _, stop in spans]
                 cells = [line[start:stop].strip() for (start, _), stop in zip(spans, ends, strict=True)]
                 if begins or (not is_grid and cells[0]):
                     rows.append(cells)

@@ -96,28 +96,18 @@ def test_the_boxes_of_a_diagram_are_a_list(read_one):
     assert read_one("a.pptx", make.packed(parts)).text == "Steps\n\n- Find the key\n- Open the door"
 
 
-DIAGRAM = (
-    '<dgm:dataModel xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
-    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><dgm:ptLst><dgm:pt modelId="0" type="doc"/>'
-    + "".join(
-        f'<dgm:pt modelId="{number}"><dgm:t><a:p><a:r><a:t>{words}</a:t></a:r></a:p></dgm:t></dgm:pt>'
-        for number, words in enumerate(("Find the key", "Open the door"), start=1)
-    )
-    + '<dgm:pt modelId="3" type="parTrans"/></dgm:ptLst></dgm:dataModel>'
-)
-
-
 def add_diagram(parts: dict[str, bytes], part: str, relations: str, end: bytes, prefix: str) -> None:
     """Put a diagram before ``end`` of a part of a slide."""
     frame = (
         f'<{prefix}:graphicFrame><{prefix}:nvGraphicFramePr><{prefix}:cNvPr id="9" '
         f'name="d"/><{prefix}:cNvGraphicFramePr/>'
         f"<{prefix}:nvPr/></{prefix}:nvGraphicFramePr>"
-        f'<{prefix}:xfrm><a:off x="0" y="0"/><a:ext cx="1" cy="1"/></{prefix}:xfrm>{GRAPHIC}</{prefix}:graphicFrame>'
+        f'<{prefix}:xfrm><a:off x="0" y="0"/><a:ext cx="1" '
+        f'cy="1"/></{prefix}:xfrm>{make.GRAPHIC}</{prefix}:graphicFrame>'
     )
     parts[part] = parts[part].replace(end, frame.encode() + end)
     folder = part.partition("/")[0]
-    parts[f"{folder}/diagrams/data1.xml"] = DIAGRAM.encode()
+    parts[f"{folder}/diagrams/data1.xml"] = make.DIAGRAM.encode()
     parts[relations] = parts[relations].replace(b"</Relationships>", RELATION + b"</Relationships>")
     types = "[Content_Types].xml"
     parts[types] = parts[types].replace(
@@ -127,13 +117,6 @@ def add_diagram(parts: dict[str, bytes], part: str, relations: str, end: bytes, 
     )
 
 
-GRAPHIC = (
-    '<a:graphic xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:graphicData '
-    'uri="http://schemas.openxmlformats.org/drawingml/2006/diagram"><dgm:relIds '
-    'xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
-    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" '
-    'r:dm="rId99"/></a:graphicData></a:graphic>'
-)
 RELATION = (
     b'<Relationship Id="rId99" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/diagramData" '
     b'Target="../diagrams/data1.xml"/>'

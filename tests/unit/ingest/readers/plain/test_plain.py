@@ -37,7 +37,7 @@ Keys
 Wing  Rent
 ====  =====
 N     420
-S     390 crowns
+South 390 crowns
       a year
 ====  =====
 
@@ -56,7 +56,7 @@ def test_restructured_text(read_one):
         "House rules\n\nThe cellar is locked at ten; see the keys and a page.\n\nKeys\n\n* One "
         "at the door, on a nail.\n\n"
         "* One inside:\n\nkey = 1\n  more\n\nBring light.\n\nopen(door)\n\nOpens a door.\n\nx = 1\n\n"
-        "Wing | Rent\nN | 420\nS | 390 crowns a year\n\nWing | Rent\nN | 420"
+        "Wing | Rent\nN | 420\nSouth | 390 crowns a year\n\nWing | Rent\nN | 420"
     )
     assert [(heading.level, heading.text) for heading in document.headings] == [
         (1, "House rules"),

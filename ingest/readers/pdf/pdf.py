@@ -127,7 +127,7 @@ def _refuse_textless(
     if unreadable:
         raise NoTextError(
             f"{source.name} has no text that can be known: its fonts do not tell which letters they draw. "
-            "Text recognition (OCR) of all its pages makes it readable: ocrmypdf can do that, say; then add what it made."
+            "Text recognition (OCR) of all its pages makes it readable; ocrmypdf can do that, say. Add what it made."
         )
     raise NoTextError(
         f"{source.name} has no text: its {held} only pictures, so it is probably a scan. "

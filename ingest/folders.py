@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.errors import UsageError
+from ingest.library.files.originals import UPLOAD
 from ingest.library.library import Library
-from ingest.library.originals import UPLOAD
 from ingest.library.writer import writing
 from ingest.notices import Help, Remedy
 from ingest.sources import Source, is_passed_over, walk, within

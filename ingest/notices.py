@@ -95,6 +95,7 @@ class NoticeKind(StrEnum):
     # Of a calibration and of an evaluation.
     CALIBRATION = "calibration"  # it is void, or fits less well than it did
     NOTHING_ANSWERS = "nothing answers"
+    HIDDEN = "hidden"  # passages of the second order are not shown, by a threshold or because nothing answers
     DATASET = "dataset"  # what of a judged set is missing or was left out
     WEIGHT = "weight"  # where a fusion's weight comes from
     UNSCORED = "unscored"  # queries that a reranker failed on

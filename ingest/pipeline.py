@@ -13,8 +13,8 @@ from pathlib import Path
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, NoTextError, PasswordNeededError, ReadError, UnreachableError
 from ingest.folders import is_gone
+from ingest.library.files.originals import UPLOAD
 from ingest.library.library import Library
-from ingest.library.originals import UPLOAD
 from ingest.library.writer import Duplicate, LibraryWriter, writing
 from ingest.progress import OnProgress, ProgressMeter
 from ingest.readers.process.client import read_in_worker
@@ -27,6 +27,7 @@ from ingest.records import (
     FileStatus,
     IngestReport,
     Stage,
+    Unread,
     format_pages,
     sha256_of,
 )
@@ -95,6 +96,7 @@ class _File:
     report: FileReport
     fresh: int = 0
     same: int = 0
+    unread: list[Unread] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
 
@@ -254,15 +256,19 @@ class Intake:
         if stored_hash is not None:
             return stored_hash == file_hash
         with closing(self.read(source)) as documents:  # a rebuild forgets hashes, and keeps what was read
-            ours = {document.id: document.content_hash for document in documents}
+            ours = {part.id: part.content_hash for part in documents if isinstance(part, Document)}
         return ours == {name: self._writer.content_of(name) for name in self._writer.documents_of(source.key)}
 
     def _take_documents(self, file: _File) -> FileReport:
         source = file.source
         with closing(self.read(source)) as documents:
             for document in documents:
-                # Entries of one corpus may repeat each other: its judgements name them one by one.
-                duplicates = self._writer.duplicates_of(document) if document.source_id is None else []
+                if isinstance(document, Unread):
+                    file.unread.append(document)
+                    continue
+                # What lies within a file belongs to it, also where another file holds the same.
+                is_whole = document.key == self._writer.identity_of(source.key)
+                duplicates = self._writer.duplicates_of(document) if is_whole else []
                 original = self._staying(duplicates)
                 if original is not None:
                     return self._duplicate(source, original)
@@ -287,7 +293,7 @@ class Intake:
                 source.key, source.name, source.path, file_hash, self._stop_if_cancelled, pending=pending
             )
 
-    def read(self, source: Source) -> Generator[Document, None, None]:
+    def read(self, source: Source) -> Generator[Document | Unread, None, None]:
         """The documents of a file, read under this call's limits. Raises as `read_in_worker`."""
         return read_in_worker(
             source.path, name=source.name, key=self._writer.identity_of(source.key), limits=self._limits,
@@ -418,5 +424,18 @@ def _summary(file: _File, dropped: int) -> FileReport:
         pages = format_pages(blank)
         plural = "s" if len(blank) > 1 else ""
         reason = f"No text on page{plural} {pages}: probably scanned. OCR (ocrmypdf, say) would add it."
+    reason = " ".join(filter(None, (reason, _unread_sentence(file.unread))))
     status = FileStatus.INDEXED if file.fresh or dropped else FileStatus.UNCHANGED
     return replace(file.report, status=status, reason=reason)
+
+
+_UNREAD_NAMED = 3
+
+
+def _unread_sentence(unread: Sequence[Unread]) -> str:
+    """What is said of the files within a file that were not read: how many, and why the first ones."""
+    if not unread:
+        return ""
+    number = f"{len(unread)} files within it are" if len(unread) > 1 else "1 file within it is"
+    reasons = " ".join(part.reason for part in unread[:_UNREAD_NAMED])
+    return f"{number} not read. {reasons}"

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from ingest.encoders.base import Encoder
 from ingest.errors import LibraryDamagedError, ReadError
-from ingest.library import originals
+from ingest.library.files import originals
+from ingest.library.files.originals import ORIGINALS, Original
 from ingest.library.library import Library, Manifest
-from ingest.library.originals import ORIGINALS, Original
 from ingest.library.writer import LibraryWriter, writing
 from ingest.pipeline import Intake, dated
 from ingest.progress import OnProgress
 from ingest.readers.source import Limits
-from ingest.records import FileReport, FileStatus, Stage
+from ingest.records import FileReport, FileStatus, Stage, Unread
 from ingest.sources import Source
 
 
@@ -81,6 +81,8 @@ class Rebuilding:
             originals.opened(self._library.folder, original).close()
             with closing(self.intake.read(file)) as documents:
                 for document in documents:
+                    if isinstance(document, Unread):
+                        continue
                     count = self.intake.stage(source, dated(document, dates.get(document.id, "")))
                     if not count:
                         raise ReadError(f"{document.path} has no text that a passage could be made of.")

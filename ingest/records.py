@@ -88,10 +88,10 @@ NO_METADATA = Metadata()
 class Document:
     """A document as text, with what is needed to cite a place in it.
 
-    ``key`` is its identity within a library (a resolved path, an uploaded name, or ``path#_id`` for
-    an entry of a JSONL corpus); ``path`` is what people see. ``pages`` is empty for formats without
-    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. ``metadata`` is no part
-    of what makes it the same document. All offsets count characters (code points) of ``text``.
+    ``key`` is its identity within a library (a resolved path, an uploaded name, ``path#_id`` for an entry of a JSONL
+    corpus, or ``path/name`` for a file within a file); ``path`` is what people see. ``pages`` is empty for
+    formats without pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. ``metadata``
+    is no part of what makes it the same document. All offsets count characters (code points) of ``text``.
     """
 
     key: str
@@ -134,6 +134,17 @@ class Document:
     def page_count(self) -> int:
         """Pages, those without text included; 0 for formats without pages."""
         return len(self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file within a file (a member of an archive, an attachment) that is not read; the rest is.
+
+    ``path`` is what people see, as a document's is, and ``reason`` the sentence that says why.
+    """
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from ingest.errors import UnreachableError
+from ingest.library.files.originals import NAME as ORIGINAL
+from ingest.library.files.originals import ORIGINALS, UPLOAD
 from ingest.library.index_files import NAME
 from ingest.library.library import DATABASE, LOCK, VECTORS
-from ingest.library.originals import NAME as ORIGINAL
-from ingest.library.originals import ORIGINALS, UPLOAD
 from ingest.library.token_vectors import FILE as TOKEN_VECTORS
 
 NO_FILE = "is a device, a pipe or a socket, not a file; name a file instead."

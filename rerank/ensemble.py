@@ -19,8 +19,8 @@ from ingest.errors import CancelledError, RerankError
 from ingest.notices import Notice, NoticeKind
 from rerank.notices import fused_notice, not_reranked, without_mix
 from rerank.records import FirstLook, OwnScore, Part, RankedHit, SearchResult
+from rerank.request import WHOLE, SecondLookPlan
 from rerank.search import Searcher
-from rerank.second_look import WHOLE, SecondLookPlan
 from retrieval.fusion import Fusion, places
 from retrieval.records import Candidate
 

@@ -11,8 +11,8 @@ from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.notices import Notice, NoticeKind
 from ingest.services.billing import Bill
 from rerank.records import FirstLook, Part
+from rerank.request import SecondLookPlan
 from rerank.scorers.base import Scorer
-from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 
 

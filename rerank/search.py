@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,20 +18,16 @@ from ingest.services.billing import billing
 from rerank.languages import LanguageWarnings
 from rerank.notices import cost_notices, not_reranked, whole_notices, with_mix_notice
 from rerank.records import FirstLook, Models, SearchResult, Timings
+from rerank.request import WHOLE, SearchRequest, SecondLookPlan
 from rerank.scheduler import OnWait, Scheduler
 from rerank.scorers.base import Scorer
 from rerank.scorers.cached import CachedScorer
 from rerank.scorers.highlight import best_sentences
 from rerank.scorers.score_store import ScoreStore
-from rerank.second_look import WHOLE, OnPartial, SecondLookPlan, score_in_slices
-from retrieval.records import CandidateSource
+from rerank.second_look import OnPartial, score_in_slices
 from retrieval.retriever import Retriever
 
 log = logging.getLogger(__name__)
-
-DEFAULT_CANDIDATES = 100
-# A question longer than this is refused: it would leave no room for a passage beside it.
-MAX_QUERY_CHARACTERS = 2000
 
 OnProgress = Callable[[int, int], None]
 
@@ -88,29 +83,15 @@ class Searcher:
         """The bi-encoder, for those who add documents or mark sentences with it."""
         return self._retriever.encoder
 
-    def search(
-        self,
-        query: str,
-        candidates: int = DEFAULT_CANDIDATES,
-        on_progress: OnProgress | None = None,
-        plan: SecondLookPlan = WHOLE,
-        source: CandidateSource = CandidateSource.VECTORS,
-    ) -> SearchResult:
-        """Both looks at once. Raises `UsageError` for an empty or overlong query."""
-        return self.second_look(self.first_look(query, candidates, source), on_progress, plan)
+    def search(self, request: SearchRequest, on_progress: OnProgress | None = None) -> SearchResult:
+        """Both looks at once; ``on_progress`` as in `second_look`."""
+        return self.second_look(self.first_look(request), on_progress, request.plan)
 
-    def first_look(
-        self,
-        query: str,
-        candidates: int = DEFAULT_CANDIDATES,
-        source: CandidateSource = CandidateSource.VECTORS,
-    ) -> FirstLook:
-        """The ``candidates`` best passages by ``source``, some tens of milliseconds."""
-        query = check_query(query)
-        if candidates < 1:
-            raise UsageError(f"At least 1 candidate is needed; {candidates} were asked for.")
+    def first_look(self, request: SearchRequest) -> FirstLook:
+        """The best passages by the request's source, as many as it asks for; some tens of milliseconds."""
+        query, source = request.query, request.source
         with billing() as bill:
-            found = self._retriever.retrieve(query, candidates, source)
+            found = self._retriever.retrieve(query, request.candidates, source)
         timings = Timings(found.encode_ms, found.retrieve_ms)
         return FirstLook(
             query,
@@ -195,22 +176,6 @@ def _not_reranked(first: FirstLook, *notices: Notice) -> SearchResult:
         (*first.notices, *notices),
         source=first.source,
     )
-
-
-def check_query(query: str) -> str:
-    """The query without white space around it; control characters and lone surrogates are spaces.
-
-    Raises `UsageError` where nothing is left, or too much.
-    """
-    unusable = ("Cc", "Cs")  # lone surrogates are bytes of a terminal that are no UTF-8
-    cleaned = "".join(" " if unicodedata.category(sign) in unusable else sign for sign in query).strip()
-    if not cleaned:
-        raise UsageError("The question is empty. Type a few words.")
-    if len(cleaned) > MAX_QUERY_CHARACTERS:
-        raise UsageError(
-            f"The question has {len(cleaned):,} characters; {MAX_QUERY_CHARACTERS:,} are the most. Ask it shorter."
-        )
-    return cleaned
 
 
 def _counter(first: FirstLook, on_progress: OnProgress | None) -> Callable[[int], None]:

@@ -12,9 +12,8 @@ from ingest.errors import UsageError
 from ingest.installation import default_library, shipped_files
 from ingest.services.access import ANYWHERE, COHERE_URL, OPENAI_URL, Service, ServiceAccess
 from rerank.factory import ModelChoice
+from rerank.request import DEFAULT_CANDIDATES, SecondLookPlan
 from rerank.scorers.windowed import WHOLE
-from rerank.search import DEFAULT_CANDIDATES
-from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 

@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ingest.library import index_files, originals, word_index
+from ingest.library import index_files, word_index
+from ingest.library.files import originals
 from ingest.library.library import VECTORS, Manifest, transaction, write_manifest
-from ingest.library.snapshot import GENERATION_MARK, INDEX_RECALL, read_index_file
+from ingest.library.snapshot import GENERATION_MARK, IDENTITY, INDEX_RECALL, read_index_file
 from ingest.library.vector_rows import StoredVectors, encoder_number, id_array
 
 
@@ -67,8 +68,9 @@ class Generations:
         return self.active
 
     def delete(self, document_ids: Sequence[str]) -> int:
-        """Take documents out at once: a new generation on the same index, which skips their chunks."""
-        ids = json.dumps(list(document_ids))
+        """Take documents out at once, each with those of files within it: a new generation on the same index, which
+        skips their chunks."""
+        ids = json.dumps(self._with_members(document_ids))
         with transaction(self._db):
             file = read_index_file(self._db)
             self._db.execute(
@@ -91,6 +93,14 @@ class Generations:
         self._on_step("generation activated")
         originals.sweep(self._library, self._db)
         return self.active
+
+    def _with_members(self, document_ids: Sequence[str]) -> list[str]:
+        rows = self._db.execute(
+            "SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(?1)) OR source IN (SELECT d.source FROM "
+            f"documents AS d WHERE d.key = {IDENTITY} AND d.id IN (SELECT value FROM json_each(?1)))",
+            (json.dumps(list(document_ids)),),
+        )
+        return [row["id"] for row in rows]
 
     def _drop(self, which: str, values: Sequence[object]) -> None:
         """Delete the documents that ``which`` (an SQL condition) selects, and their words."""

@@ -28,7 +28,7 @@ from ingest.errors import (
     UsageError,
 )
 from ingest.library.disk import refusal, storing
-from ingest.library.originals import KEEPS_ORIGINALS
+from ingest.library.files.originals import KEEPS_ORIGINALS
 from ingest.library.schema import connect, migrate
 from ingest.library.snapshot import DocumentInfo, Generation, Snapshot
 from ingest.models.spec import ModelSpec
@@ -199,6 +199,17 @@ class Library:
         raise DocumentNotFoundError(
             f"The library {self.folder} has no document “{name}”. List them.", Help(Remedy.LIST, self.folder)
         )
+
+    def find_with_members(self, name: str) -> list[DocumentInfo]:
+        """As `find`, with the documents of files within it; of an archive's or a corpus' path, "
+        "all that came from it."""
+        with self.snapshot() as snapshot:
+            members = snapshot.documents_of_file(name)
+        if members and all(document.path != name for document in self.documents()):
+            return members
+        document = self.find(name)
+        with self.snapshot() as snapshot:
+            return snapshot.documents_with(document.id)
 
     def require_encoder(self, spec: ModelSpec) -> None:
         """Raise `EncoderMismatchError` unless this encoder made the library."""

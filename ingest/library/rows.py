@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ingest.library import metadata
+from ingest.library.files import metadata
 from ingest.records import Block, BlockKind, Chunk, Document, FileReport, FileStatus, Heading, Page
 
 

@@ -15,7 +15,7 @@ Tables
                  The text beside a label is kept only while its document holds it: see ``labels_forget``
     label_pairs  pairs of models whose orders were seen while judging
     label_ranks  where a judged passage stood in both orders of a pair, the last time its query was asked
-    originals    files that are kept as they were read, by the hash that they lie under: see `ingest.library.originals`
+    originals    files kept as they were read, by the hash that they lie under: see `ingest.library.files.originals`
     replaced     uploads that another one of their name took the place of, kept so that this can be undone
     identities   the path that a renamed file had at first, by which its documents are known yet
     metadata     what a document's file says of itself, and where it lies: a row a document; tags are a JSON array
@@ -32,8 +32,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ingest.errors import LibraryNotFoundError, NewerFormatError, StorageError
-from ingest.library import metadata, word_index
+from ingest.library import word_index
 from ingest.library.disk import refusal
+from ingest.library.files import metadata
 
 MIGRATIONS: tuple[str, ...] = (
     """

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryDamagedError
+from ingest.library.files.metadata import metadata_of
+from ingest.library.files.originals import Original
 from ingest.library.index_files import IndexFile
-from ingest.library.metadata import metadata_of
-from ingest.library.originals import Original
 from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
 from ingest.notices import Help, Remedy
 from ingest.records import NO_METADATA, Chunk, Metadata
@@ -22,6 +22,8 @@ from ingest.records import NO_METADATA, Chunk, Metadata
 INDEX_RECALL = "index_recall"
 # The manifest's row that is drawn at random whenever a generation becomes the active one.
 GENERATION_MARK = "generation_mark"
+# The key of what a file itself holds, as SQL over the documents `d`: see `ingest.library.files.renaming`.
+IDENTITY = "coalesce((SELECT identity FROM identities AS i WHERE i.source = d.source), d.source)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,31 @@ class Snapshot:
 
     def documents(self) -> list[DocumentInfo]:
         """The documents of this generation, by title."""
+        return self._documents("1")
+
+    def documents_of_file(self, path: str) -> list[DocumentInfo]:
+        """The documents within the file of this path: the entries of a corpus, or the files of an archive."""
+        return self._documents(
+            f"d.key != {IDENTITY} AND d.path = :path || substr(d.key, length({IDENTITY}) + 1)", path=path
+        )
+
+    def documents_with(self, document_id: str) -> list[DocumentInfo]:
+        """This document and, where it is a whole file, those of the files within it (a mail's attachments)."""
+        return self._documents(
+            f"d.id = :id OR d.source IN (SELECT d.source FROM documents AS d WHERE d.id = :id AND d.key = {IDENTITY})",
+            id=document_id,
+        )
+
+    def _documents(self, condition: str, **values: str) -> list[DocumentInfo]:
         rows = self._db.execute(
             "SELECT d.id, d.title, d.path, d.format, d.chunk_count, d.page_count, d.pages_without_text, d.source, "
             "o.sha256, o.bytes, o.name, r.sha256, r.bytes, r.name, coalesce(m.folder, ''), coalesce(m.author, ''), "
             "coalesce(m.language, ''), coalesce(m.created, ''), coalesce(m.modified, ''), coalesce(m.tags, '[]') "
             "FROM documents AS d LEFT JOIN metadata AS m ON m.document = d.number "
-            "LEFT JOIN originals AS o ON o.source = d.source AND o.born <= ?1 "
+            "LEFT JOIN originals AS o ON o.source = d.source AND o.born <= :generation "
             "LEFT JOIN replaced AS r ON r.source = d.source "
-            "WHERE d.born <= ?1 ORDER BY d.title COLLATE NOCASE, d.number",
-            (self.generation.id,),
+            f"WHERE d.born <= :generation AND ({condition}) ORDER BY d.title COLLATE NOCASE, d.number",
+            {"generation": self.generation.id, **values},
         )
         return [
             DocumentInfo(

@@ -17,8 +17,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryBusyError
-from ingest.library import metadata, originals, renaming
 from ingest.library.disk import refusal
+from ingest.library.files import metadata, originals, renaming
+from ingest.library.files.originals import Original
 from ingest.library.generations import Generations
 from ingest.library.library import (
     LOCK,
@@ -27,8 +28,8 @@ from ingest.library.library import (
     read_manifest,
     transaction,
 )
-from ingest.library.originals import Original
 from ingest.library.rows import document_of, insert_document, insert_report, report_of
+from ingest.library.snapshot import IDENTITY
 from ingest.library.token_vectors import forget_gone
 from ingest.library.vector_rows import encoder_number
 from ingest.records import Chunk, Document, FileReport
@@ -113,10 +114,10 @@ class LibraryWriter:
         return row["content_hash"] if row else None
 
     def duplicates_of(self, document: Document) -> list[Duplicate]:
-        """Other documents with the same title and text that will be there after publishing."""
+        """Other documents with the same title and text, each a whole file, that will be there after publishing."""
         rows = self._db.execute(
             "SELECT d.path, d.source, (SELECT file_hash FROM sources WHERE key = d.source ORDER BY born DESC LIMIT 1) "
-            "FROM documents AS d WHERE content_hash = ? AND id != ? AND source_id IS NULL "
+            f"FROM documents AS d WHERE content_hash = ? AND id != ? AND key = {IDENTITY} "
             "AND id NOT IN (SELECT document FROM doomed) "
             "AND NOT EXISTS (SELECT 1 FROM documents AS later WHERE later.id = d.id AND later.born > d.born)",
             (document.content_hash, document.id),
@@ -225,7 +226,7 @@ class LibraryWriter:
     ) -> None:
         """Keep ``file`` as what a source was read from, in the pending generation or in the active one.
 
-        Raises as `ingest.library.originals.keep`.
+        Raises as `ingest.library.files.originals.keep`.
         """
         size = originals.keep(self._folder, file, file_hash, name, between)
         born = self._generations.pending if pending else self._generations.active
@@ -235,16 +236,16 @@ class LibraryWriter:
             originals.insert(self._db, born, Original(source, file_hash, size, name))
 
     def identity_of(self, source: str) -> str:
-        """As `ingest.library.renaming.identity_of`."""
+        """As `ingest.library.files.renaming.identity_of`."""
         return renaming.identity_of(self._db, source)
 
-    def remember_identity(self, source: str, document: Document) -> None:
-        """Take the key that documents of a source are known by from one of them, where it is not the source's own."""
-        if not document.key.startswith(source):
-            renaming.remember(self._db, source, document.key.removesuffix(f"#{document.source_id}"))
+    def remember_identity(self, source: str, identity: str) -> None:
+        """Store by which key the documents of a source are known, where it is not the source's own."""
+        if identity != source:
+            renaming.remember(self._db, source, identity)
 
     def rename(self, old: str, new: str, old_path: str, new_path: str) -> None:
-        """As `ingest.library.renaming.rename`, at once."""
+        """As `ingest.library.files.renaming.rename`, at once."""
         with transaction(self._db):
             renaming.rename(self._db, old, new, old_path, new_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ingest.readers.encodings import read_decoded
-from ingest.readers.pdf_lines import without_furniture
+from ingest.readers.furniture import without_furniture
 from ingest.readers.source import Source
 from ingest.readers.titles import title_line
 from ingest.records import Document

@@ -10,7 +10,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 # What no text can hold: NUL ends strings in C (FAISS, SQLite's tools), and lone surrogates have no UTF-8.
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 _PLACEHOLDER = re.compile(
-    r"(untitled|unbenannt|sans titre|(new )?document|(no )?title|slide|presentation)( document| page|[\s\d._-])*",
+    r"(untitled|unbenannt|sans titre|(new )?document|(no )?title|slide|(powerpoint |power point )?presentation"
+    r"|pr[äé]sentation( powerpoint)?|word document|template|layout|print|scan(ned)?( image)?|default)"
+    r"( document| page|[\s\d._-])*",
     re.I,
 )
 # What programs write where nobody filled the title in: their own name, or that of the file they printed.

@@ -12,6 +12,7 @@ from ingest.notices import Notice, NoticeKind
 from rerank.calibration.labels import Labelled
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.judged.records import JudgedSet
+from rerank.request import SearchRequest
 from rerank.search import OnProgress, Searcher
 from retrieval.fusion import mixed
 from retrieval.records import CandidateSource
@@ -70,7 +71,7 @@ def label_passages(
     """
     rows = []
     for number, (question, grades) in enumerate(judgements.items(), start=1):
-        for hit in searcher.search(question, candidates, source=source).after:
+        for hit in searcher.search(SearchRequest(question, candidates, source)).after:
             grade = grades.get(hit.candidate.chunk.passage_hash)
             if grade is not None:
                 rows.append(Labelled(question, hit.logit, grade >= min_grade))

@@ -18,7 +18,8 @@ from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
 from rerank.judged.records import JudgedSet
 from rerank.records import Models
-from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from rerank.request import DEFAULT_CANDIDATES, SearchRequest
+from rerank.search import OnProgress, Searcher
 from retrieval.fusion import EQUAL_WEIGHT
 from retrieval.records import CandidateSource
 
@@ -123,7 +124,7 @@ def _spec_and_notices(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec,
     Raises `ModelError` where there is no reranker.
     """
     any_query = next(iter(judged.queries.values()))
-    notices = searcher.first_look(any_query, candidates=1).notices
+    notices = searcher.first_look(SearchRequest(any_query, 1)).notices
     if searcher.spec is None:
         why = " ".join(notice.text for notice in notices)
         advice = next((notice.help for notice in notices if notice.help is not None), None)

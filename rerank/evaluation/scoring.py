@@ -21,8 +21,9 @@ from rerank.judged.dataset import document_id
 from rerank.notices import not_reranked
 from rerank.order import check_scores
 from rerank.records import FirstLook
+from rerank.request import DEFAULT_CANDIDATES, SearchRequest
 from rerank.scorers.base import Scorer
-from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from rerank.search import OnProgress, Searcher
 from retrieval.records import Candidate, CandidateSource
 
 # Enough to tell the passages of one query apart, in a cache that holds a hundred a query.
@@ -176,7 +177,7 @@ class _QueryScorer:
         """
         count = DEFAULT_CANDIDATES
         while True:
-            first = self._searcher.first_look(text, count, self._source)
+            first = self._searcher.first_look(SearchRequest(text, count, self._source))
             yield first
             if len(first.before) < count:
                 return

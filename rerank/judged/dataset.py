@@ -20,10 +20,11 @@ from pathlib import Path
 from ingest.errors import DamagedFileError, UsageError
 from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.readers.registry import read_documents
+from ingest.records import Document
 from ingest.sources import Source, walk
 from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_qrels
 from rerank.judged.records import JudgedSet
-from rerank.search import MAX_QUERY_CHARACTERS
+from rerank.request import MAX_QUERY_CHARACTERS
 
 DOCUMENTS = "documents"
 SUFFIXES = (".tsv", ".qrels", ".txt")
@@ -128,4 +129,4 @@ def _read_queries(path: Path) -> Mapping[str, str]:
     if not path.is_file():
         raise UsageError(f"{path} is not there; a judged set needs its queries.")
     entries = read_documents(path, name=str(path), key=str(path))
-    return {str(entry.source_id): entry.text.strip() for entry in entries}
+    return {str(entry.source_id): entry.text.strip() for entry in entries if isinstance(entry, Document)}

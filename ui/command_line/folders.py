@@ -54,18 +54,15 @@ class Following:
     watches: bool = False
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace) -> Following:
+    def of(cls, paths: Sequence[Path], *, prunes: bool, even_empty: bool, watches: bool) -> Following:
         """What the command line says. Raises `UsageError` where it names no folder to follow."""
-        even_empty = getattr(arguments, "prune_empty", False)
-        prunes, watches = getattr(arguments, "prune", False) or even_empty, getattr(arguments, "watch", False)
+        prunes = prunes or even_empty
         folders = tuple(
-            path
-            for path in arguments.paths
-            if os.path.isdir(path) or (even_empty and not os.path.exists(path))
+            path for path in paths if os.path.isdir(path) or (even_empty and not os.path.exists(path))
         )
         if prunes and not folders:
             raise UsageError("--prune is for folders, and none is named.")
-        if watches and len(folders) < len(arguments.paths):
+        if watches and len(folders) < len(paths):
             raise UsageError("--watch is for folders; name the folder that the file is in.")
         return cls(folders, prunes, even_empty, watches)
 

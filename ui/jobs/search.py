@@ -11,8 +11,8 @@ from itertools import chain
 from ingest.models.consent import is_service
 from ingest.records import Chunk
 from rerank.records import FirstLook, SearchResult
+from rerank.request import WHOLE, SecondLookPlan
 from rerank.search import Searcher
-from rerank.second_look import WHOLE, SecondLookPlan
 from ui.jobs.job import Job
 
 # To mark sentences of all that may be shown costs a third of a second look; so few that nobody waits long for a turn.

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ingest.library.originals import Original
+from ingest.library.files.originals import Original
 from ingest.library.snapshot import Generation
-from retrieval.fusion import Fusion
-from retrieval.records import CandidateSource
+from rerank.request import SearchRequest
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
 
@@ -82,13 +81,9 @@ class View(StrEnum):
 class Ask:
     """What an answer is an answer to. When any of it changes, models run again; else they do not."""
 
-    question: str
-    candidates: int
+    request: SearchRequest
     reranker: str | None
     generation: Generation
-    budget_ms: float | None = None
-    source: CandidateSource = CandidateSource.VECTORS
-    fusion: Fusion | None = None
 
 
 @dataclass

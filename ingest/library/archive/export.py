@@ -30,13 +30,13 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import LibraryDamagedError, LibraryError, UsageError
-from ingest.library import metadata
 from ingest.library.disk import fsync
+from ingest.library.files import metadata, renaming
+from ingest.library.files.originals import ORIGINALS, Original, opened
 from ingest.library.health.checks import chunks_fault, document_fault, vector_fault
 from ingest.library.label_records import Label
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest, read_manifest, transaction
-from ingest.library.originals import ORIGINALS, Original, opened
 from ingest.library.rows import document_of
 from ingest.library.snapshot import Snapshot
 from ingest.notices import Help, Remedy
@@ -203,7 +203,8 @@ def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[di
         yield (
             {name: row[name] for name in plain}
             | {name: json.loads(row[name]) for name in structure}
-            | {"chunks": len(chunks), "metadata": asdict(metadata.of_document(db, number))}
+            | {"identity": renaming.identity_of(db, row["source"]), "chunks": len(chunks)}
+            | {"metadata": asdict(metadata.of_document(db, number))}
         )
 
 

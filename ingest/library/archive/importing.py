@@ -38,11 +38,11 @@ from ingest.library.archive.export import (
     VECTORS_MEMBER,
 )
 from ingest.library.disk import fsync
+from ingest.library.files.originals import NAME, ORIGINALS
 from ingest.library.health.checks import passage_hash, vector_fault
 from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places
 from ingest.library.labels import Labels, normal_query
 from ingest.library.library import Library, Manifest
-from ingest.library.originals import NAME, ORIGINALS
 from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
@@ -147,7 +147,10 @@ def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]
         if len(cut) != row["chunks"] or not cut:
             raise ValueError(f"the passages of “{document.title}” are not all there")
         writer.stage(text_of(row["source"]), document, cut)
-        writer.remember_identity(text_of(row["source"]), document)
+        identity = text_of(row.get("identity", row["source"]))  # exports of earlier versions have none
+        if not document.key.startswith(identity):
+            raise ValueError(f"“{document.title}” is known by a key that is not of its file")
+        writer.remember_identity(text_of(row["source"]), identity)
         hashes |= {chunk.passage_hash for chunk in cut}
         documents, chunks = documents + 1, chunks + len(cut)
     if next(places, None) is not None:

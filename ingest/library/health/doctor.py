@@ -18,7 +18,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ingest.errors import LibraryDamagedError, NewerFormatError, StorageError
-from ingest.library import metadata, originals, vector_index, word_index
+from ingest.library import vector_index, word_index
+from ingest.library.files import metadata, originals
 from ingest.library.health.checks import (
     chunks_fault,
     document_fault,

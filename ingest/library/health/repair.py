@@ -15,7 +15,8 @@ import faiss
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.errors import LibraryDamagedError
-from ingest.library import metadata, originals, word_index
+from ingest.library import word_index
+from ingest.library.files import metadata, originals
 from ingest.library.health.checks import chunk_fault, document_fault, mended_text, vector_fault
 from ingest.library.health.doctor import examine, mend_token_vectors
 from ingest.library.health.salvage import salvage

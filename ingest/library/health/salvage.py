@@ -18,11 +18,11 @@ from pathlib import Path
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import LibraryDamagedError
-from ingest.library import metadata, originals
+from ingest.library.files import metadata, originals
+from ingest.library.files.originals import NAME, ORIGINALS, Original
 from ingest.library.health.checks import chunks_fault, document_fault, passage_hash, vector_fault
 from ingest.library.health.view import reading_what_is_left
 from ingest.library.library import DATABASE, Library, Manifest, read_manifest, transaction
-from ingest.library.originals import NAME, ORIGINALS, Original
 from ingest.library.rows import document_of
 from ingest.library.writer import writing
 from ingest.notices import Help, Message, Remedy

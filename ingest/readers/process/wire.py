@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO, cast
 
-from ingest.records import Block, BlockKind, Document, Heading, Metadata, Page
+from ingest.records import Block, BlockKind, Document, Heading, Metadata, Page, Unread
 
 _LENGTH_BYTES = 8
 # The text of a document is at most some 20 million characters of up to 6 bytes in JSON, with its headings beside it.
@@ -104,6 +104,21 @@ def metadata_from_wire(values: Mapping[str, Any]) -> Metadata:
     if not all(isinstance(word, str) and len(word) <= _LONGEST_WORD for word in words):
         raise ValueError
     return metadata
+
+
+def unread_from_wire(values: Mapping[str, Any]) -> Unread:
+    """What is not read, as it was sent.
+
+    Raises:
+        BrokenFrameError: the values are no such thing.
+    """
+    try:
+        unread = Unread(**values)
+    except TypeError as error:
+        raise BrokenFrameError("an unread file that is none") from error
+    if not (isinstance(unread.path, str) and isinstance(unread.reason, str)):
+        raise BrokenFrameError("an unread file whose fields are of other kinds")
+    return unread
 
 
 def spans_from_wire(values: object, length: int) -> list[tuple[int, int]]:

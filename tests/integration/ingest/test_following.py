@@ -109,8 +109,8 @@ def test_a_file_in_a_folder_that_may_not_be_read_is_not_gone(desk: Desk) -> None
 def watching(desk: Desk, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A real `ingest --watch` of the desk's folder, with the library in it."""
     desk.write("first.txt", "The crane number one.")
-    command = [sys.executable, "-c", INGEST.replace("command.add_ingest_arguments(parser)", WITH_FOLDERS)]
-    command += [str(desk.folder), "--library", str(desk.folder / "library"), "--watch"]
+    command = [sys.executable, "-c", INGEST, str(desk.folder)]
+    command += ["--library", str(desk.folder / "library"), "--watch"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -120,12 +120,6 @@ def watching(desk: Desk, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.kill()
             process.communicate()
-
-
-WITH_FOLDERS = """command.add_ingest_arguments(parser)
-from ui.command_line.folders import add_folder_arguments
-add_folder_arguments(parser)
-"""
 
 
 def until(process: subprocess.Popen[str], holds: Callable[[], bool], what: str) -> None:

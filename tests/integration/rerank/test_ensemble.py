@@ -19,10 +19,10 @@ from rerank.evaluation.scoring import score_queries
 from rerank.judged.dataset import document_id
 from rerank.notices import model_notices
 from rerank.records import SearchResult, Stopped
+from rerank.request import SearchRequest, SecondLookPlan, StableRule
 from rerank.scorers.base import OnBatch, Scores
 from rerank.scorers.score_store import ScoreStore
 from rerank.search import Searcher
-from rerank.second_look import SecondLookPlan, StableRule
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
@@ -73,7 +73,7 @@ def test_a_search_gives_the_orders_that_an_evaluation_measures(
     compared = 0
     for way, fusion in (("weighted", EVEN), ("reciprocal rank", RRF)):
         for query, text in judged.queries.items():
-            first = both["one"].first_look(text, depth, source)
+            first = both["one"].first_look(SearchRequest(text, depth, source))
             after = fused_second_look(both, first, fusion).after
             order = [document_id(hit.candidate.chunk.path) for hit in after]
             assert list(systems[way].orders[query])[: len(order)] == order, (way, query)
@@ -83,7 +83,7 @@ def test_a_search_gives_the_orders_that_an_evaluation_measures(
 
 def test_every_hit_says_what_it_was_fused_from(long: Desk) -> None:
     both = searchers(long, Planted("one", shaken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, RRF)
     assert (len(result.after), result.complete, result.fusion) == (40, True, RRF)
     for hit in result.after:
@@ -104,7 +104,7 @@ def test_every_hit_says_what_it_was_fused_from(long: Desk) -> None:
 
 def test_shares_count_as_they_are_given(long: Desk) -> None:
     both = searchers(long, Planted("one", shaken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, SHARES)
     z = []
     for values in (
@@ -125,7 +125,7 @@ def test_the_mix_that_a_reranker_is_shipped_with_is_neither_fused_nor_claimed(lo
     notices = model_notices(long.encoder.model, one.model)
     retriever = Retriever(long.library, long.encoder)
     mixed = {"one": Searcher(retriever, one, notices), **searchers(long, two)}
-    first = mixed["one"].first_look("snake venom", 40)
+    first = mixed["one"].first_look(SearchRequest("snake venom", 40))
     assert any(notice.kind is NoticeKind.MIX for notice in mixed["one"].second_look(first).notices)
     result = fused_second_look(mixed, first, RRF)
     plain = searchers(long, Planted("one", shaken), two)
@@ -135,7 +135,7 @@ def test_the_mix_that_a_reranker_is_shipped_with_is_neither_fused_nor_claimed(lo
 
 def test_one_that_fails_is_left_out_and_said_so(long: Desk) -> None:
     both = searchers(long, Planted("one", broken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, SHARES)
     assert [own.reranker for own in result.after[0].own] == ["two"]
     assert [part.share for part in result.parts] == [None, pytest.approx(0.6)]
@@ -149,7 +149,7 @@ def test_one_that_fails_is_left_out_and_said_so(long: Desk) -> None:
 
 def test_where_all_fail_there_is_no_second_order(long: Desk) -> None:
     both = searchers(long, Planted("one", broken), Planted("two", broken))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, RRF)
     assert (result.after, len(result.before)) == ((), 40)
     assert result.why_not == NOTHING_TO_FUSE
@@ -163,7 +163,7 @@ def test_where_all_fail_there_is_no_second_order(long: Desk) -> None:
 def test_only_what_all_scored_is_fused(long: Desk) -> None:
     """One is held to a budget that lets it score a slice, the other is not: the order is that of the slice alone."""
     both = searchers(long, Planted("one", shaken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 60)
+    first = both["one"].first_look(SearchRequest("snake venom", 60))
     (one,) = second_looks({"one": both["one"]}, first, SecondLookPlan(stop_when_stable=StableRule(1, 1)))
     (two,) = second_looks({"two": both["two"]}, first)
     assert one.result is not None
@@ -186,7 +186,7 @@ def test_scores_are_kept_for_each_reranker_by_itself(long: Desk) -> None:
     store = ScoreStore(None)
     retriever = Retriever(long.library, long.encoder)
     both = {name: Searcher(retriever, scorer, (), store) for name, scorer in (("one", one), ("two", two))}
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     both["two"].second_look(first)
     result = fused_second_look(both, first, RRF)
     assert (len(one.calls), len(two.calls)) == (1, 1), "two's scores were known from its own search"
@@ -197,7 +197,7 @@ def test_scores_are_kept_for_each_reranker_by_itself(long: Desk) -> None:
 
 def test_nothing_found_is_nothing_fused(desk: Desk) -> None:
     both = searchers(desk, WordScorer(), WordScorer(replace(WORD_SCORER, name="other")))
-    result = fused_second_look(both, both["other"].first_look("snake"), RRF)
+    result = fused_second_look(both, both["other"].first_look(SearchRequest("snake")), RRF)
     assert (result.before, result.after, result.notices) == ((), (), ())
 
 
@@ -226,7 +226,7 @@ def test_when_the_caller_is_stopped_so_are_all(long: Desk) -> None:
 
     halting = Halting(stopped)
     both = searchers(long, Planted("one", interrupt), halting)
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     with pytest.raises(KeyboardInterrupt):
         fused_second_look(both, first, RRF)
     assert not halting.went_on

@@ -10,6 +10,7 @@ import pytest
 from ingest.errors import CancelledError
 from ingest.notices import NoticeKind
 from rerank.records import SearchResult
+from rerank.request import SearchRequest
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from rerank.second_look import slices
@@ -49,7 +50,7 @@ class Asker(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        first = self._searcher.first_look(self._query)
+        first = self._searcher.first_look(SearchRequest(self._query))
         try:
             self.result = self._searcher.second_look(first, on_partial=lambda _: None, on_wait=self._wait)
         except CancelledError:
@@ -134,7 +135,7 @@ def test_sentences_are_marked_when_no_second_look_wants_its_turn(
 ) -> None:
     asker, marked = Asker(searcher, ONE), list[int]()
     assert scorer.inside.wait(PATIENCE)
-    chunks = [candidate.chunk for candidate in searcher.first_look(TWO).before[:2]]
+    chunks = [candidate.chunk for candidate in searcher.first_look(SearchRequest(TWO)).before[:2]]
     waits = threading.Event()
 
     def mark() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from ingest.errors import CancelledError, RerankError, UsageError
 from ingest.notices import Notice, NoticeKind
 from rerank.records import FirstLook, SearchResult, Stopped
+from rerank.request import SecondLookPlan, StableRule
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
-from rerank.second_look import SecondLookPlan, StableRule, score_in_slices, slices
+from rerank.second_look import score_in_slices, slices
 from retrieval.records import Candidate
 from retrieval.retriever import Retriever
 from tests.conftest import Desk

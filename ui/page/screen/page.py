@@ -16,13 +16,13 @@ from ingest.errors import (
     TooLargeError,
     TrustNeededError,
 )
+from ingest.library.files.originals import ORIGINALS, Original
 from ingest.library.library import Library, Manifest
-from ingest.library.originals import ORIGINALS, Original
 from ingest.records import FileReport
 from ingest.sources import Source
 from rerank.records import Models
-from rerank.search import MAX_QUERY_CHARACTERS, Searcher
-from rerank.second_look import SecondLookPlan
+from rerank.request import MAX_QUERY_CHARACTERS, SearchRequest, SecondLookPlan
+from rerank.search import Searcher
 from ui.files.uploads import Upload, keep
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
@@ -232,13 +232,16 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
         generation = state.ask.generation  # files are still being added: one new search when they are done
     budget: float | None = st.session_state[BUDGET_KEY]
     ask = Ask(
-        state.question, st.session_state[CANDIDATES_KEY], st.session_state[RERANKER_KEY], generation, budget,
-        chosen_source(), chosen_fusion(),
+        SearchRequest(
+            state.question, st.session_state[CANDIDATES_KEY], chosen_source(),
+            SecondLookPlan(budget, fusion=chosen_fusion()),
+        ),
+        st.session_state[RERANKER_KEY], generation,
     )  # fmt: skip
-    plan = SecondLookPlan(budget, fusion=ask.fusion)
+    plan = ask.request.plan
     if state.search is None or state.search.cancelled or state.ask != ask:
         state.forget_answer()
-        first = searcher.first_look(ask.question, ask.candidates, ask.source)
+        first = searcher.first_look(ask.request)
         job = SearchJob(searcher, first, MAX_RESULTS, plan, visitors.still_here())
         state.ask, state.search = ask, job.start()
     _compare(settings, state, library, plan)

@@ -9,11 +9,11 @@ from pathlib import Path
 import streamlit as st
 
 from ingest.errors import SecondLookError
+from ingest.library.files.originals import Original, opened
 from ingest.library.library import Library
-from ingest.library.originals import Original, opened
 from ingest.library.snapshot import DocumentInfo
 from ingest.library.writer import writing
-from ingest.readers.registry import SUFFIXES
+from ingest.readers.registry import formats_in_words
 from ingest.readers.source import format_size
 from ingest.records import Stage
 from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
@@ -41,7 +41,7 @@ def add_files(state: State, usable: bool, keeps_originals: bool) -> Sequence[Upl
         accept_multiple_files=True,
         key=f"uploads-{state.uploader}",
         disabled=state.ingesting or not usable,
-        help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason. At once: "
+        help=f"Second Look reads {formats_in_words()}. Other files are refused, with the reason. At once: "
         f"{MOST_FILES:,} files, {format_size(MOST_BYTES)}.",
     )
     if is_alone():  # on a network a name says nothing of whose file it is

@@ -25,7 +25,8 @@ from ingest.notices import Help, Remedy
 from ingest.services.access import Service, ServiceAccess
 from ingest.services.billing import billing
 from ingest.services.client import RetryPolicy
-from rerank.factory import ModelChoice, encoder_for, open_searcher
+from rerank.factory import ModelChoice, encoder_for, open_searcher, resolve_models
+from rerank.request import SearchRequest
 from tests.fakes import DIM
 from tests.parts.embeddings_stub import embeddings, word_vector
 from tests.parts.rerank_stub import (
@@ -372,9 +373,11 @@ def test_a_search_whose_question_cannot_be_embedded_says_why(stub: RerankStub, t
     given = access(stub)
     model = resolve_encoder("openai:words@12", OFFLINE, given)
     library = Library.create(tmp_path / "library", Manifest.of(model.spec))
-    searcher = open_searcher(library, ModelChoice(None, "maxsim", False, access=given))
+    searcher = open_searcher(
+        library, resolve_models(ModelChoice(None, "maxsim", False, access=given), library)
+    )
     stub.faults = [status(402, {"error": {"message": "no credit"}})]
     with pytest.raises(
         ServiceError, match=r"question could not be embedded: OpenAI asks for payment.*no credit"
     ):
-        searcher.search("snake")
+        searcher.search(SearchRequest("snake"))

@@ -14,9 +14,9 @@ import pytest
 
 from ingest.errors import NewerFormatError
 from ingest.library import schema, word_index
+from ingest.library.files.originals import ORIGINALS
 from ingest.library.health.doctor import examine
 from ingest.library.library import Library
-from ingest.library.originals import ORIGINALS
 from ingest.library.schema import FORMAT
 from ingest.rebuild import Rebuilt, rebuild
 from retrieval.records import CandidateSource

@@ -18,11 +18,11 @@ import pytest
 from ingest.errors import DamagedFileError, LibraryDamagedError, StorageError
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
+from ingest.library.files.originals import KEEPS_ORIGINALS, ORIGINALS, opened
 from ingest.library.health.doctor import examine
 from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
 from ingest.library.library import Library
-from ingest.library.originals import KEEPS_ORIGINALS, ORIGINALS, opened
 from ingest.library.writer import writing
 from ingest.readers.registry import read_documents
 from ingest.rebuild import Rebuilt, rebuild
@@ -96,7 +96,7 @@ WORKER = textwrap.dedent(
     """
     import importlib, os, signal, sys
     from pathlib import Path
-    from ingest.library import originals
+    from ingest.library.files import originals
     from ingest.library.library import Library
     from ingest.pipeline import ingest
     from ingest.sources import Source

@@ -81,7 +81,7 @@ def test_a_hub_that_is_reachable_again_is_noticed_by_forgetting(
 
 
 def test_a_model_asked_for_by_name_is_found_or_refused_never_replaced(hub: Hub) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"BAAI/bge-base-en-v1.5 cannot be had.*prefetch"):
+    with pytest.raises(ModelNotFoundError, match=r"BAAI/bge-base-en-v1.5 cannot be had.*fetch it"):
         resolve_encoder("bge-base", Hub(allow_downloads=False, memory=hub.memory))
 
 

@@ -16,7 +16,11 @@ from ingest.readers.process.client import read_in_worker
 from ingest.readers.source import Limits
 from ingest.records import Document
 from tests.conftest import Desk
-from tests.integration.ingest.readers.awkward import CASES, DOCXS, LARGE, PDFS, Case
+from tests.integration.ingest.readers import awkward_formats
+from tests.integration.ingest.readers.awkward import CASES as AWKWARD
+from tests.integration.ingest.readers.awkward import DOCXS, LARGE, PDFS, Case
+
+CASES = [*AWKWARD, *awkward_formats.CASES]
 
 
 def read(case: Case, folder: Path) -> list[Document]:

@@ -17,6 +17,7 @@ from ingest.models.resolve import resolve_encoder
 from ingest.services.access import ServiceAccess
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
+from rerank.request import SearchRequest
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -59,7 +60,7 @@ def test_a_reranker_that_repeats_the_key_does_not_bring_it_into_the_log(
     model = resolve_reranker(name, OFFLINE, access(stub))
     searcher = Searcher(Retriever(desk.library, desk.encoder), open_scorer(model, access=access(stub)))
     echo(stub, code)
-    result = searcher.search("snake")
+    result = searcher.search(SearchRequest("snake"))
     assert stub.requests
     assert any("is not known" in notice.text for notice in result.notices)
     assert "reranking failed" in caplog.text
@@ -78,7 +79,7 @@ def test_an_encoder_that_repeats_the_key_does_not_bring_it_into_the_log(
     searcher = Searcher(Retriever(library, encoder), WordScorer())
     echo(stub, code)
     with pytest.raises(ServiceError, match="is not known") as caught:
-        searcher.search("snake")
+        searcher.search(SearchRequest("snake"))
     assert stub.requests
     assert KEY not in caplog.text + "".join(traceback.format_exception(caught.value))
 

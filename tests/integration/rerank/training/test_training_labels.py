@@ -30,7 +30,8 @@ from rerank.training.sampling import Source as TrainingSource
 from tests.conftest import Desk
 from tests.parts.later import later
 from tests.parts.training_parts import SUBJECTS, HashEncoder, tiny_bi_encoder, write_set
-from ui.command_line.train_arguments import add_train_arguments
+from ui.command_line.options import record_of
+from ui.command_line.train_arguments import TrainArguments, add_train_arguments
 
 run_train = later("ui.command_line.train", "run_train")
 
@@ -147,7 +148,7 @@ def test_a_call_without_anything_to_learn_from_is_refused(judged_library: Path, 
         run_train(arguments(twice))
 
 
-def arguments(given: list[str]) -> argparse.Namespace:
+def arguments(given: list[str]) -> TrainArguments:
     parser = argparse.ArgumentParser()
     add_train_arguments(parser)
-    return parser.parse_args(given)
+    return record_of(TrainArguments, parser.parse_args(given))

@@ -12,6 +12,7 @@ from ingest.library.writer import writing
 from ingest.pipeline import ingest
 from ingest.records import FileStatus, IngestProgress
 from ingest.sources import Source
+from rerank.request import SearchRequest
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
@@ -116,7 +117,7 @@ def test_an_overtaken_search_stops_between_slices(desk: Desk) -> None:
     scorer = Silent()
     scorer.gate.clear()
     searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
-    job = SearchJob(searcher, searcher.first_look("snake number 7"), 10).start()
+    job = SearchJob(searcher, searcher.first_look(SearchRequest("snake number 7")), 10).start()
     assert scorer.waiting.wait(10)
     job.cancel()
     scorer.gate.set()
@@ -130,7 +131,7 @@ def test_a_search_that_nobody_waits_for_stops_between_slices(desk: Desk) -> None
     scorer, gone = Silent(), threading.Event()
     scorer.gate.clear()
     searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
-    first = searcher.first_look("snake number 7")
+    first = searcher.first_look(SearchRequest("snake number 7"))
     job = SearchJob(searcher, first, 10, wanted=lambda: not gone.is_set()).start()
     assert scorer.waiting.wait(10)
     gone.set()
@@ -146,7 +147,9 @@ def test_the_more_second_looks_are_under_way_the_less_often_each_is_drawn_withou
     scorer.gate.clear()
     searcher = Searcher(Retriever(desk.library, desk.encoder), scorer)
     assert watch_seconds() == WATCH_SECONDS
-    jobs = [SearchJob(searcher, searcher.first_look(f"snake {n}"), 10).start() for n in range(20)]
+    jobs = [
+        SearchJob(searcher, searcher.first_look(SearchRequest(f"snake {n}")), 10).start() for n in range(20)
+    ]
     while second_looks_under_way() < len(jobs):
         assert scorer.waiting.wait(10)
     assert watch_seconds() == 5 * WATCH_SECONDS

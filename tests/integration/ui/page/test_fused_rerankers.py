@@ -15,6 +15,7 @@ import pytest
 from ingest.library.library import Library
 from ingest.notices import Notice, NoticeKind
 from rerank.ensemble import fused_second_look
+from rerank.request import SearchRequest
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.fusion import Fusion
@@ -48,7 +49,9 @@ def test_an_address_with_two_fused_rerankers_shows_one_order_and_what_it_is_of(
         name: Searcher(Retriever(library, screen.encoder), scorer)
         for name, scorer in (("word-scorer", screen.scorer), ("contrary", other))
     }
-    wanted = fused_second_look(both, both["contrary"].first_look(QUESTION), Fusion.of_ensemble("weighted"))
+    wanted = fused_second_look(
+        both, both["contrary"].first_look(SearchRequest(QUESTION)), Fusion.of_ensemble("weighted")
+    )
     assert order(screen) == [hit.candidate.chunk.title for hit in wanted.after]
     (first, *_) = data["after"]["cards"]
     assert [score["label"] for score in first["scores"]] == ["fused score", "word-scorer", "contrary"]
@@ -168,7 +171,7 @@ def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other
     python = next(row for row in table if row["title"] == "python")
     assert (python["word-scorer rank"], python["contrary rank"]) == ("1", "4")
     assert float(python["word-scorer logit"]) == -float(python["contrary logit"])
-    assert python["cross_logit"] == python["relevance"] == ""
+    assert python["logit"] == python["relevance"] == ""
 
 
 GROUPS = 4  # of twenty passages each: first by the first look, by A, by B; and the last, second best by both

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.chunker import Chunker
+from ingest.errors import NoTextError
 from ingest.readers.registry import read_documents
 from ingest.records import Document
 from tests.fakes import whitespace_tokenizer
@@ -47,8 +48,25 @@ RIGHT: dict[str, tuple[list[str], list[str]]] = {
     "html-katex.html": (["The rent rises by r=1.02x each year."], ["r=1.02xr"]),
     "html-ruby.html": (["東京(とうきょう)に住む。"], []),
     "html-soft-hyphens.html": (["Haftpflichtversicherung"], ["\u00ad"]),
+    "pdf-adobe-japan1-no-tounicode.pdf": (["Deposit: あいう"], []),
+    "pdf-columns-row-by-row.pdf": (
+        ["account of its own and is returned within three months of moving out. A dog needs the written"], [],
+    ),
     "pdf-compound-at-line-end.pdf": (["high-dimensional", "well-known", "cooperation", "long-term"], []),
-    "pdf-odd-even-headers.pdf": ([], []),
+    "pdf-letterhead-three-lines.pdf": (
+        ["Hillside", "Quarry Lane", "Telephone", "The deposit", "Confidential", "Page 1 of 4", "Small repairs"], [],
+    ),
+    "pdf-no-space-glyph.pdf": (
+        ["The tenant may leave early if three months have passed and the deposit is returned."], [],
+    ),
+    "pdf-odd-even-headers.pdf": (["A Guide to Renting", "The deposit", "Chapter 2", "Small repairs"], []),
+    "pdf-split-word.pdf": (["certain technical amendments to the old law for the treaties", "work of their"], []),
+    "pdf-table-rows.pdf": (
+        ["Layoffs in July", "Company | City | Jobs | Kind\nNorthwind Bakery | San Diego | 121 | Closure\nBlue"], [],
+    ),
+    "pdf-toc-dot-leaders.pdf": (["Contents", "1. Deposit and its return … 3\n2. Notice"], ["..", ". ."]),
+    "pdf-two-pages-same-header.pdf": (["Hillside", "The deposit", "Small repairs"], []),
+    "pdf-without-startxref.pdf": (["Notice period", "Three months to the end of a quarter"], []),
     "txt-cp1252-german.txt": (["beträgt", "Rückgabe", "Schlüssel – spätestens"], []),
     "txt-cyrillic-cp1251.txt": (["Подвал закрывается"], []),
     "txt-latin1-one-accent.txt": (["The café in the cellar"], []),
@@ -73,6 +91,36 @@ def test_a_file_is_read_as_people_see_it(name: str) -> None:
         position = text.index(words, position) + len(words)
     for words in absent:
         assert words not in text
+
+
+ONCE = {
+    "pdf-letterhead-three-lines.pdf": [
+        "Hillside",
+        "Quarry Lane",
+        "Telephone",
+        "Confidential",
+        "Registered",
+        "Page",
+    ],
+    "pdf-odd-even-headers.pdf": ["A Guide to Renting", "Chapter 2"],
+    "pdf-two-pages-same-header.pdf": ["Hillside Housing Ltd"],
+}
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_repeats_on_every_page_stands_once(name: str) -> None:
+    text = read(name).text
+    assert [text.count(words) for words in ONCE[name]] == [1] * len(ONCE[name])
+
+
+def test_letters_that_cannot_be_known_are_refused() -> None:
+    with pytest.raises(NoTextError, match="do not tell which letters"):
+        read("pdf-unknown-glyphs.pdf")
+
+
+def test_a_table_of_contents_is_one_passage() -> None:
+    (chunk,) = Chunker(whitespace_tokenizer(), 160).chunks(read("pdf-toc-dot-leaders.pdf"))
+    assert chunk.text.endswith("10. Subletting … 30")
 
 
 def test_a_file_without_a_title_is_called_by_its_name() -> None:

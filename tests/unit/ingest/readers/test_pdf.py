@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fpdf import FPDF
-from pypdf import PageObject, PdfReader, PdfWriter
+from pypdf import PdfReader, PdfWriter
 
 from ingest.errors import (
     DamagedFileError,
@@ -17,14 +17,15 @@ from ingest.errors import (
     ReadError,
     TooLargeError,
 )
-from ingest.readers import pdf as pdf_module
+from ingest.readers.pdf import opening
+from ingest.readers.pdf import pdf as pdf_module
 from ingest.readers.registry import read_documents
 from ingest.readers.source import Limits
 from ingest.records import Document
 
 PAGES = [
     [
-        "The common crane",
+        "# The common crane",
         "In autumn the cranes gather in their thousands on the mudflats, where they rest and feed be-",
         "fore the long flight to the south. Well-known resting places lie on the coast of the Baltic; a well-",
         "known one is the lagoon of Rügen.",
@@ -35,13 +36,13 @@ PAGES = [
     ["It weighs up to 6 kg."],
 ]
 TEXT = (
-    "The common crane\n"
+    "The common crane\n\n"
     "In autumn the cranes gather in their thousands on the mudflats, where they rest and feed before the long "
     "flight to the south. Well-known resting places lie on the coast of the Baltic; a well-known one is the "
     "lagoon of Rügen.\n\n"
     "They fly in wedges. When the wind is from the north, the whole flock may leave within a single"
     " hour of the morning.\n\n"
-    "1 Height and weight\n"
+    "1 Height and weight\n\n"
     "A grown bird is 1.2 m high.\n\n"
     "It weighs up to 6 kg."
 )
@@ -60,10 +61,10 @@ def test_a_small_document_to_the_letter(read_one, make_pdf):
     assert document.text == TEXT
     assert document.title == "Cranes"
     pages = [document.text[page.start : page.end] for page in document.pages]
-    assert pages[0].startswith("The common crane\nIn autumn")
+    assert pages[0].startswith("The common crane\n\nIn autumn")
     assert pages[0].endswith("within a single")
     assert pages[1:] == [
-        "hour of the morning.\n\n1 Height and weight\nA grown bird is 1.2 m high.", "", "It weighs up to 6 kg.",
+        "hour of the morning.\n\n1 Height and weight\n\nA grown bird is 1.2 m high.", "", "It weighs up to 6 kg.",
     ]  # fmt: skip
     assert document.pages_without_text == (3,)
     assert document.page_count == 4
@@ -78,26 +79,26 @@ def test_a_small_document_to_the_letter(read_one, make_pdf):
         ("Untitled-1", "The common crane"),
         ("Microsoft Word - report final.doc", "The common crane"),
         ("scan_0012.pdf", "The common crane"),
+        ("PowerPoint Presentation", "The common crane"),
     ],
 )
 def test_titles(read_one, make_pdf, metadata, title):
     assert read_one("crane.pdf", make_pdf(PAGES, title=metadata)).title == title
 
 
-def test_a_page_of_prose_leaves_the_title_to_the_name(read_one, make_pdf):
-    assert read_one("crane.pdf", make_pdf([PAGES[0][1:]])).title == "crane"
+@pytest.mark.parametrize("lines", [PAGES[0][1:], ["Notice Date", *PAGES[0][1:]]])
+def test_a_first_line_like_all_others_leaves_the_title_to_the_name(read_one, make_pdf, lines):
+    assert read_one("crane.pdf", make_pdf([lines])).title == "crane"
 
 
 def test_the_outline_gives_headings_where_their_words_stand(tmp_path, make_pdf):
-    sections = {1: "The common crane", 2: "Height and weight", 4: "Not in the text"}
+    sections = {1: "The common crane", 2: "Height and Weight", 4: "Not in the text"}
     (tmp_path / "a.pdf").write_bytes(make_pdf(PAGES, sections=sections))
     (document,) = read_documents(tmp_path / "a.pdf")
     starts = {heading.text: heading.start for heading in document.headings}
-    assert starts == {
-        "The common crane": 0,
-        "Height and weight": TEXT.index("1 Height"),
-        "Not in the text": TEXT.index("It weighs"),
-    }
+    assert starts == {"The common crane": 0, "1 Height and weight": TEXT.index("1 Height")}
+    kinds = [(block.kind.value, block.level) for block in document.blocks[:2]]
+    assert kinds == [("heading", 1), ("paragraph", 0)]
 
 
 ALGORITHMS = ["RC4-40", "RC4-128", "AES-128", "AES-256-R5", "AES-256"]  # revisions 2, 3, 4, 5 and 6
@@ -171,24 +172,24 @@ def test_when_every_page_fails_the_file_is_damaged_and_the_page_named(refusal, m
     fail_on_pages(monkeypatch, {1, 2, 4})
     sentence = refusal(DamagedFileError, "a.pdf", make_pdf(PAGES))
     assert "a.pdf, page 1," in sentence
-    assert "RecursionError" in sentence
+    assert "RuntimeError" in sentence
 
 
 def fail_on_pages(monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-    """pypdf's own extraction, but for the pages that are to fail as deeply nested ones do."""
-    original = PageObject.extract_text
+    """The reader's own extraction, but for the pages that are to fail as damaged ones do."""
+    original = pdf_module._text_of
 
-    def extract(self: PageObject, *args, **options):
-        if self.page_number + 1 in numbers:
-            raise RecursionError("maximum recursion depth exceeded")
-        return original(self, *args, **options)
+    def extract(document, index: int, seconds: float):
+        if index + 1 in numbers:
+            raise RuntimeError("failed to load page")
+        return original(document, index, seconds)
 
-    monkeypatch.setattr(PageObject, "extract_text", extract)
+    monkeypatch.setattr(pdf_module, "_text_of", extract)
 
 
 def test_a_page_that_takes_too_long_is_given_up(refusal, make_pdf):
     sentence = refusal(DamagedFileError, "a.pdf", make_pdf(PAGES), Limits(max_page_seconds=0.0))
-    assert "longer than 0 seconds" in sentence
+    assert "longer than its limit" in sentence
 
 
 def test_limits_of_pages_and_characters(refusal, make_pdf):
@@ -199,7 +200,7 @@ def test_limits_of_pages_and_characters(refusal, make_pdf):
 def test_warnings_of_the_parser_go_to_our_log(tmp_path, make_pdf, caplog):
     # A wrong startxref makes pypdf warn and search for the table itself.
     (tmp_path / "a.pdf").write_bytes(make_pdf(PAGES).replace(b"startxref\n", b"startxref\n9"))
-    with caplog.at_level(logging.DEBUG, pdf_module.__name__):
+    with caplog.at_level(logging.DEBUG, opening.__name__):
         assert next(read_documents(tmp_path / "a.pdf")).text == TEXT
     assert "pypdf: incorrect startxref" in caplog.text
 

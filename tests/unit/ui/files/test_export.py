@@ -117,4 +117,4 @@ def test_json_holds_both_orders_whole() -> None:
     assert record["after"][0]["text"] == "Passage 7."
     assert record["timings_ms"] == {"encode": 20.0, "retrieve": 5.0, "rerank": 975.0, "total": 1000.0}
     assert record["models"] == {"encoder": "the bi-encoder", "reranker": "the cross-encoder"}
-    assert (record["candidates"], record["notices"]) == (12, ["Said."])
+    assert (record["candidates"], record["notices"]) == (12, [{"kind": "cost", "text": "Said."}])

@@ -18,7 +18,7 @@ from ingest.errors import (
 from ingest.library.library import Library
 from ingest.notices import Help, Message, Remedy
 from ingest.services.access import Service
-from rerank.factory import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher, resolve_models
 from rerank.registry import RERANKERS
 from tests.conftest import Desk
 from ui.command_line.main import main
@@ -79,7 +79,7 @@ def test_help_comes_through_a_pickle_and_a_nested_error(desk: Desk) -> None:
         )
     choice = ModelChoice(allow_downloads=False, trusting=True)
     with pytest.raises(EncoderMismatchError) as caught:
-        open_searcher(Library(desk.library.folder), choice)
+        open_searcher(Library(desk.library.folder), resolve_models(choice, Library(desk.library.folder)))
     assert told(caught.value).endswith(
         f"have the bundled encoder rebuild the library with: secondlook rebuild --library {desk.library.folder} "
         "--encoder bundled; or fetch the model with: secondlook models prefetch sentence-transformers/gone"

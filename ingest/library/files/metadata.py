@@ -6,7 +6,7 @@ import json
 import sqlite3
 from pathlib import PurePath
 
-from ingest.library.originals import UPLOAD
+from ingest.library.files.originals import UPLOAD
 from ingest.records import Document, Metadata
 
 

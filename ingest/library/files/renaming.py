@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 from itertools import count
 
-from ingest.library.metadata import folder_of
+from ingest.library.files.metadata import folder_of
 from ingest.library.snapshot import GENERATION_MARK
 
 

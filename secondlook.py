@@ -1,16 +1,18 @@
 """The public door: Second Look in Python. Names are imported when they are first used, so that importing this is quick.
 
     from pathlib import Path
-    from secondlook import Library, Manifest, ModelChoice, default_encoder, ingest, open_searcher, walk
+    from secondlook import Library, Manifest, ModelChoice, SearchRequest, default_encoder
+    from secondlook import ingest, open_searcher, resolve_models, walk
 
     encoder = default_encoder()
     library = Library.create(Path("my-library"), Manifest.of(encoder.model.spec))
     ingest(list(walk([Path("reports")])), library, encoder)
-    result = open_searcher(library, ModelChoice(), encoder).search("when may the tenant leave early?")
+    searcher = open_searcher(library, resolve_models(ModelChoice(), library, encoder))
+    result = searcher.search(SearchRequest("when may the tenant leave early?"))
     for hit in result.after[:10]:
         print(hit.rank, "was", hit.candidate.rank, hit.candidate.chunk.text)
 
-A second reranker, other candidates, a time limit: `ModelChoice` and `Searcher.search`.
+A second reranker, other candidates, a time limit: `ModelChoice` and `SearchRequest`.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ if TYPE_CHECKING:  # for type checkers, which do not follow names that are impor
     from ingest.records import Chunk, Document, FileStatus, IngestReport
     from ingest.sources import Source, walk
     from rerank.evaluation.plan import evaluate
-    from rerank.factory import ModelChoice, open_searcher
+    from rerank.factory import ModelChoice, open_searcher, resolve_models
     from rerank.judged.dataset import read_judged_set
     from rerank.records import RankedHit, SearchResult
+    from rerank.request import SearchRequest
     from rerank.search import Searcher
     from retrieval.records import Candidate
 
@@ -47,6 +50,7 @@ _PLACES = {
     "Manifest": "ingest.library.library",
     "ModelChoice": "rerank.factory",
     "RankedHit": "rerank.records",
+    "SearchRequest": "rerank.request",
     "SearchResult": "rerank.records",
     "Searcher": "rerank.search",
     "SecondLookError": "ingest.errors",
@@ -57,13 +61,15 @@ _PLACES = {
     "ingest": "ingest.pipeline",
     "open_searcher": "rerank.factory",
     "read_judged_set": "rerank.judged.dataset",
+    "resolve_models": "rerank.factory",
     "walk": "ingest.sources",
 }
 
 __all__ = [
     "Candidate", "Chunk", "Document", "FileStatus", "IngestReport", "Labels", "Library", "Manifest", "ModelChoice",
-    "RankedHit", "SearchResult", "Searcher", "SecondLookError", "Source", "default_encoder", "evaluate",
-    "export_library", "import_library", "ingest", "open_searcher", "read_judged_set", "walk",
+    "RankedHit", "SearchRequest", "SearchResult", "Searcher", "SecondLookError", "Source", "default_encoder",
+    "evaluate", "export_library", "import_library", "ingest", "open_searcher", "read_judged_set", "resolve_models",
+    "walk",
 ]  # fmt: skip
 
 

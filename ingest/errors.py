@@ -37,9 +37,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ingest.notices import Help, Remedy
+
 
 class SecondLookError(Exception):
-    """Base of every error that Second Look raises on purpose."""
+    """Base of every error that Second Look raises on purpose.
+
+    ``help`` is how to do what the message's last sentence says to do; each face words it.
+    """
+
+    def __init__(self, message: str = "", help: Help | None = None) -> None:
+        """Keep ``help`` beside the message."""
+        super().__init__(message)
+        self.help = help
 
 
 class ReadError(SecondLookError):
@@ -124,9 +134,11 @@ class ModelNotFoundError(ModelError):
     ``tried`` says which were, and ``reason``, a clause, why the last of them does not have it.
     """
 
-    def __init__(self, message: str, tried: Sequence[str] = (), reason: str = "") -> None:
+    def __init__(
+        self, message: str, tried: Sequence[str] = (), reason: str = "", help: Help | None = None
+    ) -> None:
         """Keep ``tried`` and ``reason`` beside the message."""
-        super().__init__(message)
+        super().__init__(message, help)
         self.tried, self.reason = tuple(tried), reason or message
 
 
@@ -146,7 +158,7 @@ class ConsentNeededError(ModelError):
 
     def __init__(self, message: str, notice: str, host: str) -> None:
         """Keep ``notice`` and ``host`` beside the message."""
-        super().__init__(message)
+        super().__init__(message, Help(Remedy.ALLOW, subject=host))
         self.notice, self.host = notice, host
 
 
@@ -155,7 +167,7 @@ class TrustNeededError(ModelError):
 
     def __init__(self, message: str, model: str) -> None:
         """Keep ``model`` beside the message."""
-        super().__init__(message)
+        super().__init__(message, Help(Remedy.TRUST))
         self.model = model
 
 

@@ -26,7 +26,7 @@ def program_version() -> str:
     """The version that is installed."""
     try:
         return version("second-look")
-    except PackageNotFoundError:  # a checkout whose modules are run without `make install`
+    except PackageNotFoundError:  # a checkout whose modules are run without an installation
         return "(not installed)"
 
 

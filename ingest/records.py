@@ -67,15 +67,33 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a file says of itself; "" and () where it does not.
+
+    ``created`` and ``modified`` are dates in ISO 8601, ``language`` a BCP 47 tag (en, pt-BR), ``tags`` words that
+    people gave it.
+    """
+
+    author: str = ""
+    language: str = ""
+    created: str = ""
+    modified: str = ""
+    tags: tuple[str, ...] = ()
+
+
+NO_METADATA = Metadata()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document as text, with what is needed to cite a place in it.
 
-    ``key`` is its identity within a library (a resolved path, an uploaded name, or ``path#_id`` for
-    an entry of a JSONL corpus); ``path`` is what people see. ``pages`` is empty for formats without
-    pages. ``blocks`` are in order and apart, and empty for formats that do not tell them. ``pages_by_ocr`` are
-    those whose text was recognized in a picture. ``remarks`` are sentences on what was not read, or may be wrong, for
-    the report of its file; a library does not keep them. All offsets count characters
-    (code points) of ``text``.
+    ``key`` is its identity within a library (a resolved path, an uploaded name, ``path#_id`` for an entry of a JSONL
+    corpus, or ``path/name`` for a file within a file); ``path`` is what people see. ``pages`` is empty for
+    formats without pages. ``blocks`` are in order and apart, and empty for formats that do not tell them.
+    ``pages_by_ocr`` are those whose text was recognized in a picture. ``remarks`` are sentences on what was not read,
+    or may be wrong, for the report of its file; a library does not keep them. ``metadata`` is no part of what makes it
+    the same document. All offsets count characters (code points) of ``text``.
     """
 
     key: str
@@ -88,6 +106,7 @@ class Document:
     pages_without_text: tuple[int, ...] = ()
     source_id: str | None = None
     blocks: tuple[Block, ...] = ()
+    metadata: Metadata = NO_METADATA
     pages_by_ocr: tuple[int, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -119,6 +138,17 @@ class Document:
     def page_count(self) -> int:
         """Pages, those without text included; 0 for formats without pages."""
         return len(self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file within a file (a member of an archive, an attachment) that is not read; the rest is.
+
+    ``path`` is what people see, as a document's is, and ``reason`` the sentence that says why.
+    """
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +193,15 @@ class Chunk:
 
 
 class FileStatus(StrEnum):
-    """How a file ended. ``REPLACED`` is indexed, in the place of what the same path or name held before."""
+    """How a file ended.
+
+    ``REPLACED`` is indexed, in the place of what the same path or name held before. ``RENAMED`` is in the library
+    already, from a path where it is no more.
+    """
 
     INDEXED = "indexed"
     REPLACED = "replaced"
+    RENAMED = "renamed"
     UNCHANGED = "unchanged"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
@@ -219,8 +254,10 @@ class Stage(StrEnum):
 class IngestProgress:
     """A moment of an ingest: which file of how many, which stage, and passages embedded so far.
 
-    ``rate`` is passages per second over this call. With stage ``DONE`` the ``report`` of the file is
-    there and is final. ``page`` of ``pages`` is at hand where a long file is read page by page.
+    ``rate`` is passages per second over this call, 0 before the first batch. With stage ``DONE`` the ``report`` of the
+    file is there and is final. ``unembedded`` is the first file that passages wait of for their vectors, 0 where none
+    do: the files from it on are in memory, and those before it, as far as they have no report, wait to be published.
+    ``page`` of ``pages`` is at hand where a long file is read page by page.
     """
 
     path: str
@@ -231,6 +268,7 @@ class IngestProgress:
     total: int = 0
     rate: float = 0.0
     report: FileReport | None = None
+    unembedded: int = 0
     page: int = 0
     pages: int = 0
 

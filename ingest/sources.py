@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from ingest.errors import UnreachableError
+from ingest.library.files.originals import NAME as ORIGINAL
+from ingest.library.files.originals import ORIGINALS, UPLOAD
 from ingest.library.index_files import NAME
 from ingest.library.library import DATABASE, LOCK, VECTORS
 from ingest.library.token_vectors import FILE as TOKEN_VECTORS
@@ -53,12 +56,12 @@ class Source:
 
         A name says little of where a file comes from, so that another one of it is kept unless this ``replaces`` it.
         """
-        return cls(path, name, f"upload:{name}", apart=not replaces)
+        return cls(path, name, f"{UPLOAD}{name}", apart=not replaces)
 
     def numbered(self, number: int) -> Source:
         """The same upload under a name with a number: "minutes (2).txt"."""
         name = numbered(self.name, number)
-        return replace(self, name=name, key=f"upload:{name}")
+        return replace(self, name=name, key=f"{UPLOAD}{name}")
 
     def require_file(self) -> None:
         """Raise `UnreachableError` for what cannot be read, as a device or a pipe, which would never end.
@@ -91,29 +94,54 @@ def _as_text(path: Path) -> str:
 LIBRARY_FILES = (DATABASE, TOKEN_VECTORS, LOCK, "calibration.json", "evaluation-cache.sqlite")
 
 
+# What programs leave beside people's files: locks of Office and LibreOffice, notes and thumbnails of file managers,
+# backups of editors, and downloads that are under way. All are named by their programs' own documentation.
+_LEFT_BY_PROGRAMS = re.compile(
+    r"\..*|~\$.*|thumbs\.db|ehthumbs\.db|desktop\.ini|icon\r|__macosx|.*~|.*\.(tmp|part|partial|crdownload|download)",
+    re.IGNORECASE,
+)
+
+
 def walk(paths: Iterable[Path]) -> Iterator[Source]:
     """The files of ``paths``, folders walked in order of name.
 
-    Hidden files and folders are passed over, and those of a library that lies among them. What cannot be read (a
+    Hidden files and folders are passed over, what programs leave beside files (locks of Office, thumbnails), and the
+    files of a library that lies among them. What cannot be read (a
     folder that is locked, a path that is too long, a pipe) and what is not followed (a link to a folder, or out of the
     one that is walked) is among them with its fault.
     """
     for path in paths:
         if os.path.isdir(path):  # a name that is too long is none, where pathlib raises
-            yield from _inside(path)
+            yield from within(path, path)
         else:
             yield Source.of_path(path)
 
 
-def _inside(root: Path) -> Iterator[Source]:
-    """The files of a folder. Without recursion: folders nest without bound."""
-    waiting = [root]
+def is_passed_over(root: Path, path: Path) -> bool:
+    """Whether a path in the folder ``root`` is none that `walk` gives, or lies in a folder that it does not enter."""
+    parts = path.relative_to(root).parts
+    above = [root.joinpath(*parts[:depth]) for depth in range(1, len(parts))]
+    return (
+        any(_LEFT_BY_PROGRAMS.fullmatch(part) for part in parts)
+        or any(map(os.path.islink, above))
+        or _is_of_a_library(path)
+    )
+
+
+def within(root: Path, start: Path) -> Iterator[Source]:
+    """What `walk` gives of ``start``, a path in the folder ``root`` or that itself.
+
+    Without recursion: folders nest without bound.
+    """
+    waiting = [start]
     while waiting:
         path = waiting.pop()
         try:
             mode = os.stat(path, follow_symlinks=path is root).st_mode
             if stat.S_ISDIR(mode):
-                names = sorted((name for name in os.listdir(path) if not name.startswith(".")), reverse=True)
+                names = sorted(
+                    (name for name in os.listdir(path) if not _LEFT_BY_PROGRAMS.fullmatch(name)), reverse=True
+                )
                 waiting += [path / name for name in names]
                 continue
         except OSError as error:
@@ -143,7 +171,9 @@ def _fault_of_link(link: Path, root: Path) -> str:
 
 def _is_of_a_library(path: Path) -> bool:
     folder = path.parent
-    if folder.name == VECTORS and NAME.fullmatch(path.name):
+    if (folder.name == VECTORS and NAME.fullmatch(path.name)) or (
+        folder.name == ORIGINALS and ORIGINAL.fullmatch(path.name)
+    ):
         folder = folder.parent
     elif not path.name.startswith(LIBRARY_FILES):
         return False

@@ -16,15 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import CancelledError, RerankError
-from rerank.notices import fused_notice, shipped_mix
+from ingest.notices import Notice, NoticeKind
+from rerank.notices import fused_notice, not_reranked, without_mix
 from rerank.records import FirstLook, OwnScore, Part, RankedHit, SearchResult
+from rerank.request import WHOLE, SecondLookPlan
 from rerank.search import Searcher
-from rerank.second_look import WHOLE, SecondLookPlan
 from retrieval.fusion import Fusion, places
 from retrieval.records import Candidate
 
-STANDS = " The first look's order stands."
-AT_ONCE = "The rerankers ran at the same time, so that each took longer than it does alone."
+AT_ONCE = Notice(
+    NoticeKind.AT_ONCE, "The rerankers ran at the same time, so that each took longer than it does alone."
+)
+NOTHING_TO_FUSE = Notice(NoticeKind.NOT_RERANKED, "Not reranked: there is nothing to fuse.")
 
 
 def second_looks(
@@ -72,7 +75,7 @@ def fuse(first: FirstLook, parts: Sequence[Part], fusion: Fusion) -> SearchResul
         looked = np.array([found.ordered_by for found in scored], np.float32)
         fused = fusion.fused(looked, *(next(rows) if part.reranked else None for part in parts))
     except RerankError as error:
-        return _without_order(first, parts, fusion, f"Not reranked: {error}.{STANDS}")
+        return _without_order(first, parts, fusion, not_reranked(error))
     shares = iter(weights[1:] if weights is not None else [None] * len(there))
     parts = tuple(replace(part, share=next(shares) if part.reranked else None) for part in parts)
     shortest = min(there, key=lambda result: result.scored)
@@ -136,61 +139,55 @@ def _without_order(
     first: FirstLook,
     parts: Sequence[Part],
     fusion: Fusion,
-    why: str = f"Not reranked: there is nothing to fuse.{STANDS}",
+    why: Notice = NOTHING_TO_FUSE,
 ) -> SearchResult:
     """The first look alone, with what went wrong; without candidates nothing did."""
-    said = [why, *_failures(parts)] if first.before else []
+    notices = [why, *_failures(parts)] if first.before else []
     return SearchResult(
-        first.query, first.before, (), first.timings, first.models, (*said, *_others(first, parts)),
+        first.query, first.before, (), first.timings, first.models, (*notices, *_others(first, parts)),
         source=first.source, fusion=fusion, parts=tuple(parts),
     )  # fmt: skip
 
 
-def _failures(parts: Sequence[Part]) -> list[str]:
+def _failures(parts: Sequence[Part]) -> list[Notice]:
     """Of each part that has no order, that it is not in the fusion, and why."""
     return [
-        f"{part.name} is not in the fused order. {part.why_not.removesuffix(STANDS)}"
+        replace(why, kind=NoticeKind.LEFT_OUT, text=f"{part.name} is not in the fused order. {why.text}")
         for part in parts
-        if part.why_not
+        if (why := part.why_not) is not None
     ]
 
 
-def _scored(there: Sequence[SearchResult], scored: Sequence[Candidate]) -> list[str]:
+def _scored(there: Sequence[SearchResult], scored: Sequence[Candidate]) -> list[Notice]:
     """What of the candidates is in the fused order, where that is not all; and that the rerankers ran at once."""
     notices = []
     total = len(there[0].before)
     if len(scored) < total:
         all_of_them = "all of them" if len(there) > 1 else "the reranker"
-        notices.append(
-            f"The fused order holds the {len(scored)} of {total} passages that {all_of_them} scored."
-        )
+        text = f"The fused order holds the {len(scored)} of {total} passages that {all_of_them} scored."
+        notices.append(Notice(NoticeKind.PARTIAL, text))
     if len(there) > 1 and all(result.cached < result.scored for result in there):
         notices.append(AT_ONCE)
     return notices
 
 
-def _others(first: FirstLook, parts: Sequence[Part]) -> list[str]:
+def _others(first: FirstLook, parts: Sequence[Part]) -> list[Notice]:
     """What else is to be said of the parts: once where it holds for all, else with the reranker's name.
 
-    The mix that a reranker is shipped with is not what is fused.
+    The mix that a reranker is shipped with is not what is fused, and why one has no order is told by `_failures`.
     """
-    said = [
-        (part.name, [notice for notice in part.result.notices if _worth(notice, part)])
+    by_name = [
+        (part.name, [notice for notice in without_mix(part.result.notices) if not notice.kind.no_order])
         for part in parts
         if part.result is not None
     ]
     common = [
         notice
-        for notice in (said[0][1] if said else first.notices)
-        if all(notice in notices for _, notices in said)
+        for notice in (by_name[0][1] if by_name else first.notices)
+        if all(notice in notices for _, notices in by_name)
     ]
-    own = [f"{name}: {notice}" for name, notices in said for notice in notices if notice not in common]
+    own = [notice.of(name) for name, notices in by_name for notice in notices if notice not in common]
     return [*common, *own]
-
-
-def _worth(notice: str, part: Part) -> bool:
-    shipped = shipped_mix(part.result.models) if part.result is not None else ""
-    return notice not in part.why_not and notice != shipped
 
 
 def fused_second_look(

@@ -10,17 +10,22 @@ from ingest.errors import EncoderMismatchError, ModelError, TrustNeededError
 from ingest.library.library import Library
 from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import encoder_asked_for, encoder_of_library
+from ingest.models.consent import require_consent
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ResolvedModel
+from ingest.notices import Help, Notice, Remedy
 from ingest.runtime.memory import give_back
 from ingest.services.access import ServiceAccess
-from rerank.notices import model_notices, window_notices
+from rerank.notices import model_notices, unavailable, window_notices
 from rerank.registry import reranker_module, resolve_reranker
 from rerank.scorers.base import Options, Scorer
 from rerank.scorers.score_store import user_store
 from rerank.scorers.windowed import windowed
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
+
+NO_RERANKER = "No reranker could be loaded: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ def encoder_for(library: Library | None, choice: ModelChoice, hub: Hub) -> Resol
             raise
         raise EncoderMismatchError(
             f"The library {library.folder} was made with the encoder {made_with}, which cannot be had here: {error} "
-            f"Or rebuild the library with the bundled encoder: secondlook rebuild --library {library.folder} "
-            "--encoder bundled"
+            "Or have the bundled encoder rebuild the library.",
+            Help(Remedy.REBUILD, library.folder, "bundled", also=error.help),
         ) from error
     library.require_encoder(model.spec)
     if model.spec.dim is None:  # a server need not be asked for what the library knows
@@ -72,31 +77,62 @@ def encoder_for(library: Library | None, choice: ModelChoice, hub: Hub) -> Resol
     return model
 
 
-def open_searcher(
-    library: Library, choice: ModelChoice, encoder: Encoder | None = None, keep_scores: bool = True
-) -> Searcher:
-    """Load both models and open the library. A reranker that cannot be loaded costs only the second look.
+@dataclass(frozen=True, slots=True)
+class ResolvedModels:
+    """Which models answer on a library, found and allowed, but not loaded: ``choice`` is what was asked for.
 
-    ``encoder`` saves loading one that is loaded already. Without ``keep_scores``, none are kept or used from earlier
-    searches, as a measurement wants it. Raises `EncoderMismatchError`, `ModelError`.
+    ``reranker`` is ``None`` where the default one cannot be had. ``notices`` are what is said of them with every
+    answer. ``loaded`` is the encoder where it is loaded already.
+    """
+
+    choice: ModelChoice
+    encoder: ResolvedModel
+    reranker: ResolvedModel | None
+    notices: tuple[Notice, ...] = ()
+    loaded: Encoder | None = None
+
+
+def resolve_models(choice: ModelChoice, library: Library, encoder: Encoder | None = None) -> ResolvedModels:
+    """Find the models of ``choice`` for ``library``, and ask for all that has to be asked: once, and before loading.
+
+    ``encoder`` is one that is loaded already. Raises `EncoderMismatchError`, `ModelError` for a model that was named
+    and cannot be had, and `ConsentNeededError` where text would leave this machine without anybody's leave.
     """
     hub = Hub(choice.allow_downloads)
-    if encoder is None:
-        encoder = open_encoder(encoder_for(library, choice, hub), access=choice.access)
-    retriever = Retriever(library, encoder)
+    model = encoder.model if encoder is not None else encoder_for(library, choice, hub)
+    require_consent(model, choice.access)
     try:
-        model = resolve_reranker(choice.reranker, hub, choice.access)
+        reranker = resolve_reranker(choice.reranker, hub, choice.access)
+        require_consent(reranker, choice.access)
+    except ModelError as error:
+        if choice.reranker is not None:
+            raise
+        return ResolvedModels(choice, model, None, (unavailable(error, NO_RERANKER),), encoder)
+    return ResolvedModels(choice, model, reranker, model_notices(model, reranker), encoder)
+
+
+def open_searcher(library: Library, models: ResolvedModels, *, keep_scores: bool = True) -> Searcher:
+    """Load the models and open the library. A default reranker that cannot be loaded costs only the second look.
+
+    Without ``keep_scores``, none are kept or used from earlier searches, as a measurement wants it. Raises
+    `EncoderMismatchError`, `ModelError`.
+    """
+    choice = models.choice
+    encoder = models.loaded or open_encoder(models.encoder, access=choice.access)
+    retriever = Retriever(library, encoder)
+    if models.reranker is None:
+        return Searcher(retriever, None, models.notices)
+    try:
         tokens = TokenStore(library)
-        scorer = open_scorer(model, choice.engine, choice.wait_for_engine, choice.access, tokens)
+        scorer = open_scorer(models.reranker, choice.engine, choice.wait_for_engine, choice.access, tokens)
         scorer = windowed(scorer, choice.window)
         give_back()  # making a graph, or loading one, leaves more behind than it needs
     except ModelError as error:
         if choice.reranker is not None:
             raise
-        return Searcher(retriever, None, (f"No reranker could be loaded: {error}",))
+        return Searcher(retriever, None, (unavailable(error, NO_RERANKER),))
     store = user_store() if keep_scores else None
-    notices = model_notices(encoder.model, scorer.model) + window_notices(scorer, choice.window)
-    return Searcher(retriever, scorer, notices, store)
+    return Searcher(retriever, scorer, models.notices + window_notices(scorer, choice.window), store)
 
 
 # Architectures of which faster engines are tried (`rerank.engines.choose`); the others are run by their own files.

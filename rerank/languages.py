@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ingest.library.library import Library
 from ingest.library.snapshot import Generation
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
+from ingest.notices import Notice, NoticeKind
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -33,17 +34,17 @@ class LanguageWarnings:
         limited = [(spec, known_languages(spec.languages)) for spec in models]
         self._limited = [(spec, known) for spec, known in limited if known is not None]
         self._lock = threading.Lock()
-        self._documents: tuple[Generation, tuple[str, ...]] | None = None
+        self._documents: tuple[Generation, tuple[Notice, ...]] | None = None
 
-    def of(self, query: str) -> tuple[str, ...]:
-        """Sentences about ``query`` and the library as it is now; none where nothing is sure to be lacking."""
+    def of(self, query: str) -> tuple[Notice, ...]:
+        """Notices about ``query`` and the library as it is now; none where nothing is sure to be lacking."""
         if not self._limited:
             return ()
         language = language_of(query)
         warnings = () if language is None else self._lacking(language, "The question looks")
         return warnings + self._of_documents()
 
-    def _of_documents(self) -> tuple[str, ...]:
+    def _of_documents(self) -> tuple[Notice, ...]:
         """The same about the documents, looked at once a generation."""
         generation = self._library.generation()
         with self._lock:
@@ -51,7 +52,7 @@ class LanguageWarnings:
                 self._documents = generation, self._look()
             return self._documents[1]
 
-    def _look(self) -> tuple[str, ...]:
+    def _look(self) -> tuple[Notice, ...]:
         with self._library.snapshot() as snapshot:
             texts = snapshot.sample_texts(SAMPLE)
         found = Counter(language_of(text, SURE_OF_PASSAGE) for text in texts)
@@ -62,18 +63,16 @@ class LanguageWarnings:
             for warning in self._lacking(language, f"{_tenths(count / len(texts))} of the passages look")
         )
 
-    def _lacking(self, language: Language, begin: str) -> tuple[str, ...]:
-        """A sentence where a model does not know ``language``."""
+    def _lacking(self, language: Language, begin: str) -> tuple[Notice, ...]:
+        """A notice where a model does not know ``language``."""
         lacking = [spec for spec, known in self._limited if language.code not in known]
         if not lacking:
             return ()
         names = list(dict.fromkeys(spec.name.rstrip("/").rpartition("/")[2] for spec in lacking))
         only = " and ".join(dict.fromkeys(spec.languages for spec in lacking))
         verb = "knows" if len(names) == 1 else "know"
-        return (
-            f"{begin} {language.name}, and {' and '.join(names)} {verb} {only} only: the places may mean little. A "
-            "multilingual encoder and reranker (secondlook models lists them) would read it.",
-        )
+        text = f"{begin} {language.name}, and {' and '.join(names)} {verb} {only} only: the places may mean little."
+        return (Notice(NoticeKind.LANGUAGE, text),)
 
 
 def _tenths(share: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import RerankError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from rerank.records import RankedHit
 from retrieval.fusion import Fusion, mixed
 from retrieval.records import Candidate

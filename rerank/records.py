@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
+from ingest.notices import Notice
 from retrieval.fusion import Fusion
 from retrieval.records import Candidate, CandidateSource
 
@@ -75,17 +76,13 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """The answer by ``source`` alone, before any reranking.
-
-    ``standing`` are those of the ``notices`` that are about the models: another reranker has others.
-    """
+    """The answer by ``source`` alone, before any reranking."""
 
     query: str
     before: tuple[Candidate, ...]
     timings: Timings
     models: Models
-    notices: tuple[str, ...] = ()
-    standing: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     source: CandidateSource = CandidateSource.VECTORS
 
 
@@ -119,7 +116,7 @@ class SearchResult:
     after: tuple[RankedHit, ...]
     timings: Timings
     models: Models
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     tokens: tuple[int, ...] = ()
     truncated: frozenset[int] = field(default_factory=frozenset)
     stopped: Stopped | None = None
@@ -141,6 +138,13 @@ class SearchResult:
     def reranked(self) -> bool:
         """Whether there is a second order to show."""
         return bool(self.after)
+
+    @property
+    def why_not(self) -> Notice | None:
+        """Why there is none; ``None`` where there is one, or the second look is still under way."""
+        return (
+            None if self.reranked else next((notice for notice in self.notices if notice.kind.no_order), None)
+        )
 
     @property
     def scored(self) -> int:
@@ -180,13 +184,13 @@ class SearchResult:
 class Part:
     """One of several rerankers whose scores are fused: its name in a word or two, and what it made of the first look.
 
-    ``failure`` is a sentence that says why there is no ``result``. ``share`` is what it counts in a weighted fusion of
+    ``failure`` says why there is no ``result``. ``share`` is what it counts in a weighted fusion of
     those that have an order; ``None`` by reciprocal rank, and of one that has none.
     """
 
     name: str
     result: SearchResult | None
-    failure: str = ""
+    failure: Notice | None = None
     share: float | None = None
 
     @property
@@ -195,14 +199,9 @@ class Part:
         return self.result is not None and self.result.reranked
 
     @property
-    def why_not(self) -> str:
-        """Why it has none, as a sentence; empty where it has one."""
-        if self.result is None or self.result.reranked:
-            return self.failure
-        # The rest of its notices is about its models, and true whether or not they had an order to give.
-        return " ".join(
-            notice for notice in self.result.notices if notice.startswith(("Not reranked", "No reranker"))
-        )
+    def why_not(self) -> Notice | None:
+        """Why it has none; ``None`` where it has one."""
+        return self.failure if self.result is None or self.result.reranked else self.result.why_not
 
 
 def by_chunk_id(hits: Sequence[RankedHit]) -> dict[int, RankedHit]:

@@ -11,23 +11,19 @@ from types import ModuleType
 
 from ingest.errors import ModelError
 from ingest.installation import shipped_files
+from ingest.models.encoders import ENCODERS
 from ingest.models.folder.check import check_model
-from ingest.models.folder.json_files import shown
+from ingest.models.folder.json_files import read_json, shown
 from ingest.models.hub import Hub
 from ingest.models.resolve import (
-    ENCODERS,
-    ModelKind,
-    ModelSource,
-    ModelSpec,
-    ResolvedModel,
     bundled_encoder_folder,
     find_in_hub,
     folder_revision,
     places,
-    read_json,
     resolve,
     resolve_encoder,
 )
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.services.access import ServiceAccess
 from rerank.scorers.late_interaction import late_interaction_of
 from rerank.scorers.services import COHERE, COHERE_MODELS, SERVER, served_model
@@ -39,7 +35,7 @@ LATE_INTERACTION = "maxsim"
 DOCUMENT_TOKENS = 300
 # What transformers writes for a length that is not known begins far beyond this.
 ENDLESS = 10**6
-OURS = "onnx-cross-encoder"  # what `secondlook train` writes
+OURS = "onnx-cross-encoder"  # what a training writes
 BUNDLED_FOLDER = shipped_files() / "data" / "models" / BUNDLED_RERANKER
 
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
+from ingest.notices import Notice, NoticeKind
+
 # Seconds after which somebody who waits is told so, and may give up.
 LISTEN_SECONDS = 0.1
 # A shorter wait is not worth a word in the answer.
@@ -83,12 +85,13 @@ class Ticket:
         self.waited_ms = 0.0
 
     @property
-    def notices(self) -> tuple[str, ...]:
-        """That it had to wait, as a sentence; nothing where that was hardly felt."""
+    def notices(self) -> tuple[Notice, ...]:
+        """That it had to wait; nothing where that was hardly felt."""
         if self.waited_ms < WORTH_A_WORD_MS:
             return ()
         seconds = f"{self.waited_ms / 1e3:.1f} s"
-        return (f"The second look waited {seconds} for its turn, because other searches were under way.",)
+        text = f"The second look waited {seconds} for its turn, because other searches were under way."
+        return (Notice(NoticeKind.WAITED, text),)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -11,27 +10,24 @@ from dataclasses import replace
 from ingest.encoders.base import Encoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
 from ingest.models.consent import is_service
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
+from ingest.notices import Notice
 from ingest.records import Chunk
 from ingest.runtime.memory import give_back_at_times
 from ingest.services.billing import billing
 from rerank.languages import LanguageWarnings
-from rerank.notices import cost_notices, whole_notices, with_mix_notice
+from rerank.notices import cost_notices, not_reranked, whole_notices, with_mix_notice
 from rerank.records import FirstLook, Models, SearchResult, Timings
+from rerank.request import WHOLE, SearchRequest, SecondLookPlan
 from rerank.scheduler import OnWait, Scheduler
 from rerank.scorers.base import Scorer
 from rerank.scorers.cached import CachedScorer
 from rerank.scorers.highlight import best_sentences
 from rerank.scorers.score_store import ScoreStore
-from rerank.second_look import WHOLE, OnPartial, SecondLookPlan, score_in_slices
-from retrieval.records import CandidateSource
+from rerank.second_look import OnPartial, score_in_slices
 from retrieval.retriever import Retriever
 
 log = logging.getLogger(__name__)
-
-DEFAULT_CANDIDATES = 100
-# A question longer than this is refused: it would leave no room for a passage beside it.
-MAX_QUERY_CHARACTERS = 2000
 
 OnProgress = Callable[[int, int], None]
 
@@ -43,7 +39,7 @@ class Searcher:
         self,
         retriever: Retriever,
         scorer: Scorer | None,
-        notices: tuple[str, ...] = (),
+        notices: tuple[Notice, ...] = (),
         store: ScoreStore | None = None,
     ) -> None:
         """``scorer`` is ``None`` where no reranker could be loaded; ``notices`` come with every answer.
@@ -87,38 +83,22 @@ class Searcher:
         """The bi-encoder, for those who add documents or mark sentences with it."""
         return self._retriever.encoder
 
-    def search(
-        self,
-        query: str,
-        candidates: int = DEFAULT_CANDIDATES,
-        on_progress: OnProgress | None = None,
-        plan: SecondLookPlan = WHOLE,
-        source: CandidateSource = CandidateSource.VECTORS,
-    ) -> SearchResult:
-        """Both looks at once. Raises `UsageError` for an empty or overlong query."""
-        return self.second_look(self.first_look(query, candidates, source), on_progress, plan)
+    def search(self, request: SearchRequest, on_progress: OnProgress | None = None) -> SearchResult:
+        """Both looks at once; ``on_progress`` as in `second_look`."""
+        return self.second_look(self.first_look(request), on_progress, request.plan)
 
-    def first_look(
-        self,
-        query: str,
-        candidates: int = DEFAULT_CANDIDATES,
-        source: CandidateSource = CandidateSource.VECTORS,
-    ) -> FirstLook:
-        """The ``candidates`` best passages by ``source``, some tens of milliseconds."""
-        query = check_query(query)
-        if candidates < 1:
-            raise UsageError(f"At least 1 candidate is needed; {candidates} were asked for.")
-        standing = self._standing(query)
+    def first_look(self, request: SearchRequest) -> FirstLook:
+        """The best passages by the request's source, as many as it asks for; some tens of milliseconds."""
+        query, source = request.query, request.source
         with billing() as bill:
-            found = self._retriever.retrieve(query, candidates, source)
+            found = self._retriever.retrieve(query, request.candidates, source)
         timings = Timings(found.encode_ms, found.retrieve_ms)
         return FirstLook(
             query,
             found.candidates,
             timings,
             self.models,
-            standing + found.notices + cost_notices(bill),
-            standing,
+            self._of_models(query) + found.notices + cost_notices(bill),
             source,
         )
 
@@ -163,7 +143,7 @@ class Searcher:
                 # Of ours the sentence is all; what a service answered is nobody's to log.
                 trace = None if isinstance(error, SecondLookError) else error
                 log.warning("reranking failed: %s", error, exc_info=trace)
-                result = _not_reranked(first, f"Not reranked: {_why(error)}. The first look's order stands.")
+                result = _not_reranked(first, not_reranked(error))
         give_back_at_times()  # each thread that scored holds on to what it needed
         return replace(result, notices=result.notices + cost_notices(bill), cold=cold)
 
@@ -178,16 +158,15 @@ class Searcher:
         """The first look as one of these models: what was said of another pair's is not repeated."""
         if first.models == self.models:
             return first
-        others = tuple(notice for notice in first.notices if notice not in first.standing)
-        standing = self._standing(first.query)
-        return replace(first, models=self.models, notices=standing + others, standing=standing)
+        others = tuple(notice for notice in first.notices if not notice.kind.of_models)
+        return replace(first, models=self.models, notices=self._of_models(first.query) + others)
 
-    def _standing(self, query: str) -> tuple[str, ...]:
+    def _of_models(self, query: str) -> tuple[Notice, ...]:
         """What is to be said of these models with every answer, and of their languages with this one."""
         return self._notices + self._languages.of(query)
 
 
-def _not_reranked(first: FirstLook, *notices: str) -> SearchResult:
+def _not_reranked(first: FirstLook, *notices: Notice) -> SearchResult:
     return SearchResult(
         first.query,
         first.before,
@@ -197,30 +176,6 @@ def _not_reranked(first: FirstLook, *notices: str) -> SearchResult:
         (*first.notices, *notices),
         source=first.source,
     )
-
-
-def _why(error: Exception) -> str:
-    """What went wrong, in the error's own words where those are likely to be a sentence."""
-    said = str(error).removesuffix(".")
-    if said and isinstance(error, SecondLookError | RuntimeError | ValueError):
-        return said
-    return f"the reranker ended with {type(error).__name__}{f' ({said})' if said else ''}"
-
-
-def check_query(query: str) -> str:
-    """The query without white space around it; control characters and lone surrogates are spaces.
-
-    Raises `UsageError` where nothing is left, or too much.
-    """
-    unusable = ("Cc", "Cs")  # lone surrogates are bytes of a terminal that are no UTF-8
-    cleaned = "".join(" " if unicodedata.category(sign) in unusable else sign for sign in query).strip()
-    if not cleaned:
-        raise UsageError("The question is empty. Type a few words.")
-    if len(cleaned) > MAX_QUERY_CHARACTERS:
-        raise UsageError(
-            f"The question has {len(cleaned):,} characters; {MAX_QUERY_CHARACTERS:,} are the most. Ask it shorter."
-        )
-    return cleaned
 
 
 def _counter(first: FirstLook, on_progress: OnProgress | None) -> Callable[[int], None]:

@@ -6,22 +6,21 @@ An anytime algorithm in the sense of Zilberstein, "Using Anytime Algorithms in I
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 
-from ingest.errors import UsageError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
+from ingest.notices import Notice, NoticeKind
 from rerank.order import check_numbers, order
 from rerank.records import FirstLook, RankedHit, SearchResult, Stopped
+from rerank.request import WHOLE, SecondLookPlan
 from rerank.scheduler import Ticket
 from rerank.scorers.base import OnBatch, Scorer, empty_scores, joined
 from rerank.scorers.windowed import window_places
-from retrieval.fusion import Fusion
 
 # Passages a slice, in the bi-encoder's order. Ten come first, so that there is a useful second order as soon as a
 # page of results has been read; then 25 passages in all, a quarter of the default hundred, and 25 more each time.
@@ -34,62 +33,7 @@ SMALLEST_REST = 10
 # The last slice within a time budget is cut to what fits; fewer passages than this are not worth a call.
 FEWEST_THAT_FIT = 5
 
-# Slices without a change that `--stop-when-stable` waits for where no number is given: the fewest that lost less
-# than 0.001 of nDCG@10 on held-out questions of SQuAD (tests/benchmarks/results/anytime.txt).
-STABLE_SLICES = 1
-STABLE_TOP = 10
-
 OnPartial = Callable[[SearchResult], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StableRule:
-    """End when the first ``top_k`` places have stood unchanged for ``slices`` slices.
-
-    A guess that the passages still to come change nothing either, not a proof. What it loses is measured by
-    tests/benchmarks/anytime.py. Raises `UsageError` for numbers below 1.
-    """
-
-    slices: int = STABLE_SLICES
-    top_k: int = STABLE_TOP
-
-    def __post_init__(self) -> None:
-        if self.slices < 1 or self.top_k < 1:
-            raise UsageError(
-                f"An order is stable when the first places stand for 1 slice or more; {self.slices} slices and "
-                f"{self.top_k} places were given."
-            )
-
-    def met(self, tops: Sequence[Sequence[int]]) -> bool:
-        """Whether to end. ``tops`` holds the chunk ids in their order, best first, after each slice so far."""
-        recent = {tuple(top[: self.top_k]) for top in tops[-self.slices - 1 :]}
-        return len(tops) > self.slices and len(recent) == 1
-
-
-@dataclass(frozen=True, slots=True)
-class SecondLookPlan:
-    """When a second look may end before every candidate is scored (by default, never), and how its order is made.
-
-    ``budget_ms`` is wall-clock time from the start of the second look. The first slice is scored whatever it takes.
-    ``fusion`` mixes the first look into the order; ``None`` leaves it to the reranker. Raises `UsageError` for a
-    budget below 1 ms or without end.
-    """
-
-    budget_ms: float | None = None
-    stop_when_stable: StableRule | None = None
-    fusion: Fusion | None = None
-
-    def __post_init__(self) -> None:
-        if self.budget_ms is not None and not 1 <= self.budget_ms < math.inf:
-            raise UsageError(f"The second look needs 1 ms or more; {self.budget_ms:g} ms were allowed.")
-
-    @property
-    def may_end_early(self) -> bool:
-        """Whether anything but the last candidate can end it."""
-        return self.budget_ms is not None or self.stop_when_stable is not None
-
-
-WHOLE = SecondLookPlan()
 
 
 def slices(count: int) -> list[int]:
@@ -222,19 +166,17 @@ class _Run:
             self._plan.fusion,
         )
 
-    def _in_part(self) -> tuple[str, ...]:
-        """How many passages were not read whole, as a sentence; nothing where none was."""
+    def _in_part(self) -> tuple[Notice, ...]:
+        """How many passages were not read whole; nothing where all were."""
         count = sum(window is not None for window in self._scores.windows)
         if not count:
             return ()
         which = "1 passage is" if count == 1 else f"{count} passages are"
-        return (
-            f"{which} long, and the reranker read the part with most of the question’s words; --window whole, or "
-            "SECONDLOOK_WINDOW=whole, has it read as much as it has room for.",
-        )
+        text = f"{which} long, and the reranker read the part with most of the question’s words."
+        return (Notice(NoticeKind.WINDOWED, text),)
 
-    def _notice(self, stopped: Stopped | None, elapsed: float) -> tuple[str, ...]:
-        """Why not every candidate is in the second look, as a sentence; nothing where every one is."""
+    def _notice(self, stopped: Stopped | None, elapsed: float) -> tuple[Notice, ...]:
+        """Why not every candidate is in the second look; nothing where every one is."""
         plan, scored = self._plan, f"{self.count} of {len(self._first.before)} passages were scored"
         others = "the others are not in the second look."
         if stopped is Stopped.BUDGET and plan.budget_ms is not None:
@@ -245,11 +187,12 @@ class _Run:
                 if over
                 else f" in the {allowed} allowed"
             )
-            return (f"{scored}{time}; {others}",)
+            return (Notice(NoticeKind.STOPPED, f"{scored}{time}; {others}"),)
         if stopped is Stopped.STABLE and plan.stop_when_stable is not None:
             rule = plan.stop_when_stable
             quiet = self.count - self._counts[-1 - rule.slices]
-            return (
-                f"{scored}: the last {quiet} of them changed none of the first {rule.top_k} places; {others}",
+            text = (
+                f"{scored}: the last {quiet} of them changed none of the first {rule.top_k} places; {others}"
             )
+            return (Notice(NoticeKind.STOPPED, text),)
         return ()

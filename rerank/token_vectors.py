@@ -15,7 +15,7 @@ from ingest.library.library import Library
 from ingest.library.token_vectors import RequestedModel, TokenStore
 from ingest.library.trust import require_trust
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.records import Chunk
 from rerank.factory import open_scorer
 from rerank.registry import KNOWN_RERANKERS, RERANKER_ALIASES, resolve_reranker

@@ -20,6 +20,7 @@ from ingest.library.index_files import open_index
 from ingest.library.library import VECTORS, Library
 from ingest.library.snapshot import Generation, Snapshot
 from ingest.library.writer import writing
+from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.records import Chunk
 from retrieval.dense import search
 from retrieval.fusion import reciprocal_ranks
@@ -30,17 +31,20 @@ from retrieval.sparse import best_by_words
 # it makes the index in memory, so that no writer, however busy, holds a search up for good.
 PINS = 5
 
-NO_WORDS = "No word of the question stands in the library; stop words such as “the” and “what” do not count."
+NO_WORDS = Notice(
+    NoticeKind.NO_WORDS,
+    "No word of the question stands in the library; stop words such as “the” and “what” do not count.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Candidates, best first, with the milliseconds that each stage took; notices are sentences."""
+    """Candidates, best first, with the milliseconds that each stage took, and what is to be said of them."""
 
     candidates: tuple[Candidate, ...]
     encode_ms: float
     retrieve_ms: float
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class _Pinned:
     generation: Generation
     index: faiss.Index | None
     dead: NDArray[np.int64]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 class _SupersededError(Exception):
@@ -138,7 +142,8 @@ class Retriever:
         if len(chunks) != len(ids):
             raise LibraryDamagedError(
                 f"The library {self._library.folder} lacks {len(ids) - len(chunks)} passages that its index holds. See "
-                "what is wrong, and what helps, with: secondlook doctor"
+                "what is wrong, and what helps.",
+                Help(Remedy.DIAGNOSE),
             )
         return chunks
 
@@ -174,7 +179,7 @@ class Retriever:
             )
 
     def _opened(self, snapshot: Snapshot, may_fail: bool) -> _Pinned:
-        generation, index, notices = snapshot.generation, None, tuple[str, ...]()
+        generation, index, notices = snapshot.generation, None, tuple[Notice, ...]()
         if generation.index is not None:
             try:
                 index = open_index(self._library.folder / VECTORS, generation.index, self._dim)
@@ -182,7 +187,8 @@ class Retriever:
                 # A file is swept away only after its successor is active, so that asking now tells the two apart.
                 if self._library.generation() == generation:
                     index = self._rebuilt(snapshot)
-                    notices = (f"{error} It was built again from the library's own vectors.",)
+                    text = f"{error} It was built again from the library's own vectors."
+                    notices = (Notice(NoticeKind.INDEX, text),)
                 elif may_fail:
                     raise _SupersededError from error
                 else:

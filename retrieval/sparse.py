@@ -11,6 +11,7 @@ from itertools import pairwise
 from ingest.errors import LibraryDamagedError
 from ingest.library.snapshot import Snapshot
 from ingest.library.word_index import UNSPACED
+from ingest.notices import Help, Remedy
 
 # Lucene's English stop words, and the words that questions are made of. Without them nDCG@10 was the same or better
 # on training sets (.890 against .887 with all words on SQuAD, .973 and .972 on PubMedQA, .575 and .576 on MedQuAD, 600
@@ -75,5 +76,5 @@ def best_by_words(snapshot: Snapshot, query: str, limit: int) -> list[tuple[int,
         return best(snapshot.connection, query, limit)
     except (sqlite3.DatabaseError, MemoryError) as error:
         raise LibraryDamagedError(
-            f"The library's index of words cannot be read ({error}). Build it again with: secondlook doctor --repair"
+            f"The library's index of words cannot be read ({error}). Build it again.", Help(Remedy.REPAIR)
         ) from error

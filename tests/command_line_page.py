@@ -26,8 +26,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
     settings = replace(from_environment({}), library=Path("data/library"))
     parser = build_parser(settings)
     (action,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
-    choices: dict[str, argparse.ArgumentParser] = action.choices
-    return choices
+    return {name: command.declared() for name, command in action.choices.items()}
 
 
 def page() -> str:

@@ -15,8 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
 from ingest.records import IngestReport
+from ingest.sources import Source
 from tests.fakes import WORD_ENCODER, WordEncoder
 from tests.parts.evaluation_parts import write_topics
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from rerank.scorers.base import Scores
 
 VOCABULARY = ("snake", "venom", "python", "code", "bank", "river", "money", "flood", "crane", "bird", "steel")

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from ingest.errors import UsageError
 from ingest.installation import default_library, shipped_files
-from ingest.services.access import ANYWHERE, COHERE_URL, OPENAI_URL, ServiceAccess
+from ingest.services.access import ANYWHERE, COHERE_URL, OPENAI_URL, Service, ServiceAccess
 from rerank.factory import ModelChoice
+from rerank.request import DEFAULT_CANDIDATES, SecondLookPlan
 from rerank.scorers.windowed import WHOLE
-from rerank.search import DEFAULT_CANDIDATES
-from rerank.second_look import SecondLookPlan
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 
@@ -54,6 +53,13 @@ MIN_RESULTS, MAX_RESULTS, DEFAULT_RESULTS = 3, 20, 10
 
 # Where keys to services may stand, in the environment or in Streamlit's secrets.
 KEYS = ("COHERE_API_KEY", "CO_API_KEY", "OPENAI_API_KEY", "SECONDLOOK_RERANK_KEY", "SECONDLOOK_EMBED_KEY")
+# Where a service's address and its key are set.
+VARIABLES: Mapping[str, tuple[str, str]] = {
+    Service.OPENAI: ("OPENAI_BASE_URL", "OPENAI_API_KEY"),
+    Service.COHERE: ("CO_API_URL", "COHERE_API_KEY"),
+    Service.EMBEDDINGS_SERVER: ("SECONDLOOK_EMBED_URL", "SECONDLOOK_EMBED_KEY"),
+    Service.RERANK_SERVER: ("SECONDLOOK_RERANK_URL", "SECONDLOOK_RERANK_KEY"),
+}
 
 YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
@@ -68,6 +74,7 @@ class Settings:
     the second order a mix of both looks, and ``ensemble`` one order of the first look and several rerankers, where
     several are chosen; ``None`` leaves those side by side. ``services`` holds addresses of rerankers outside this
     process, and the keys to them. ``trusting`` is the leave to load the encoder that the library names.
+    ``originals`` has the files themselves kept in the library, unless that keeps none.
     """
 
     library: Path = DEFAULT_LIBRARY
@@ -84,6 +91,7 @@ class Settings:
     window: int | None = None
     services: ServiceAccess = field(default_factory=ServiceAccess)
     trusting: bool = False
+    originals: bool = True
     access: AccessSettings = field(default_factory=AccessSettings)
 
     @property
@@ -109,9 +117,9 @@ def from_environment(
     environment: Mapping[str, str] | None = None, secrets: Mapping[str, object] | None = None
 ) -> Settings:
     """Settings from ``SECONDLOOK_LIBRARY``, ``_ENCODER``, ``_RERANKER``, ``_DOWNLOADS``, ``_CANDIDATES_FROM``,
-    ``_FUSE``, ``_FUSE_RERANKERS``, ``_BUDGET_MS``, ``_WINDOW`` and ``_ENGINE``, and access to services from
-    ``SECONDLOOK_RERANK_URL``, ``_MODEL`` and ``_KEY``, ``SECONDLOOK_EMBED_URL`` and ``_KEY``, ``COHERE_API_KEY`` (or
-    ``CO_API_KEY``), ``CO_API_URL``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, and ``SECONDLOOK_ALLOW_SERVICES``.
+    ``_FUSE``, ``_FUSE_RERANKERS``, ``_BUDGET_MS``, ``_WINDOW``, ``_ORIGINALS`` and ``_ENGINE``, and access to services
+    from ``SECONDLOOK_RERANK_URL``, ``_MODEL`` and ``_KEY``, ``SECONDLOOK_EMBED_URL`` and ``_KEY``, ``COHERE_API_KEY``
+    (or ``CO_API_KEY``), ``CO_API_URL``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``, and ``SECONDLOOK_ALLOW_SERVICES``.
 
     ``secrets`` is asked for keys that the environment does not have. Raises `UsageError` for a value that cannot be
     read.
@@ -123,11 +131,17 @@ def from_environment(
     downloads = values.get("SECONDLOOK_DOWNLOADS", "1").strip().lower()
     if downloads not in YES | NO:
         raise UsageError(f"SECONDLOOK_DOWNLOADS is “{downloads}”; say 1 (allowed) or 0 (not allowed).")
+    originals = values.get("SECONDLOOK_ORIGINALS", "1").strip().lower()
+    if originals not in YES | NO:
+        raise UsageError(
+            f"SECONDLOOK_ORIGINALS is “{originals}”; say 1 (files are kept) or 0 (they are not)."
+        )
     return Settings(
         library=Path(values.get("SECONDLOOK_LIBRARY") or DEFAULT_LIBRARY),
         encoder=values.get("SECONDLOOK_ENCODER") or None,
         reranker=values.get("SECONDLOOK_RERANKER") or None,
         allow_downloads=downloads in YES,
+        originals=originals in YES,
         engine=values.get("SECONDLOOK_ENGINE", "").strip().lower() or "auto",
         candidates_from=_source(values.get("SECONDLOOK_CANDIDATES_FROM", "").strip().lower()),
         fusion=Fusion.of(fuse) if (fuse := values.get("SECONDLOOK_FUSE", "").strip()) else None,

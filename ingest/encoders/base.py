@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.models.loading import in_a_sentence, load_sentence_model, read_tokenizer
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelError
-from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 
 if TYPE_CHECKING:
     import torch

@@ -27,7 +27,8 @@ from ingest.encoders.base import Encoder, SentenceTransformerEncoder, counting_t
 from ingest.encoders.export import CALIBRATION, make_graph
 from ingest.encoders.special_tokens import PlainText
 from ingest.models.consent import is_service
-from ingest.models.resolve import ResolvedModel, content_of
+from ingest.models.resolve import content_of
+from ingest.models.spec import ResolvedModel
 from ingest.records import sha256_of
 from ingest.runtime.graph_cache import UNFINISHED, note_use, sweep
 from ingest.runtime.session import GraphSession, batched, padded

@@ -1,4 +1,4 @@
-"""Bi-encoders behind OpenAI's embeddings route, by the official client, an extra: pip install "second-look[openai]".
+"""Bi-encoders behind OpenAI's embeddings route, by the official client, which is in the extra “openai”.
 
 The same client asks any server that speaks the protocol: vLLM, Infinity, Text Embeddings Inference, Ollama.
 """
@@ -21,10 +21,12 @@ from tokenizers import Tokenizer
 from ingest.encoders.base import Encoder, counting_tokenizer, unit_rows
 from ingest.errors import ModelError, ServiceError
 from ingest.models.consent import leaves_machine, require_consent
-from ingest.models.encoders import BUNDLED_ENCODER
-from ingest.models.resolve import ENCODERS, ModelSource, ResolvedModel, bundled_encoder_folder
+from ingest.models.encoders import BUNDLED_ENCODER, ENCODERS
+from ingest.models.resolve import bundled_encoder_folder
 from ingest.models.served import OPENAI, OPENAI_TOKENS, split_name
-from ingest.services.access import OPENAI_URL, ServiceAccess, checked_key
+from ingest.models.spec import ModelSource, ResolvedModel
+from ingest.notices import Help, Remedy
+from ingest.services.access import OPENAI_URL, Service, ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (
     RetryPolicy,
@@ -81,9 +83,9 @@ class OpenAIEncoder:
         self._of_openai = service == OPENAI
         self._asked, self._dimensions = split_name(rest)
         self._key = (
-            checked_key(access.openai_key, "OPENAI_API_KEY")
+            checked_key(access.openai_key, Service.OPENAI)
             if self._of_openai
-            else checked_key(access.embed_key, "SECONDLOOK_EMBED_KEY")
+            else checked_key(access.embed_key, Service.EMBEDDINGS_SERVER)
         )
         self._for_passages, self._for_query = for_passages, for_query
         self._limits = OPENAI_LIMITS if self._of_openai else SERVER_LIMITS
@@ -108,8 +110,8 @@ class OpenAIEncoder:
             return self._encode([prefix + passage for passage in passages], self._for_passages, on_batch)
         except ServiceError as error:
             raise ServiceError(
-                f"The passages could not be embedded: {error}. What was embedded before is kept; the same command "
-                "goes on from there."
+                f"The passages could not be embedded: {error}. What was embedded before is kept; adding the files "
+                "again goes on from there."
             ) from error
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
@@ -206,8 +208,8 @@ class OpenAIEncoder:
     def _make_client(self) -> Any:
         if self._of_openai and not self._key:
             raise ModelError(
-                f"The encoder {self.model.name} needs a key of OpenAI. Put it into the environment as OPENAI_API_KEY, "
-                "or, for the page, into Streamlit's secrets under that name."
+                f"The encoder {self.model.name} needs a key of OpenAI. Set it.",
+                Help(Remedy.SET_KEY, subject=Service.OPENAI),
             )
         keep_headers_unlogged()
         return self._openai.OpenAI(
@@ -228,7 +230,7 @@ def _client_module() -> Any:
         return import_module("openai")
     except ImportError as error:
         raise ModelError(
-            'OpenAI\'s client is not installed. Install it with: pip install "second-look[openai]"'
+            "OpenAI's client is not installed. Install it.", Help(Remedy.INSTALL, subject="openai")
         ) from error
 
 

@@ -15,6 +15,11 @@ class Grade(IntEnum):
     PARTLY = 1
     RELEVANT = 2
 
+    @property
+    def in_words(self) -> str:
+        """The grade for people: “not relevant”, “partly”, “relevant”."""
+        return ("not relevant", "partly", "relevant")[self]
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledPassage:

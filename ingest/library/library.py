@@ -2,6 +2,7 @@
 
 library.sqlite          documents, chunks, vectors, manifest, generations
 vectors/NNNNNN.faiss    the active generation's index
+originals/SHA256        the files that documents were read from
 writer.lock             held while someone writes
 """
 
@@ -27,9 +28,11 @@ from ingest.errors import (
     UsageError,
 )
 from ingest.library.disk import refusal, storing
+from ingest.library.files.originals import KEEPS_ORIGINALS
 from ingest.library.schema import connect, migrate
 from ingest.library.snapshot import DocumentInfo, Generation, Snapshot
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
+from ingest.notices import Help, Remedy
 from ingest.workspace import MAKING, Workspace
 
 DATABASE = "library.sqlite"
@@ -37,11 +40,6 @@ VECTORS = "vectors"
 LOCK = "writer.lock"
 # Seconds that one process waits for another that makes the same library, which takes milliseconds.
 LONGEST_MAKING = 10.0
-
-__all__ = [  # the views of a library belong to its door, wherever they are written
-    "DATABASE", "LOCK", "VECTORS", "DocumentInfo", "Generation", "Library", "Manifest", "Snapshot",
-    "read_manifest", "transaction", "write_manifest",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Library:
         """Open the library in ``folder``. Raises `LibraryNotFoundError`, `NewerFormatError`, `LibraryDamagedError`."""
         self.folder = folder
         if not (folder / DATABASE).is_file():
-            raise _not_there(folder)
+            raise not_there(folder)
         if not (folder / DATABASE).stat().st_size:  # SQLite takes it for a new one
             raise LibraryDamagedError(
                 f"The library file {folder / DATABASE} is empty (0 bytes), and every text is gone with what it held. "
@@ -121,7 +119,7 @@ class Library:
         self, error: sqlite3.DatabaseError
     ) -> StorageError | LibraryDamagedError | LibraryNotFoundError:
         if not (self.folder / DATABASE).is_file():
-            return _not_there(self.folder)  # removed since it was opened
+            return not_there(self.folder)  # removed since it was opened
         if refused := refusal(f"The library {self.folder}", error):
             return refused
         if isinstance(error, sqlite3.OperationalError):
@@ -146,6 +144,20 @@ class Library:
     def is_cut_as_before(self) -> bool:
         """Whether an earlier version cut its passages; a rebuild cuts them anew from the texts that are kept."""
         return self.manifest().chunker_version < CHUNKER_VERSION
+
+    @property
+    def keeps_originals(self) -> bool:
+        """Whether the files that documents are read from are kept in it: unless somebody said otherwise."""
+        return self.noted(KEEPS_ORIGINALS) is not False
+
+    def originals_size(self) -> tuple[int, int]:
+        """How many files are kept, and their bytes together; two documents' same file counts once."""
+        with self.connection() as db:
+            row = db.execute(
+                "SELECT count(*), coalesce(sum(bytes), 0) FROM (SELECT sha256, bytes FROM originals "
+                "UNION SELECT sha256, bytes FROM replaced)"
+            ).fetchone()
+        return int(row[0]), int(row[1])
 
     def note(self, name: str, value: object) -> None:
         """Keep a value for a later stage, as JSON under a name that is no manifest's field; ``None`` forgets it."""
@@ -185,9 +197,19 @@ class Library:
             if found:
                 return found[0]
         raise DocumentNotFoundError(
-            f"The library {self.folder} has no document “{name}”. List them with: secondlook documents "
-            f"--library {self.folder}"
+            f"The library {self.folder} has no document “{name}”. List them.", Help(Remedy.LIST, self.folder)
         )
+
+    def find_with_members(self, name: str) -> list[DocumentInfo]:
+        """As `find`, with the documents of files within it; of an archive's or a corpus' path, "
+        "all that came from it."""
+        with self.snapshot() as snapshot:
+            members = snapshot.documents_of_file(name)
+        if members and all(document.path != name for document in self.documents()):
+            return members
+        document = self.find(name)
+        with self.snapshot() as snapshot:
+            return snapshot.documents_with(document.id)
 
     def require_encoder(self, spec: ModelSpec) -> None:
         """Raise `EncoderMismatchError` unless this encoder made the library."""
@@ -195,15 +217,14 @@ class Library:
         if manifest.identity != spec.identity:
             raise EncoderMismatchError(
                 f"The library {self.folder} was made with the encoder {manifest.encoder}; {spec.name} (revision "
-                f"{spec.revision[:12]}) was asked for. Their vectors cannot be compared. Rebuild it with: secondlook "
-                f"rebuild --library {self.folder} --encoder {spec.name}"
+                f"{spec.revision[:12]}) was asked for. Their vectors cannot be compared. Rebuild it.",
+                Help(Remedy.REBUILD, self.folder, spec.name),
             )
 
 
-def _not_there(folder: Path) -> LibraryNotFoundError:
-    return LibraryNotFoundError(
-        f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
-    )
+def not_there(folder: Path) -> LibraryNotFoundError:
+    """That there is no library in ``folder``."""
+    return LibraryNotFoundError(f"There is no library in {folder}. Make one.", Help(Remedy.INGEST, folder))
 
 
 def _write_empty(path: Path, manifest: Manifest, notes: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ingest.library.files import metadata
 from ingest.records import Block, BlockKind, Chunk, Document, FileReport, FileStatus, Heading, Page
 
 
@@ -67,6 +68,7 @@ def insert_document(
             json.dumps(blocks_to_json(document.blocks)), json.dumps(document.pages_by_ocr),
         ),
     ).lastrowid  # fmt: skip
+    metadata.insert(db, int(number or 0), source, document)
     db.executemany(
         'INSERT INTO chunks (document, start, "end", page, page_end, heading, title, context, text, '
         "passage_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -15,6 +15,10 @@ Tables
                  The text beside a label is kept only while its document holds it: see ``labels_forget``
     label_pairs  pairs of models whose orders were seen while judging
     label_ranks  where a judged passage stood in both orders of a pair, the last time its query was asked
+    originals    files kept as they were read, by the hash that they lie under: see `ingest.library.files.originals`
+    replaced     uploads that another one of their name took the place of, kept so that this can be undone
+    identities   the path that a renamed file had at first, by which its documents are known yet
+    metadata     what a document's file says of itself, and where it lies: a row a document; tags are a JSON array
     words        FTS5's index of the active generation's words, without its texts: see `ingest.library.word_index`
 
 A row whose ``born`` is above the active generation is pending: no reader sees it, and the next
@@ -30,6 +34,7 @@ from pathlib import Path
 from ingest.errors import LibraryNotFoundError, NewerFormatError, StorageError
 from ingest.library import word_index
 from ingest.library.disk import refusal
+from ingest.library.files import metadata
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -120,13 +125,33 @@ MIGRATIONS: tuple[str, ...] = (
     END;
     """,
     """
+    CREATE TABLE originals (
+        source TEXT NOT NULL, born INTEGER NOT NULL, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, name TEXT NOT NULL,
+        PRIMARY KEY (source, born)
+    );
+    CREATE INDEX originals_by_hash ON originals (sha256);
+    CREATE TABLE replaced (
+        source TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, name TEXT NOT NULL
+    );
+    """,
+    """
+    CREATE TABLE identities (source TEXT PRIMARY KEY, identity TEXT NOT NULL UNIQUE);
+    """,
+    """
+    CREATE TABLE metadata (
+        document INTEGER PRIMARY KEY REFERENCES documents (number) ON DELETE CASCADE,
+        type TEXT NOT NULL, folder TEXT NOT NULL, author TEXT NOT NULL, language TEXT NOT NULL,
+        created TEXT NOT NULL, modified TEXT NOT NULL, tags TEXT NOT NULL
+    );
+    """,
+    """
     ALTER TABLE documents ADD COLUMN pages_by_ocr TEXT NOT NULL DEFAULT '[]';
     """,
 )
 FORMAT = len(MIGRATIONS)
 # What a migration fills from the rows that were there before, in its own transaction, by its number.
 # The words come with the column that they are read from, not with their own table.
-FILLED: Mapping[int, Callable[[sqlite3.Connection], None]] = {4: word_index.fill_new}
+FILLED: Mapping[int, Callable[[sqlite3.Connection], None]] = {4: word_index.fill_new, 7: metadata.fill}
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:

@@ -11,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryDamagedError
+from ingest.library.files.metadata import metadata_of
+from ingest.library.files.originals import Original
 from ingest.library.index_files import IndexFile
 from ingest.library.vector_rows import StoredVectors, active_encoder, active_identity, id_array
-from ingest.records import Chunk, is_by_ocr
+from ingest.notices import Help, Remedy
+from ingest.records import NO_METADATA, Chunk, Metadata, is_by_ocr
 
 # The manifest's row that says how much of the exact best the active index finds; none means that it is exact.
 INDEX_RECALL = "index_recall"
 # The manifest's row that is drawn at random whenever a generation becomes the active one.
 GENERATION_MARK = "generation_mark"
+# The key of what a file itself holds, as SQL over the documents `d`: see `ingest.library.files.renaming`.
+IDENTITY = "coalesce((SELECT identity FROM identities AS i WHERE i.source = d.source), d.source)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A document as lists show it. ``pages`` is 0 for formats without pages."""
+    """A document as lists show it. ``pages`` is 0 for formats without pages.
+
+    ``original`` is the file that it was read from, where that is kept, and ``previous`` the one before that, where it
+    can be put back.
+    """
 
     id: str
     title: str
@@ -46,6 +55,11 @@ class DocumentInfo:
     chunks: int
     pages: int
     pages_without_text: tuple[int, ...]
+    source: str = ""
+    folder: str = ""
+    metadata: Metadata = NO_METADATA
+    original: Original | None = None
+    previous: Original | None = None
 
 
 class Snapshot:
@@ -67,15 +81,37 @@ class Snapshot:
 
     def documents(self) -> list[DocumentInfo]:
         """The documents of this generation, by title."""
+        return self._documents("1")
+
+    def documents_of_file(self, path: str) -> list[DocumentInfo]:
+        """The documents within the file of this path: the entries of a corpus, or the files of an archive."""
+        return self._documents(
+            f"d.key != {IDENTITY} AND d.path = :path || substr(d.key, length({IDENTITY}) + 1)", path=path
+        )
+
+    def documents_with(self, document_id: str) -> list[DocumentInfo]:
+        """This document and, where it is a whole file, those of the files within it (a mail's attachments)."""
+        return self._documents(
+            f"d.id = :id OR d.source IN (SELECT d.source FROM documents AS d WHERE d.id = :id AND d.key = {IDENTITY})",
+            id=document_id,
+        )
+
+    def _documents(self, condition: str, **values: str) -> list[DocumentInfo]:
         rows = self._db.execute(
-            "SELECT id, title, path, format, chunk_count, page_count, pages_without_text FROM documents "
-            "WHERE born <= ? ORDER BY title COLLATE NOCASE, number",
-            (self.generation.id,),
+            "SELECT d.id, d.title, d.path, d.format, d.chunk_count, d.page_count, d.pages_without_text, d.source, "
+            "o.sha256, o.bytes, o.name, r.sha256, r.bytes, r.name, coalesce(m.folder, ''), coalesce(m.author, ''), "
+            "coalesce(m.language, ''), coalesce(m.created, ''), coalesce(m.modified, ''), coalesce(m.tags, '[]') "
+            "FROM documents AS d LEFT JOIN metadata AS m ON m.document = d.number "
+            "LEFT JOIN originals AS o ON o.source = d.source AND o.born <= :generation "
+            "LEFT JOIN replaced AS r ON r.source = d.source "
+            f"WHERE d.born <= :generation AND ({condition}) ORDER BY d.title COLLATE NOCASE, d.number",
+            {"generation": self.generation.id, **values},
         )
         return [
             DocumentInfo(
                 row["id"], row["title"], row["path"], row["format"], row["chunk_count"], row["page_count"],
-                tuple(json.loads(row["pages_without_text"])),
+                tuple(json.loads(row["pages_without_text"])), row["source"], row[14], metadata_of(*tuple(row)[15:20]),
+                _original(row["source"], *tuple(row)[8:11]), _original(row["source"], *tuple(row)[11:14]),
             )
             for row in rows
         ]  # fmt: skip
@@ -130,6 +166,10 @@ class Snapshot:
         return {row["id"]: _chunk(row) for row in rows}
 
 
+def _original(source: str, sha256: str | None, size: int | None, name: str | None) -> Original | None:
+    return None if sha256 is None or size is None or name is None else Original(source, sha256, size, name)
+
+
 def _chunk(row: sqlite3.Row) -> Chunk:
     """The chunk that was stored as this row. Raises `LibraryDamagedError` unless its checksum agrees."""
     try:
@@ -143,8 +183,8 @@ def _chunk(row: sqlite3.Row) -> Chunk:
         whole = False
     if not whole:
         raise LibraryDamagedError(
-            f"A passage of {row['path']} is damaged: it is not what was stored. See what is wrong, and what helps, "
-            "with: secondlook doctor"
+            f"A passage of {row['path']} is damaged: it is not what was stored. See what is wrong, and what helps.",
+            Help(Remedy.DIAGNOSE),
         )
     return chunk
 

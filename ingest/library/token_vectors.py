@@ -20,6 +20,7 @@ from ingest.errors import LibraryDamagedError, LibraryError, SecondLookError
 from ingest.library.disk import refusal
 from ingest.library.library import Library, transaction
 from ingest.library.schema import open_file
+from ingest.notices import Help, Remedy
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +211,8 @@ class TokenStore:
                 self.path.unlink(missing_ok=True)
                 raise LibraryDamagedError(
                     f"The file of token vectors {self.path} was damaged ({error}) and is removed; nothing else is "
-                    "lost. Have them stored again with: secondlook ingest FILES --token-vectors"
+                    "lost. Have them stored again.",
+                    Help(Remedy.LATE_INTERACTION),
                 ) from error
             what = f"The file of token vectors {self.path}"
             raise refusal(what, error) or LibraryError(

@@ -22,6 +22,7 @@ from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.models.served import is_served_name
 from ingest.models.spec import ResolvedModel
+from ingest.notices import Help, Remedy
 from ingest.services.access import ServiceAccess
 
 LONGEST_NAME = 1000
@@ -60,7 +61,8 @@ def encoder_of_library(
     name = library.manifest().encoder
     if fault := name_fault(name):
         raise LibraryDamagedError(
-            f"The library {library.folder} cannot be used: {fault}. Name its encoder with --encoder."
+            f"The library {library.folder} cannot be used: {fault}. Name its encoder.",
+            Help(Remedy.CHOOSE, subject="encoder"),
         )
     require_trust(name, library.folder, trusting)
     return resolve_encoder(name, hub, access, relative=False)
@@ -84,7 +86,7 @@ def require_trust(
         return
     raise TrustNeededError(
         f"The library {folder} names the model {shown(name, 200)}, which is neither bundled nor on Second Look's list. "
-        "Whoever made the library chose it. Load it only if you trust them: --trust-encoder says so, once.",
+        "Whoever made the library chose it. Load it only if you trust them.",
         name,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryDamagedError
+from ingest.notices import Help, Remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class StoredVectors:
         ).fetchall()
         if len(found) != len(ids):
             raise LibraryDamagedError(
-                f"The library lacks the vectors of {len(ids) - len(found)} passages. Make them anew with: "
-                "secondlook rebuild"
+                f"The library lacks the vectors of {len(ids) - len(found)} passages. Make them anew.",
+                Help(Remedy.REBUILD),
             )
         vectors = np.empty((len(ids), self.dim), dtype=np.float32)
         vectors[order] = np.frombuffer(b"".join(row[0] for row in found), dtype="<f4").reshape(-1, self.dim)

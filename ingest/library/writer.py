@@ -1,16 +1,15 @@
 """Writing to a library: one writer at a time, and nothing is visible before it is published.
 
-Documents, chunks and vectors are staged here; how they become visible is `ingest.library.writer`.
+Documents, chunks and vectors are staged here; how they become visible is `ingest.library.generations`.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +17,21 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from ingest.errors import LibraryBusyError
-from ingest.library import index_files, word_index
 from ingest.library.disk import refusal
+from ingest.library.files import metadata, originals, renaming
+from ingest.library.files.originals import Original
+from ingest.library.generations import Generations
 from ingest.library.library import (
     LOCK,
-    VECTORS,
     Library,
     Manifest,
     read_manifest,
     transaction,
-    write_manifest,
 )
 from ingest.library.rows import document_of, insert_document, insert_report, report_of
-from ingest.library.snapshot import GENERATION_MARK, INDEX_RECALL, read_index_file
+from ingest.library.snapshot import IDENTITY
 from ingest.library.token_vectors import forget_gone
-from ingest.library.vector_rows import StoredVectors, encoder_number, id_array
+from ingest.library.vector_rows import encoder_number
 from ingest.records import Chunk, Document, FileReport
 from ingest.workspace import sweep
 
@@ -97,8 +96,9 @@ class LibraryWriter:
     def __init__(self, library: Library, db: sqlite3.Connection, on_step: Callable[[str], None]) -> None:
         """Pin what is active now."""
         self._db = db
+        self._folder = library.folder
         self.manifest = read_manifest(db, library.folder)
-        self._generations = Generations(db, library.folder / VECTORS, on_step)
+        self._generations = Generations(db, library.folder, on_step)
 
     def discard_pending(self) -> None:
         """Forget what was staged and never published, and index files that nothing points to."""
@@ -114,10 +114,10 @@ class LibraryWriter:
         return row["content_hash"] if row else None
 
     def duplicates_of(self, document: Document) -> list[Duplicate]:
-        """Other documents with the same title and text that will be there after publishing."""
+        """Other documents with the same title and text, each a whole file, that will be there after publishing."""
         rows = self._db.execute(
             "SELECT d.path, d.source, (SELECT file_hash FROM sources WHERE key = d.source ORDER BY born DESC LIMIT 1) "
-            "FROM documents AS d WHERE content_hash = ? AND id != ? AND source_id IS NULL "
+            f"FROM documents AS d WHERE content_hash = ? AND id != ? AND key = {IDENTITY} "
             "AND id NOT IN (SELECT document FROM doomed) "
             "AND NOT EXISTS (SELECT 1 FROM documents AS later WHERE later.id = d.id AND later.born > d.born)",
             (document.content_hash, document.id),
@@ -172,28 +172,36 @@ class LibraryWriter:
         ).fetchone()
         return row["chunk_count"] if row else 0
 
-    def stored_count(self) -> int:
-        """How many documents `stored_documents` gives."""
-        row = self._db.execute(
-            "SELECT count(*) FROM documents WHERE born <= ?", (self._generations.active,)
-        ).fetchone()
-        return int(row[0])
-
-    def stored_documents(self) -> Iterator[tuple[str, Document]]:
-        """Every document of the active generation with its source, rebuilt from its row."""
+    def stored_sources(self) -> list[str]:
+        """The sources of the active generation's documents, in the order in which they came."""
         rows = self._db.execute(
-            "SELECT number FROM documents WHERE born <= ? ORDER BY number", (self._generations.active,)
+            "SELECT source FROM documents WHERE born <= ? GROUP BY source ORDER BY min(number)",
+            (self._generations.active,),
+        )
+        return [row["source"] for row in rows]
+
+    def stored_documents(self, source: str) -> Iterator[Document]:
+        """Every document of a source in the active generation, made again of its row."""
+        rows = self._db.execute(
+            "SELECT number FROM documents WHERE source = ? AND born <= ? ORDER BY number",
+            (source, self._generations.active),
         )
         for (number,) in rows.fetchall():
             row = self._db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
-            yield row["source"], document_of(row)
+            yield replace(document_of(row), metadata=metadata.of_document(self._db, number))
 
-    def unstage(self, source: str) -> None:
-        """Forget what was staged of a file that could not be finished."""
+    def unstage(self, *sources: str) -> None:
+        """Forget what was staged of files that could not be finished; what they held before stays."""
         with transaction(self._db):
-            self._db.execute(
-                "DELETE FROM documents WHERE source = ? AND born = ?", (source, self._generations.pending)
-            )
+            for source in sources:
+                values = (source, self._generations.pending)
+                self._db.execute("DELETE FROM documents WHERE source = ? AND born = ?", values)
+                self._db.execute("DELETE FROM sources WHERE key = ? AND born = ?", values)
+                self._db.execute("DELETE FROM originals WHERE source = ? AND born = ?", values)
+                self._db.execute(
+                    "DELETE FROM doomed WHERE document IN (SELECT id FROM documents WHERE source = ?)",
+                    (source,),
+                )
 
     def stage_source(self, source: str, file_hash: str, report: FileReport) -> None:
         """Remember a file that was read, under the pending generation."""
@@ -205,6 +213,56 @@ class LibraryWriter:
         with transaction(self._db):
             self._db.execute("DELETE FROM sources WHERE key = ?", (source,))
             insert_report(self._db, source, self._generations.active, file_hash, report)
+
+    def keep_original(
+        self,
+        source: str,
+        name: str,
+        file: Path,
+        file_hash: str,
+        between: Callable[[], None],
+        *,
+        pending: bool,
+    ) -> None:
+        """Keep ``file`` as what a source was read from, in the pending generation or in the active one.
+
+        Raises as `ingest.library.files.originals.keep`.
+        """
+        size = originals.keep(self._folder, file, file_hash, name, between)
+        born = self._generations.pending if pending else self._generations.active
+        with transaction(self._db):
+            if not pending:
+                self._db.execute("DELETE FROM originals WHERE source = ?", (source,))
+            originals.insert(self._db, born, Original(source, file_hash, size, name))
+
+    def identity_of(self, source: str) -> str:
+        """As `ingest.library.files.renaming.identity_of`."""
+        return renaming.identity_of(self._db, source)
+
+    def remember_identity(self, source: str, identity: str) -> None:
+        """Store by which key the documents of a source are known, where it is not the source's own."""
+        if identity != source:
+            renaming.remember(self._db, source, identity)
+
+    def rename(self, old: str, new: str, old_path: str, new_path: str) -> None:
+        """As `ingest.library.files.renaming.rename`, at once."""
+        with transaction(self._db):
+            renaming.rename(self._db, old, new, old_path, new_path)
+
+    def original_of(self, source: str) -> Original | None:
+        """The file that is kept of a source, ``None`` where none is."""
+        row = self._db.execute(
+            "SELECT source, sha256, bytes, name FROM originals WHERE source = ? ORDER BY born DESC LIMIT 1",
+            (source,),
+        ).fetchone()
+        return Original(*row) if row else None
+
+    def forget_originals(self) -> None:
+        """Remove all originals."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM originals")
+            self._db.execute("DELETE FROM replaced")
+        originals.sweep(self._folder, self._db)
 
     def stage(self, source: str, document: Document, chunks: Sequence[Chunk]) -> None:
         """Write a document and its chunks under the pending generation, replacing one staged before."""
@@ -258,116 +316,3 @@ class LibraryWriter:
     def delete(self, document_ids: Sequence[str]) -> int:
         """Take documents out at once; the number of the generation without them."""
         return self._generations.delete(document_ids)
-
-
-class Generations:
-    """The active generation and the pending one, as a library's only writer changes them."""
-
-    def __init__(self, db: sqlite3.Connection, folder: Path, on_step: Callable[[str], None]) -> None:
-        """Pin what is active now; ``folder`` is where the indexes are, and ``on_step`` hears each step."""
-        self._db = db
-        self._folder = folder
-        self._on_step = on_step
-        self.active: int = db.execute("SELECT coalesce(max(id), 0) FROM generations").fetchone()[0]
-
-    @property
-    def pending(self) -> int:
-        """The number of the generation that is written and not yet shown."""
-        return self.active + 1
-
-    def discard_pending(self) -> None:
-        """Forget what was staged and never published, and index files that nothing points to."""
-        with transaction(self._db):
-            for table in ("documents", "sources"):
-                self._db.execute(f"DELETE FROM {table} WHERE born > ?", (self.active,))
-            self._db.execute("DELETE FROM doomed")
-        self._sweep()
-
-    def publish(self, manifest: Manifest) -> int:
-        """Build the index of the pending generation and make it the active one, as ``manifest`` says; its number.
-
-        Until the last transaction readers see the old generation, from then on the new one.
-        """
-        name = f"{self.pending:06d}.faiss"
-        file = index_files.publish(
-            self._folder, name, self._pending_vectors(manifest), self._on_step, read_index_file(self._db)
-        )
-        with transaction(self._db):
-            self._drop(
-                "id IN (SELECT document FROM doomed) "
-                "OR (born < ? AND id IN (SELECT id FROM documents WHERE born = ?))",
-                (self.pending, self.pending),
-            )
-            self._db.execute(
-                "DELETE FROM sources WHERE (born < ? AND key IN (SELECT key FROM sources WHERE born = ?)) "
-                "OR key NOT IN (SELECT source FROM documents)",
-                (self.pending, self.pending),
-            )
-            self._db.execute("DELETE FROM tombstones")
-            write_manifest(self._db, manifest)
-            word_index.add(self._db, self.pending)
-            self._activate(file)
-        self._on_step("generation activated")
-        self._sweep()
-        return self.active
-
-    def delete(self, document_ids: Sequence[str]) -> int:
-        """Take documents out at once: a new generation on the same index, which skips their chunks."""
-        ids = json.dumps(list(document_ids))
-        with transaction(self._db):
-            file = read_index_file(self._db)
-            self._db.execute(
-                "INSERT OR IGNORE INTO tombstones SELECT c.id FROM chunks AS c JOIN documents AS d "
-                "ON d.number = c.document WHERE d.id IN (SELECT value FROM json_each(?))",
-                (ids,),
-            )
-            self._db.execute(
-                "DELETE FROM sources WHERE key IN (SELECT source FROM documents "
-                "WHERE id IN (SELECT value FROM json_each(?)))",
-                (ids,),
-            )
-            self._drop("id IN (SELECT value FROM json_each(?))", (ids,))
-            self._db.execute(
-                "DELETE FROM vectors WHERE passage_hash NOT IN (SELECT passage_hash FROM chunks)"
-            )
-            if file is not None:  # a library without an index has no documents either
-                self._activate(file)
-        self._on_step("generation activated")
-        return self.active
-
-    def _drop(self, which: str, values: Sequence[object]) -> None:
-        """Delete the documents that ``which`` (an SQL condition) selects, and their words."""
-        word_index.remove(self._db, which, values)
-        self._db.execute(f"DELETE FROM documents WHERE {which}", values)
-
-    def _activate(self, file: index_files.IndexFile) -> None:
-        self._db.execute("DELETE FROM doomed")
-        self._db.execute(
-            "INSERT INTO generations (id, index_file, index_sha256, vectors) VALUES (?, ?, ?, ?)",
-            (self.pending, file.name, file.sha256, file.vectors),
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO manifest VALUES (?, ?)",
-            [(INDEX_RECALL, json.dumps(file.recall)), (GENERATION_MARK, json.dumps(secrets.token_hex(16)))],
-        )
-        self._db.execute("DELETE FROM generations WHERE id < ?", (self.pending,))
-        self.active += 1
-
-    def _pending_vectors(self, manifest: Manifest) -> StoredVectors:
-        """Chunk ids and vectors of what the pending generation will hold."""
-        encoder = encoder_number(self._db, manifest.identity)
-        rows = self._db.execute(
-            "SELECT c.id FROM documents AS d JOIN chunks AS c ON c.document = d.number "
-            "JOIN vectors AS v ON v.passage_hash = c.passage_hash AND v.encoder = ? "
-            "WHERE d.id NOT IN (SELECT document FROM doomed) "
-            "AND (d.born = ? OR d.id NOT IN (SELECT id FROM documents WHERE born = ?)) ORDER BY c.id",
-            (encoder, self.pending, self.pending),
-        )
-        return StoredVectors(self._db, encoder, manifest.dim, id_array(rows))
-
-    def _sweep(self) -> None:
-        """Remove index files that the active generation does not use (temporary ones included), and nothing else."""
-        file = read_index_file(self._db)
-        for path in index_files.index_files(self._folder):
-            if file is None or path.name != file.name:
-                path.unlink(missing_ok=True)

@@ -60,8 +60,7 @@ def require_consent(model: ResolvedModel, access: ServiceAccess) -> None:
     if not leaves_machine(model) or access.allowed & {host, ANYWHERE}:
         return
     notice = privacy_notice(model) or ""
-    how = f"--allow-services, or for good with SECONDLOOK_ALLOW_SERVICES={host} in the environment"
-    raise ConsentNeededError(f"{notice} Nothing was sent yet. Allow it with {how}.", notice, host)
+    raise ConsentNeededError(f"{notice} Nothing was sent yet. Allow it.", notice, host)
 
 
 # A server by one of these names is this machine: what is sent there does not leave it.

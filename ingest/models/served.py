@@ -15,7 +15,7 @@ from ingest.errors import ModelError
 from ingest.models.consent import served
 from ingest.models.encoders import ENCODER_ALIASES, ENCODERS, prefixes_of
 from ingest.models.spec import ModelKind, ModelSpec, ResolvedModel
-from ingest.services.access import OPENAI_URL, ServiceAccess, checked_address
+from ingest.services.access import OPENAI_URL, Service, ServiceAccess, checked_address
 
 OPENAI, SERVER = "openai", "server"
 # Dimensions of OpenAI's models (https://developers.openai.com/api/docs/guides/embeddings).
@@ -77,9 +77,7 @@ def _openai(model: str, dimensions: int | None, access: ServiceAccess) -> ModelS
         name=f"{OPENAI}:{model}{f'@{dimensions}' if dimensions else ''}",
         kind=ModelKind.ENCODER,
         architecture="bi-encoder",
-        revision=checked_address(
-            access.openai_url, "server", "OPENAI_BASE_URL", "OPENAI_API_KEY", OPENAI_URL
-        ),
+        revision=checked_address(access.openai_url, Service.OPENAI, OPENAI_URL),
         licence="OpenAI's terms of use; what is read is billed",
         max_length=OPENAI_TOKENS,
         dim=dimensions or whole,
@@ -91,13 +89,7 @@ def _server(model: str, dimensions: int | None, access: ServiceAccess) -> ModelS
     """A model on a server: what is known of it by its name, with the server's address."""
     if not model:
         raise ModelError("The server's model is not named. Say which one with server:MODEL.")
-    address = checked_address(
-        access.embed_url,
-        "embeddings server",
-        "SECONDLOOK_EMBED_URL",
-        "SECONDLOOK_EMBED_KEY",
-        "http://localhost:8000/v1",
-    )
+    address = checked_address(access.embed_url, Service.EMBEDDINGS_SERVER, "http://localhost:8000/v1")
     address = address.removesuffix("/embeddings")
     known_spec = ENCODERS.get(ENCODER_ALIASES.get(model, model))
     query, passage = prefixes_of(model)

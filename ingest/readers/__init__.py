@@ -1,11 +1,4 @@
-"""Files → Documents: one file per format, and one door for all of them.
+"""Files → Documents: one file per format, and one door for all of them, ``registry.py``.
 
-A new format is one file here and one line of ``FORMATS`` in ``registry.py``.
+A new format is one file here and one line of ``FORMATS`` there.
 """
-
-from __future__ import annotations
-
-from ingest.readers.registry import SUFFIXES, read_documents
-from ingest.readers.source import Limits
-
-__all__ = ["SUFFIXES", "Limits", "read_documents"]

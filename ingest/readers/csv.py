@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ingest.readers.blocks import Blocks, names_columns
+from ingest.readers.blocks import Blocks
 from ingest.readers.encodings import read_decoded
 from ingest.readers.source import Source
-from ingest.records import BlockKind, Document
+from ingest.readers.tables import add_table
+from ingest.records import Document
 
 _DELIMITERS = ",;\t|"
 # Enough rows to see what parts their cells.
 _SAMPLE_LINES = 200
 _SAMPLE_CHARACTERS = 65_536
-# Lines above the names of the columns that say what the table is; spreadsheets are exported with a few of them.
-_MOST_TITLE_ROWS = 5
 # Each fault has the rest read once more; a table of more faults than this is read as it comes.
 _MOST_FAULTS = 50
 # What Excel writes, and reads, as the first line.
@@ -37,19 +35,7 @@ def read_csv(source: Source) -> Iterator[Document]:
     with source.parsing("", "open it in a spreadsheet, export it as CSV (UTF-8), and add it again."):
         said = _SEPARATOR_LINE.match(text)
         dialect = _dialect(text, said[1] if said else "\t" if source.suffix == ".tsv" else "")
-        rows = (
-            row for row in _rows(text[said.end() :] if said else text, dialect) if any(map(str.strip, row))
-        )
-        head = list(itertools.islice(rows, _MOST_TITLE_ROWS + 2))
-        titles = _title_rows(head)
-        for row in head[:titles]:
-            blocks.add(" ".join(" ".join(row).split()), BlockKind.CAPTION)
-        del head[:titles]
-        names: list[str] = []
-        if len(head) > 1 and names_columns(head[0], head[1]):  # names alone would be a table without rows
-            names = _distinct(name.strip() for name in head.pop(0))
-        for row in itertools.chain(head, rows):
-            blocks.add(_block(names, row))
+        add_table(blocks, _rows(text[said.end() :] if said else text, dialect))
     yield source.document("csv", source.stem, blocks.text, blocks=blocks.blocks)
 
 
@@ -115,31 +101,3 @@ def _rows(text: str, dialect: _Dialect) -> Iterator[list[str]]:
             # Something after a closing quote, or no closing quote at all: the line is taken as it stands.
             yield from dialect.reader(iter(lines[read : read + 1]), quoted=False)
             position, faults = read + 1, faults + 1
-
-
-def _title_rows(rows: Sequence[Sequence[str]]) -> int:
-    """How many of the first rows stand above the table: one cell filled, where those below fill more."""
-    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
-    above = next((place for place, count in enumerate(filled) if count > 1), 0)
-    return above if above <= _MOST_TITLE_ROWS and len(rows) > above + 1 else 0
-
-
-def _distinct(names: Iterator[str]) -> list[str]:
-    """The names of columns; one that comes again is numbered, so that it can be told from the first."""
-    seen: Counter[str] = Counter()
-    result = []
-    for name in names:
-        seen[name] += 1
-        result.append(f"{name} ({seen[name]})" if name and seen[name] > 1 else name)
-    return result
-
-
-def _block(names: Sequence[str], row: Sequence[str]) -> str:
-    """A row as lines. A blank line inside a cell would look like the end of the row, so it becomes a line end."""
-    lines = []
-    for place, cell in enumerate(row):
-        value = re.sub(r"\n\s*\n", "\n", cell.strip())
-        if value:
-            name = names[place] if place < len(names) else ""
-            lines.append(f"{name or f'column {place + 1}'}: {value}")
-    return "\n".join(lines)

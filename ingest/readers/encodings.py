@@ -65,6 +65,12 @@ def decode(data: bytes, declared: str | None = None) -> str | None:
     return _mostly_utf8(data) or _national(data)
 
 
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is text, in whichever encoding."""
+    text = decode(head)
+    return text is not None and not _looks_binary(text) and "\0" not in text
+
+
 def _strictly(data: bytes, encoding: str) -> str | None:
     try:
         return data.decode(encoding)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 
 from ingest.errors import EmptyFileError
+from ingest.readers.blocks import Blocks
 from ingest.readers.encodings import read_decoded
 from ingest.readers.html_text import HEADINGS, PageText, Shape, shape_of, walk
 from ingest.readers.source import Source
@@ -52,20 +53,33 @@ warnings.filterwarnings("ignore", category=XMLParsedAsHTMLWarning)
 
 def read_html(source: Source) -> Iterator[Document]:
     """Yield the page as one document, titled by its ``<title>``, else its first ``<h1>``, else its name."""
-    markup = read_decoded(source, _declared_encoding(source.head(4096)))
-    with source.parsing("", "open it in a browser, save it again, and add that."):
-        soup = BeautifulSoup(markup, "lxml")
-        shape = shape_of(soup)
-        page = _page_text(soup, shape, source, furniture=False)
-        # A page that is all furniture to the rules above (one big form, say) is better read whole.
-        if not page.text:
-            page = _page_text(soup, shape, source, furniture=True)
-        title = sensible_title(soup.title.get_text() if soup.title else "") or page.first_title
-    if not page.text:
+    markup = decoded_html(source)
+    blocks = Blocks(source)
+    title = add_html(blocks, source, markup)
+    if not blocks.text:
         raise EmptyFileError(
             f"{source.name} shows no text; a page that scripts fill must be saved from the browser."
         )
-    yield source.document("html", title, page.text, headings=page.headings, blocks=page.blocks)
+    title = title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
+    yield source.document("html", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+
+
+def decoded_html(source: Source) -> str:
+    """The markup of a page, in the encoding that it declares. Raises as `read_decoded`."""
+    return read_decoded(source, _declared_encoding(source.head(4096)))
+
+
+def add_html(blocks: Blocks, source: Source, markup: str) -> str:
+    """Add what a reader of the page would read; the page's ``<title>``, "" where no person wrote it."""
+    with source.parsing("", "open it in a browser, save it again, and add that."):
+        soup = BeautifulSoup(markup, "lxml")
+        shape = shape_of(soup)
+        before = len(blocks.blocks)
+        _add_page(soup, shape, blocks, furniture=False)
+        # A page that is all furniture to the rules above (one big form, say) is better read whole.
+        if len(blocks.blocks) == before:
+            _add_page(soup, shape, blocks, furniture=True)
+        return sensible_title(soup.title.get_text() if soup.title else "")
 
 
 def _declared_encoding(head: bytes) -> str | None:
@@ -76,8 +90,8 @@ def _declared_encoding(head: bytes) -> str | None:
     return _MEANT.get(name, name)
 
 
-def _page_text(soup: BeautifulSoup, shape: Shape, source: Source, *, furniture: bool) -> PageText:
-    page = PageText(source, shape)
+def _add_page(soup: BeautifulSoup, shape: Shape, blocks: Blocks, *, furniture: bool) -> None:
+    page = PageText(blocks, shape)
     for step in walk(soup, lambda tag: _dropped(tag, shape, furniture)):
         if step[0] == "text":
             page.text_node(str(step[1]))
@@ -86,7 +100,6 @@ def _page_text(soup: BeautifulSoup, shape: Shape, source: Source, *, furniture: 
         else:
             page.close(step[1])
     page.end_block()
-    return page
 
 
 def _dropped(tag: Tag, shape: Shape, furniture: bool) -> bool:

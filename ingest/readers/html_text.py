@@ -11,8 +11,7 @@ from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PreformattedString
 
 from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
-from ingest.readers.source import Source
-from ingest.records import Block, BlockKind, Heading
+from ingest.records import BlockKind
 
 _BLOCKS = frozenset((
     "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog",
@@ -51,11 +50,11 @@ class _List:
 
 
 class PageText:
-    """Takes the events of a walk over the tree; ``text``, ``headings`` and ``blocks`` hold what came of it."""
+    """Takes the events of a walk over the tree, and adds what comes of it to ``blocks``."""
 
-    def __init__(self, source: Source, shape: Shape) -> None:
+    def __init__(self, blocks: Blocks, shape: Shape) -> None:
         self._shape = shape
-        self._blocks = Blocks(source)
+        self._blocks = blocks
         self._pieces: list[str] = []
         self._tables: list[_Table | None] = []  # around this place; None for one that only lays out the page
         self._lists: list[_List] = []
@@ -63,26 +62,6 @@ class PageText:
         self._level: int | None = None
         self._bullet = ""
         self._separator = "\n\n"
-
-    @property
-    def text(self) -> str:
-        """The text so far."""
-        return self._blocks.text
-
-    @property
-    def headings(self) -> list[Heading]:
-        """The headings so far, each at the place of its words."""
-        return self._blocks.headings
-
-    @property
-    def blocks(self) -> list[Block]:
-        """What the text is, stretch by stretch."""
-        return self._blocks.blocks
-
-    @property
-    def first_title(self) -> str:
-        """The first heading of the highest level, or ""."""
-        return next((heading.text for heading in self.headings if heading.level == 1), "")
 
     def text_node(self, text: str) -> None:
         """Take a run of characters as it stands in the file. Soft hyphens are places to break a line, not letters."""

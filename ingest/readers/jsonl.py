@@ -1,7 +1,8 @@
 """JSONL in BEIR's corpus form: ``{"_id": …, "title": …, "text": …}`` on each line, one document each.
 
-The form is that of Thakur et al., "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of
-Information Retrieval Models" (2021). Such files run to gigabytes, so this one is read line by line.
+Pyserini's ``{"id": …, "contents": …}`` is read alike. The form is that of Thakur et al., "BEIR: A Heterogeneous
+Benchmark for Zero-shot Evaluation of Information Retrieval Models" (2021). Such files run to gigabytes, so this one
+is read line by line.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def read_jsonl(source: Source) -> Iterator[Document]:
 def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, numbered from 1, without the byte-order mark."""
     longest = source.limits.max_bytes
-    with source.opening(), source.path.open("rb") as file:
+    with source.open() as file:
         number = 0
         while raw := file.readline(longest + 1):
             number += 1
@@ -87,14 +88,16 @@ def read_entry(line: str) -> dict[str, Any]:
         raise ValueError("is not JSON") from None
     if not isinstance(entry, dict):
         raise ValueError("is not a JSON object")
-    identity, title, text = entry.get("_id"), entry.get("title"), entry.get("text")
+    # Pyserini's names (Lin et al., 2021) where BEIR's are missing.
+    identity, title = entry.get("_id", entry.get("id")), entry.get("title")
+    text = entry.get("text", entry.get("contents"))
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
     if not isinstance(identity, str) or not identity:
         raise ValueError("has no _id")
     if not isinstance(text, str):
         raise ValueError("has no text" if text is None else "has a text that is not a string")
-    return {**entry, "_id": identity, "title": title if isinstance(title, str) else ""}
+    return {**entry, "_id": identity, "text": text, "title": title if isinstance(title, str) else ""}
 
 
 def _document(source: Source, entry: dict[str, Any]) -> Document:

@@ -6,6 +6,7 @@ a badge is nothing.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,19 +40,30 @@ def read_markdown(source: Source) -> Iterator[Document]:
     text = read_decoded(source)
     source.check_characters(len(text))
     front = _FRONT_MATTER.match(text)
-    body = _EMBEDDED.sub("", text[front.end() :] if front else text)
-    if _TOO_DEEP.search(body):
-        yield source.document("markdown", _front_title(front[2]) if front else "", body)
-        return
+    body = text[front.end() :] if front else text
     blocks = Blocks(source)
-    with source.parsing("", "check that it is Markdown, or name it .txt to have it read as plain text."):
-        parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).enable("table")
-        _Page(blocks).read(parser.parse(body))
+    add_markdown(blocks, source, body)
     if not blocks.text:
         raise EmptyFileError(f"{source.name} holds no text besides marks and pictures; nothing to index.")
     title = _front_title(front[2]) if front else ""
     title = title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
     yield source.document("markdown", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+
+
+def add_markdown(blocks: Blocks, source: Source, text: str) -> None:
+    """Add what a page would show of Markdown without front matter; a text that nests too deep as it stands."""
+    body = _EMBEDDED.sub("", text)
+    if _TOO_DEEP.search(body):
+        blocks.add(body)
+        return
+    with source.parsing("", "check that it is Markdown, or name it .txt to have it read as plain text."):
+        _Page(blocks).read(_parser().parse(body))
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    """Made once: a notebook has a text a cell."""
+    return MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).enable("table")
 
 
 @dataclass(slots=True)

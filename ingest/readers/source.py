@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from ingest.errors import DamagedFileError, EmptyFileError, ReadError, TooLargeError, UnreachableError
 from ingest.readers.titles import clean_characters, clean_title
-from ingest.records import Block, Document, Heading, Page
+from ingest.records import Block, Document, Heading, Page, Unread
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +28,10 @@ class Limits:
     - ``max_characters``: the text of one document. 20 million is six times “War and Peace”, and at
       about 1,000 characters a passage already 20,000 passages to embed.
     - ``max_pages``: pages of a PDF; 10,000 is beyond the longest statutes and manuals.
-    - ``max_unpacked_bytes``: what a DOCX, which is a zip archive, may unpack to. 500 MB, because pictures
-      inside hardly shrink: the archive itself is already held to ``max_bytes``.
+    - ``max_unpacked_bytes``: what a ZIP archive, or a DOCX, which is one, may unpack to, with what lies within it.
+      500 MB, because pictures inside hardly shrink: the archive itself is already held to ``max_bytes``.
+    - ``max_members``: files within one file, with those within these; mails of a mailbox are not counted.
+    - ``max_depth``: how deep files may lie within files: a PDF in an archive that a mail of a mailbox carries is at 3.
     - ``max_page_seconds``: one page of a PDF; drawings with millions of strokes can take minutes and
       hold no text. Such a page counts as one without text.
     - ``max_seconds``: until the first document of a file, and from one to the next in a corpus. A PDF of
@@ -43,17 +46,28 @@ class Limits:
     max_characters: int = 20_000_000
     max_pages: int = 10_000
     max_unpacked_bytes: int = 500_000_000
+    max_members: int = 20_000
+    max_depth: int = 6
     max_page_seconds: float = 30.0
     max_seconds: float = 600.0
     max_memory_bytes: int = 2_000_000_000
     max_ocr_seconds: float = 3600.0
 
 
+@dataclass(slots=True)
+class Unpacked:
+    """What was unpacked so far of a file and of those within it: bytes, and files."""
+
+    size: int = 0
+    members: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file to read: where it lies, what people call it, its identity in the library, and passwords to try.
 
-    ``on_page`` is told, by a reader that takes seconds a page, which page of how many is read next.
+    ``on_page`` is told, by a reader that takes seconds a page, which page of how many is read next. A file within a
+    file has its bytes in ``content``, and lies at a ``depth`` of 1 or more.
     """
 
     path: Path
@@ -62,6 +76,42 @@ class Source:
     limits: Limits
     passwords: Sequence[str] = field(default=(), repr=False)
     on_page: Callable[[int, int], None] = field(default=lambda page, pages: None, repr=False, compare=False)
+    content: bytes | None = field(default=None, repr=False)
+    depth: int = 0
+    unpacked: Unpacked = field(default_factory=Unpacked, repr=False, compare=False)
+
+    def member(self, name: str, content: bytes) -> Source:
+        """A file within this one; ``name`` is its name or path there.
+
+        Raises:
+            TooLargeError: there are more of them than ``limits.max_members``.
+        """
+        self.unpacked.members += 1
+        if self.unpacked.members > self.limits.max_members:
+            raise TooLargeError(
+                f"{self.name} holds more files than are read of one, {self.limits.max_members:,}; unpack it and "
+                "add the files themselves."
+            )
+        return self.part(name, content)
+
+    def attachments(self, files: Iterable[tuple[str, bytes]]) -> Iterator[Source]:
+        """As `member`, of files that may be empty, which are left out, or have a name twice, which gets a number."""
+        names = set[str]()
+        for number, (name, content) in enumerate(files, start=1):
+            unique = name if name not in names else f"{number}-{name}"
+            names.add(unique)
+            if content:
+                yield self.member(unique, content)
+
+    def part(self, name: str, content: bytes) -> Source:
+        """As `member`, of a file that is nothing but such parts, as a mailbox is; they are not counted."""
+        return replace(
+            self,
+            name=f"{self.name}/{name}",
+            key=f"{self.key}/{name}",
+            content=content,
+            depth=self.depth + 1,
+        )
 
     @property
     def suffix(self) -> str:
@@ -80,10 +130,13 @@ class Source:
             EmptyFileError: it has none.
             ReadError: it is a folder, is not there, or may not be read.
         """
-        if self.path.is_dir():
+        if self.content is not None:
+            size = len(self.content)
+        elif self.path.is_dir():
             raise ReadError(f"{self.name} is a folder, not a file; give the files in it instead.")
-        with self.opening():
-            size = self.path.stat().st_size
+        else:
+            with self.opening():
+                size = self.path.stat().st_size
         if size == 0:
             raise EmptyFileError(
                 f"{self.name} is empty (0 bytes); save it again from the program that made it."
@@ -92,8 +145,17 @@ class Source:
 
     def head(self, count: int) -> bytes:
         """The first ``count`` bytes, or all there are."""
-        with self.opening(), self.path.open("rb") as file:
+        with self.open() as file:
             return file.read(count)
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file, to be read piece by piece. Raises as `opening`."""
+        if self.content is not None:
+            yield io.BytesIO(self.content)
+            return
+        with self.opening(), self.path.open("rb") as file:
+            yield file
 
     def data(self) -> bytes:
         """The whole file.
@@ -103,8 +165,8 @@ class Source:
             EmptyFileError, ReadError: as for ``size``.
         """
         self.check_bytes(self.size(), self.limits.max_bytes, self.name)
-        with self.opening():
-            return self.path.read_bytes()
+        with self.open() as file:
+            return file.read()
 
     def check_bytes(self, size: int, limit: int, what: str) -> None:
         """Raise a ``TooLargeError`` about ``what`` if ``size`` is over ``limit`` (both in bytes)."""
@@ -189,11 +251,14 @@ class Source:
         )
 
 
-class Reader(Protocol):
-    """Reads one format: yields the documents of a file (one, except for a corpus)."""
+Part = Document | Unread | Source
 
-    def __call__(self, source: Source) -> Iterator[Document]:
-        """Yield the documents of ``source``.
+
+class Reader(Protocol):
+    """Reads one format: yields the documents of a file, one, except for a corpus; and the files within it."""
+
+    def __call__(self, source: Source) -> Iterator[Part]:
+        """Yield the documents of ``source``, the files within it, which are read in turn, and what of it is not read.
 
         Raises:
             ReadError: or one of its kinds, with a sentence that names the file and what to do.

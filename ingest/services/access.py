@@ -6,14 +6,25 @@ Nothing leaves this machine unless a person allowed it: a model behind a service
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from ingest.errors import ModelError
+from ingest.notices import Help, Remedy
 
 COHERE_URL = "https://api.cohere.com"
 OPENAI_URL = "https://api.openai.com/v1"
 # In place of a host: text may be sent to whichever service is chosen.
 ANYWHERE = "*"
+
+
+class Service(StrEnum):
+    """Whom text may be sent to, as a sentence names it."""
+
+    OPENAI = "OpenAI"
+    COHERE = "Cohere"
+    EMBEDDINGS_SERVER = "the embeddings server"
+    RERANK_SERVER = "the rerank server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +48,43 @@ class ServiceAccess:
     allowed: frozenset[str] = frozenset()
 
 
-def checked_key(key: str, variable: str) -> str:
-    """``key`` as it is; ``variable`` is where people set it.
+def checked_key(key: str, service: Service) -> str:
+    """``key`` as it is; ``service`` asks for it.
 
     Raises `ModelError` for one that cannot stand in a request's header, as clients' own errors for that show the key.
     """
     if all("!" <= sign <= "~" for sign in key):
         return key
     raise ModelError(
-        f"{variable} holds a key with spaces, line ends or signs beyond ASCII, which no service takes. "
-        "Copy the key again."
+        f"The key to {service} holds spaces, line ends or signs beyond ASCII, which no service takes. Copy it again.",
+        Help(Remedy.SET_KEY, subject=service),
     )
 
 
-def checked_address(url: str, what: str, variable: str, key_variable: str, example: str) -> str:
-    """The address of ``what``, a server, as scheme, host, port and path.
-
-    ``variable`` is where people set it, ``key_variable`` where its key belongs, and ``example`` what one looks like.
+def checked_address(url: str, service: Service, example: str) -> str:
+    """The address of ``service`` as scheme, host, port and path; ``example`` is what one looks like.
 
     Raises `ModelError` for what is no such address, and for one with a password, which would be shown.
     """
+    how = Help(Remedy.SET_ADDRESS, subject=service)
     if not url.strip():
-        raise ModelError(f"No {what} is named. Set {variable} to its address, {example} say.")
+        raise ModelError(f"Nobody said where {service} is. Give its address ({example}, say).", how)
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError as error:
-        raise ModelError(f"{variable} is no address of a server: {error}.") from error
+        raise ModelError(
+            f"The address of {service} is no address of a server: {error}. Give another.", how
+        ) from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ModelError(f"{variable} is no address of a server; it begins with http:// or https://.")
+        raise ModelError(
+            f"The address of {service} is none of a server. Give one that begins with http:// or https://.",
+            how,
+        )
     if "@" in parts.netloc or parts.query:
         raise ModelError(
-            f"{variable} holds a password or a query, and addresses are shown. Put the key into {key_variable}, "
-            "where it is not."
+            f"The address of {service} holds a password or a query, and addresses are shown. Set the key apart.",
+            Help(Remedy.SET_KEY, subject=service),
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from rerank.calibration.curves import fit
 from rerank.calibration.labels import MIN_QUERIES, Labelled, Labels, require_both_kinds, shortage
 from rerank.calibration.methods import Method

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from ingest.errors import ModelError
 from ingest.library.library import Library
+from ingest.notices import Notice, NoticeKind
 from rerank.calibration.labels import Labelled
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.judged.records import JudgedSet
+from rerank.request import SearchRequest
 from rerank.search import OnProgress, Searcher
 from retrieval.fusion import mixed
 from retrieval.records import CandidateSource
@@ -34,7 +37,7 @@ def label_candidates(
     min_grade: int = MIN_GRADE,
     on_progress: OnProgress | None = None,
     source: CandidateSource = CandidateSource.VECTORS,
-) -> tuple[list[Labelled], tuple[str, ...]]:
+) -> tuple[list[Labelled], tuple[Notice, ...]]:
     """A row a candidate document of every query, with the logit of its best passage, and notices.
 
     Qrels judge documents, so that a document counts once (MaxP), as in an evaluation. Candidates are found by
@@ -68,7 +71,7 @@ def label_passages(
     """
     rows = []
     for number, (question, grades) in enumerate(judgements.items(), start=1):
-        for hit in searcher.search(question, candidates, source=source).after:
+        for hit in searcher.search(SearchRequest(question, candidates, source)).after:
             grade = grades.get(hit.candidate.chunk.passage_hash)
             if grade is not None:
                 rows.append(Labelled(question, hit.logit, grade >= min_grade))
@@ -88,8 +91,9 @@ def _best_logits(scored: ScoredQuery, bi_weight: float) -> dict[str, float]:
     return best
 
 
-def _failures(scored: Mapping[str, ScoredQuery]) -> tuple[str, ...]:
+def _failures(scored: Mapping[str, ScoredQuery]) -> tuple[Notice, ...]:
     failed = [row.failure for row in scored.values() if row.failure]
     if not failed:
         return ()
-    return (f"{len(failed)} of {len(scored)} queries could not be scored and are left out. {failed[0]}",)
+    counts = f"{len(failed)} of {len(scored)} queries could not be scored and are left out."
+    return (replace(failed[0], kind=NoticeKind.UNSCORED, text=f"{counts} {failed[0].text}"),)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import UsageError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from rerank.calibration.labels import Labels
 from rerank.calibration.methods import Method
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import UsageError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
+from ingest.notices import Help, Remedy
 from rerank.order import relevance
 
 
@@ -36,12 +37,22 @@ class Method(StrEnum):
         return self in FITTED
 
     @property
+    def in_words(self) -> str:
+        """What one of its numbers is called: “relevance”, “share of this list”, “probability”."""
+        return _IN_WORDS.get(self, "probability")
+
+    @property
     def reading(self) -> str:
         """A sentence for people that says what the method's numbers mean."""
         return READINGS[self]
 
 
 FITTED = (Method.TEMPERATURE, Method.PLATT, Method.ISOTONIC)
+_IN_WORDS = {
+    Method.SIGMOID: "relevance",
+    Method.SOFTMAX: "share of this list",
+    Method.MIN_MAX: "relative to this list",
+}
 _LEARNT = "The probability that the passage is relevant, learnt from the labels of this library."
 READINGS = {
     Method.SIGMOID: "Relevance as the model was trained to give it; not checked on this library.",
@@ -67,7 +78,7 @@ def read(
         return list_softmax(logits, temperature)
     if method is Method.MIN_MAX:
         return min_max(logits)
-    raise UsageError(f"{method} is learnt from labels; fit it first with: secondlook calibrate")
+    raise UsageError(f"{method} is learnt from labels; fit it first.", Help(Remedy.CALIBRATE))
 
 
 def list_softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import UsageError
+from ingest.notices import Help, Notice, NoticeKind, Remedy
 from rerank.calibration.methods import Method, read
 from rerank.calibration.records import Calibration, apply, nothing_answers
 from rerank.calibration.thresholds import Threshold
@@ -31,15 +32,15 @@ class Reading:
     """The scores of one result as numbers in [0, 1].
 
     ``values`` is by chunk id, and empty where the method cannot read the model's scores. ``calibration`` is the
-    fitted one, ``None`` for the other methods. ``answers_none`` is the sentence to show where nothing answers, and
-    ``notice`` one on what the calibration was fitted to, where that differs from what is read.
+    fitted one, ``None`` for the other methods. ``answers_none`` is what to show where nothing answers, and
+    ``notice`` is on what the calibration was fitted to, where that differs from what is read.
     """
 
     method: Method
     values: Mapping[int, float]
     calibration: Calibration | None = None
-    answers_none: str = ""
-    notice: str = ""
+    answers_none: Notice | None = None
+    notice: Notice | None = None
 
     @property
     def bands(self) -> Bands | None:
@@ -78,15 +79,15 @@ def read_result(
     """
     if choice is Choice.FITTED and calibration is None:
         raise UsageError(
-            "No calibration holds for this library and this reranker; fit one on the page, or with: secondlook "
-            "calibrate --library DIR"
+            "No calibration holds for this library and this reranker; fit one.",
+            Help(Remedy.CALIBRATE),
         )
     if result.fusion is not None:
         return Reading(Method.SIGMOID if choice in (Choice.AUTO, Choice.FITTED) else Method(choice), {})
     logits = np.array([hit.logit for hit in result.after], dtype=np.float64)
     if calibration is not None and choice in (Choice.AUTO, Choice.FITTED):
         # Before every candidate is scored, the best may be still to come.
-        none = nothing_answers(calibration, logits) if result.complete else ""
+        none = nothing_answers(calibration, logits) if result.complete else None
         values = _values(result, apply(calibration, logits))
         return Reading(calibration.method, values, calibration, none, _other_candidates(result, calibration))
     method = Method.SIGMOID if choice is Choice.AUTO else Method(choice)
@@ -95,15 +96,16 @@ def read_result(
     return Reading(method, _values(result, numbers))
 
 
-def _other_candidates(result: SearchResult, calibration: Calibration) -> str:
+def _other_candidates(result: SearchResult, calibration: Calibration) -> Notice | None:
     """Other candidates have another share of relevant ones, which is what a probability is about."""
     then, now = calibration.candidates_from, result.source
     if then is now:
-        return ""
-    return (
+        return None
+    text = (
         f"The calibration was fitted to candidates from {then.in_words}, and these are from {now.in_words}: its "
         "probabilities and thresholds may be off."
     )
+    return Notice(NoticeKind.CALIBRATION, text)
 
 
 def _values(result: SearchResult, numbers: NDArray[np.float64] | None) -> dict[int, float]:

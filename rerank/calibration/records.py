@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ingest.library.library import Library, Manifest
 from ingest.library.snapshot import Sketch
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
+from ingest.notices import Notice, NoticeKind
 from rerank.calibration.curves import Curve
 from rerank.calibration.methods import Method
 from rerank.calibration.quality import Quality
@@ -160,17 +161,18 @@ def apply(calibration: Calibration, logits: NDArray[np.floating]) -> NDArray[np.
     return calibration.curve.probabilities(logits)
 
 
-def nothing_answers(calibration: Calibration, logits: NDArray[np.floating]) -> str:
-    """The sentence to show where even the best candidate is below ``answers_from``; else empty.
+def nothing_answers(calibration: Calibration, logits: NDArray[np.floating]) -> Notice | None:
+    """What to show where even the best candidate is below ``answers_from``; else ``None``.
 
-    Empty too where that cannot be said: no candidates, or labels that show no such threshold.
+    ``None`` too where that cannot be said: no candidates, or labels that show no such threshold.
     """
     if calibration.answers_from is None or not len(logits):
-        return ""
+        return None
     best = float(apply(calibration, logits).max())
     if best >= calibration.answers_from:
-        return ""
-    return (
+        return None
+    text = (
         f"Nothing here answers this: the best passage is relevant with a probability of {best:.2g}; where something "
         f"answers, the best one has {calibration.answers_from:.2g} or more."
     )
+    return Notice(NoticeKind.NOTHING_ANSWERS, text)

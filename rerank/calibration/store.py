@@ -13,6 +13,7 @@ from typing import Any
 from ingest.errors import LibraryError
 from ingest.library.library import Library, Manifest
 from ingest.library.snapshot import Sketch
+from ingest.notices import Help, Notice, NoticeKind, Remedy
 from ingest.workspace import CALIBRATING, Workspace
 from rerank.calibration.curves import Curve, Logistic, Steps
 from rerank.calibration.methods import Method
@@ -35,13 +36,13 @@ SEAL, UNSEALED = "sha256", "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The calibration to use, or ``None`` with a sentence saying why one that is there is not used.
+    """The calibration to use, or ``None`` with a notice of why one that is there is not used.
 
     One that is used may have a notice too: on what has changed since.
     """
 
     calibration: Calibration | None
-    notice: str = ""
+    notice: Notice | None = None
 
 
 def save(path: Path, calibration: Calibration) -> None:
@@ -85,12 +86,10 @@ def load(path: Path) -> Calibration:
         raise LibraryError(f"The calibration {path} is damaged ({type(error).__name__}: {error}).") from error
 
 
-def again(folder: Path) -> str:
-    """What to do about a calibration that cannot be used, as a sentence."""
-    return (
-        "Scores are shown uncalibrated; fit it again on the page, or with: secondlook calibrate --library "
-        f"{folder}"
-    )
+def unusable(why: str, folder: Path) -> Notice:
+    """That the calibration of the library in ``folder`` cannot be used, and what helps."""
+    text = f"{why} Scores are shown uncalibrated; fit it again."
+    return Notice(NoticeKind.CALIBRATION, text, Help(Remedy.CALIBRATE, folder))
 
 
 def load_for(library: Library, models: Models) -> Loaded:
@@ -105,12 +104,14 @@ def load_for(library: Library, models: Models) -> Loaded:
     try:
         calibration = load(path)
     except LibraryError as error:
-        return Loaded(None, f"{error} {again(library.folder)}")
+        return Loaded(None, unusable(str(error), library.folder))
     now = FittedFor.of(models.reranker.spec, LibraryState.of(library), models.window)
     changed = calibration.fitted_for.why_not(now)
     if changed:
-        return Loaded(None, f"The calibration of this library is void: {changed}. {again(library.folder)}")
-    return Loaded(calibration, calibration.fitted_for.drift(now))
+        why = f"The calibration of this library is void: {changed}."
+        return Loaded(None, unusable(why, library.folder))
+    drift = calibration.fitted_for.drift(now)
+    return Loaded(calibration, Notice(NoticeKind.CALIBRATION, drift) if drift else None)
 
 
 def _digest(text: str) -> str:

@@ -19,7 +19,8 @@ from time import time
 
 from ingest.cache_folder import kept_in_cache
 from ingest.errors import ModelDamagedError, ModelError, UsageError
-from ingest.models.resolve import ResolvedModel, content_of
+from ingest.models.resolve import content_of
+from ingest.models.spec import ResolvedModel
 from ingest.runtime.graph_cache import UNFINISHED, note_use
 from rerank.engines.graph_cache import PREFIX, publish, sweep
 from rerank.engines.graph_scorer import GraphScorer, is_ours

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from rerank.engines.record import Engine
 from rerank.engines.tuning import Threads
 from rerank.scorers.onnx_cross_encoder import OnnxCrossEncoderScorer
@@ -14,7 +14,7 @@ OURS = "onnx-cross-encoder"
 
 
 def is_ours(model: ResolvedModel) -> bool:
-    """Whether the model is a graph already, as `secondlook train` writes it."""
+    """Whether the model is a graph already, as a training writes it."""
     return model.spec.architecture == OURS
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ingest.errors import ModelError
 from ingest.models.loading import load_sentence_model, read_tokenizer
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.records import sha256_of
 from ingest.runtime.session import cores
 from rerank.engines.calibration_texts import PASSAGES, QUESTIONS, agreement, calibration_logits

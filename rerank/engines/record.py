@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import ModelDamagedError
-from ingest.models.resolve import read_json
+from ingest.models.folder.json_files import read_json
 from rerank.engines.tuning import Threads
 
 ENGINE_FILE = "engine.json"

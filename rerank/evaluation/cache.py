@@ -18,8 +18,9 @@ from types import TracebackType
 from typing import Any
 
 from ingest.errors import LibraryError
-from ingest.library.library import Generation
-from ingest.models.resolve import ResolvedModel
+from ingest.library.snapshot import Generation
+from ingest.models.spec import ResolvedModel
+from ingest.notices import Help, Remedy
 from ingest.records import digest
 from rerank.scorers.base import Scorer
 from rerank.scorers.cached import fingerprint
@@ -122,8 +123,9 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):  # locked, or not to be written: not the file's fault
             raise LibraryError(
-                f"The cache of scores {path} cannot be used: {error}. Free its folder, or choose another one "
-                "with --library."
+                f"The cache of scores {path} cannot be used: {error}. Free its folder, or choose another "
+                "one.",
+                Help(Remedy.CHOOSE, subject="library"),
             ) from error
         log.warning("the cache %s is damaged (%s); it is begun anew", path, error)
         path.unlink()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import fmean
 
+from ingest.notices import Notice
 from rerank.evaluation.systems import Combination, System
 from rerank.judged.measures import measure
 from rerank.judged.records import VERDICT_MEASURE, Difference, Figures, QueryGain, Verdict, gains
@@ -57,7 +58,7 @@ class Comparison:
 
     ``name`` is the dataset's (or the qrels file's) and ``split`` the judged part of it. ``queries`` counts those
     that are judged, ``documents`` those of the library, or of all runs together. ``models`` goes by the
-    rerankers' names, and is empty for runs that others made. ``notices`` are sentences.
+    rerankers' names, and is empty for runs that others made.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Comparison:
     pairs: tuple[Pair, ...] = ()
     split: str = ""
     models: Mapping[str, Models] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def main(self) -> Row | None:

@@ -11,8 +11,10 @@ from ingest.errors import CancelledError, DamagedFileError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
-from ingest.models.resolve import ModelSpec, ResolvedModel
-from ingest.pipeline import OnProgress, ingest
+from ingest.models.spec import ModelSpec, ResolvedModel
+from ingest.notices import Help, Notice, NoticeKind, Remedy
+from ingest.pipeline import ingest
+from ingest.progress import OnProgress
 from ingest.records import FileStatus, IngestReport, digest, passage_hash
 from rerank.factory import ModelChoice, encoder_for
 from rerank.judged.beir import CORPUS, read_rows
@@ -52,7 +54,7 @@ def fill_library(
     cancelled: Callable[[], bool] | None = None,
     *,
     into_others: bool = True,
-) -> tuple[Library, tuple[str, ...]]:
+) -> tuple[Library, tuple[Notice, ...]]:
     """The library in ``folder`` with every document of the set, and notices about those it cannot hold.
 
     The set's own library also loses what the set no longer holds; any other one may hold more documents,
@@ -62,9 +64,11 @@ def fill_library(
     library = Library.create(folder, Manifest.of(encoder.model.spec))
     if not into_others and not _is_the_sets(judged, library):
         return library, _missing(judged, library)
-    report = ingest(list(judged.corpus), library, encoder, on_progress=on_progress, cancelled=cancelled)
+    report = ingest(
+        list(judged.corpus), library, encoder, on_progress=on_progress, cancelled=cancelled, originals=False
+    )
     if report.cancelled:
-        raise CancelledError("Stopped. What was indexed is kept; run the same command again to go on.")
+        raise CancelledError("Stopped. What was indexed is kept; do the same again to go on.")
     if folder == default_folder(judged, encoder.model.spec):
         _drop_leftovers(judged, library)
     return library, _notices(judged, library, report)
@@ -78,9 +82,8 @@ def refuse_labels(dataset: Path, library: Path) -> None:
     if _holds_passages(dataset / CORPUS):
         raise UsageError(
             f"{dataset} is an export of labels, whose documents are passages that a library holds already; in "
-            f"{library} they would stand twice. Leave it out to learn from the library's own labels: secondlook "
-            f"calibrate --library {library}. What those say of both orders: secondlook labels verdict --library "
-            f"{library}"
+            f"{library} they would stand twice. Leave it out to learn from the library's own labels.",
+            Help(Remedy.CALIBRATE, library, also=Help(Remedy.WEIGH_LABELS, library)),
         )
 
 
@@ -118,14 +121,14 @@ def _drop_leftovers(judged: JudgedSet, library: Library) -> None:
             writer.delete(leftovers)
 
 
-def _missing(judged: JudgedSet, library: Library) -> tuple[str, ...]:
+def _missing(judged: JudgedSet, library: Library) -> tuple[Notice, ...]:
     """Which relevant documents a library that is taken as it is does not hold."""
     relevant, lost = _relevant(judged, {document_id(document.path) for document in library.documents()})
     if len(lost) == len(relevant):
         raise UsageError(
             f"The library {library.folder} holds none of the {len(relevant)} documents that {judged.name} calls "
-            f"relevant (“{lost[0]}”, say), and a calibration adds none to documents of other origin. Leave out "
-            "--library to calibrate the dataset's own library, or DATASET to learn from the library's own labels."
+            f"relevant (“{lost[0]}”, say), and a calibration adds none to documents of other origin. Name "
+            "only the dataset, to calibrate its own library, or only the library, to learn from its own labels."
         )
     return (_lost(lost, relevant, "library"),) if lost else ()
 
@@ -136,17 +139,18 @@ def _relevant(judged: JudgedSet, names: set[str]) -> tuple[set[str], list[str]]:
     return relevant, sorted(relevant - names)
 
 
-def _lost(lost: list[str], relevant: set[str], where: str) -> str:
-    return (
+def _lost(lost: list[str], relevant: set[str], where: str) -> Notice:
+    text = (
         f"{len(lost)} of {len(relevant)} relevant documents are not in the {where} and count as not found: "
         f"{', '.join(lost[:SHOWN])}{', …' if len(lost) > SHOWN else ''}."
     )
+    return Notice(NoticeKind.DATASET, text)
 
 
-def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple[str, ...]:
+def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple[Notice, ...]:
     """What could not be indexed, and which relevant documents no search can find."""
     notices = [
-        f"Left out: {file.path}. {file.reason}"
+        Notice(NoticeKind.DATASET, f"Left out: {file.path}. {file.reason}")
         for file in report.files
         if file.status in (FileStatus.REFUSED, FileStatus.DUPLICATE)
     ]
@@ -161,7 +165,7 @@ def _notices(judged: JudgedSet, library: Library, report: IngestReport) -> tuple
         raise DamagedFileError(
             f"None of the {len(relevant)} relevant documents of {judged.name}'s qrels/{judged.split}.tsv is in its "
             f"corpus (“{lost[0]}”, say). Their ids must be the corpus's _id, or the files' names with suffix."
-            + "".join(f" {notice}" for notice in notices[:SHOWN])
+            + "".join(f" {notice.text}" for notice in notices[:SHOWN])
         )
     if lost:
         notices.append(_lost(lost, relevant, "corpus"))

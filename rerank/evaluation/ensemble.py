@@ -9,7 +9,7 @@ from rerank.evaluation.systems import Combination, Scored, System
 from retrieval.fusion import Fusion, places
 from retrieval.records import CandidateSource
 
-# What `secondlook search --fuse-rerankers` calls weighted and rrf.
+# What a search calls weighted and rrf.
 WAYS = {Combination.WEIGHTED: Fusion(()), Combination.RECIPROCAL: Fusion()}
 
 

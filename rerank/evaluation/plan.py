@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 
 from ingest.errors import ModelError
 from ingest.library.library import Library
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
+from ingest.notices import Notice, NoticeKind
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.ensemble import ensemble_systems
 from rerank.evaluation.scoring import score_queries
 from rerank.evaluation.systems import LOOKS, Scored, System, best_weight, first_look_of, systems_of
 from rerank.judged.records import JudgedSet
 from rerank.records import Models
-from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from rerank.request import DEFAULT_CANDIDATES, SearchRequest
+from rerank.search import OnProgress, Searcher
 from retrieval.fusion import EQUAL_WEIGHT
 from retrieval.records import CandidateSource
 
@@ -85,7 +87,7 @@ def compare(
     systems: list[System] = []
     all_scored: dict[CandidateSource, dict[str, Scored]] = {source: {} for source in plan.sources}
     models: dict[str, Models] = {}
-    notices: dict[str, None] = dict.fromkeys(judged.notices)
+    notices: dict[Notice, None] = dict.fromkeys(judged.notices)
     for name, open_searcher in rerankers.items():
         searcher = open_searcher()
         spec, model_notices = _spec_and_notices(judged, searcher)
@@ -116,26 +118,29 @@ def compare(
     return replace(comparison, split=judged.split, documents=count, models=models, notices=tuple(notices))
 
 
-def _spec_and_notices(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec, tuple[str, ...]]:
+def _spec_and_notices(judged: JudgedSet, searcher: Searcher) -> tuple[ModelSpec, tuple[Notice, ...]]:
     """How the reranker's scores make its order, and what the searcher says of its models with every answer.
 
     Raises `ModelError` where there is no reranker.
     """
     any_query = next(iter(judged.queries.values()))
-    notices = searcher.first_look(any_query, candidates=1).notices
+    notices = searcher.first_look(SearchRequest(any_query, 1)).notices
     if searcher.spec is None:
-        raise ModelError(f"There is no second look to evaluate. {' '.join(notices)}".strip())
+        why = " ".join(notice.text for notice in notices)
+        advice = next((notice.help for notice in notices if notice.help is not None), None)
+        raise ModelError(f"There is no second look to evaluate. {why}".strip(), advice)
     return searcher.spec, notices
 
 
-def _failures(scored: Scored, reranker: str) -> tuple[str, ...]:
-    """A sentence on the queries that ``reranker`` failed on, with the reason of the first; none where it did not."""
+def _failures(scored: Scored, reranker: str) -> tuple[Notice, ...]:
+    """A notice of the queries that ``reranker`` failed on, with the reason of the first; none where it did not."""
     reasons = [query.failure for query in scored.values() if query.failure]
     if not reasons:
         return ()
-    return (
-        f"{len(reasons)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged. {reasons[0]}",
+    counts = (
+        f"{len(reasons)} of {len(scored)} queries were not reranked by {reranker} and count as unchanged."
     )
+    return (replace(reasons[0], kind=NoticeKind.UNSCORED, text=f"{counts} {reasons[0].text}"),)
 
 
 def _called(name: str, source: CandidateSource) -> str:
@@ -144,20 +149,22 @@ def _called(name: str, source: CandidateSource) -> str:
 
 def _share(
     name: str, plan: Plan, tuning: Sequence[JudgedSet], tuned: Sequence[Scored]
-) -> tuple[float | None, tuple[str, ...]]:
+) -> tuple[float | None, tuple[Notice, ...]]:
     """The reranker's share in a weighted fusion (``None`` where none is wanted) and where it comes from."""
     if not plan.fusion:
         return None, ()
     if not tuned:
-        return EQUAL_WEIGHT, (
-            f"Weighted fusion with {name}: even weights, since no other split of the set could choose them.",
+        even = (
+            f"Weighted fusion with {name}: even weights, since no other split of the set could choose them."
         )
+        return EQUAL_WEIGHT, (Notice(NoticeKind.WEIGHT, even),)
     (other,), (scored,) = tuning, tuned
     share = best_weight(scored, other.qrels, plan.deepest)
-    return share, (
+    text = (
         f"Weighted fusion with {name}: weight {share:g} of the reranker, chosen by nDCG@10 on {len(scored)} "
-        f"queries of the split “{other.split}” at {plan.deepest} candidates.",
+        f"queries of the split “{other.split}” at {plan.deepest} candidates."
     )
+    return share, (Notice(NoticeKind.WEIGHT, text),)
 
 
 def _reporter(total: int, on_progress: OnProgress | None) -> OnProgress:

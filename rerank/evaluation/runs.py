@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.errors import UsageError
+from ingest.notices import Notice, NoticeKind
 from rerank.evaluation.comparison import Comparison, compare_orders
 from rerank.evaluation.systems import System
 from rerank.judged.beir import read_qrels
@@ -62,6 +63,7 @@ def compare_run_files(qrels: Path, runs: Sequence[Path], *, pairs: bool = False)
     )
 
 
-def _gaps(system: System, judged: Mapping[str, object]) -> str:
+def _gaps(system: System, judged: Mapping[str, object]) -> Notice:
     silent = len(judged.keys() - system.orders.keys())
-    return f"{system.name} does not answer {silent} of {len(judged)} judged queries; they count as 0."
+    text = f"{system.name} does not answer {silent} of {len(judged)} judged queries; they count as 0."
+    return Notice(NoticeKind.DATASET, text)

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from ingest.errors import ModelError, RerankError
 from ingest.library.library import Library
+from ingest.notices import Notice
 from ingest.records import digest
 from rerank.evaluation.cache import EvaluationCache, LookEntry, ScoreEntry, look_prefix, score_prefix
 from rerank.judged.dataset import document_id
+from rerank.notices import not_reranked
 from rerank.order import check_scores
 from rerank.records import FirstLook
+from rerank.request import DEFAULT_CANDIDATES, SearchRequest
 from rerank.scorers.base import Scorer
-from rerank.search import DEFAULT_CANDIDATES, OnProgress, Searcher
+from rerank.search import OnProgress, Searcher
 from retrieval.records import Candidate, CandidateSource
 
 # Enough to tell the passages of one query apart, in a cache that holds a hundred a query.
@@ -37,8 +40,7 @@ class ScoredQuery:
     document of each of the n candidates; ``cosines`` is (n,) float32, and so is ``firsts``, what the first look
     ordered by (``None``: the cosines).
     ``logits`` (float32) and ``tokens`` are (d,), d ≤ n; ``look_ms`` is the first look's time and
-    ``scoring_ms`` that of reading all of ``tokens``. ``failure`` is the sentence that says why there are
-    no logits (d = 0), else empty.
+    ``scoring_ms`` that of reading all of ``tokens``. ``failure`` says why there are no logits (d = 0).
     """
 
     documents: tuple[str, ...]
@@ -47,7 +49,7 @@ class ScoredQuery:
     tokens: NDArray[np.int64]
     look_ms: float
     scoring_ms: float
-    failure: str = ""
+    failure: Notice | None = None
     firsts: NDArray[np.float32] | None = None
 
     @property
@@ -115,7 +117,7 @@ class _QueryScorer:
     def score(self, text: str, depth: int) -> ScoredQuery:
         """The candidates of one query, scored; see `score_queries`."""
         key = digest(self._score_prefix, text)
-        scores, look, failure = self._cache.scores(key), self._look(text, depth), ""
+        scores, look, failure = self._cache.scores(key), self._look(text, depth), None
         passages = look.passages[:depth]
         scorer = self._searcher.scorer
         if scorer is not None and not set(passages) <= set(scores.passages):
@@ -123,7 +125,7 @@ class _QueryScorer:
                 scores = self._scored(scorer, text, passages, scores)
                 self._cache.put(key, scores)
             except (RerankError, ModelError, RuntimeError, ValueError, MemoryError) as error:
-                failure = f"Not reranked: {error}. The first look's order stands."
+                failure = not_reranked(error)
         rows = [] if failure else [scores.passages[passage] for passage in passages]
         # A deeper look that was kept holds more passages of the same documents.
         listed = max(depth, _reaching(look.documents, LISTED))
@@ -175,7 +177,7 @@ class _QueryScorer:
         """
         count = DEFAULT_CANDIDATES
         while True:
-            first = self._searcher.first_look(text, count, self._source)
+            first = self._searcher.first_look(SearchRequest(text, count, self._source))
             yield first
             if len(first.before) < count:
                 return

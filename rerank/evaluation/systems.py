@@ -32,8 +32,8 @@ Orders = Mapping[str, tuple[str, ...]]
 # A first look alone, as a system, and the candidates of a reranked one.
 LOOKS = {
     CandidateSource.VECTORS: "first look",
-    CandidateSource.WORDS: "words (BM25)",
-    CandidateSource.BOTH: "vectors and words (RRF)",
+    CandidateSource.WORDS: CandidateSource.WORDS.in_words,
+    CandidateSource.BOTH: f"{CandidateSource.BOTH.in_words} (RRF)",
 }
 
 

@@ -18,12 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.errors import DamagedFileError, UsageError
-from ingest.pipeline import Source
-from ingest.readers import read_documents
-from ingest.sources import walk
+from ingest.notices import Help, Notice, NoticeKind, Remedy
+from ingest.readers.registry import read_documents
+from ingest.records import Document
+from ingest.sources import Source, walk
 from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_qrels
 from rerank.judged.records import JudgedSet
-from rerank.search import MAX_QUERY_CHARACTERS
+from rerank.request import MAX_QUERY_CHARACTERS
 
 DOCUMENTS = "documents"
 SUFFIXES = (".tsv", ".qrels", ".txt")
@@ -55,7 +56,8 @@ def read_judged_set(folder: Path, split: str) -> JudgedSet:
             f"“{missing[0]}” the first. Add them, or take their judgements out."
         )
     overlong = sum(len(texts[query]) > MAX_QUERY_CHARACTERS for query in qrels)
-    cut = f"{overlong} queries are longer than {MAX_QUERY_CHARACTERS:,} characters and were cut there."
+    text = f"{overlong} queries are longer than {MAX_QUERY_CHARACTERS:,} characters and were cut there."
+    cut = Notice(NoticeKind.DATASET, text)
     queries = {query: texts[query][:MAX_QUERY_CHARACTERS] for query in qrels}
     return JudgedSet(folder, split, queries, qrels, corpus, (cut,) if overlong else ())
 
@@ -109,7 +111,8 @@ def _table(folder: Path, split: str) -> Path:
     if split not in tables:
         raise UsageError(
             f"{folder / QRELS / split}.tsv is not there. Splits of this dataset: {', '.join(tables) or 'none'}. "
-            "Choose with --split."
+            "Choose one of them.",
+            Help(Remedy.CHOOSE, subject="split"),
         )
     return tables[split]
 
@@ -126,4 +129,4 @@ def _read_queries(path: Path) -> Mapping[str, str]:
     if not path.is_file():
         raise UsageError(f"{path} is not there; a judged set needs its queries.")
     entries = read_documents(path, name=str(path), key=str(path))
-    return {str(entry.source_id): entry.text.strip() for entry in entries}
+    return {str(entry.source_id): entry.text.strip() for entry in entries if isinstance(entry, Document)}

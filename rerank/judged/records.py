@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ingest.pipeline import Source
+from ingest.notices import Notice
+from ingest.sources import Source
 
 # The measure that the verdict goes by.
 VERDICT_MEASURE = "nDCG@10"
@@ -29,8 +30,8 @@ class JudgedSet:
     """Queries with their judgements, and the files that they are asked of.
 
     ``queries`` is ``{query id: text}`` and holds exactly the queries of ``qrels``, which is ``{query id:
-    {document id: grade}}``; grades below 1 say “judged, and not relevant”. ``notices`` are sentences; ``called`` is
-    what people call the set where its folder has a name of ours.
+    {document id: grade}}``; grades below 1 say “judged, and not relevant”. ``called`` is what people
+    call the set where its folder has a name of ours.
     """
 
     folder: Path
@@ -38,7 +39,7 @@ class JudgedSet:
     queries: Mapping[str, str]
     qrels: Mapping[str, Mapping[str, int]]
     corpus: tuple[Source, ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     called: str = ""
 
     @property

@@ -2,7 +2,7 @@
 
 DIR/queries.jsonl      {"_id", "text"} a line; the id is made from the text
 DIR/corpus.jsonl       {"_id", "title", "text", "metadata"} a line: the judged passages; the id is the passage hash
-DIR/qrels/labels.tsv   query-id, corpus-id, grade: BEIR's layout, for `secondlook evaluate` and `secondlook train`
+DIR/qrels/labels.tsv   query-id, corpus-id, grade: BEIR's layout, for evaluations and trainings
 DIR/labels.qrels       query-id, 0, passage hash, grade: TREC's form, with the labels of passages that have no text now
 
 When a label was given stands in the metadata of its query, since qrels have no room for it.
@@ -21,6 +21,7 @@ from typing import Any
 from ingest.errors import DamagedFileError, UsageError
 from ingest.library.label_records import Grade, Label, LabelledPassage
 from ingest.library.labels import normal_query
+from ingest.notices import Help, Remedy
 from ingest.records import digest, passage_hash
 from rerank.judged.beir import CORPUS, QRELS, QUERIES, columns_of, read_rows, table_lines
 
@@ -50,10 +51,7 @@ def export_labels(labels: Sequence[Label], folder: Path) -> ExportReport:
     no export wrote: a judged set's have the same.
     """
     if not labels:
-        raise UsageError(
-            "There are no labels to export. Judge passages on the page, or import labels with: secondlook labels "
-            "import FILE"
-        )
+        raise UsageError("There are no labels to export. Judge passages.", Help(Remedy.JUDGE))
     by_query: dict[str, list[Label]] = {}
     for label in labels:
         by_query.setdefault(label.query, []).append(label)
@@ -207,7 +205,8 @@ def _label(line: str, side_files: _SideFiles, now: datetime) -> Label:
 
 def _grade(text: str) -> Grade:
     if text not in {"0", "1", "2"}:
-        raise ValueError(f"the grade “{text[:20]}” is none of 0 (not relevant), 1 (partly) and 2 (relevant)")
+        *most, last = [f"{grade:d} ({grade.in_words})" for grade in Grade]
+        raise ValueError(f"the grade “{text[:20]}” is none of {', '.join(most)} and {last}")
     return Grade(int(text))
 
 

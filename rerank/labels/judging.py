@@ -8,6 +8,7 @@ from ingest.errors import ModelError
 from ingest.library.label_records import Grade, JudgedRanks, ModelPair, Places
 from ingest.library.labels import Labels
 from rerank.records import Models, SearchResult
+from rerank.request import SearchRequest
 from rerank.search import OnProgress, Searcher
 from retrieval.records import Candidate, CandidateSource
 
@@ -41,7 +42,7 @@ def ask_again(labels: Labels, searcher: Searcher, candidates: int, on_progress: 
     ranks = labels.places(pair)
     unseen = sorted(set(labels.judgements()) - set(ranks))
     for number, query in enumerate(unseen, start=1):
-        note_ranks(labels, searcher.search(query, candidates))
+        note_ranks(labels, searcher.search(SearchRequest(query, candidates)))
         on_progress(number, len(unseen))
     return len(unseen)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ingest.library.token_vectors import TokenStore
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.services.access import ServiceAccess
 
 OnBatch = Callable[[int], None]

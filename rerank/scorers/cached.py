@@ -12,7 +12,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ingest.models.resolve import ResolvedModel, content_of
+from ingest.models.resolve import content_of
+from ingest.models.spec import ResolvedModel
 from ingest.records import digest
 from rerank.scorers.base import OnBatch, Scorer, Scores, TokenVectors, empty_scores
 from rerank.scorers.score_store import Entry, Key, ScoreStore

@@ -1,4 +1,4 @@
-"""Cohere's rerank models, by the official client, which is an extra: pip install "second-look[cohere]"."""
+"""Cohere's rerank models, by the official client, which is in the extra “cohere”."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from ingest.errors import ModelError, ServiceError
-from ingest.models.resolve import ResolvedModel
-from ingest.services.access import ServiceAccess, checked_key
+from ingest.models.spec import ResolvedModel
+from ingest.notices import Help, Remedy
+from ingest.services.access import Service, ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (
     RetryPolicy,
@@ -44,10 +45,10 @@ class CohereScorer(ServiceScorer):
         client = _client_module()
         if not access.cohere_key:
             raise ModelError(
-                f"The reranker {self._model.name} needs a key of Cohere. Put it into the environment as "
-                "COHERE_API_KEY, or, for the page, into Streamlit's secrets under that name."
+                f"The reranker {self._model.name} needs a key of Cohere. Set it.",
+                Help(Remedy.SET_KEY, subject=Service.COHERE),
             )
-        self._key = checked_key(access.cohere_key, "COHERE_API_KEY")
+        self._key = checked_key(access.cohere_key, Service.COHERE)
         self._transport = import_module("httpx")
         keep_headers_unlogged()
         bounded = _bounded_transport(self._who, self._patience)
@@ -128,5 +129,5 @@ def _client_module() -> Any:
         return import_module("cohere")
     except ImportError as error:
         raise ModelError(
-            'Cohere\'s client is not installed. Install it with: pip install "second-look[cohere]"'
+            "Cohere's client is not installed. Install it.", Help(Remedy.INSTALL, subject="cohere")
         ) from error

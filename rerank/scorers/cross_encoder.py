@@ -15,7 +15,7 @@ from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.models.loading import load_sentence_model
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores, pair_room
 from rerank.scorers.heads import quietly, require_head
 

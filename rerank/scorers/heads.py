@@ -11,7 +11,8 @@ from transformers.utils.logging import get_verbosity, set_verbosity
 
 from ingest.errors import ModelError
 from ingest.models.folder.weights import stored_names
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
+from ingest.notices import Help, Remedy
 
 
 @contextmanager
@@ -47,5 +48,6 @@ def require_all(model: ResolvedModel, missing: Iterable[str]) -> None:
         more = f" and {len(names) - 1} more" if names[1:] else ""
         raise ModelError(
             f"The model {model.name} holds no weights for {names[0]}{more}, so that its scores would be chance. It is "
-            "no reranker of this kind; choose another. An encoder goes by --encoder."
+            "no reranker of this kind; choose another. An encoder is chosen as one.",
+            Help(Remedy.CHOOSE, subject="encoder"),
         )

@@ -16,7 +16,7 @@ from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.library.token_vectors import TokenStore
 from ingest.models.loading import load_sentence_model
-from ingest.models.resolve import ModelKind, ResolvedModel
+from ingest.models.spec import ModelKind, ResolvedModel
 from rerank.scorers.base import Options, PassageTokens, Scorer
 from rerank.scorers.maxsim import LateInteraction
 

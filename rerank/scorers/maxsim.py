@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.library.token_vectors import TokenStore
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.records import digest
 from rerank.scorers.base import OnBatch, PassageTokens, Scorer, Scores, TokenVectors, empty_scores
 

@@ -19,7 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.models.loading import load_pretrained, load_tokenizer
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.runtime.session import batched
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores
 from rerank.scorers.heads import quietly, require_all

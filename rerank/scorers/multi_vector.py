@@ -20,9 +20,10 @@ from ingest.encoders.base import counting_tokenizer
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelError
 from ingest.library.token_vectors import TokenStore
+from ingest.models.folder.json_files import read_json
 from ingest.models.folder.weights import modules_of, stored_names
 from ingest.models.loading import in_a_sentence, load_sentence_model
-from ingest.models.resolve import ResolvedModel, read_json
+from ingest.models.spec import ResolvedModel
 from ingest.runtime.session import batched
 from rerank.scorers.base import Options, PassageTokens, Scorer
 from rerank.scorers.heads import quietly, require_head

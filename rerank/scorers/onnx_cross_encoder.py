@@ -13,9 +13,10 @@ from tokenizers import Encoding
 
 from ingest.encoders.special_tokens import PlainText
 from ingest.errors import ModelDamagedError, ModelError
-from ingest.models.folder.json_files import shown
+from ingest.models.folder.json_files import read_json, shown
 from ingest.models.loading import read_tokenizer
-from ingest.models.resolve import ResolvedModel, read_json, verify_checksum
+from ingest.models.resolve import verify_checksum
+from ingest.models.spec import ResolvedModel
 from ingest.runtime.session import GraphSession, batched, padded
 from rerank.scorers.base import OnBatch, Options, Scorer, Scores, empty_scores, pair_room
 

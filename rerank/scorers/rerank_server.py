@@ -20,8 +20,8 @@ from urllib3 import exceptions
 
 from ingest.errors import ServiceError
 from ingest.models.consent import leaves_machine
-from ingest.models.resolve import ResolvedModel
-from ingest.services.access import ServiceAccess, checked_key
+from ingest.models.spec import ResolvedModel
+from ingest.services.access import Service, ServiceAccess, checked_key
 from ingest.services.billing import charge
 from ingest.services.client import (
     by_index,
@@ -63,8 +63,8 @@ class Shape:
         """The shapes that may be behind an address, the likely one first.
 
         Plain ``/rerank`` is TEI's, or that of a server that takes ``documents`` there (vLLM and LiteLLM do besides
-        ``/v1/rerank``, Infinity has no other). TEI takes 32 passages unless it was started with another
-        ``--max-client-batch-size``.
+        ``/v1/rerank``, Infinity has no other). TEI takes 32 passages at once unless it was started
+        otherwise.
         """
         if re.search(r"/v\d+/rerank$", address):
             plain = _ROUTE.sub("/rerank", address)
@@ -104,7 +104,7 @@ class RerankServerScorer(ServiceScorer):
         address = self._model.spec.revision
         self._shapes = Shape.of(address)
         self._who, self._batch = f"the rerank server at {urlsplit(address).netloc}", self._shapes[0].batch
-        self._key = checked_key(access.key, "SECONDLOOK_RERANK_KEY")
+        self._key = checked_key(access.key, Service.RERANK_SERVER)
         self._pool: urllib3.PoolManager = urllib3_pools()
 
     def _rows(self, query: str, passages: list[str], seconds: float) -> Rows:

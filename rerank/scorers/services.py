@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ingest.errors import ServiceError
 from ingest.models.consent import require_consent, served
-from ingest.models.resolve import ModelKind, ModelSpec, ResolvedModel
-from ingest.services.access import COHERE_URL, ServiceAccess, checked_address
+from ingest.models.spec import ModelKind, ModelSpec, ResolvedModel
+from ingest.services.access import COHERE_URL, Service, ServiceAccess, checked_address
 from ingest.services.client import RetryPolicy, by_index, slices, with_retries
 from rerank.scorers.base import OnBatch, Scorer, Scores
 
@@ -52,7 +52,7 @@ def _cohere(model: str, access: ServiceAccess) -> ResolvedModel:
             name=f"{COHERE}:{model}",
             kind=ModelKind.RERANKER,
             architecture=COHERE,
-            revision=checked_address(access.cohere_url, "server", "CO_API_URL", "COHERE_API_KEY", COHERE_URL),
+            revision=checked_address(access.cohere_url, Service.COHERE, COHERE_URL),
             licence="Cohere's terms of use; each question is billed",
             max_length=COHERE_MODELS.get(model, 4096),
             languages="English" if "english" in model else "over 100 languages",
@@ -79,13 +79,7 @@ def rerank_address(url: str) -> str:
 
     Raises `ModelError` for what is no address of a server, and for one with a password, which would be shown.
     """
-    address = checked_address(
-        url,
-        "rerank server",
-        "SECONDLOOK_RERANK_URL",
-        "SECONDLOOK_RERANK_KEY",
-        "http://localhost:8000/v1/rerank",
-    )
+    address = checked_address(url, Service.RERANK_SERVER, "http://localhost:8000/v1/rerank")
     if address.endswith("/rerank"):
         return address
     return address + ("/rerank" if re.search(r"/v\d+$", address) else "/v1/rerank")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.encoders.base import counting_tokenizer
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from rerank.scorers.base import OnBatch, Scorer, Scores
 from rerank.scorers.highlight import sentence_spans
 from retrieval.records import Candidate

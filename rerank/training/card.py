@@ -23,7 +23,7 @@ LIMITS = """## Limits
 English only. It reads query and passage together up to {max_length} tokens and no more; the end of a longer
 passage is not seen. It was trained on questions, keywords, titles and headings over encyclopaedia articles,
 health answers, abstracts and software documentation: on other matters, and on other kinds of query, measure
-before you rely on it, and train on your own labels with `secondlook train`. It ranks passages by whether
+before you rely on it, and train on your own labels. It ranks passages by whether
 they are about what was asked; it does not check whether what they say is true. Not for advice on health.
 """
 
@@ -33,7 +33,7 @@ def model_card(report: Mapping[str, Any]) -> str:
     choice = report["chosen_on_validation"]
     parts = [
         f"# {report['name']}\n",
-        f"A cross-encoder made by `secondlook train` from {report['base']}. Licence: {report['licence']}\n",
+        f"A cross-encoder trained by Second Look from {report['base']}. Licence: {report['licence']}\n",
         f"**{report['verdict']}**\n",
         USE.format(
             bi_weight=choice["bi_weight"],

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ingest.errors import ModelDamagedError
+from ingest.notices import Help, Remedy
 
 FACTS = "facts"  # the header's key for what is no tensor
 
@@ -40,7 +41,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name).clone() for name in file.keys()}, facts  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelDamagedError(
-            f"The checkpoint {path} cannot be read ({error}). Train again, or give another --output."
+            f"The checkpoint {path} cannot be read ({error}). Train again, or give another output.",
+            Help(Remedy.CHOOSE, subject="output"),
         ) from error
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from ingest.errors import DamagedFileError, UsageError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
+from ingest.notices import Help, Remedy
 from ingest.records import digest, passage_of
 from rerank.judged.beir import CORPUS, QRELS, QUERIES, read_judgements, read_rows, table_lines
 
@@ -163,7 +164,8 @@ def read_library_labels(folder: Path) -> LabelledSet:
     if not queries:
         raise UsageError(
             f"No passage of the library {folder} is judged relevant, so nothing can be learnt from its labels. "
-            "Judge passages on the page, or import labels with: secondlook labels import FILE"
+            "Judge passages.",
+            Help(Remedy.JUDGE),
         )
     return LabelledSet(folder.resolve().name, documents, queries, _hash(documents, judged))
 

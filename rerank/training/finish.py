@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder
 
-from ingest.models.resolve import BUNDLED_ENCODER, ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.encoders import BUNDLED_ENCODER
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.records import sha256_of
 from rerank.scorers.onnx_cross_encoder import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, OnnxCrossEncoderScorer
 from rerank.training.card import model_card

@@ -17,6 +17,7 @@ from sentence_transformers import CrossEncoder
 from torch import Tensor, nn
 
 from ingest.errors import UsageError
+from ingest.notices import Help, Remedy
 from rerank.training.checkpoint import (
     below,
     flat_optimiser,
@@ -94,7 +95,8 @@ class Trainer:
         elif (folder / OLD_STATE).is_file():
             raise UsageError(
                 f"The run in {folder} was begun by an earlier version, which kept it as a pickle; such files are not "
-                "read, for safety. Give another --output."
+                "read, for safety. Give another one.",
+                Help(Remedy.CHOOSE, subject="output"),
             )
 
     @property
@@ -215,7 +217,8 @@ class Trainer:
         if facts["queries"] != len(self._sampler):
             raise UsageError(
                 f"The run in {self._folder} was started on {facts['queries']} training queries, and these are "
-                f"{len(self._sampler)}. Give the data and the seed of that run, or another --output."
+                f"{len(self._sampler)}. Give the data and the seed of that run, or another output.",
+                Help(Remedy.CHOOSE, subject="output"),
             )
         self._load(below("weights", tensors))
         self._average = {name: t.to(self._model.device) for name, t in below("average", tensors).items()}

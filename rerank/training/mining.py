@@ -17,9 +17,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rerank.scorers.windowed import words
 from rerank.training.data import Entry, LabelledSet, Query
 from rerank.training.lexical import BM25
-from rerank.training.windows import first_words, words
+from rerank.training.windows import first_words
 
 OPENING_WORDS = 90  # what the bi-encoder sees of a document: about one chunk of the product
 DEEPEST_RANK = 50

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ingest.errors import ModelNotFoundError, UsageError
 from ingest.models.folder.check import check_head, check_model
+from ingest.models.folder.json_files import read_json
 from ingest.models.loading import in_a_sentence, load_sentence_model, load_transformer
-from ingest.models.resolve import read_json
 from rerank.engines.export import model_tokenizer
 from rerank.training.head import SegmentCosineHead
 

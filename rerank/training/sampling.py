@@ -12,9 +12,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from rerank.scorers.windowed import words
 from rerank.training.data import LabelledSet
 from rerank.training.mining import MinedQuery, opening
-from rerank.training.windows import best_chunk, best_window, keyword_query, sentences, words
+from rerank.training.windows import best_chunk, best_window, keyword_query, sentences
 
 
 @dataclass(frozen=True, slots=True)

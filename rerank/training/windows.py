@@ -7,8 +7,6 @@ import re
 from rerank.scorers.windowed import WORD, words
 from retrieval.sparse import STOP_WORDS
 
-__all__ = ["best_chunk", "best_window", "first_words", "keyword_query", "sentences", "words"]
-
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 
 

@@ -27,18 +27,19 @@ from ingest.cache_folder import kept_in_cache
 from ingest.encoders.onnx import open_encoder
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import Source
 from ingest.records import digest
+from ingest.sources import Source
 from rerank.evaluation.corpus import default_folder, fill_library
-from rerank.factory import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher, resolve_models
 from rerank.judged.beir import CORPUS, QRELS
 from rerank.judged.dataset import document_id, read_judged_set
 from rerank.judged.measures import measure
 from rerank.judged.records import JudgedSet
 from rerank.records import FirstLook, SearchResult
+from rerank.request import SearchRequest, SecondLookPlan, StableRule
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
-from rerank.second_look import SecondLookPlan, StableRule, score_in_slices, slices
+from rerank.second_look import score_in_slices, slices
 from rerank.training.data import read_labelled_set
 from rerank.training.split import split_by_document
 from tests.benchmarks.machine import machine
@@ -116,7 +117,7 @@ def answer_all(judged: JudgedSet, searcher: Searcher, candidates: int, timed: in
     """Every query answered whole; the first ``timed`` ones in slices too, and the times printed."""
     answers, rows, same = [], [], 0
     for number, (query, text) in enumerate(judged.queries.items()):
-        first = searcher.first_look(text, candidates)
+        first = searcher.first_look(SearchRequest(text, candidates))
         if number >= timed:
             answers.append(Answered(query, searcher.second_look(first)))
             continue
@@ -242,7 +243,7 @@ def main() -> int:
     def searcher_of(judged: JudgedSet) -> Searcher:
         library, _ = fill_library(judged, default_folder(judged, encoder.model.spec), encoder)
         choice = ModelChoice(None, options.reranker, allow_downloads=False)
-        return open_searcher(library, choice, encoder, keep_scores=False)
+        return open_searcher(library, resolve_models(choice, library, encoder), keep_scores=False)
 
     print(machine())
     rows = [report_set(folder, searcher_of, options) for folder in options.sets]

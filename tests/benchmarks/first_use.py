@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
+from rerank.request import SearchRequest
 from tests.soak.memory import resident
 
 QUESTIONS = ("which snake kills without venom?", "when do banks flood?", "when do cranes fly south?")
@@ -32,7 +33,7 @@ def main() -> None:
 
 def run(folder: Path) -> None:
     from ingest.library.library import Library
-    from rerank.factory import ModelChoice, open_searcher
+    from rerank.factory import ModelChoice, open_searcher, resolve_models
     from tests.benchmarks.machine import machine
     from ui.command_line.serve import make_sample_library
     from ui.settings import from_environment
@@ -44,11 +45,13 @@ def run(folder: Path) -> None:
     print(f"sample ingested    {resident():5.0f} MB  {perf_counter() - started:5.1f} s")
     choice = ModelChoice(allow_downloads=False)
     started = perf_counter()
-    searcher = open_searcher(Library(settings.library), choice, keep_scores=False)
+    searcher = open_searcher(
+        Library(settings.library), resolve_models(choice, Library(settings.library)), keep_scores=False
+    )
     print(f"reranker opened    {resident():5.0f} MB  {perf_counter() - started:5.1f} s")
     for question in QUESTIONS:
         started = perf_counter()
-        searcher.search(question)
+        searcher.search(SearchRequest(question))
         print(f"100 reranked       {resident():5.0f} MB  {perf_counter() - started:5.1f} s")
 
 

@@ -26,7 +26,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.library import vector_index
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.readers import read_documents
+from ingest.readers.registry import read_documents
 from ingest.sources import walk
 from rerank.judged.beir import read_rows
 from retrieval import dense

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.library.library import VECTORS, Library, Manifest
-from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.pipeline import ingest
 from ingest.sources import walk
 from tests.benchmarks.machine import machine

@@ -21,7 +21,7 @@ from ingest.library.library import Library, Manifest
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
-from ingest.readers import read_documents
+from ingest.readers.registry import read_documents
 from ingest.sources import walk
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE

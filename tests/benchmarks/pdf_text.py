@@ -25,7 +25,7 @@ from pypdf import PdfReader, PdfWriter
 from ingest.encoders.onnx import open_encoder
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.readers import read_documents
+from ingest.readers.registry import read_documents
 from tests.benchmarks.machine import machine
 
 WORD = re.compile(r"[A-Za-z]{2,}")

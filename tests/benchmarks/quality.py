@@ -26,10 +26,11 @@ from ingest.models.resolve import resolve_encoder
 from rerank.evaluation.corpus import fill_library
 from rerank.evaluation.scoring import ScoredQuery, score_queries
 from rerank.evaluation.systems import orders_by
-from rerank.factory import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher, resolve_models
 from rerank.judged.measures import measure
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
 from rerank.judged.significance import difference
+from rerank.request import SearchRequest
 from rerank.search import Searcher
 from rerank.training.model import load_base, score_pairs
 from retrieval.fusion import mixed
@@ -67,7 +68,9 @@ def report(judged: JudgedSet, int8: Mapping[str, ScoredQuery], searcher: Searche
         name: replace(
             query,
             logits=in_fp32(
-                model, judged.queries[name], searcher.first_look(judged.queries[name], depth).before
+                model,
+                judged.queries[name],
+                searcher.first_look(SearchRequest(judged.queries[name], depth)).before,
             ),
         )
         for name, query in int8.items()
@@ -114,7 +117,7 @@ def main() -> int:
         judged = reduced(choose_queries(folder, options), options.documents)
         library, _ = fill_library(judged, work / judged.name, encoder)
         choice = ModelChoice("bundled", options.reranker, allow_downloads=False)
-        searcher = open_searcher(library, choice, encoder, keep_scores=False)
+        searcher = open_searcher(library, resolve_models(choice, library, encoder), keep_scores=False)
         scored = score_queries(judged.queries, library, searcher, options.candidates)
         report(judged, scored, searcher, options.fp32)
     return 0

@@ -40,7 +40,8 @@ from sentence_transformers import CrossEncoder
 from transformers import BertConfig, BertForSequenceClassification
 
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel, bundled_encoder_folder
+from ingest.models.resolve import bundled_encoder_folder
+from ingest.models.spec import ResolvedModel
 from rerank.engines.choose import engine_of
 from rerank.engines.export import export_fp32
 from rerank.factory import open_scorer

@@ -17,8 +17,9 @@ from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk
-from rerank.factory import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher, resolve_models
 from rerank.judged.beir import read_rows
+from rerank.request import SearchRequest
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 
@@ -37,10 +38,12 @@ def main() -> None:
         ingest(list(walk([SAMPLE / "documents"])), library, encoder)
         after_ingest = peak_megabytes()
         searcher = open_searcher(
-            library, ModelChoice(reranker="bundled", allow_downloads=False), encoder, keep_scores=False
+            library,
+            resolve_models(ModelChoice(reranker="bundled", allow_downloads=False), library, encoder),
+            keep_scores=False,
         )
-        searcher.search(questions[0])
-        results = [searcher.search(question) for question in questions]
+        searcher.search(SearchRequest(questions[0]))
+        results = [searcher.search(SearchRequest(question)) for question in questions]
     print(machine())
     print(
         f"{len(questions)} questions, {len(results[0].before)} candidates, reranker {searcher.models.reranker.name}"

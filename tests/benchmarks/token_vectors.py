@@ -30,12 +30,13 @@ from ingest.models.resolve import resolve_encoder
 from ingest.pipeline import ingest
 from ingest.sources import walk
 from rerank.evaluation.scoring import best_passages
-from rerank.factory import ModelChoice, open_searcher
+from rerank.factory import ModelChoice, open_searcher, resolve_models
 from rerank.judged.dataset import document_id, read_judged_set
 from rerank.judged.measures import measure
 from rerank.judged.records import JudgedSet
 from rerank.records import FirstLook
 from rerank.registry import resolve_reranker
+from rerank.request import SearchRequest
 from rerank.scorers.late_interaction import LateInteractionScorer
 from rerank.scorers.maxsim import compress, expand, maxsim
 from rerank.search import Searcher
@@ -105,7 +106,7 @@ def residuals(bits: int) -> Form:
     def form(vectors: Vectors) -> Vectors:
         means = faiss.Kmeans(vectors.shape[1], CENTROIDS, niter=8, spherical=True, seed=1)
         means.train(vectors)
-        nearest = np.asarray(means.centroids)[means.index.search(vectors, 1)[1][:, 0]]
+        nearest = np.asarray(means.centroids)[means.index.search(SearchRequest(vectors, 1))[1][:, 0]]
         left, steps = vectors - nearest, 2**bits
         cuts = np.quantile(left, np.arange(1, steps) / steps)
         values = np.quantile(left, (np.arange(steps) + 0.5) / steps)
@@ -187,10 +188,10 @@ def time_searches(searchers: Mapping[str, Searcher], questions: Sequence[str]) -
     """Print what each of them takes for every question, asked in turn."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in searchers}
     for searcher in searchers.values():
-        searcher.search("a question that is not counted", DEPTH)
+        searcher.search(SearchRequest("a question that is not counted", DEPTH))
     for number, question in enumerate(questions):
         for name in list(searchers)[:: 1 if number % 2 else -1]:
-            timings = searchers[name].search(question, DEPTH).timings
+            timings = searchers[name].search(SearchRequest(question, DEPTH)).timings
             taken[name].append((timings.rerank, timings.total))
     print(f"\n{len(questions)} searches of {DEPTH} candidates, median seconds (least, most)")
     for name, times in taken.items():
@@ -218,10 +219,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         library = Library.create(Path(folder), Manifest.of(encoder.model.spec))
         ingest(list(walk([SAMPLE / "documents"])), library, encoder)
-        without = open_searcher(library, choice, encoder, keep_scores=False)
+        without = open_searcher(library, resolve_models(choice, library, encoder), keep_scores=False)
         questions = [judged.queries[name] for name in judged.qrels]
         if not wanted.no_forms:
-            looks = {name: without.first_look(judged.queries[name], DEPTH) for name in judged.qrels}
+            looks = {
+                name: without.first_look(SearchRequest(judged.queries[name], DEPTH)) for name in judged.qrels
+            }
             scorer = LateInteractionScorer(resolve_reranker("maxsim", hub))
             compare_forms(judged, looks, exact(scorer, judged, looks))
         started = time.perf_counter()
@@ -230,7 +233,7 @@ def main() -> None:
             f"\nstored {filled.passages} passages in {time.perf_counter() - started:.1f} s (the model's loading "
             f"included), {filled.bytes / filled.passages / 1000:.1f} kB each"
         )
-        stored = open_searcher(library, choice, encoder, keep_scores=False)
+        stored = open_searcher(library, resolve_models(choice, library, encoder), keep_scores=False)
         time_searches({"computed at each question": without, "stored": stored}, questions[: wanted.queries])
 
 

@@ -23,7 +23,7 @@ from types import ModuleType
 
 SLOWEST = 30  # seconds for one input, after which it counts as a hang
 MEGABYTES = 2_000
-LONGEST = 20_000  # bytes
+LONGEST = 60_000  # bytes
 # Led by the coverage of our readers and of the parser behind them, where that is Python; to instrument one takes a
 # quarter of a minute, so each target has its own.
 PARSERS = {
@@ -32,8 +32,15 @@ PARSERS = {
     ".html": "bs4",
     ".md": "markdown_it",
     ".txt": "charset_normalizer",
+    ".xlsx": "openpyxl",
+    ".pptx": "pptx",
+    ".rtf": "striprtf",
+    ".msg": "olefile",
+    ".eml": "email",
     "ask": "retrieval",
 }
+# Archives, of which one part is changed and all are packed again.
+PACKAGES = (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".epub", ".zip")
 # Parts of the time. What is read most often, and has the most ways to be wrong, has the largest part.
 SHARES = {
     ".pdf": 6,
@@ -43,6 +50,26 @@ SHARES = {
     ".csv": 1,
     ".jsonl": 1,
     ".txt": 2,
+    ".xlsx": 2,
+    ".pptx": 2,
+    ".odt": 1,
+    ".ods": 1,
+    ".odp": 1,
+    ".epub": 1,
+    ".rtf": 1,
+    ".eml": 2,
+    ".msg": 1,
+    ".mbox": 1,
+    ".mhtml": 1,
+    ".zip": 1,
+    ".json": 1,
+    ".xml": 2,
+    ".yaml": 1,
+    ".ipynb": 1,
+    ".srt": 1,
+    ".rst": 1,
+    ".tex": 1,
+    ".py": 1,
     "cut": 2,
     "ask": 2,
     "hear": 1,
@@ -118,18 +145,18 @@ def _fuzz(name: str, options: list[str]) -> None:
     """Hand the process to libFuzzer, which ends it."""
     import atheris
 
-    from tests.fuzz.mutators import change_docx
+    from tests.fuzz.mutators import change_package
 
     with atheris.instrument_imports(include=["ingest", "rerank", *filter(None, [PARSERS.get(name)])]):
         targets = _targets()
         targets.load(name)
     mutator = {}
-    if name == ".docx":
+    if name in PACKAGES:
         options = [
             *options,
             "-len_control=0",
         ]  # short at first, an archive would be cut rather than packed again
-        mutator["custom_mutator"] = lambda data, size, seed: change_docx(data, size, seed, atheris.Mutate)
+        mutator["custom_mutator"] = lambda data, size, seed: change_package(data, size, seed, atheris.Mutate)
     # To merge, libFuzzer starts itself again in a shell, by the first of these.
     itself = shlex.join([sys.executable, "-m", "tests.fuzz", "--child", name])
     atheris.Setup([itself, *options], targets.TARGETS[name], **mutator)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ingest.errors import UsageError
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import Source, ingest
-from rerank.search import MAX_QUERY_CHARACTERS, Searcher, check_query
+from ingest.pipeline import ingest
+from ingest.sources import Source
+from rerank.request import MAX_QUERY_CHARACTERS, SearchRequest, check_query
+from rerank.search import Searcher
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from tests.fakes import WORD_ENCODER, WordEncoder, WordScorer
@@ -43,7 +45,7 @@ def ask(data: bytes) -> None:
     encoder.calls.clear()  # or an hour of questions would be remembered
     try:
         query = check_query(typed)
-        result = searcher.search(typed, source=CandidateSource.BOTH)
+        result = searcher.search(SearchRequest(typed, source=CandidateSource.BOTH))
     except UsageError as error:
         if not str(error).endswith("."):
             raise AssertionError(f"no sentence: {error}") from error

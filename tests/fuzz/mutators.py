@@ -8,11 +8,18 @@ import warnings
 import zipfile
 from collections.abc import Callable
 
+MAIN_PARTS = (
+    "word/document.xml",
+    "xl/worksheets/sheet1.xml",
+    "ppt/slides/slide1.xml",
+    "content.xml",
+    "text/book.opf",
+)
 Mutate = Callable[[bytes, int], bytes]
 
 
-def change_docx(data: bytes, max_size: int, seed: int, mutate: Mutate) -> bytes:
-    """The Word file with one of its parts changed by ``mutate`` and packed again; at times, its bytes themselves.
+def change_package(data: bytes, max_size: int, seed: int, mutate: Mutate) -> bytes:
+    """The package with one of its parts changed by ``mutate`` and packed again; at times, its bytes themselves.
 
     What is no archive, or would not be within ``max_size`` bytes, is changed as bytes.
     """
@@ -25,13 +32,10 @@ def change_docx(data: bytes, max_size: int, seed: int, mutate: Mutate) -> bytes:
         return mutate(data, max_size)
     if not parts:
         return mutate(data, max_size)
-    # The document itself as often as all else together.
+    # The content itself as often as all else together.
     names = sorted(parts)
-    name = (
-        "word/document.xml"
-        if "word/document.xml" in parts and chance.random() < 0.5
-        else chance.choice(names)
-    )
+    main = next((name for name in MAIN_PARTS if name in parts), names[0])
+    name = main if chance.random() < 0.5 else chance.choice(names)
     parts[name] = mutate(parts[name], max_size // 2)
     packed = _pack(parts)
     return packed if len(packed) <= max_size else mutate(data, max_size)

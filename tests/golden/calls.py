@@ -71,6 +71,7 @@ CALLS: dict[str, str] = {
     "calibrate_labels": "calibrate --library library",
     "calibrate_labels_json": "calibrate --library library --json",
     "search_calibrated": f"search '{QUESTION}' --library library --top-k 3",
+    "original": "original Cobras cobras-again.txt --library library",
     "doctor": "doctor --library library",
     "doctor_json": "doctor --library library --json",
     "doctor_repair": "doctor --library library --repair",

@@ -28,7 +28,7 @@ DIGITS = 3  # of fractions in JSON
 UNITS = 2  # of a number's last place may it differ by, from one processor to another
 
 MEASURED = re.compile(
-    r"second|_ms$|^ms$|^p95$|bytes$|^machine$|^threads$|^front$|frontier"
+    r"second(?!_score)|_ms$|^ms$|^p95$|bytes$|^machine$|^threads$|^front$|frontier"
 )  # keys of JSON, for all that is below them
 UNSTEADY = [
     (re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)?"), "DATE"),

@@ -38,7 +38,7 @@ def test_nothing_is_kept_of_calls_that_are_gone() -> None:
 def commands(of: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     for action in of._actions:
         if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.items()
+            yield from ((name, command.declared()) for name, command in action.choices.items())
 
 
 def test_every_command_is_called_with_json_and_without_where_it_has_both() -> None:

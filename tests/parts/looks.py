@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.records import Chunk
 from rerank.records import Models, RankedHit, SearchResult, Timings
 from retrieval.records import Candidate

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-from ingest.models.resolve import ENCODERS, ModelSpec
+from ingest.models.encoders import ENCODERS
+from ingest.models.spec import ModelSpec
 from rerank.registry import RERANKERS
 from tests.parts.later import later
 from tests.parts.stand_in_hub import StandInHub, files_of

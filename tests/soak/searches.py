@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from ingest.library.library import Library
+from rerank.request import SearchRequest
 from tests.fakes import WORD_ENCODER, WordEncoder
 from tests.soak.memory import Growth, resident
 from tests.soak.questions import questions
@@ -31,14 +32,16 @@ def searcher(library: Library, every: int, candidates: int) -> Callable[[int, st
 
         retriever = Retriever(library, WordEncoder())
         return lambda number, question: not retriever.retrieve(question, 100).candidates
-    from rerank.factory import ModelChoice, open_searcher
+    from rerank.factory import ModelChoice, open_searcher, resolve_models
 
-    opened = open_searcher(library, ModelChoice(allow_downloads=False, engine="onnx-fp32"))
+    opened = open_searcher(
+        library, resolve_models(ModelChoice(allow_downloads=False, engine="onnx-fp32"), library)
+    )
 
     def search(number: int, question: str) -> bool:
         if not every or number % every:
-            return not opened.first_look(question).before
-        result = opened.search(question, candidates)
+            return not opened.first_look(SearchRequest(question)).before
+        result = opened.search(SearchRequest(question, candidates))
         if not result.reranked:
             raise RuntimeError(f"“{question}” was not reranked: {result.notices}")
         return True

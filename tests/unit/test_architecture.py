@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -17,7 +18,7 @@ ORDER = {
         "errors < services < records < chunker, readers",
         "services < models < encoders",
         "models < library < stores",
-        "ALL < pipeline",
+        "ALL < pipeline < rebuild",
     ],
     "rerank": [
         "scorers < engines < FILES < judged < labels, evaluation < calibration < training",
@@ -89,6 +90,40 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     }
     assert not rings(imports)
     assert rings({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"a", "b", "c", "d"}
+
+
+def made_in(tree: ast.Module) -> set[str]:
+    """The names that a module makes itself, at its top level."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {
+                name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
+            }
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+    return names
+
+
+def test_a_name_is_imported_from_where_it_is_made() -> None:
+    """A module that hands on what others made hides where to look for it; `secondlook` alone is such a door."""
+    trees = {
+        module_name(path): ast.parse(path.read_text(encoding="utf-8"))
+        for layer in LAYERS
+        for path in sources(layer)
+    }
+    made = {name: made_in(tree) for name, tree in trees.items()}
+    assert "resolve_encoder" in made["ingest.models.resolve"]
+    handed_on = {
+        (name, f"{node.module}.{alias.name}")
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in trees
+        for alias in node.names
+        if alias.name not in made[node.module] and f"{node.module}.{alias.name}" not in trees
+    }
+    assert handed_on == set()
 
 
 def place(path: Path) -> str:
@@ -224,6 +259,58 @@ def test_words_and_pictures_come_of_their_arguments_alone() -> None:
 )  # fmt: skip
 def test_what_is_not_pure_is_noticed(source: str) -> None:
     assert impurities(source)
+
+
+# What people type, set or press. A face says it; a stage below says what helps, as a `Remedy`.
+TOLD = re.compile(
+    r"\bsecondlook [a-z]+|\bpip install\b|\bmake (install|run|test|clean)\b|\bpython -m\b"  # commands
+    r"|(?<![\w-])--[a-z][a-z-]+"  # flags
+    r"|\bSECONDLOOK_\w*|\b[A-Z0-9]+_(API_KEY|URL|PROXY|OFFLINE)\b|\bStreamlit's secrets\b"  # variables
+    r"|\b[Bb]uttons?\b|\b(press|click)(es|ed)?\b"
+)
+# Variables of the libraries that read them, and an element of HTML.
+ALLOWED = {"HF_HUB_OFFLINE", "HTTPS_PROXY", "ALL_PROXY", "DISABLE_TELEMETRY", "button"}
+
+
+def literals(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every text in a file, docstrings included, with its line; of an f-string what is not computed."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
+            yield node.lineno, "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+        yield from () if isinstance(node, ast.JoinedStr) else literals(node)
+
+
+def told(tree: ast.AST) -> list[tuple[int, str]]:
+    """What the texts of a file tell anybody to type, set or press, with its line."""
+    return [
+        (line, match.group())
+        for line, text in literals(tree)
+        for match in TOLD.finditer(text)
+        if match.group() not in ALLOWED
+    ]
+
+
+@pytest.mark.parametrize("layer", LAYERS[:-1])
+def test_nothing_below_the_faces_tells_anyone_what_to_type_or_click(layer: str) -> None:
+    for path in sources(layer):
+        assert not told(ast.parse(path.read_text(encoding="utf-8"))), path.relative_to(ROOT)
+
+
+def test_what_is_told_is_found() -> None:
+    source = '''
+def f(folder):
+    """As `secondlook train` writes it."""
+    raise E(
+        f"Make one with: secondlook "
+        f"ingest {folder} " "or name another with --library, or with SECONDLOOK_LIBRARY."
+    )
+'''
+    assert [what for _, what in told(ast.parse(source))] == [
+        "secondlook train", "secondlook ingest", "--library", "SECONDLOOK_LIBRARY",
+    ]  # fmt: skip
 
 
 def test_there_is_no_drawer_for_everything() -> None:

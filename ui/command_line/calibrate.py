@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import ModelError, UsageError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from rerank.factory import open_searcher
+from ingest.notices import Notice
+from rerank.factory import open_searcher, resolve_models
 from rerank.search import Searcher
 from ui.command_line.evaluate import filled_library
 from ui.command_line.progress import query_bar
@@ -28,68 +29,98 @@ if TYPE_CHECKING:
     from rerank.calibration.records import Calibration
     from rerank.calibration.thresholds import Threshold
     from rerank.judged.records import JudgedSet
-from rerank.search import DEFAULT_CANDIDATES
+from rerank.request import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
-from ui.command_line.ingest import add_trust_encoder
-from ui.command_line.options import add_allow_services, named_folder
+from ui.command_line.options import add_json, add_model_access, named_folder
+from ui.presentation.remedies import notice_text
 
 
-def run_calibrate(parsed: argparse.Namespace, settings: Settings) -> int:
+@dataclass(frozen=True, slots=True)
+class CalibrateArguments:
+    """What `secondlook calibrate` was given. ``dataset_library`` is not the library that people search."""
+
+    dataset: Path | None
+    split: str | None
+    report_split: str | None
+    method: str
+    precision: float | None
+    unjudged: str | None
+    min_grade: int
+    candidates: int
+    candidates_from: CandidateSource
+    dataset_library: Path | None
+    dry_run: bool
+    json: bool
+
+    @property
+    def learnt_split(self) -> str:
+        """The table of qrels that is learnt from."""
+        return self.split or SPLIT
+
+
+def run_calibrate(arguments: CalibrateArguments, settings: Settings) -> int:
     """Calibrate, print the report to stdout and notices to stderr; the exit status."""
     from rerank.calibration.store import FILE, save
 
-    check_calibrate_arguments(parsed)
-    library, found, notices = (_from_labels if parsed.dataset is None else _from_dataset)(parsed, settings)
-    path = None if parsed.dry_run else library.folder / FILE
+    check_calibrate_arguments(arguments)
+    if arguments.dataset is None:
+        library, found, notices = _from_labels(arguments, settings)
+    else:
+        library, found, notices = _from_dataset(arguments.dataset, arguments, settings)
+    path = None if arguments.dry_run else library.folder / FILE
     if path is not None:
         save(path, found)
-    for notice in (*notices, *found.notices):
-        sys.stderr.write(f"{notice}\n")
-    text = json.dumps(calibration_report(found, path), ensure_ascii=False, indent=2) if parsed.json else None
+    for line in (*map(notice_text, notices), *found.notices):
+        sys.stderr.write(f"{line}\n")
+    text = (
+        json.dumps(calibration_report(found, path), ensure_ascii=False, indent=2) if arguments.json else None
+    )
     sys.stdout.write((text or calibration_table(found, path)) + "\n")
     return 0
 
 
 def _from_labels(
-    parsed: argparse.Namespace, settings: Settings
-) -> tuple[Library, Calibration, tuple[str, ...]]:
+    arguments: CalibrateArguments, settings: Settings
+) -> tuple[Library, Calibration, tuple[Notice, ...]]:
     """From what was judged in the library itself, whose documents stay as they are."""
     from rerank.calibration.labels import TooFewLabelsError
     from ui.jobs.calibration import fit_labels, why_not_offered
     from ui.presentation.judgements import counts
 
-    library = Library(parsed.dataset_library or settings.library)
+    library = Library(arguments.dataset_library or settings.library)
     if missing := why_not_offered(*counts(Labels(library).judgements())):
         raise TooFewLabelsError(missing)
-    searcher = open_searcher(library, settings.models)
+    searcher = open_searcher(library, resolve_models(settings.models, library))
     with query_bar() as show:
         found = fit_labels(
-            library, searcher, parsed.candidates, _method(parsed), parsed.precision, parsed.candidates_from, show,
-            parsed.min_grade,
+            library, searcher, arguments.candidates, _method(arguments), arguments.precision,
+            arguments.candidates_from, show, arguments.min_grade,
         )  # fmt: skip
     return library, found, ()
 
 
 def _from_dataset(
-    parsed: argparse.Namespace, settings: Settings
-) -> tuple[Library, Calibration, tuple[str, ...]]:
+    dataset: Path, arguments: CalibrateArguments, settings: Settings
+) -> tuple[Library, Calibration, tuple[Notice, ...]]:
     """From a judged set, on its own library or on one that has its documents."""
     from rerank.evaluation.corpus import refuse_labels
     from rerank.judged.dataset import read_judged_set
 
-    refuse_labels(parsed.dataset, parsed.dataset_library or settings.library)
-    judged = read_judged_set(parsed.dataset, parsed.split)
-    report = read_judged_set(parsed.dataset, parsed.report_split) if parsed.report_split else None
-    library, encoder, left_out = filled_library(judged, parsed, settings, into_others=False)
-    searcher = open_searcher(library, settings.models, encoder)
-    found, notices = _calibrate(judged, report, library, searcher, parsed)
+    refuse_labels(dataset, arguments.dataset_library or settings.library)
+    judged = read_judged_set(dataset, arguments.learnt_split)
+    report = read_judged_set(dataset, arguments.report_split) if arguments.report_split else None
+    library, encoder, left_out = filled_library(
+        judged, arguments.dataset_library, settings, into_others=False
+    )
+    searcher = open_searcher(library, resolve_models(settings.models, library, encoder))
+    found, notices = _calibrate(judged, report, library, searcher, arguments)
     return library, found, (*left_out, *notices)
 
 
-def _method(parsed: argparse.Namespace) -> Method | None:
+def _method(arguments: CalibrateArguments) -> Method | None:
     from rerank.calibration.methods import Method
 
-    return None if parsed.method == "auto" else Method(parsed.method)
+    return None if arguments.method == "auto" else Method(arguments.method)
 
 
 def _calibrate(
@@ -97,8 +128,8 @@ def _calibrate(
     report: JudgedSet | None,
     library: Library,
     searcher: Searcher,
-    parsed: argparse.Namespace,
-) -> tuple[Calibration, tuple[str, ...]]:
+    arguments: CalibrateArguments,
+) -> tuple[Calibration, tuple[Notice, ...]]:
     from rerank.calibration.calibrate import calibrate
     from rerank.calibration.collect import Unjudged, label_candidates
     from rerank.calibration.labels import halves
@@ -108,11 +139,12 @@ def _calibrate(
     if reranker is None:
         raise ModelError("There is no reranker whose scores could be calibrated. Name one with --reranker.")
 
-    def labelled(asked: JudgedSet) -> tuple[list[Labelled], tuple[str, ...]]:
+    def labelled(asked: JudgedSet) -> tuple[list[Labelled], tuple[Notice, ...]]:
         with query_bar() as show:
             return label_candidates(
-                asked, library, searcher, parsed.candidates, Unjudged(parsed.unjudged), parsed.min_grade, show,
-                parsed.candidates_from,
+                asked, library, searcher, arguments.candidates, Unjudged(arguments.unjudged or UNJUDGED[0]),
+                arguments.min_grade, show,
+                arguments.candidates_from,
             )  # fmt: skip
 
     rows, notices = labelled(judged)
@@ -122,8 +154,8 @@ def _calibrate(
         held_out, more = labelled(report)
         held_out, notices = _others(held_out, rows, report.split), (*notices, *more)
     found = calibrate(
-        rows, reranker.spec, LibraryState.of(library), _method(parsed), parsed.precision, held_out,
-        parsed.candidates_from, searcher.models.window,
+        rows, reranker.spec, LibraryState.of(library), _method(arguments), arguments.precision, held_out,
+        arguments.candidates_from, searcher.models.window,
     )  # fmt: skip
     return found, notices
 
@@ -288,29 +320,26 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser, settings: Settings)
     )  # fmt: skip
     parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
     parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
-    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
-    add_allow_services(parser)
-    add_trust_encoder(parser)
+    add_model_access(parser)
     parser.add_argument("--dry-run", action="store_true", help="report, and leave the library as it is")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
-def check_calibrate_arguments(parsed: argparse.Namespace) -> None:
-    """Fill in what was not given. Raises `UsageError` for what does not go together, before any model is loaded."""
-    if parsed.candidates < 1:
-        raise UsageError(f"--candidates must be at least 1; {parsed.candidates} was given.")
-    if parsed.dataset is None:
+def check_calibrate_arguments(arguments: CalibrateArguments) -> None:
+    """Raise `UsageError` for what does not go together, before any model is loaded."""
+    if arguments.candidates < 1:
+        raise UsageError(f"--candidates must be at least 1; {arguments.candidates} was given.")
+    if arguments.dataset is None:
         for name in ("split", "report_split", "unjudged"):
-            if getattr(parsed, name) is not None:
+            if getattr(arguments, name) is not None:
                 raise UsageError(
                     f"--{name.replace('_', '-')} is about a DATASET, and without one the library's own labels are "
                     "learnt from. Name a DATASET, or leave it out."
                 )
-    parsed.split, parsed.unjudged = parsed.split or SPLIT, parsed.unjudged or UNJUDGED[0]
-    if parsed.report_split == parsed.split:
+    if arguments.report_split == arguments.learnt_split:
         raise UsageError(
-            f"--split and --report-split are both “{parsed.split}”: figures of what was learnt from would flatter. "
-            "Leave --report-split out to report on one half of it."
+            f"--split and --report-split are both “{arguments.learnt_split}”: figures of what was learnt from would "
+            "flatter. Leave --report-split out to report on one half of it."
         )
 
 

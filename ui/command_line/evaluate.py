@@ -10,8 +10,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,14 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.library.library import Library
 from ingest.models.hub import Hub
-from rerank.factory import open_searcher
+from ingest.notices import Notice
+from rerank.factory import open_searcher, resolve_models
 from rerank.registry import resolve_reranker
-from rerank.search import DEFAULT_CANDIDATES, Searcher
+from rerank.request import DEFAULT_CANDIDATES
+from rerank.search import Searcher
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
-from ui.command_line.ingest import add_trust_encoder
-from ui.command_line.options import add_allow_services, named_folder
+from ui.command_line.options import add_json, add_model_access, named_folder
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt, query_bar
 from ui.settings import Settings, add_window_argument
 
@@ -34,69 +35,97 @@ if TYPE_CHECKING:
     from rerank.evaluation.comparison import Comparison
     from rerank.judged.records import JudgedSet
 
+from ui.presentation.remedies import notice_text
+
 # What `--rerankers` says to compare first looks alone.
 NO_RERANKER = "none"
 
 
-def run_evaluate(parsed: argparse.Namespace, settings: Settings) -> int:
+@dataclass(frozen=True, slots=True)
+class EvaluateArguments:
+    """What `secondlook evaluate` was given. ``dataset_library`` is not the library that people search."""
+
+    dataset: Path | None
+    split: str
+    dataset_library: Path | None
+    rerankers: Sequence[str] | None
+    candidates_from: tuple[CandidateSource, ...] | None
+    candidates: int
+    depths: tuple[int, ...] | None
+    fusion: bool
+    fuse_rerankers: bool
+    pairs: bool
+    plot: Path | None
+    save_run: Path | None
+    qrels: Path | None
+    runs: Sequence[Path] | None
+    json: bool
+
+
+def run_evaluate(arguments: EvaluateArguments, settings: Settings) -> int:
     """Evaluate, print the report to stdout and notices to stderr; the exit status."""
-    check_evaluate_arguments(parsed)
-    if parsed.qrels is not None:
+    check_evaluate_arguments(arguments)
+    if arguments.qrels is not None and arguments.runs is not None:
         from rerank.evaluation.runs import compare_run_files
 
-        _report(parsed, compare_run_files(parsed.qrels, parsed.runs, pairs=parsed.pairs), {})
+        _report(arguments, compare_run_files(arguments.qrels, arguments.runs, pairs=arguments.pairs), {})
         return 0
     from rerank.judged.dataset import read_judged_set
 
-    judged = read_judged_set(parsed.dataset, parsed.split)
-    comparison, left_out = (_compare if _asks_for_several(parsed) else _evaluate)(judged, parsed, settings)
+    assert arguments.dataset is not None
+    judged = read_judged_set(arguments.dataset, arguments.split)
+    comparison, left_out = (_compare if _asks_for_several(arguments) else _evaluate)(
+        judged, arguments, settings
+    )
     _say(*left_out)
-    _report(parsed, comparison, judged.queries)
-    _save(parsed, comparison)  # after the report, which is not lost where this fails
+    _report(arguments, comparison, judged.queries)
+    _save(arguments, comparison)  # after the report, which is not lost where this fails
     return 0
 
 
-def _asks_for_several(parsed: argparse.Namespace) -> bool:
+def _asks_for_several(arguments: EvaluateArguments) -> bool:
     return any(
         (
-            parsed.qrels, parsed.rerankers, parsed.candidates_from, parsed.depths, parsed.fusion, parsed.pairs,
-            parsed.plot,
+            arguments.qrels, arguments.rerankers, arguments.candidates_from, arguments.depths, arguments.fusion,
+            arguments.pairs, arguments.plot,
         )
     )  # fmt: skip
 
 
 def _evaluate(
-    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
-) -> tuple[Comparison, tuple[str, ...]]:
+    judged: JudgedSet, arguments: EvaluateArguments, settings: Settings
+) -> tuple[Comparison, tuple[Notice, ...]]:
     """The configured reranker against the first look, and notices of what was left out of the library."""
     from rerank.evaluation.plan import evaluate
 
-    library, encoder, left_out = filled_library(judged, parsed, settings)
-    searcher = open_searcher(library, settings.models, encoder)
+    library, encoder, left_out = filled_library(judged, arguments.dataset_library, settings)
+    searcher = open_searcher(library, resolve_models(settings.models, library, encoder))
     with query_bar() as show:
-        return evaluate(judged, library, searcher, parsed.candidates, show), left_out
+        return evaluate(judged, library, searcher, arguments.candidates, show), left_out
 
 
 def _compare(
-    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings
-) -> tuple[Comparison, tuple[str, ...]]:
+    judged: JudgedSet, arguments: EvaluateArguments, settings: Settings
+) -> tuple[Comparison, tuple[Notice, ...]]:
     """All systems that were asked for, and notices of what was left out of the library."""
     from rerank.evaluation.plan import Plan, compare
     from rerank.judged.dataset import read_tuning_set
 
     plan = Plan(
-        parsed.depths or (parsed.candidates,),
-        parsed.fusion,
-        parsed.pairs,
-        parsed.candidates_from or (CandidateSource.VECTORS,),
-        parsed.fuse_rerankers,
+        arguments.depths or (arguments.candidates,),
+        arguments.fusion,
+        arguments.pairs,
+        arguments.candidates_from or (CandidateSource.VECTORS,),
+        arguments.fuse_rerankers,
     )
-    alone = parsed.rerankers == [NO_RERANKER]
-    names = {} if alone else _by_label(parsed.rerankers or [settings.reranker], settings)
-    library, encoder, left_out = filled_library(judged, parsed, settings)
+    alone = list(arguments.rerankers or ()) == [NO_RERANKER]
+    names = {} if alone else _by_label(arguments.rerankers or [settings.reranker], settings)
+    library, encoder, left_out = filled_library(judged, arguments.dataset_library, settings)
 
     def opener(name: str | None) -> Callable[[], Searcher]:
-        return lambda: open_searcher(library, replace(settings.models, reranker=name), encoder)
+        return lambda: open_searcher(
+            library, resolve_models(replace(settings.models, reranker=name), library, encoder)
+        )
 
     openers = {label: opener(name) for label, name in names.items()}
     tuning = read_tuning_set(judged) if plan.fusion else None
@@ -109,15 +138,15 @@ def _compare(
 
 
 def filled_library(
-    judged: JudgedSet, parsed: argparse.Namespace, settings: Settings, *, into_others: bool = True
-) -> tuple[Library, Encoder, tuple[str, ...]]:
+    judged: JudgedSet, folder: Path | None, settings: Settings, *, into_others: bool = True
+) -> tuple[Library, Encoder, tuple[Notice, ...]]:
     """The set's library with all its documents, the encoder that made it, and notices of what was left out.
 
-    ``into_others`` as in `fill_library`.
+    It is the one in ``folder``, ``None`` for one of the set's own. ``into_others`` as in `fill_library`.
     """
     from rerank.evaluation.corpus import choose_library, fill_library
 
-    folder, model = choose_library(judged, parsed.dataset_library, settings.models)
+    folder, model = choose_library(judged, folder, settings.models)
     encoder = open_encoder(model, access=settings.services)
     with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
         library, left_out = fill_library(
@@ -126,7 +155,7 @@ def filled_library(
     return library, encoder, left_out
 
 
-def _by_label(names: list[str | None], settings: Settings) -> dict[str, str | None]:
+def _by_label(names: Sequence[str | None], settings: Settings) -> dict[str, str | None]:
     """Rerankers by a short name. All are found before the first one works, so that a typing error costs no hours.
 
     Raises `ModelError` for one that cannot be had, and `UsageError` for one that is named twice.
@@ -144,14 +173,14 @@ def _by_label(names: list[str | None], settings: Settings) -> dict[str, str | No
     return labels
 
 
-def _report(parsed: argparse.Namespace, comparison: Comparison, queries: Mapping[str, str]) -> None:
+def _report(arguments: EvaluateArguments, comparison: Comparison, queries: Mapping[str, str]) -> None:
     """Print the comparison, with its table of systems where several were asked for."""
     from ui.presentation.evaluation_json import evaluation_report
     from ui.presentation.evaluation_text import comparison_table, evaluation_table
 
     _say(*comparison.notices)
-    several = _asks_for_several(parsed)
-    if parsed.json:
+    several = _asks_for_several(arguments)
+    if arguments.json:
         text = json.dumps(evaluation_report(comparison, systems=several), ensure_ascii=False, indent=2)
     else:
         table = comparison_table if several else evaluation_table
@@ -159,24 +188,24 @@ def _report(parsed: argparse.Namespace, comparison: Comparison, queries: Mapping
     sys.stdout.write(f"{text}\n")
 
 
-def _save(parsed: argparse.Namespace, comparison: Comparison) -> None:
+def _save(arguments: EvaluateArguments, comparison: Comparison) -> None:
     """Write the runs and the picture, where they were asked for."""
     from rerank.evaluation.runs import write_both, write_systems
     from ui.presentation.frontier import frontier_svg
 
-    if parsed.save_run is not None:
+    if arguments.save_run is not None:
         systems = [row.system for row in (comparison.before, *comparison.rows)]
-        if _asks_for_several(parsed):
-            write_systems(parsed.save_run, systems)
+        if _asks_for_several(arguments):
+            write_systems(arguments.save_run, systems)
         else:
-            write_both(parsed.save_run, *(system.orders for system in systems))
-    if parsed.plot is not None:
-        _write(parsed.plot, frontier_svg(comparison))
+            write_both(arguments.save_run, *(system.orders for system in systems))
+    if arguments.plot is not None:
+        _write(arguments.plot, frontier_svg(comparison))
 
 
-def _say(*notices: str) -> None:
+def _say(*notices: Notice) -> None:
     for notice in notices:
-        sys.stderr.write(f"{notice}\n")
+        sys.stderr.write(f"{notice_text(notice)}\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -237,9 +266,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
         "--pairs", action="store_true", help="test the systems of the deepest list against each other too"
     )
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw quality against time")
-    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
-    add_allow_services(parser)
-    add_trust_encoder(parser)
+    add_model_access(parser)
     parser.add_argument(
         "--save-run", type=Path, metavar="FILE",
         help="write each order as a TREC run: FILE with the system's name before its suffix (.before and .after "
@@ -255,37 +282,37 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser, settings: Settings) 
         "--run", type=Path, action="append", dest="runs", metavar="FILE",
         help="with --qrels: the run before; again for the run after, and others",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
-def check_evaluate_arguments(parsed: argparse.Namespace) -> None:
+def check_evaluate_arguments(arguments: EvaluateArguments) -> None:
     """Raise `UsageError` for arguments that do not go together, before any model is loaded."""
-    if parsed.candidates < 1:
-        raise UsageError(f"--candidates must be at least 1; {parsed.candidates} was given.")
-    if (parsed.qrels is None) != (parsed.runs is None):
+    if arguments.candidates < 1:
+        raise UsageError(f"--candidates must be at least 1; {arguments.candidates} was given.")
+    if (arguments.qrels is None) != (arguments.runs is None):
         raise UsageError("Runs are measured by judgements: give --qrels FILE and --run FILE together.")
-    if (parsed.dataset is None) == (parsed.qrels is None):
+    if (arguments.dataset is None) == (arguments.qrels is None):
         raise UsageError("Give a dataset's folder, or --qrels FILE with --run FILE, and not both.")
-    if parsed.qrels is not None and (parsed.plot or parsed.save_run):
+    if arguments.qrels is not None and (arguments.plot or arguments.save_run):
         raise UsageError(
             "A run file holds no times to plot and is saved already: leave out --plot and --save-run."
         )
-    if parsed.rerankers and NO_RERANKER in parsed.rerankers:
-        if len(parsed.rerankers) > 1:
+    if arguments.rerankers and NO_RERANKER in arguments.rerankers:
+        if len(arguments.rerankers) > 1:
             raise UsageError("--rerankers none stands alone: name rerankers, or none.")
-        if parsed.depths or parsed.fusion:
+        if arguments.depths or arguments.fusion:
             raise UsageError(
                 "Without rerankers there are no depths or fusions to compare: leave out --depths and --fusion."
             )
-    if parsed.fuse_rerankers and len(set(parsed.rerankers or ())) < 2:
+    if arguments.fuse_rerankers and len(set(arguments.rerankers or ())) < 2:
         raise UsageError(
             "--fuse-rerankers needs two or more rerankers to fuse: name them with --rerankers A,B."
         )
-    for option, path in (("--plot", parsed.plot), ("--save-run", parsed.save_run)):
+    for option, path in (("--plot", arguments.plot), ("--save-run", arguments.save_run)):
         if path is not None:
             _check_place(option, path)
-    if parsed.plot is not None and parsed.plot.suffix.lower() != ".svg":
-        raise UsageError(f"The picture is an SVG; name it so: {parsed.plot.with_suffix('.svg')}")
+    if arguments.plot is not None and arguments.plot.suffix.lower() != ".svg":
+        raise UsageError(f"The picture is an SVG; name it so: {arguments.plot.with_suffix('.svg')}")
 
 
 def _check_place(option: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`secondlook ingest` and `python -m ingest`: arguments, progress for people, and the JSON report."""
+"""`secondlook ingest`: arguments, progress for people, and the JSON report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +20,55 @@ from tqdm import tqdm
 from ingest.chunker import DEFAULT_CHUNK_TOKENS
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import CancelledError, LibraryError, ModelError, StorageError, UsageError
+from ingest.folders import Pruned
+from ingest.library.files.originals import KEEPS_ORIGINALS
 from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore
 from ingest.library.trust import allow, encoder_asked_for, encoder_of_library
+from ingest.library.writer import writing
 from ingest.models.consent import privacy_notice
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel, resolve_encoder
-from ingest.models.served import is_served_name
-from ingest.pipeline import Source, ingest
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ResolvedModel
+from ingest.pipeline import ingest
 from ingest.records import FileReport, FileStatus, IngestReport
 from ingest.services.access import ServiceAccess
 from ingest.services.billing import Bill, billing
-from ingest.sources import walk
+from ingest.sources import Source, walk
 from rerank.registry import LATE_INTERACTION
-from ui.command_line.options import check_chunk_tokens, named_folder
+from ui.command_line.folders import Following, add_folder_arguments, follow
+from ui.command_line.options import add_allow_services, add_library, add_trust_encoder, check_chunk_tokens
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt, describe
+from ui.command_line.terminal import one_line
 from ui.presentation.formatting import count_of
+from ui.presentation.remedies import told
+from ui.settings import Settings
 
 
-def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None = None) -> None:
-    """Declare the arguments of an ingest; ``library`` is the default folder, required where there is none."""
+@dataclass(frozen=True, slots=True)
+class IngestArguments:
+    """What `secondlook ingest` was given."""
+
+    paths: Sequence[Path]
+    library: Path
+    encoder: str | None
+    chunk_tokens: int | None
+    trust_encoder: bool
+    password_file: Path | None
+    ask_passwords: bool
+    json: bool
+    token_vectors: str | None
+    no_token_vectors: bool
+    originals: bool | None
+    prune: bool
+    prune_empty: bool
+    watch: bool
+
+
+def add_ingest_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder to walk")
-    parser.add_argument(
-        "--library",
-        type=named_folder,
-        default=library,
-        required=library is None,
-        metavar="DIR",
-        help="the library's folder",
-    )
+    add_library(parser, settings.library)
     parser.add_argument("--encoder", help="name or folder of the bi-encoder (default: what made the library)")
     parser.add_argument(
         "--chunk-tokens", type=int, metavar="N",
@@ -57,51 +78,114 @@ def add_ingest_arguments(parser: argparse.ArgumentParser, library: Path | None =
     add_trust_encoder(parser)
     add_password_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_allow_services(parser)
+    add_token_vector_arguments(parser)
+    add_original_arguments(parser)
+    add_folder_arguments(parser)
 
 
-def add_trust_encoder(parser: argparse.ArgumentParser) -> None:
-    """Declare the leave to load a model that a library names."""
-    parser.add_argument(
-        "--trust-encoder", action="store_true",
-        help="load the encoder that the library names (and its reranker of token vectors) though it is neither bundled "
-        "nor on the list of known models; remembered for you on this machine. Naming it with --encoder does the same",
+def add_original_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare whether the library keeps the files themselves."""
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--originals", action="store_true", default=None,
+        help="keep the files themselves in the library, now and later (the default), so that they can be opened, and "
+        "read again by a rebuild",
+    )  # fmt: skip
+    choice.add_argument(
+        "--no-originals", action="store_false", dest="originals",
+        help="keep no files in the library, now and later, and remove those that it keeps",
     )  # fmt: skip
 
 
-def run_ingest(
-    arguments: argparse.Namespace, hub: Hub, access: ServiceAccess | None = None,
-    then: Callable[[], int] = lambda: 0,
-) -> int:  # fmt: skip
-    """Ingest the paths and print the report; 0, or 1 when nothing could be read or something not be reached.
+def keep_originals(library: Library, wanted: bool | None) -> None:
+    """Have a library keep originals, or remove them and keep none; nothing where nobody said."""
+    if wanted is None:
+        return
+    library.note(KEEPS_ORIGINALS, wanted)
+    if not wanted and library.originals_size()[0]:
+        with writing(library) as writer:
+            writer.forget_originals()
 
-    Without ``access`` to services, only encoders of this machine can be used. ``then`` is what follows where anything
-    was read; its status counts too.
+
+def run_ingest(arguments: IngestArguments, settings: Settings) -> int:
+    """Ingest the paths, print the report, and bring stored token vectors up to date.
+
+    0, or 1 when nothing could be read, something not be reached, or token vectors not be stored.
+    """
+    hub, folder = Hub(settings.allow_downloads), settings.library
+    if arguments.no_token_vectors:
+        drop_token_vectors(folder)
+    # A library that is there knows what made it.
+    name = arguments.encoder if Library.exists(folder) else settings.encoder
+    model = partial(encoder_model, folder, name, hub, settings.services, arguments.trust_encoder)
+
+    def store_token_vectors() -> int:
+        return store_and_say(Library(folder), hub, arguments.token_vectors, settings.trusting)
+
+    status, any_read = _read_in(arguments, settings, model, store_token_vectors)
+    return (any_read and store_token_vectors()) or status
+
+
+def _read_in(
+    arguments: IngestArguments, settings: Settings, find: Callable[[], ResolvedModel], then: Callable[[], int]
+) -> tuple[int, bool]:
+    """Ingest with the encoder that ``find`` gives, and print the report; the status, and whether to go on after it.
+
+    Where folders are watched, ``then`` follows each report.
     """
     tokens = _chunk_tokens(arguments.library, arguments.chunk_tokens)
+    following = Following.of(
+        arguments.paths, prunes=arguments.prune, even_empty=arguments.prune_empty, watches=arguments.watch
+    )
     missing = [path for path in arguments.paths if _is_missing(path)]
-    if len(missing) == len(arguments.paths):
+    if len(missing) == len(arguments.paths) and not following.even_empty:
         raise UsageError(f"There is no such file or folder: {', '.join(map(str, missing))}.")
     passwords = read_passwords(arguments.password_file)
     sources = [replace(source, passwords=passwords) for source in walk(arguments.paths)]
-    model = encoder_model(arguments.library, arguments.encoder, hub, access, arguments.trust_encoder)
+    model = find()
     if model.missed:
         print(f"{model.missed}; {model.name} is used.", file=sys.stderr)
-    encoder = open_encoder(model, access=access)
+    encoder = open_encoder(model, access=settings.services)
     library = Library.create(arguments.library, Manifest.of(encoder.model.spec, tokens))
     library.require_encoder(encoder.model.spec)
+    keep_originals(library, arguments.originals)
     say_if_cut_as_before(library)
     if notice := privacy_notice(model):
         print(notice, file=sys.stderr)
 
     def read(sources: Sequence[Source]) -> IngestReport:
         with cancel_on_interrupt() as cancelled, ProgressBar() as bar:
-            return ingest(sources, library, encoder, on_progress=bar.show, cancelled=cancelled)
+            return ingest(
+                sources, library, encoder,
+                on_progress=bar.show, cancelled=cancelled, originals=settings.originals,
+            )  # fmt: skip
 
+    if following.watches:
+
+        def tell(report: IngestReport, pruned: Pruned) -> None:
+            print_report(
+                report, as_json=arguments.json, pruned=pruned if pruned.documents else None, indent=None
+            )
+            then()
+
+        def first() -> list[Source]:
+            return [replace(source, passwords=passwords) for source in walk(arguments.paths)]
+
+        follow(library, following, first, read, tell)
+        return 0, False
     with billing() as bill:
         report = read(sources)
         if arguments.ask_passwords and not report.cancelled:
             report = read_again(report, sources, read)
-    print_report(replace(report, bill=bill), as_json=arguments.json)
+    pruned, refusal = None, None
+    try:
+        pruned = None if report.cancelled else following.prune(library)
+    except UsageError as error:  # what was read is told all the same
+        refusal = error
+    print_report(replace(report, bill=bill), as_json=arguments.json, pruned=pruned)
+    if refusal is not None:
+        raise refusal
     if any(file.needs_password for file in report.files) and not arguments.ask_passwords:
         print("For files with a password: --ask-passwords, or --password-file FILE.", file=sys.stderr)
     if report.cancelled:
@@ -109,10 +193,10 @@ def run_ingest(
             "Stopped. What was finished is in the library; run the same command again to go on.",
             file=sys.stderr,
         )
-        return 1
+        return 1, False
     if report.files and report.count(FileStatus.REFUSED) == len(report.files):
-        return 1
-    return then() or int(any(file.unreachable for file in report.files))
+        return 1, False
+    return int(any(file.unreachable for file in report.files)), True
 
 
 # That somebody was told is kept in the library under this name.
@@ -158,34 +242,39 @@ def _chunk_tokens(folder: Path, wanted: int | None) -> int:
 
 
 def encoder_model(
-    folder: Path, name: str | None, hub: Hub, access: ServiceAccess | None = None, trusting: bool = False
+    folder: Path, name: str | None, hub: Hub, access: ServiceAccess, trusting: bool
 ) -> ResolvedModel:
     """The encoder asked for, else the one that made the library, else the default one.
 
     ``trusting`` as in `encoder_of_library`.
     """
     library = Library(folder) if Library.exists(folder) else None
-    used = name or (library.manifest().encoder if library else None)
-    if access is None and used is not None and is_served_name(used):
-        raise UsageError(f"{used} is behind a service, whose key is not known here. Use: secondlook ingest")
     if library is not None:
         return encoder_of_library(library, name, hub, access, trusting)
     return resolve_encoder(None, hub, access) if name is None else encoder_asked_for(name, hub, access)
 
 
-def print_report(report: IngestReport, *, as_json: bool) -> None:
-    """Write the report to stdout: as JSON, or a line a file."""
+def print_report(
+    report: IngestReport, *, as_json: bool, pruned: Pruned | None = None, indent: int | None = 2
+) -> None:
+    """Write the report, and what was taken out because its file is gone, to stdout: as JSON, or a line a file."""
     if as_json:
         files = [asdict(file) for file in report.files]
         found: dict[str, Any] = {"files": files, "seconds": round(report.seconds, 3)}
         if report.bill:
             found["services"] = report.bill.rows()
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        if pruned is not None:
+            found["pruned"] = {"documents": pruned.documents, "paths": pruned.paths}
+        print(json.dumps(found, ensure_ascii=False, indent=indent), flush=True)
         return
     for file in report.files:
         print(describe(file))
+    for path in pruned.paths if pruned is not None else ():
+        print(one_line(f"{'taken out':<10} {path}  (The file is gone.)"))
     counts = ", ".join(f"{report.count(status)} {status}" for status in FileStatus if report.count(status))
-    print(f"{counts or 'No files'} in {report.seconds:.1f} s.")
+    if pruned is not None:
+        counts = ", ".join(filter(None, (counts, f"{count_of(pruned.documents, 'document')} taken out")))
+    print(f"{counts or 'No files'} in {report.seconds:.1f} s.", flush=True)
     if report.bill:
         print(report.bill)
 
@@ -305,7 +394,7 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting:
             return 1
         except ModelError as error:
             _say(
-                f"The token vectors are not brought up to date. {error} To store no more: --no-token-vectors"
+                f"The token vectors are not brought up to date. {told(error)} To store no more: --no-token-vectors"
             )
             return 1
     for one in (asked if asked is not None and asked.model == one.model else one for one in kept):

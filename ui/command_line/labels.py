@@ -9,20 +9,20 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import UsageError
-from ingest.library.label_records import Grade, Label
+from ingest.library.label_records import Label
 from ingest.library.labels import Labels
 from ingest.library.library import Library
-from rerank.factory import open_searcher
+from rerank.factory import open_searcher, resolve_models
 from rerank.labels.files import TREC, export_labels, query_id
-from rerank.search import DEFAULT_CANDIDATES
-from ui.command_line.ingest import add_trust_encoder
-from ui.command_line.options import add_allow_services, named_folder
+from rerank.request import DEFAULT_CANDIDATES
+from ui.command_line.options import add_json, add_library, add_model_access
 from ui.command_line.progress import query_bar
 from ui.presentation.formatting import count_of, shortened
 from ui.settings import Settings
@@ -31,10 +31,21 @@ if TYPE_CHECKING:
     from rerank.labels.verdict import RunningVerdict
 from ui.command_line.terminal import print_json
 
-WORDS = {Grade.NOT: "not relevant", Grade.PARTLY: "partly", Grade.RELEVANT: "relevant"}
 WIDTH = 100
 
-Action = Callable[[Labels, argparse.Namespace, Settings], int]
+
+@dataclass(frozen=True, slots=True)
+class LabelsArguments:
+    """What `secondlook labels` was given."""
+
+    action: str
+    path: Path | None
+    library: Path
+    ask: bool
+    json: bool
+
+
+Action = Callable[[Labels, LabelsArguments, Settings], int]
 
 
 def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
@@ -47,9 +58,7 @@ def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
         "path", nargs="?", type=Path, metavar="PATH",
         help="export: the folder to write (BEIR's layout, and TREC qrels); import: such a folder, or a file of qrels",
     )  # fmt: skip
-    parser.add_argument(
-        "--library", type=named_folder, default=settings.library, metavar="DIR", help="the library's folder"
-    )
+    add_library(parser, settings.library)
     parser.add_argument(
         "--ask", action="store_true",
         help="verdict: first ask the judged questions that these models were never asked",
@@ -60,31 +69,36 @@ def add_labels_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
     parser.add_argument(
         "--reranker", default=settings.reranker, help="with --ask: name or folder of the cross-encoder"
     )
-    parser.add_argument("--offline", action="store_true", help="use only models that are on this machine")
-    add_allow_services(parser)
-    add_trust_encoder(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_model_access(parser)
+    add_json(parser)
 
 
-def run_labels(parsed: argparse.Namespace, settings: Settings) -> int:
+def run_labels(arguments: LabelsArguments, settings: Settings) -> int:
     """Do what was asked; data goes to stdout, messages to stderr; the exit status."""
-    wants_path = parsed.action in ("export", "import")
-    if wants_path and parsed.path is None:
-        raise UsageError(
-            f"Say what to {parsed.action}: secondlook labels {parsed.action} PATH --library {settings.library}"
-        )
-    if not wants_path and parsed.path is not None:
-        raise UsageError(f"secondlook labels {parsed.action} takes no path; “{parsed.path}” was given.")
-    if parsed.ask and parsed.action != "verdict":
+    wants_path = arguments.action in ("export", "import")
+    if wants_path:
+        _path(arguments)
+    if not wants_path and arguments.path is not None:
+        raise UsageError(f"secondlook labels {arguments.action} takes no path; “{arguments.path}” was given.")
+    if arguments.ask and arguments.action != "verdict":
         raise UsageError(
             f"--ask goes with the verdict: secondlook labels verdict --ask --library {settings.library}"
         )
-    return ACTIONS[parsed.action](Labels(Library(settings.library)), parsed, settings)
+    return ACTIONS[arguments.action](Labels(Library(settings.library)), arguments, settings)
 
 
-def _list(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
+def _path(arguments: LabelsArguments) -> Path:
+    """The folder or file that is written or read. Raises `UsageError` where none was named."""
+    if arguments.path is None:
+        raise UsageError(
+            f"Say what to {arguments.action}: secondlook labels {arguments.action} PATH --library {arguments.library}"
+        )
+    return arguments.path
+
+
+def _list(labels: Labels, arguments: LabelsArguments, settings: Settings) -> int:
     found = labels.all()
-    if parsed.json:
+    if arguments.json:
         print_json({"labels": [label_row(label) for label in found]})
         return 0
     if not found:
@@ -95,7 +109,7 @@ def _list(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int
         for label in given:
             sys.stdout.write(textwrap.indent(_line(label), "    ") + "\n")
     counts = labels.counts()
-    shares = ", ".join(f"{number} {WORDS[grade]}" for grade, number in counts.by_grade.items())
+    shares = ", ".join(f"{number} {grade.in_words}" for grade, number in counts.by_grade.items())
     lost = f"; {counts.not_indexed} of passages that are not in the index now" if counts.not_indexed else ""
     total = f"{count_of(counts.labels, 'label')} of {count_of(counts.queries, 'question')}"
     _say(f"{total}: {shares}{lost}.")
@@ -121,47 +135,47 @@ def _line(label: Label) -> str:
     else:
         page = f", p. {passage.page}" if passage.page else ""
         what = f"{passage.title or passage.path}{page}: {passage.text}"
-    return f"{WORDS[label.grade]:<12}  {shortened(what, WIDTH, ' …')}"
+    return f"{label.grade.in_words:<12}  {shortened(what, WIDTH, ' …')}"
 
 
-def _export(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
-    done = export_labels(labels.all(), parsed.path)
+def _export(labels: Labels, arguments: LabelsArguments, settings: Settings) -> int:
+    done = export_labels(labels.all(), _path(arguments))
     _say(
-        f"Written to {parsed.path}: {count_of(done.labels, 'label')} of {count_of(done.queries, 'question')}."
+        f"Written to {arguments.path}: {count_of(done.labels, 'label')} of {count_of(done.queries, 'question')}."
     )
     if done.without_text:
         _say(
             f"Only in {TREC}, since the text of their passages is gone: {count_of(done.without_text, 'label')}."
         )
-    if parsed.json:
+    if arguments.json:
         print_json({"queries": done.queries, "labels": done.labels, "without_text": done.without_text})
     return 0
 
 
-def _import(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
+def _import(labels: Labels, arguments: LabelsArguments, settings: Settings) -> int:
     from rerank.labels.files import read_labels
 
     known = {query_id(label.query): label.query for label in labels.all()}
-    done = labels.merge(read_labels(parsed.path, known, datetime.now(UTC)))
+    done = labels.merge(read_labels(_path(arguments), known, datetime.now(UTC)))
     _say(
         f"New: {count_of(done.added, 'label')}. Changed: {done.changed}. As they were, because the library's own are "
         f"as late or later: {done.kept}."
     )
-    if parsed.json:
+    if arguments.json:
         print_json({"added": done.added, "changed": done.changed, "kept": done.kept})
     return 0
 
 
-def _verdict(labels: Labels, parsed: argparse.Namespace, settings: Settings) -> int:
+def _verdict(labels: Labels, arguments: LabelsArguments, settings: Settings) -> int:
     from rerank.labels.judging import ask_again
     from rerank.labels.verdict import running_verdicts
 
-    if parsed.ask:
-        searcher = open_searcher(labels.library, settings.models)
+    if arguments.ask:
+        searcher = open_searcher(labels.library, resolve_models(settings.models, labels.library))
         with query_bar() as show:
             ask_again(labels, searcher, DEFAULT_CANDIDATES, show)
     found = running_verdicts(labels)
-    if parsed.json:
+    if arguments.json:
         print_json({"verdicts": [verdict_report(verdict) for verdict in found]})
         return 0
     for verdict in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from textwrap import shorten
@@ -12,22 +13,13 @@ from typing import Any
 
 from ingest.errors import ModelError
 from ingest.models.consent import is_service, privacy_notice
-from ingest.models.conversion import CONVERT
+from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER, ENCODER_ALIASES, ENCODERS
 from ingest.models.hub import Hub
 from ingest.models.hub_checksums import has_checksums
 from ingest.models.hub_download import PREFETCH
-from ingest.models.resolve import (
-    BUNDLED_ENCODER,
-    DEFAULT_ENCODER,
-    ENCODER_ALIASES,
-    ENCODERS,
-    ModelSource,
-    ModelSpec,
-    ResolvedModel,
-    resolve,
-    resolve_encoder,
-)
+from ingest.models.resolve import resolve, resolve_encoder
 from ingest.models.served import OPENAI, OPENAI_DIMENSIONS, SERVER, is_served_name
+from ingest.models.spec import ModelSource, ModelSpec, ResolvedModel
 from ingest.services.access import ServiceAccess
 from rerank.engines.choose import engine_of, is_pending, runs_on_torch
 from rerank.registry import (
@@ -39,13 +31,16 @@ from rerank.registry import (
     resolve_reranker,
 )
 from rerank.scorers.services import COHERE, COHERE_MODELS
+from ui.command_line.options import add_json, add_model_access
 from ui.command_line.terminal import print_json
+from ui.presentation.remedies import told
 from ui.settings import Settings
 
 COLUMNS = {
     "parameters": "weights", "max_length": "tokens", "languages": "languages", "licence": "licence", "place": "where",
 }  # fmt: skip
 HERE, AWAY = "on this machine", "to be fetched from the hub"
+PICKLED = "pickled on the hub: convert it once"
 # Characters of a column: the JSON has the whole of a long licence.
 WIDEST = 48
 
@@ -82,7 +77,7 @@ def _published(hub: Hub) -> list[dict[str, Any]]:
 def _published_place(spec: ModelSpec, hub: Hub) -> str:
     if hub.cached(spec.name, spec.revision):
         return HERE
-    return CONVERT if spec.pickled else AWAY
+    return PICKLED if spec.pickled else AWAY
 
 
 def _served(hub: Hub, access: ServiceAccess) -> list[dict[str, Any]]:
@@ -142,10 +137,36 @@ def model_table(kind: str, rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(chain([f"{kind.capitalize()}s that go by a name:"], lines))
 
 
-def models(parsed: argparse.Namespace, settings: Settings) -> int:
+@dataclass(frozen=True, slots=True)
+class ModelsArguments:
+    """What `secondlook models` was given."""
+
+    action: str | None
+    names: Sequence[str]
+    json: bool
+
+
+def add_models_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
+    parser.add_argument("action", nargs="?", choices=["prefetch"], help="fetch models into the hub's cache")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="encoders and rerankers to fetch (default: the default pair)"
+    )
+    add_pair(parser, settings)
+    add_json(parser)
+
+
+def add_pair(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare which pair of models answers."""
+    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
+    parser.add_argument("--reranker", default=settings.reranker, help="name or folder of the cross-encoder")
+    add_model_access(parser)
+
+
+def models(arguments: ModelsArguments, settings: Settings) -> int:
     """`secondlook models [prefetch [NAME…]]`: the pair that answers, and why that one."""
-    if parsed.action == "prefetch":
-        return prefetch(Hub(settings.allow_downloads, stall_limit=PREFETCH), parsed.names)
+    if arguments.action == "prefetch":
+        return prefetch(Hub(settings.allow_downloads, stall_limit=PREFETCH), arguments.names)
     hub = Hub(settings.allow_downloads)
     rows = []
     for kind, find, name in (
@@ -155,7 +176,7 @@ def models(parsed: argparse.Namespace, settings: Settings) -> int:
         model = find(name, hub)
         rows.append(_model_row(kind, model, settings.engine))
     encoders, known = known_encoders(hub, settings.services), known_rerankers(hub, settings.services)
-    if parsed.json:
+    if arguments.json:
         print_json({"models": rows, "encoders": encoders, "rerankers": known})
         return 0
     for row in rows:
@@ -227,7 +248,7 @@ def prefetch(hub: Hub, names: Sequence[str] = ()) -> int:
         try:
             model = _found(name, hub)
         except ModelError as error:
-            print(error, file=sys.stderr)
+            print(told(error), file=sys.stderr)
             failed = 1
         else:
             where = (

@@ -29,15 +29,17 @@ def describe(file: FileReport) -> str:
 
 
 @contextmanager
-def cancel_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C asks the work to stop at the next safe place; a second one ends the process."""
+def cancel_on_interrupt(
+    words: str = "Stopping after the passages in hand (Ctrl-C again to stop at once)…",
+) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C asks the work to stop at the next safe place, and says ``words``; a second one ends the process."""
     asked = threading.Event()
 
     def ask(signum: int, frame: object) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        print("\nStopping after the passages in hand (Ctrl-C again to stop at once)…", file=sys.stderr)
+        print(f"\n{words}", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, ask)
     try:
@@ -63,6 +65,8 @@ class ProgressBar:
             self._bar.update(1)
             if progress.report is not None and progress.report.status is FileStatus.REFUSED:
                 self._bar.write(describe(progress.report), file=sys.stderr) if not self._bar.disable else None
+        elif progress.pages:
+            self._bar.set_postfix_str(f"page {progress.page} of {progress.pages} by OCR", refresh=True)
         elif progress.rate:
             self._bar.set_postfix_str(f"{progress.done} passages, {progress.rate:.0f}/s", refresh=True)
 

@@ -6,38 +6,103 @@ What reads scores is imported when a search is run: no other command should wait
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ingest.errors import UsageError
 from ingest.library.library import Library
-from rerank.factory import open_searcher
-from rerank.records import RankedHit, SearchResult
-from rerank.second_look import STABLE_TOP, SecondLookPlan, StableRule
-from retrieval.fusion import Fusion
-from retrieval.records import Candidate, CandidateSource
-from ui.command_line.search_rerankers import (
-    OtherAnswer,
-    asked_for,
-    chosen_fusions,
-    chosen_rerankers,
-    fused_answer,
-    other_answer,
-    own_rows,
-    part_rows,
+from ingest.notices import Notice, NoticeKind
+from rerank.records import SearchResult
+from rerank.request import (
+    DEFAULT_CANDIDATES,
+    STABLE_SLICES,
+    STABLE_TOP,
+    SearchRequest,
+    SecondLookPlan,
+    StableRule,
 )
-from ui.command_line.search_text import side_by_side
-from ui.settings import Settings
+from retrieval.fusion import Fusion
+from retrieval.records import CandidateSource
+from ui.command_line.options import add_json, add_library, add_model_access, positive
+from ui.command_line.search_rerankers import Question, fused_answer, other_answer, searcher_for
+from ui.command_line.terminal import print_json
+from ui.presentation.remedies import notice_text
+from ui.settings import DEFAULT_RESULTS, Settings, add_window_argument, milliseconds
 
 if TYPE_CHECKING:
     from rerank.calibration.reading import Reading
 
 # The values of `rerank.calibration.reading.Choice`.
 METHODS = ("auto", "fitted", "sigmoid", "softmax", "min-max")
+# Measured with the bundled reranker: tests/benchmarks/results/anytime.txt.
+STABLE_LOSS = (
+    "With N = 1, 59 %% of the passages were scored and no nDCG@10 was lost on 40 held-out SQuAD questions; 60 %% and "
+    "+0.0002 on Cranfield"
+)
 
 
-def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True)
+class SearchArguments:
+    """What `secondlook search` was given."""
+
+    query: str
+    candidates: int | None
+    top_k: int
+    budget_ms: float | None
+    stop_when_stable: int | None
+    no_cache: bool
+    candidates_from: CandidateSource
+    fuse: Fusion | None
+    fuse_rerankers: Fusion | None
+    method: str
+    temperature: float | None
+    threshold: float | None
+    show_anyway: bool
+    rerankers: Sequence[str] | None
+    json: bool
+
+
+def add_search_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
+    parser.add_argument("query", metavar="QUERY", help="the question")
+    add_library(parser, settings.library)
+    add_json(parser)
+    parser.add_argument(
+        "--candidates", type=positive, metavar="N",
+        help=f"passages that are retrieved and reranked (default {DEFAULT_CANDIDATES}, or K where that is more)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--top-k", type=positive, default=DEFAULT_RESULTS, metavar="K",
+        help=f"passages that are shown of each order (default {DEFAULT_RESULTS})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--budget-ms", type=milliseconds, default=settings.budget_ms, metavar="MS",
+        help="time for the second look; when it is spent, the best order so far is given (default: no limit)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stop-when-stable", type=positive, nargs="?", const=STABLE_SLICES, metavar="N",
+        help="end the second look when N slices of its work have changed none of the first ten places (N "
+        f"defaults to {STABLE_SLICES}); after the question. {STABLE_LOSS}",
+    )  # fmt: skip
+    add_window_argument(parser, settings)
+    parser.add_argument(
+        "--no-cache", action="store_true",
+        help="run the reranker even where scores of these passages are kept from an earlier search, and keep none",
+    )  # fmt: skip
+    _add_mixing_arguments(parser, settings)
+    _add_reading_arguments(parser)
+    parser.add_argument("--encoder", default=settings.encoder, help="name or folder of the bi-encoder")
+    parser.add_argument(
+        "--reranker", action="append", dest="rerankers", metavar="RERANKER",
+        help="name or folder of the reranker; given twice, both order the same passages, side by side; with "
+        "--fuse-rerankers, two or more are fused to one order",
+    )  # fmt: skip
+    add_model_access(parser)
+
+
+def _add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how scores are read, and below which number nothing is shown."""
     parser.add_argument(
         "--method", choices=METHODS, default="auto",
@@ -60,7 +125,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_mixing_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+def _add_mixing_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """Declare what the first look finds candidates by, and what its order adds to the second."""
     parser.add_argument(
         "--candidates-from", type=CandidateSource, choices=list(CandidateSource), default=settings.candidates_from,
@@ -82,181 +147,111 @@ def add_mixing_arguments(parser: argparse.ArgumentParser, settings: Settings) ->
     )  # fmt: skip
 
 
-def run_search(parsed: argparse.Namespace, settings: Settings) -> int:
+def run_search(arguments: SearchArguments, settings: Settings) -> int:
     """Search, print both orders to stdout and notices to stderr; the exit status."""
     from rerank.calibration.reading import Choice, read_result
     from rerank.calibration.store import Loaded, load_for
+    from ui.presentation.result_json import notices_of, result_json
 
-    rule = None
-    if parsed.stop_when_stable is not None:
-        # Ten places at least: what the rule loses was measured on the first ten.
-        rule = StableRule(parsed.stop_when_stable, max(parsed.top_k, STABLE_TOP))
-    fusion, ensemble = chosen_fusions(parsed, settings)
-    plan = SecondLookPlan(parsed.budget_ms, rule, fusion)
-    choice, library = Choice(parsed.method), Library(settings.library)
-    _check(parsed, fusion, ensemble)
-    other = second = None
-    if ensemble is not None:
-        result = fused_answer(library, settings.models_at_once, parsed, ensemble, plan)
-        loaded = Loaded(None)  # a calibration is of one reranker
+    question = asked(arguments, settings)
+    choice, library = Choice(arguments.method), Library(settings.library)
+    other, loaded = None, Loaded(None)  # a calibration is of one reranker
+    if question.ensemble is not None:
+        result = fused_answer(library, question)
     else:
-        settings, second = chosen_rerankers(parsed, settings)
-        keep_scores = not parsed.no_cache
-        searcher = open_searcher(library, settings.models_at_once, None, keep_scores)
+        searcher = searcher_for(library, question)
         loaded = load_for(library, searcher.models)
-        if choice is Choice.FITTED and loaded.calibration is None and loaded.notice:
-            raise UsageError(loaded.notice)
-        first = searcher.first_look(parsed.query, asked_for(parsed), parsed.candidates_from)
-        result = searcher.second_look(first, plan=plan)
-        if second:
-            models, encoder = settings.models_at_once, searcher.encoder
-            other = other_answer(library, models, second, first, plan, keep_scores, encoder)
-    reading = read_result(result, choice, loaded.calibration, parsed.temperature or 1.0)
-    shown = _shown(result, reading, parsed.top_k, parsed.threshold)
-    hidden = _hidden(result, shown, parsed)
-    if reading.answers_none and not parsed.show_anyway:
-        shown, hidden = (
-            0,
-            f"Its {min(shown, len(result.after))} passages are not shown; --show-anyway shows them.",
-        )
-    if second is not None and parsed.threshold is not None:
-        hidden = (
-            f"{hidden} The threshold is held against A’s numbers alone; B’s places are all shown.".strip()
-        )
-    notices = [*result.notices, loaded.notice, reading.notice, reading.answers_none, hidden]
-    notices = [notice for notice in notices if notice] + (other.notices(result) if other else [])
-    if parsed.json:
-        report = search_report(result, parsed.top_k, reading, shown, notices)
-        if other is not None:
-            report["other"] = other.report(result, parsed.top_k, _other_rows(other, parsed.top_k))
-        sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+        if choice is Choice.FITTED and loaded.calibration is None and loaded.notice is not None:
+            raise UsageError(loaded.notice.text, loaded.notice.help)
+        first = searcher.first_look(question.request)
+        result = searcher.second_look(first, plan=question.request.plan)
+        if len(question.rerankers) > 1:
+            other = other_answer(library, question, first, searcher.encoder)
+    reading = read_result(result, choice, loaded.calibration, arguments.temperature or 1.0)
+    shown, hidden = _shown(result, reading, arguments)
+    if other is not None and arguments.threshold is not None:
+        hidden += " The threshold is held against A’s numbers alone; B’s places are all shown."
+    notices = notices_of(result, reading, loaded.notice)
+    if hidden:
+        notices.append(Notice(NoticeKind.HIDDEN, hidden.strip()))
+    if arguments.json:
+        part = other.part if other is not None else None
+        print_json(result_json(result, reading, part, places=arguments.top_k, shown=shown, notices=notices))
     else:
-        sys.stdout.write(side_by_side(result, parsed.top_k, reading, shown, other) + "\n")
-    for notice in notices:
-        sys.stderr.write(f"{notice}\n")
+        from ui.command_line.search_text import side_by_side
+
+        sys.stdout.write(side_by_side(result, arguments.top_k, reading, shown, other) + "\n")
+    for notice in (*notices, *(other.notices(result) if other is not None else ())):
+        sys.stderr.write(f"{notice_text(notice)}\n")
     return 0
 
 
-def _check(parsed: argparse.Namespace, fusion: Fusion | None, ensemble: Fusion | None) -> None:
+def asked(arguments: SearchArguments, settings: Settings) -> Question:
+    """What was typed as a question, with the settings where nothing was. Nothing below this knows what was typed.
+
+    Several rerankers are fused where the command line says so, else where the settings do; each alone is then not.
+    Raises `UsageError` for what cannot be meant, before any model is looked for.
+    """
+    names = tuple(arguments.rerankers or ())
+    ensemble, fusion = arguments.fuse_rerankers, arguments.fuse
+    if ensemble is None and fusion is None:
+        several = settings.ensemble is not None and len(names) > 1
+        ensemble, fusion = (settings.ensemble, None) if several else (None, settings.fusion)
+    rule = None
+    if arguments.stop_when_stable is not None:
+        # Ten places at least: what the rule loses was measured on the first ten.
+        rule = StableRule(arguments.stop_when_stable, max(arguments.top_k, STABLE_TOP))
+    plan = SecondLookPlan(arguments.budget_ms, rule, fusion)
+    candidates = arguments.candidates or max(DEFAULT_CANDIDATES, arguments.top_k)
+    request = SearchRequest(arguments.query, candidates, arguments.candidates_from, plan)
+    question = Question(
+        request, settings.models_at_once, names or (settings.reranker,), ensemble, not arguments.no_cache
+    )
+    _check(arguments, question)
+    return question
+
+
+def _check(arguments: SearchArguments, question: Question) -> None:
     """Raise `UsageError` for ways to read scores that do not go together, before any model is loaded."""
-    if parsed.threshold is not None and parsed.method in ("softmax", "min-max"):
+    if arguments.threshold is not None and arguments.method in ("softmax", "min-max"):
         raise UsageError(
-            f"--threshold says nothing with --method {parsed.method}, whose numbers compare passages of one list only. "
-            "Leave one of them out."
+            f"--threshold says nothing with --method {arguments.method}, whose numbers compare passages of one list "
+            "only. Leave one of them out."
         )
-    if parsed.temperature is not None and parsed.method != "softmax":
+    if arguments.temperature is not None and arguments.method != "softmax":
         raise UsageError("--temperature is of --method softmax alone. Add that, or leave it out.")
-    if parsed.threshold is not None and (fusion or ensemble) is not None:
-        which = "--fuse" if ensemble is None else "--fuse-rerankers"
+    if arguments.threshold is not None and (question.request.plan.fusion or question.ensemble) is not None:
+        which = "--fuse" if question.ensemble is None else "--fuse-rerankers"
         raise UsageError(
             f"--threshold needs relevance, which a fused score is not. Leave out {which} or --threshold."
         )
-    if parsed.method == "fitted" and ensemble is not None:
+    if arguments.method == "fitted" and question.ensemble is not None:
         raise UsageError(
             "A calibration is fitted to one reranker. Leave out --method fitted or --fuse-rerankers."
         )
 
 
-def _shown(result: SearchResult, reading: Reading, top_k: int, threshold: float | None) -> int:
-    """How many places of the second order are shown. Raises `UsageError` where nothing can be held to a threshold."""
-    if threshold is None or not result.reranked:
-        return top_k
-    if not reading.values:
-        raise UsageError(
-            "--threshold needs scores that can be read as relevance, and this reranker’s cannot. Fit a calibration "
-            "with secondlook calibrate, or leave it out."
-        )
-    return min(top_k, reading.above(result, threshold))
+def _shown(result: SearchResult, reading: Reading, arguments: SearchArguments) -> tuple[int, str]:
+    """How many places of the second order are shown, and a sentence on what is hidden; empty where nothing is.
 
-
-def _hidden(result: SearchResult, shown: int, parsed: argparse.Namespace) -> str:
-    """How many passages the threshold hides, as a sentence; empty where it hides none."""
-    hidden = min(parsed.top_k, len(result.after)) - shown
-    if parsed.threshold is None or hidden <= 0:
-        return ""
-    return f"{hidden} of the first {shown + hidden} of the second order are below {parsed.threshold:g} and not shown."
-
-
-def search_report(
-    result: SearchResult, top_k: int, reading: Reading, shown: int, notices: list[str]
-) -> dict[str, Any]:
-    """The search as the JSON that `secondlook search --json` promises.
-
-    ``score`` is the bi-encoder's cosine in both lists, ``logit`` the number that the second order goes by.
-    ``candidates_from`` is what the first order goes by, ``vector_rank`` and ``word_rank`` a passage's places by either
-    and ``bm25`` its score by words, null where that did not find it; ``fusion`` is there where ``logit`` is a mix.
-    ``rerankers`` are those that are fused, with their shares (null by reciprocal rank), times and failures, and a
-    passage's ``rerankers`` what each of them gave it, ``cross_logit`` being null; where one orders they are empty.
-    ``scored`` counts the candidates in the second order; where a time budget or stability ended it before the last,
-    ``stopped`` says which. ``method`` is how scores are read, null for a fused order's, which are not: ``probability``
-    is filled by a fitted one and ``relative`` by one that compares passages of this list only; ``relevance`` is always
-    the model's own. ``shown`` is how many places of the second order are given; ``read`` says whether the reranker was
-    given the whole of a passage, the window that suits the question, or its beginning. ``answers_none`` is the sentence
-    where the fitted calibration says that nothing answers; ``after`` is then empty unless it was to be shown anyway.
+    Raises `UsageError` where nothing can be held to a threshold.
     """
-    reranker = result.models.reranker
-    name = " and ".join(part.name for part in result.parts) or (reranker.name if reranker else None)
-    return {
-        "query": result.query,
-        "before": [_candidate_row(candidate) for candidate in result.before[:top_k]],
-        "after": [_hit_row(hit, reading) | {"read": _read(hit, result)} for hit in result.after[:shown]],
-        "timings_ms": {
-            "encode": round(result.timings.encode, 2),
-            "retrieve": round(result.timings.retrieve, 2),
-            "rerank": round(result.timings.rerank, 2),
-            "total": round(result.timings.total, 2),
-        },
-        "models": {"encoder": result.models.encoder.name, "reranker": name},
-        "candidates": len(result.before),
-        "candidates_from": str(result.source),
-        "fusion": str(result.fusion) if result.fusion else None,
-        "rerankers": part_rows(result),
-        "scored": result.scored,
-        "stopped": result.stopped,
-        "method": str(reading.method) if result.fusion is None else None,
-        "answers_none": reading.answers_none or None,
-        "notices": notices,
-    }
-
-
-def _candidate_row(candidate: Candidate) -> dict[str, Any]:
-    chunk = candidate.chunk
-    return {
-        "rank": candidate.rank, "document": chunk.path, "document_id": chunk.document_id, "title": chunk.title,
-        "page": chunk.page, "heading": list(chunk.heading), "start": chunk.start, "end": chunk.end,
-        "by_ocr": chunk.by_ocr,
-        "score": candidate.score, "vector_rank": candidate.vector_rank, "word_rank": candidate.word_rank,
-        "bm25": candidate.bm25, "text": chunk.text,
-    }  # fmt: skip
-
-
-def _other_rows(other: OtherAnswer, top_k: int) -> list[dict[str, Any]]:
-    """B's places, with its own relevance: a calibration belongs to one reranker."""
-    hits = other.after.after[:top_k] if other.after is not None else ()
-    return [
-        _candidate_row(hit.candidate) | {
-            "rank": hit.rank, "before_rank": hit.candidate.rank, "logit": hit.logit, "relevance": hit.relevance,
-            "cross_logit": hit.cross_logit,
-        }
-        for hit in hits
-    ]  # fmt: skip
-
-
-def _hit_row(hit: RankedHit, reading: Reading) -> dict[str, Any]:
-    row, number = _candidate_row(hit.candidate), reading.values.get(hit.candidate.chunk.id)
-    return row | {
-        "rank": hit.rank, "before_rank": hit.candidate.rank, "logit": hit.logit, "relevance": hit.relevance,
-        "cross_logit": hit.cross_logit, "probability": number if reading.method.fitted else None,
-        "relative": number if reading.method.relative else None, "rerankers": own_rows(hit),
-    }  # fmt: skip
-
-
-def _read(hit: RankedHit, result: SearchResult) -> str:
-    """How much of a passage the reranker was given."""
-    name = hit.candidate.chunk.id
-    if name in result.windows:
-        return "window"
-    return "beginning" if name in result.truncated else "whole"
+    top_k, threshold, hidden = arguments.top_k, arguments.threshold, ""
+    shown = top_k
+    if threshold is not None and result.reranked:
+        if not reading.values:
+            raise UsageError(
+                "--threshold needs scores that can be read as relevance, and this reranker’s cannot. Fit a calibration "
+                "with secondlook calibrate, or leave it out."
+            )
+        shown = min(top_k, reading.above(result, threshold))
+        below = min(top_k, len(result.after)) - shown
+        if below > 0:
+            hidden = f"{below} of the first {shown + below} of the second order are below {threshold:g} and not shown."
+    if reading.answers_none and not arguments.show_anyway:
+        count = min(shown, len(result.after))
+        return 0, f"Its {count} passages are not shown; --show-anyway shows them."
+    return shown, hidden
 
 
 def _temperature(text: str) -> float:

@@ -34,7 +34,7 @@ def side_by_side(
     numbers = {number: _number(number, reading) for number in reading.values}
     second = _second(result, shown, numbers, "A" if other else "", width)
     if reading.answers_none and not shown:
-        second += textwrap.wrap(reading.answers_none, width)
+        second += textwrap.wrap(reading.answers_none.text, width)
     texts = [_first(result, top_k, width), second]
     if other is not None:
         texts.append(_second(other.result, top_k, _own_numbers(other.after), "B", width))

@@ -7,8 +7,8 @@ import getpass
 import os
 import sys
 import tempfile
-from argparse import Namespace
 from contextlib import chdir
+from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.encoders.onnx import open_encoder
@@ -16,10 +16,8 @@ from ingest.errors import SecondLookError, UsageError
 from ingest.installation import shipped_files
 from ingest.library.library import Library, Manifest
 from ingest.library.trust import allow
+from ingest.models.encoders import ENCODER_ALIASES
 from ingest.models.hub import Hub
-from ingest.models.resolve import (
-    ENCODER_ALIASES,
-)
 from ingest.pipeline import ingest
 from ingest.records import IngestProgress
 from rerank.factory import encoder_for
@@ -28,24 +26,51 @@ from rerank.registry import (
     LATE_INTERACTION,
     RERANKER_ALIASES,
 )
+from ui.command_line.models import add_pair
+from ui.command_line.options import add_library
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt
 from ui.page import samples
+from ui.presentation.remedies import told
 from ui.server.access import is_loopback
 from ui.server.passwords import LONGEST, PasswordHash
 from ui.server.start import protection_at, require_free
 from ui.settings import Settings
 
 
-def serve(parsed: argparse.Namespace, settings: Settings) -> int:
+@dataclass(frozen=True, slots=True)
+class ServeArguments:
+    """What `secondlook serve` was given."""
+
+    port: int
+    address: str
+    no_sample: bool
+    trust_encoder: bool
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Declare the arguments, with the settings as their defaults."""
+    add_library(parser, settings.library)
+    add_pair(parser, settings)
+    parser.add_argument("--port", type=int, default=8501, help="port (default 8501)")
+    parser.add_argument(
+        "--address", default="127.0.0.1",
+        help="address to serve at (default 127.0.0.1, this machine alone); others need a password or OIDC",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-sample", action="store_true", help="do not make the sample library where there is none"
+    )
+
+
+def serve(arguments: ServeArguments, settings: Settings) -> int:
     """`secondlook serve`: make the sample library where there is none, then run the page. Does not return."""
-    if not 1 <= parsed.port <= 65535:
-        raise UsageError(f"--port must be between 1 and 65535; {parsed.port} was given.")
-    if not is_loopback(parsed.address):
-        _say_what_guards(parsed.address, settings)
-    require_free(parsed.address, parsed.port)
-    if not parsed.no_sample:
+    if not 1 <= arguments.port <= 65535:
+        raise UsageError(f"--port must be between 1 and 65535; {arguments.port} was given.")
+    if not is_loopback(arguments.address):
+        _say_what_guards(arguments.address, settings)
+    require_free(arguments.address, arguments.port)
+    if not arguments.no_sample:
         _see_to_the_samples(settings)
-    if parsed.trust_encoder and Library.exists(settings.library):
+    if arguments.trust_encoder and Library.exists(settings.library):
         # remembered, for the page that is another process
         allow(Library(settings.library).manifest().encoder)
     environment = os.environ | {
@@ -57,7 +82,7 @@ def serve(parsed: argparse.Namespace, settings: Settings) -> int:
         "SECONDLOOK_PASSWORD_FILE": str(settings.access.password_file or ""),
     }
     command = [sys.executable, "-m", "streamlit", "run", str(shipped_files() / "app.py")]
-    command += ["--server.port", str(parsed.port), "--server.address", parsed.address]
+    command += ["--server.port", str(arguments.port), "--server.address", arguments.address]
     # Neither a module nor a .streamlit folder of where the person works is taken for ours.
     os.chdir(shipped_files())
     os.execve(sys.executable, command, environment)
@@ -105,14 +130,26 @@ def make_sample_library(settings: Settings) -> None:
     print(f"{len(report.files)} sample documents in {report.seconds:.1f} s.", file=sys.stderr)
 
 
-def password(parsed: Namespace, settings: Settings) -> int:
+@dataclass(frozen=True, slots=True)
+class PasswordArguments:
+    """What `secondlook password` was given."""
+
+    file: Path
+
+
+def add_password_file(parser: argparse.ArgumentParser, _: Settings) -> None:
+    """Declare the file that is written."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file to write")
+
+
+def password(arguments: PasswordArguments, _: Settings) -> int:
     """`secondlook password FILE`: ask for a password twice, and keep its hash in a file that only its owner may read.
 
     Where there is no terminal, the password is the first line of what comes in. Raises `UsageError`.
     """
     given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    _write(parsed.file, f"{PasswordHash.of(given)}\n")
-    sys.stderr.write(f"Written. Serve with it: SECONDLOOK_PASSWORD_FILE={parsed.file} secondlook serve\n")
+    _write(arguments.file, f"{PasswordHash.of(given)}\n")
+    sys.stderr.write(f"Written. Serve with it: SECONDLOOK_PASSWORD_FILE={arguments.file} secondlook serve\n")
     return 0
 
 
@@ -163,4 +200,4 @@ def _see_to_the_samples(settings: Settings) -> None:
     except (
         SecondLookError
     ) as error:  # the page is served all the same, and says what is wrong with its library
-        print(error, file=sys.stderr)
+        print(told(error), file=sys.stderr)

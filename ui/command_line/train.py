@@ -20,8 +20,9 @@ import torch
 
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import CancelledError, SecondLookError, UsageError
+from ingest.models.encoders import BUNDLED_ENCODER
 from ingest.models.hub import Hub
-from ingest.models.resolve import BUNDLED_ENCODER, find_in_hub, resolve_encoder
+from ingest.models.resolve import find_in_hub, resolve_encoder
 from rerank.scorers.onnx_cross_encoder import CARD_FILE
 from rerank.training.data import LabelledSet, read_library_labels, read_training_set
 from rerank.training.embedding import CachedEncoder
@@ -31,16 +32,16 @@ from rerank.training.mining import Ranks
 from rerank.training.model import load_base
 from rerank.training.preparation import Plan, prepare_data
 from rerank.training.sampling import Mixture, Sampler
-from ui.command_line.train_arguments import add_train_arguments
-
-__all__ = ["add_train_arguments", "run_train"]
+from ui.command_line.options import record_of
+from ui.command_line.train_arguments import TrainArguments, add_train_arguments
+from ui.presentation.remedies import told
 
 Say = Callable[[str], None]
 
 RUN = ".training"  # what it takes to go on lies there, below the output folder
 
 
-def run_train(args: argparse.Namespace, hub: Hub | None = None) -> int:
+def run_train(args: TrainArguments, hub: Hub | None = None) -> int:
     """Runs the command with models of ``hub``; returns 0.
 
     Raises `SecondLookError` where it cannot, `CancelledError` on Ctrl-C.
@@ -58,7 +59,7 @@ def run_train(args: argparse.Namespace, hub: Hub | None = None) -> int:
     return 0
 
 
-def _train(args: argparse.Namespace, hub: Hub, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
+def _train(args: TrainArguments, hub: Hub, stopped: Callable[[], bool], say: Say) -> dict[str, Any]:
     """Everything between the arguments and the report."""
     sets = _licensed(_read(args.datasets, args.labels), args.data_licence)
     encoder = _encoder(args, hub, say)
@@ -102,7 +103,7 @@ def _train(args: argparse.Namespace, hub: Hub, stopped: Callable[[], bool], say:
     return finish(trainer, model, prepared.validation, prepared.gate, sets, job, say)
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: TrainArguments) -> None:
     """Raises ``UsageError`` for numbers out of range, and where there is nothing to train on or no place to write."""
     if not args.datasets and not args.labels:
         raise UsageError("There is nothing to train on: give a DATASET, or a library with --labels.")
@@ -209,7 +210,7 @@ def _licensed(sets: list[LabelledSet], given: list[str]) -> list[LabelledSet]:
     return [replace(labelled, licence=licences.get(labelled.name, labelled.licence)) for labelled in sets]
 
 
-def _encoder(args: argparse.Namespace, hub: Hub, say: Say) -> CachedEncoder:
+def _encoder(args: TrainArguments, hub: Hub, say: Say) -> CachedEncoder:
     resolved = resolve_encoder(args.encoder, hub)
     say(f"bi-encoder {resolved.name}, from {resolved.source}")
     done = 0
@@ -282,9 +283,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m rerank.training", description=__doc__)
     add_train_arguments(parser)
     try:
-        return run_train(parser.parse_args())
+        return run_train(record_of(TrainArguments, parser.parse_args()))
     except SecondLookError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{told(error)}\n")
         return 2 if isinstance(error, UsageError) else 1
 
 

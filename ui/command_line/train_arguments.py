@@ -3,12 +3,55 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.models.resolve import BUNDLED_ENCODER
+from ingest.models.encoders import BUNDLED_ENCODER
+from ui.settings import Settings
 
 
-def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+@dataclass(frozen=True, slots=True)
+class TrainArguments:
+    """What `secondlook train` was given."""
+
+    datasets: list[Path]
+    labels: list[Path]
+    base: str
+    encoder: str
+    output: Path
+    name: str
+    licence: str
+    data_licence: list[str]
+    base_name: str
+    vectors: Path | None
+    steps: int
+    epochs: float
+    questions: int
+    negatives: int
+    short: float
+    max_length: int
+    warmup: int
+    rate: float
+    bi_weight: float
+    interaction: float
+    head_factor: float
+    cloze: float
+    unseen: list[str]
+    against: str
+    limit: list[str]
+    mine: list[str]
+    share: list[str]
+    validate_every: int
+    validation_queries: int
+    gate_queries: int
+    held_out: float
+    device: str
+    threads: int
+    seed: int
+    json: bool
+
+
+def add_train_arguments(parser: argparse.ArgumentParser, _: Settings | None = None) -> None:
     """Adds what ``secondlook train`` takes to ``parser``."""
     add = parser.add_argument
     add(

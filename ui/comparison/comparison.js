@@ -237,6 +237,9 @@ function arrives(side, data, previous) {
   return scored && (now.state === "done" || order(then) !== order(now));
 }
 
+/** Whether this was drawn before what is shown. While its module is fetched, a component is given its data in any order. */
+const isOlder = (data, shown) => shown?.page === data.page && data.number < shown?.number;
+
 export default function ({ data, parentElement, setStateValue }) {
   let view = views.get(parentElement);
   if (!view) {
@@ -244,8 +247,9 @@ export default function ({ data, parentElement, setStateValue }) {
     views.set(parentElement, view);
   }
   view.send = (judgements) => setStateValue("judged", judgements);
-  render(view, data);
+  if (!isOlder(data, view.data)) render(view, data);
   return () => {
+    if (parentElement.isConnected) return; // newer data came meanwhile; the comparison itself stays
     view.destroy();
     views.delete(parentElement);
   };

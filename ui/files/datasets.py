@@ -86,7 +86,7 @@ def uploaded_dataset(upload: IO[bytes], name: str) -> Dataset:
             _unpack(upload, plain, folder)
             return _kept(room, Dataset(called, folder, *_counted(folder), room.folder / "library"))
         except SecondLookError as error:
-            raise type(error)(as_uploaded(str(error), folder, plain)) from error
+            raise type(error)(as_uploaded(str(error), folder, plain), help=error.help) from error
 
 
 def as_uploaded(sentence: str, folder: Path, name: str) -> str:

@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 
 from ingest.errors import UsageError
+from ingest.notices import Notice, NoticeKind
 from ingest.workspace import Workspace
 from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.runs import write_systems
@@ -27,8 +28,8 @@ class Export:
     data: bytes
 
 
-def exports(judged: JudgedSet, comparison: Comparison) -> tuple[tuple[Export, ...], tuple[str, ...]]:
-    """The files of an evaluation, and sentences on those that cannot be made."""
+def exports(judged: JudgedSet, comparison: Comparison) -> tuple[tuple[Export, ...], tuple[Notice, ...]]:
+    """The files of an evaluation, and notices of those that cannot be made."""
     name = f"evaluation-{comparison.name}"
     # A byte order mark, without which Excel takes UTF-8 for something else.
     table, questions = (
@@ -42,7 +43,7 @@ def exports(judged: JudgedSet, comparison: Comparison) -> tuple[tuple[Export, ..
     try:
         runs = Export("TREC runs", f"{name}-runs.zip", "application/zip", runs_zip(comparison))
     except UsageError as error:
-        return files, (str(error),)
+        return files, (Notice(NoticeKind.DATASET, str(error), error.help),)
     return (*files, runs), ()
 
 

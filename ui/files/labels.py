@@ -58,7 +58,7 @@ def take_in(name: str, data: bytes, labels: Labels) -> MergeReport:
                 path.write_bytes(data)
             return labels.merge(read_labels(path, known, datetime.now(UTC)))
         except SecondLookError as error:
-            raise type(error)(as_uploaded(str(error), path, plain)) from error
+            raise type(error)(as_uploaded(str(error), path, plain), help=error.help) from error
 
 
 def _unpack(name: str, data: bytes, folder: Path) -> None:

@@ -11,25 +11,23 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import chain
-from typing import Any
 
 from ingest.records import Chunk
-from rerank.agreement import agreement
 from rerank.calibration.reading import Reading
 from rerank.ensemble import own_order
 from rerank.labels.files import query_id
 from rerank.records import Part, RankedHit, SearchResult, by_chunk_id
 from retrieval.records import Candidate
 from ui.presentation.formatting import location
+from ui.presentation.result_json import result_json
 
 # A cell that begins with one of these is read as a formula by spreadsheet programs (OWASP, "CSV
 # injection"); the last four are the full-width forms that some of them accept too.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 CSV_COLUMNS = (
-    "before_rank", "after_rank", "movement", "cosine", "logit", "cross_logit", "relevance", "probability",
+    "before_rank", "after_rank", "movement", "cosine", "second_score", "logit", "relevance", "probability",
     "title", "path", "page", "page_end", "heading", "start", "end", "text",
 )  # fmt: skip
 QUOTED = "> "
@@ -40,7 +38,7 @@ CONTEXT = (
 # What a second reranker, B, adds: at the end, so that the others stay where they are. So do rerankers that are fused,
 # each with its name before these.
 OWN_COLUMNS = ("logit", "rank")
-OTHER_COLUMNS = ("b_rank", "b_movement", "b_logit", "b_cross_logit", "b_relevance")
+OTHER_COLUMNS = ("b_rank", "b_movement", "b_second_score", "b_logit", "b_relevance")
 
 
 def as_context(result: SearchResult, top_k: int) -> str:
@@ -137,113 +135,16 @@ def harmless(text: str) -> str:
 
 
 def to_json(result: SearchResult, reading: Reading | None = None, other: SearchResult | None = None) -> str:
-    """Both orders whole, with timings (milliseconds), models and notices, as indented JSON.
-
-    ``method`` is how the page reads the scores, null for a fused order's, and ``probability`` a number where that is a
-    fitted calibration. ``other`` is there where a second reranker ordered the same candidates, and ``rerankers`` where
-    several are fused: with their shares, times, failures and own orders, in which a passage goes by its
-    ``before_rank``, and of every fused passage what each gave it.
-    """
-    fitted = probabilities(reading)
-    models = result.models
-    record = {
-        "query": result.query,
-        "before": [_before(candidate) for candidate in result.before],
-        "after": [_after(hit, fitted.get(hit.candidate.chunk.id)) for hit in result.after],
-        "method": str(reading.method) if reading is not None and result.fusion is None else None,
-        "timings_ms": {
-            "encode": result.timings.encode,
-            "retrieve": result.timings.retrieve,
-            "rerank": result.timings.rerank,
-            "total": result.timings.total,
-        },
-        "models": {
-            "encoder": models.encoder.name,
-            "reranker": " and ".join(part.name for part in result.parts)
-            or (models.reranker.name if models.reranker else None),
-        },
-        "candidates": len(result.before),
-        "candidates_from": str(result.source),
-        "fusion": str(result.fusion) if result.fusion else None,
-        "scored": result.scored,
-        "stopped": result.stopped,
-        "notices": list(result.notices),
-    }
-    if other is not None:
-        record["other"] = _other(result, other)
-    if result.parts:
-        record["rerankers"] = [_part(part) for part in result.parts]
+    """All orders whole as indented JSON (see `result_json`); ``other`` is a second reranker's answer."""
+    record = result_json(result, reading, _second_answer(other))
     return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
 
 
-def _other(result: SearchResult, other: SearchResult) -> dict[str, Any]:
-    """What a second reranker made of the same candidates, and how the two agree."""
+def _second_answer(other: SearchResult | None) -> Part | None:
+    if other is None:
+        return None
     reranker = other.models.reranker
-    found = agreement(result, other, len(result.before)) if result.before else None
-    return {
-        "reranker": reranker.name if reranker else None,
-        "after": [_after(hit, None) for hit in other.after],
-        "timings_ms": {"rerank": other.timings.rerank},
-        "scored": other.scored,
-        "stopped": other.stopped,
-        "notices": list(other.notices),
-        "kendall_tau": found.tau if found is not None else None,
-    }
-
-
-def _part(part: Part) -> dict[str, Any]:
-    """One of the rerankers that are fused."""
-    result = part.result
-    reranker = result.models.reranker if result is not None else None
-    return {
-        "reranker": part.name,
-        "model": reranker.name if reranker is not None else None,
-        "share": part.share,
-        "timings_ms": {"rerank": result.timings.rerank if result is not None else None},
-        "scored": result.scored if result is not None else 0,
-        "stopped": result.stopped if result is not None else None,
-        "failure": part.why_not or None,
-        "order": [
-            {"rank": rank, "before_rank": found.rank, "logit": logit}
-            for rank, (found, logit) in enumerate(own_order(part), start=1)
-        ],
-    }
-
-
-def _place(chunk: Chunk) -> dict[str, Any]:
-    return {
-        "document": chunk.title or chunk.path,
-        "path": chunk.path,
-        "page": chunk.page,
-        "page_end": chunk.page_end,
-        "heading": list(chunk.heading),
-        "start": chunk.start,
-        "end": chunk.end,
-        "by_ocr": chunk.by_ocr,
-    }
-
-
-def _before(candidate: Candidate) -> dict[str, Any]:
-    place = _place(candidate.chunk)
-    return {
-        "rank": candidate.rank, **place, "score": candidate.score, "vector_rank": candidate.vector_rank,
-        "word_rank": candidate.word_rank, "bm25": candidate.bm25, "text": candidate.chunk.text,
-    }  # fmt: skip
-
-
-def _after(hit: RankedHit, probability: float | None) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "before_rank": hit.candidate.rank,
-        **_place(hit.candidate.chunk),
-        "score": hit.candidate.score,
-        "logit": hit.logit,
-        "cross_logit": hit.cross_logit,
-        "relevance": hit.relevance,
-        "probability": probability,
-        **({"rerankers": [asdict(own) for own in hit.own]} if hit.own else {}),
-        "text": hit.candidate.chunk.text,
-    }
+    return Part(reranker.name if reranker is not None else "", other)
 
 
 def to_trec(result: SearchResult, other: SearchResult | None = None) -> dict[str, str]:

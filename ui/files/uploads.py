@@ -9,16 +9,16 @@ from typing import Protocol
 
 from ingest.errors import TooLargeError
 from ingest.library.disk import storing
-from ingest.pipeline import Source
 from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
-from ingest.sources import numbered
+from ingest.sources import Source, numbered
 from ingest.workspace import Workspace
 from ui.presentation.formatting import count_of, ocr_help
 
 SIGNS = {
     FileStatus.INDEXED: "✓",
     FileStatus.REPLACED: "✓",
+    FileStatus.RENAMED: "=",
     FileStatus.UNCHANGED: "=",
     FileStatus.DUPLICATE: "=",
     FileStatus.REFUSED: "!",
@@ -117,6 +117,8 @@ def result_line(report: FileReport) -> str:
         return f"{sign} {said}"
     if report.status is FileStatus.DUPLICATE:
         return f"{sign} {name}: a duplicate. {report.reason}"
+    if report.status is FileStatus.RENAMED:
+        return f"{sign} {name}: renamed. {report.reason}"
     if report.status is FileStatus.UNCHANGED:
         return f"{sign} {name}: unchanged, it is in the library already."
     size = extent(report.chunks, report.pages)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ingest.errors import ModelError
 from ingest.library.labels import Labels
 from ingest.library.library import Library
+from ingest.notices import Help, Remedy
 from rerank.calibration.calibrate import OF_EACH, calibrate
 from rerank.calibration.collect import MIN_GRADE, label_passages
 from rerank.calibration.methods import Method
@@ -33,12 +36,14 @@ class FitJob(Job[Calibration]):
         precision: float | None = None,
         source: CandidateSource = CandidateSource.VECTORS,
     ) -> None:
-        """Start at once, with ``candidates`` passages from ``source`` for each question. A ``method`` of ``None`` is
-        the best one in cross-validation; for a ``precision`` the threshold is learnt too.
+        """``candidates`` passages come from ``source`` for each question. A ``method`` of ``None`` is the best one in
+        cross-validation; for a ``precision`` the threshold is learnt too.
         """
+        super().__init__()
         self.progress: tuple[int, int] | None = None
         self._told = False
-        super().__init__(lambda: self._run(library, searcher, candidates, method, precision, source))
+        self._library = library
+        self._fit = partial(fit_labels, library, searcher, candidates, method, precision, source, self._hear)
 
     @property
     def succeeded(self) -> bool:
@@ -51,18 +56,10 @@ class FitJob(Job[Calibration]):
         self._told = self._told or news
         return news
 
-    def _run(
-        self,
-        library: Library,
-        searcher: Searcher,
-        candidates: int,
-        method: Method | None,
-        precision: float | None,
-        source: CandidateSource,
-    ) -> Calibration:
-        found = fit_labels(library, searcher, candidates, method, precision, source, self._hear)
-        save(library.folder / FILE, found)
-        return found
+    def _run(self) -> Calibration:
+        calibration = self._fit()
+        save(self._library.folder / FILE, calibration)
+        return calibration
 
     def _hear(self, done: int, total: int) -> None:
         self.stop_if_cancelled("The fit was stopped.")
@@ -85,7 +82,10 @@ def fit_labels(
     """
     reranker = searcher.models.reranker
     if reranker is None:
-        raise ModelError("There is no reranker whose scores could be calibrated. Name one with --reranker.")
+        raise ModelError(
+            "There is no reranker whose scores could be calibrated. Choose one.",
+            Help(Remedy.CHOOSE, subject="reranker"),
+        )
     judged = {
         question: {name: int(grade) for name, grade in given.items()}
         for question, given in Labels(library).judgements().items()

@@ -10,6 +10,7 @@ from functools import partial
 
 from ingest.encoders.base import Encoder
 from ingest.library.library import Library
+from ingest.notices import Notice
 from ingest.records import IngestProgress
 from rerank.evaluation.comparison import Comparison
 from rerank.evaluation.corpus import default_folder, fill_library
@@ -49,14 +50,14 @@ class Task:
 class Outcome:
     """What came of it, with the files to take along.
 
-    ``encoder`` is the name of the bi-encoder; ``notices`` are sentences on what was left out.
+    ``encoder`` is the name of the bi-encoder; ``notices`` say what was left out.
     """
 
     judged: JudgedSet
     encoder: str
     comparison: Comparison
     exports: tuple[Export, ...]
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 class Pace:
@@ -101,13 +102,13 @@ class EvaluationJob(Job[None]):
     """
 
     def __init__(self, task: Task, encoder: Encoder) -> None:
-        """Start at once; ``encoder`` embeds documents and questions."""
+        """``encoder`` embeds documents and questions."""
+        super().__init__()
         self.task = task
         self.outcome: Outcome | None = None
         self.moment = Moment(task.dataset.documents)
         self._encoder = encoder
         self._pace = Pace()
-        super().__init__(self._run)
 
     @property
     def failure(self) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ingest.models.consent import is_service
+from ingest.notices import Notice, NoticeKind
 from ingest.records import Chunk
 from rerank.ensemble import fuse
-from rerank.notices import shipped_mix
+from rerank.notices import without_mix
 from rerank.records import Part, SearchResult
 from rerank.search import Searcher
 from retrieval.fusion import Fusion
@@ -27,15 +28,18 @@ def fused_moment(one: SearchMoment, title: str, other: SearchMoment, fusion: Fus
     reranker = one.first.models.reranker
     titles, moments = (model_title(reranker) if reranker is not None else "A", title), (one, other)
     ended = [moment.finished or moment.result is not None for moment in moments]
-    parts = [Part(name, moment.so_far, moment.failure) for name, moment in zip(titles, moments, strict=True)]
+    parts = [
+        Part(name, moment.so_far, Notice(NoticeKind.UNAVAILABLE, moment.failure) if moment.failure else None)
+        for name, moment in zip(titles, moments, strict=True)
+    ]
     if any(not (part.reranked or end) for part, end in zip(parts, ended, strict=True)):
         parts = [Part(name, None) for name in titles]  # one alone would be another order
     order = fuse(one.first, parts, fusion)
-    mix = shipped_mix(one.first.models)  # of A's own order, which is not shown
-    said = tuple(notice for notice in one.first.notices if notice != mix)
+    fused = tuple(notice for notice in order.notices if notice.kind is NoticeKind.FUSION)
     return replace(
         one,
-        first=replace(one.first, notices=(*order.notices[:1], *said) if order.reranked else said),
+        # The mix that A is shipped with is of its own order, which is not shown.
+        first=replace(one.first, notices=(*fused, *without_mix(one.first.notices))),
         partial=order,
         result=order if all(ended) else None,
         marks={**other.marks, **one.marks},
@@ -74,12 +78,12 @@ class _MarkJob(Job[None]):
     def __init__(
         self, searcher: Searcher, query: str, chunks: Sequence[Chunk], wanted: Callable[[], bool]
     ) -> None:
+        super().__init__()
         self.marks: Marks = {}
-        self._wanted = wanted
-        super().__init__(lambda: self._run(searcher, query, chunks))
+        self._searcher, self._query, self._chunks, self._wanted = searcher, query, chunks, wanted
 
-    def _run(self, searcher: Searcher, query: str, chunks: Sequence[Chunk]) -> None:
-        for marks in marked(searcher, query, chunks, self._go_on):
+    def _run(self) -> None:
+        for marks in marked(self._searcher, self._query, self._chunks, self._go_on):
             self.marks = {**self.marks, **marks}
 
     def _go_on(self) -> None:
@@ -119,7 +123,7 @@ class FusedMarks:
         rest = [chunk for chunk in shown_chunks(fused, MAX_RESULTS) if chunk.id not in self._seen]
         self._seen.update(chunk.id for chunk in rest)
         if rest:
-            self._jobs.append(_MarkJob(searcher, fused.query, rest, wanted))
+            self._jobs.append(_MarkJob(searcher, fused.query, rest, wanted).start())
 
     def wait(self, seconds: float) -> None:
         """Wait until it is finished. Raises TimeoutError after ``seconds`` for any of its parts."""

@@ -11,10 +11,12 @@ from ingest.encoders.base import Encoder
 from ingest.errors import SecondLookError
 from ingest.library.library import Library
 from ingest.models.hub import Hub
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
 from ingest.records import FileReport, IngestProgress, IngestReport, Stage
+from ingest.sources import Source
 from rerank.token_vectors import keep_up
 from ui.jobs.job import Job
+from ui.presentation.remedies import Face, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class IngestJob(Job[IngestReport]):
 
     ``clean_up`` is called at its end, whatever that is, with the files that are still needed: those that wait for a
     password. ``on_report`` hears of each file that is done. ``password`` is tried on each, and forgotten at the end.
+    ``originals`` has the files themselves kept.
     ``cost`` is what services counted, as a sentence, once that is known and where there was any; ``token_vectors`` how
     far those are stored, where they are wanted, or why they were not.
     """
@@ -43,21 +46,23 @@ class IngestJob(Job[IngestReport]):
     progress: IngestProgress | None = None
     on_report: Callable[[FileReport], None] = lambda report: None
     password: str = field(default="", repr=False)
+    originals: bool = True
     cost: str = ""
     token_vectors: str = ""
     _reports: dict[int, FileReport] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        super().__init__()
         self._numbers = [number for number in range(1, len(self.sources) + 1) if number not in self._reports]
-        super().__init__(self._run)
 
     def with_password(self, number: int, password: str) -> IngestJob:
-        """The same job with one of its files, by its place from 1, being read again with a password."""
+        """A job to start that reads one of the files, by its place from 1, again with a password."""
         others = {place: report for place, report in self._reports.items() if place != number}
         return IngestJob(
-            self.sources, self.open_library, self.encoder, self.clean_up, password=password, _reports=others
-        )
+            self.sources, self.open_library, self.encoder, self.clean_up, password=password,
+            originals=self.originals, _reports=others,
+        )  # fmt: skip
 
     def discard(self) -> None:
         """Nothing of it is wanted any more: files that waited for a password go."""
@@ -77,7 +82,11 @@ class IngestJob(Job[IngestReport]):
             return "stopped before it was finished" if self.cancelled else "not finished"
         if at is None or number > at.file:
             return "waiting"
-        return "reading" if number == at.file and at.stage is Stage.READING else "embedding"
+        if number == at.file and at.stage is Stage.READING:
+            return f"reading page {at.page} of {at.pages} by OCR" if at.pages else "reading"
+        if not at.unembedded or number < at.unembedded:
+            return "being saved"
+        return "embedding" if at.stage is Stage.EMBEDDING else "read, waiting to be embedded"
 
     def _run(self) -> IngestReport:
         passwords = (self.password,) if self.password else ()
@@ -86,8 +95,9 @@ class IngestJob(Job[IngestReport]):
         try:
             library = self.open_library()
             report = ingest(
-                sources, library, self.encoder, on_progress=self._hear, cancelled=self._cancelled.is_set
-            )
+                sources, library, self.encoder, on_progress=self._hear, cancelled=self._cancelled.is_set,
+                originals=self.originals,
+            )  # fmt: skip
             self.cost = str(report.bill)
             if not report.cancelled:
                 self._keep_token_vectors(library)
@@ -106,7 +116,9 @@ class IngestJob(Job[IngestReport]):
             keep_up(library, Hub(allow_downloads=False), hear, self._cancelled.is_set)
             self.token_vectors = ""
         except SecondLookError as error:
-            self.token_vectors = f"The files are added, but token vectors are not up to date. {error}"
+            self.token_vectors = (
+                f"The files are added, but token vectors are not up to date. {told(error, Face.PAGE)}"
+            )
 
     def _hear(self, progress: IngestProgress) -> None:
         number = self._numbers[progress.file - 1]
@@ -114,6 +126,7 @@ class IngestJob(Job[IngestReport]):
             if progress.report is not None:
                 self._reports[number] = progress.report
             else:
-                self.progress = replace(progress, file=number)
+                first = self._numbers[progress.unembedded - 1] if progress.unembedded else 0
+                self.progress = replace(progress, file=number, unembedded=first)
         if progress.report is not None:
             self.on_report(progress.report)

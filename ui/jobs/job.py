@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from ingest.errors import CancelledError, SecondLookError
+from ui.presentation.remedies import Face, told
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-def in_background(work: Callable[[], T]) -> Future[T]:
+def in_background(work: Callable[[], T], future: Future[T] | None = None) -> Future[T]:
     """Run ``work`` on a thread of its own that does not keep the process alive; what it raises is in the future."""
-    future: Future[T] = Future()
+    future = Future() if future is None else future
 
     def run() -> None:
         try:
@@ -40,17 +42,26 @@ def failure(future: Future[T]) -> str:
     if error is None or isinstance(error, CancelledError):
         return ""
     if isinstance(error, SecondLookError):
-        return str(error)
+        return told(error, Face.PAGE)
     return f"The work stopped because of an error ({type(error).__name__}: {error}). The log says where; try again."
 
 
-class Job(Generic[T]):
+class Job(ABC, Generic[T]):
     """One piece of work on a thread of its own, that can be asked to stop; what it raises is never lost."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
-        """Start at once: whatever ``work`` needs of this object has to be there."""
+    def __init__(self) -> None:
+        """Nothing is done before `start`."""
         self._cancelled = threading.Event()
-        self._future = in_background(work)
+        self._future: Future[T] = Future()
+
+    def start(self) -> Self:
+        """Begin the work, once; the job itself."""
+        in_background(self._run, self._future)
+        return self
+
+    @abstractmethod
+    def _run(self) -> T:
+        """The work, on the job's thread."""
 
     @property
     def finished(self) -> bool:

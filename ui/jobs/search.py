@@ -11,8 +11,8 @@ from itertools import chain
 from ingest.models.consent import is_service
 from ingest.records import Chunk
 from rerank.records import FirstLook, SearchResult
+from rerank.request import WHOLE, SecondLookPlan
 from rerank.search import Searcher
-from rerank.second_look import WHOLE, SecondLookPlan
 from ui.jobs.job import Job
 
 # To mark sentences of all that may be shown costs a third of a second look; so few that nobody waits long for a turn.
@@ -84,12 +84,13 @@ class SearchJob(Job[None]):
         plan: SecondLookPlan = WHOLE,
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Start at once. Sentences are marked in the first ``most_shown`` passages of both orders.
+        """Sentences are marked in the first ``most_shown`` passages of both orders.
 
         A ``searcher`` that is still being opened is waited for beside the page; ``first`` may be another one's.
         ``wanted``, which is asked on the job's thread now and then, says whether anybody still waits for the answer:
         where nobody does, the job cancels itself.
         """
+        super().__init__()
         self.first = first
         self.partial: SearchResult | None = None
         self.result: SearchResult | None = None
@@ -98,7 +99,7 @@ class SearchJob(Job[None]):
         self.ahead = 0
         self.wanted = wanted
         self._has_order = threading.Event()
-        super().__init__(lambda: self._run(searcher, most_shown, plan))
+        self._searcher, self._most_shown, self._plan = searcher, most_shown, plan
 
     def now(self) -> SearchMoment:
         """The job as it stands, to draw from."""
@@ -124,19 +125,19 @@ class SearchJob(Job[None]):
         """Wait at most ``seconds`` until `has_order`; whether it has."""
         return self._has_order.wait(seconds)
 
-    def _run(self, given: Searcher | Future[Searcher], most_shown: int, plan: SecondLookPlan) -> None:
+    def _run(self) -> None:
         with _UNDER_WAY:
-            self._search(given, most_shown, plan)
+            self._search()
 
-    def _search(self, given: Searcher | Future[Searcher], most_shown: int, plan: SecondLookPlan) -> None:
-        searcher = given.result() if isinstance(given, Future) else given
+    def _search(self) -> None:
+        searcher = self._searcher.result() if isinstance(self._searcher, Future) else self._searcher
         self._go_on()
-        result = searcher.second_look(self.first, self._count, plan, self._hear, self._wait)
+        result = searcher.second_look(self.first, self._count, self._plan, self._hear, self._wait)
         self.result = result
         self._has_order.set()
         # A service would be sent, and bill, every sentence on the screen.
         if not is_service(searcher.encoder.model):
-            for marks in marked(searcher, result.query, shown_chunks(result, most_shown), self._go_on):
+            for marks in marked(searcher, result.query, shown_chunks(result, self._most_shown), self._go_on):
                 self.marks = {**self.marks, **marks}
 
     def _go_on(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ingest.library.library import Library
+from ingest.notices import Notice, NoticeKind
 from rerank.agreement import agreement
 from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.store import load_for
@@ -16,6 +17,11 @@ from ui.presentation.columns import Look
 from ui.presentation.formatting import model_title, reranker_title
 from ui.presentation.insights import agreement_sentence, insight
 from ui.presentation.payload import State
+from ui.presentation.remedies import Face, notice_text
+
+AT_ONCE = Notice(
+    NoticeKind.AT_ONCE, "A and B ran at the same time, so that each took longer than it does alone."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +106,10 @@ class Beside:
 
     def look(self) -> Look:
         """B's column as far as it is there; without a second look, why."""
-        moment, result = self.moment, self.moment.result
+        moment, why_not = self.moment, self.moment.result.why_not if self.moment.result is not None else None
         failure = f"There is no second look B. {moment.failure}" if moment.failure else ""
-        if result is not None and not result.reranked:
-            failure = " ".join(notice for notice in result.notices if notice.startswith("Not reranked"))
+        if why_not is not None:
+            failure = notice_text(why_not, Face.PAGE)
         return Look(
             moment.so_far, state_of(moment), moment.progress, self.reading, self.cut,
             name=self.title, failure=failure,
@@ -117,11 +123,10 @@ class Beside:
         found = agreement(one.result, mine, top_k) if one.result is not None else None
         return [f"B: {insight(mine, top_k)}", *([agreement_sentence(found)] if found is not None else [])]
 
-    def notices(self, one: SearchMoment) -> list[str]:
+    def notices(self, one: SearchMoment) -> list[Notice]:
         """What B has to say that A has not said already."""
-        said = (one.result or one.first).notices
+        of_one = (one.result or one.first).notices
         mine = self.moment.result.notices if self.moment.result is not None else ()
         results = [result for result in (one.result, self.moment.result) if result is not None]
         both_ran = len(results) == 2 and all(result.cached < result.scored for result in results)
-        at_once = ["A and B ran at the same time, so that each took longer than it does alone."] * both_ran
-        return [*at_once, *(f"B, {self.title}: {notice}" for notice in mine if notice not in said)]
+        return [*[AT_ONCE] * both_ran, *(n.of(f"B, {self.title}") for n in mine if n not in of_one)]

@@ -10,7 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from ingest.models.consent import is_service
-from ingest.models.resolve import BUNDLED_ENCODER, DEFAULT_ENCODER, ModelSource, ResolvedModel
+from ingest.models.encoders import BUNDLED_ENCODER, DEFAULT_ENCODER
+from ingest.models.spec import ModelSource, ResolvedModel
 from rerank.records import Models
 from ui.presentation.formatting import model_title
 from ui.presentation.payload import Cost, StageTime

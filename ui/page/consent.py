@@ -17,6 +17,7 @@ from ingest.services.access import ServiceAccess
 from rerank.registry import RERANKER_ALIASES
 from rerank.scorers.services import served_model
 from ui.page.state import State
+from ui.presentation.remedies import Face, told
 from ui.server.access import Way
 from ui.server.gate import standing
 from ui.settings import Settings, from_environment
@@ -41,7 +42,7 @@ def ask_trust(error: TrustNeededError) -> None:
     """Which model the library names, and the button that allows it, where the visitor is at this machine."""
     with st.container(border=True, key="trust"):
         st.subheader("May this model be loaded?", anchor=False)
-        st.text(str(error))
+        st.text(told(error, Face.PAGE))
         gate = standing()
         if gate is None or gate.protection.way is Way.LOCAL:
             st.button(

@@ -14,10 +14,10 @@ from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library
 from ingest.models.consent import is_service
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.services.access import ServiceAccess
 from rerank.engines.choose import choose_quietly, is_due, is_pending
-from rerank.factory import ModelChoice, encoder_for, open_searcher
+from rerank.factory import ModelChoice, encoder_for, open_searcher, resolve_models
 from rerank.search import Searcher
 from ui.jobs.job import in_background
 from ui.settings import Settings
@@ -71,7 +71,12 @@ def searcher_apart(settings: Settings, library: Library, encoder: Encoder, reran
 
     Raises `EncoderMismatchError`, `ModelError`.
     """
-    return open_searcher(library, replace(settings.models_at_once, reranker=reranker), encoder)
+    return open_with(library, replace(settings.models_at_once, reranker=reranker), encoder)
+
+
+def open_with(library: Library, choice: ModelChoice, encoder: Encoder) -> Searcher:
+    """A searcher of its own with these models; the encoder is loaded. Raises `EncoderMismatchError`, `ModelError`."""
+    return open_searcher(library, resolve_models(choice, library, encoder))
 
 
 def choose_engine(settings: Settings, searcher: Searcher) -> Future[None] | None:
@@ -116,4 +121,4 @@ def _encoder(identity: str, folder: str, services: ServiceAccess, _model: Resolv
 
 @st.cache_resource(max_entries=SEARCHERS, show_spinner=False)
 def _searcher(folder: str, made_with: str, choice: ModelChoice, _encoder: Encoder) -> Future[Searcher]:
-    return in_background(lambda: open_searcher(Library(Path(folder)), choice, _encoder))
+    return in_background(lambda: open_with(Library(Path(folder)), choice, _encoder))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path, PurePath
 
-from ingest.library.library import DocumentInfo, Library, Manifest
-from ingest.pipeline import Source
-from ingest.sources import walk
+from ingest.library.library import Library, Manifest
+from ingest.library.snapshot import DocumentInfo
+from ingest.sources import Source, walk
 from rerank.judged.beir import read_rows
 from ui.settings import SAMPLE
 

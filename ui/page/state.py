@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ingest.library.files.originals import Original
 from ingest.library.snapshot import Generation
-from retrieval.fusion import Fusion
-from retrieval.records import CandidateSource
+from rerank.request import SearchRequest
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
 
@@ -81,13 +81,9 @@ class View(StrEnum):
 class Ask:
     """What an answer is an answer to. When any of it changes, models run again; else they do not."""
 
-    question: str
-    candidates: int
+    request: SearchRequest
     reranker: str | None
     generation: Generation
-    budget_ms: float | None = None
-    source: CandidateSource = CandidateSource.VECTORS
-    fusion: Fusion | None = None
 
 
 @dataclass
@@ -97,7 +93,8 @@ class State:
     ``url`` is the question, and ``view`` the view, that the address held when it was last looked at, and
     ``choices`` those of settings, by their keys; ``not_found`` are names in it that nothing here goes by. ``other`` is
     the search of a second reranker beside ``search``.
-    ``deleting`` names what waits for a confirmation: a document's id, or `ALL_SAMPLES`. ``said`` is a sentence
+    ``deleting`` names what waits for a confirmation: a document's id, or `ALL_SAMPLES`. ``put_back`` is
+    an earlier file that is wanted in the place of the one that replaced it. ``said`` is a sentence
     about the last deletion, ``problem`` one about what could not be done. ``upload_problem`` says why files that
     were dropped were not taken. ``dataset`` is the one that was uploaded to evaluate on, and ``dataset_problem``
     why the last one could not be used. ``allowed`` are the hosts of services to which text may be sent.
@@ -114,6 +111,7 @@ class State:
     ingest: IngestJob | None = None
     uploader: int = 0
     make_sample: bool = False
+    put_back: Original | None = None
     deleting: str | None = None
     said: str = ""
     problem: str = ""

@@ -47,7 +47,6 @@ OWN_HELP = (
 )
 SEVERAL_UNREAD = "The passage is long, and not every reranker read all of it."
 FUSED_HELP = "The places or scores of both looks as one number: what the second look orders by, as you chose."
-READ_AS = {Method.SOFTMAX: "share of this list", Method.MIN_MAX: "relative to this list"}
 UNSEEN_END = "The passage is too long for the reranker, which did not see its end."
 READ_IN_PART = "The passage is long, and the reranker read the part with most of the question’s words."
 
@@ -162,7 +161,7 @@ def _second_scores(hit: RankedHit, reading: Reading | None, fusion: Fusion | Non
     scores = [Score(label=label, value=three_digits(hit.cross_logit), help=LOGIT_HELP)]
     value = None if reading is None else reading.values.get(hit.candidate.chunk.id)
     if reading is not None and value is not None and reading.method is not Method.SIGMOID:
-        name = READ_AS.get(reading.method, "probability")
+        name = reading.method.in_words
         scores.insert(0, Score(label=name, value=relevance_text(value), help=reading.method.reading))
     elif hit.relevance is not None:
         scores.insert(0, Score(label="relevance", value=relevance_text(hit.relevance), help=RELEVANCE_HELP))
@@ -189,8 +188,8 @@ def _mix_text(hit: RankedHit, fusion: Fusion | None) -> str:
 
 BY = {
     CandidateSource.VECTORS: "bi-encoder",
-    CandidateSource.WORDS: "words (BM25)",
-    CandidateSource.BOTH: "vectors and words",
+    CandidateSource.WORDS: CandidateSource.WORDS.in_words,
+    CandidateSource.BOTH: CandidateSource.BOTH.in_words,
 }
 
 

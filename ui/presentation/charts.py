@@ -16,11 +16,6 @@ BINS = 20
 HEIGHT = 200  # pixels, with the axis and its title
 # Okabe and Ito's vermilion and blue, as in the comparison: told apart by all common kinds of colour vision.
 BEFORE, AFTER, LINE = "#d55e00", "#3b8fc4", "#7f8891"
-READ_AS = {
-    Method.SIGMOID: "relevance as the model gives it",
-    Method.SOFTMAX: "share of this list (softmax)",
-    Method.MIN_MAX: "place within this list (min–max)",
-}
 WHOLE = {"domain": [0, 1]}
 
 
@@ -35,8 +30,7 @@ def scores_charts(result: SearchResult, reading: Reading) -> tuple[Spec, Spec]:
         before = _histogram(logits, "before: the reranker’s logit", BEFORE, whole=False)
     else:
         before = _histogram(own, "before: relevance as the model gives it", BEFORE)
-    name = READ_AS.get(reading.method, "probability, fitted to labels")
-    after = _histogram(reading.values.values(), f"after: {name}", AFTER)
+    after = _histogram(reading.values.values(), f"after: {reading.method.in_words}", AFTER)
     return {"height": HEIGHT, **before}, {"height": HEIGHT, "layer": [after, *_edges(reading)]}
 
 

@@ -9,6 +9,7 @@ from rerank.evaluation.comparison import Comparison, Contrast, Row
 from rerank.evaluation.systems import System
 from rerank.judged.records import Difference
 from rerank.records import Models
+from ui.presentation.remedies import notice_text
 
 
 def evaluation_report(comparison: Comparison, *, systems: bool = True) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def evaluation_report(comparison: Comparison, *, systems: bool = True) -> dict[s
             {"earlier": _place(pair.earlier), "later": _place(pair.later), **_contrast(pair.contrast)}
             for pair in comparison.pairs
         ],
-        "notices": list(comparison.notices),
+        "notices": [notice_text(notice) for notice in comparison.notices],
     }
 
 

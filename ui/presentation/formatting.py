@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.records import Chunk, FileReport
 from ui.presentation.payload import Direction
 

@@ -13,11 +13,8 @@ from rerank.records import SearchResult
 from retrieval.records import Candidate
 from ui.presentation.cards import key, passage
 from ui.presentation.columns import Drawn, Look, first_column, other_column, tell_apart
-from ui.presentation.insights import costs, insight, timing_bar
 from ui.presentation.judgements import Shown
 from ui.presentation.payload import Payload, State
-
-__all__ = ["comparison_payload", "costs", "insight", "timing_bar"]
 
 
 def comparison_payload(

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from ingest.errors import AddressError, SecondLookError, UsageError
 from ingest.workspace import sweep
+from ui.log import log_whole_errors
+from ui.presentation.remedies import told
 from ui.server.access import Protection, is_loopback, protection
 from ui.settings import Settings, from_environment
 
@@ -32,11 +34,12 @@ def guard() -> Sequence[Middleware]:
     from ui.server.connections import bound
     from ui.server.gate import gate_for
 
+    log_whole_errors()
     sweep(Path(tempfile.gettempdir()))  # of uploads that a server which was killed had taken
     try:
         middleware = gate_for(protection_at(st.get_option("server.address"), from_environment()))
     except SecondLookError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{told(error)}\n")
         sys.exit(2)
     bound()
     return middleware

@@ -8,6 +8,8 @@ A zip of these members, in this order:
     vectors.f32       a record a passage: 32 bytes of its hash, then its vector as little-endian float32
     labels.jsonl      judgements
     places.jsonl      where judged passages stood in both orders
+    originals.jsonl   where it was asked for: the files that are kept, a source a line
+    originals/SHA256  each of these files, as it is
     (attachments)     files of the library's folder that later stages keep there
     contents.json     the format, what made the library, and size and SHA-256 of every member
 
@@ -29,22 +31,28 @@ from typing import Any
 
 from ingest.errors import LibraryDamagedError, LibraryError, UsageError
 from ingest.library.disk import fsync
+from ingest.library.files import metadata, renaming
+from ingest.library.files.originals import ORIGINALS, Original, opened
 from ingest.library.health.checks import chunks_fault, document_fault, vector_fault
 from ingest.library.label_records import Label
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest, read_manifest, transaction
 from ingest.library.rows import document_of
 from ingest.library.snapshot import Snapshot
+from ingest.notices import Help, Remedy
 from ingest.sources import NO_FILE, is_no_file
 from ingest.workspace import EXPORTING, Workspace
 
-# Raise it when the form of the members changes.
-ARCHIVE_FORMAT = 1
+# Raise it when the form of the members changes. An export with originals has the second format, and others still the
+# first, which earlier versions read.
+PLAIN_FORMAT, ARCHIVE_FORMAT = 1, 2
 DOCUMENTS, CHUNKS, SOURCES = "documents.jsonl", "chunks.jsonl", "sources.jsonl"
 VECTORS_MEMBER, LABELS_MEMBER, PLACES = "vectors.f32", "labels.jsonl", "places.jsonl"
+ORIGINALS_MEMBER = f"{ORIGINALS}.jsonl"
 CONTENTS = "contents.json"
 MEMBERS = (DOCUMENTS, CHUNKS, SOURCES, VECTORS_MEMBER, LABELS_MEMBER, PLACES)
 HASH_BYTES = 32
+PIECE = 1 << 20
 # The earliest time that a zip can state: a member's own time would make every export different.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -60,9 +68,11 @@ class Exported:
 
 
 def export_library(
-    library: Library, file: Path, *, vectors: bool = True, attachments: Sequence[str] = ()
-) -> Exported:
-    """Write the library to ``file``, in place of an earlier export, with those ``attachments`` that its folder has.
+    library: Library, file: Path, *, vectors: bool = True, attachments: Sequence[str] = (),
+    with_originals: bool = False,
+) -> Exported:  # fmt: skip
+    """Write the library to ``file``, in place of an earlier export, with those ``attachments`` that its folder has,
+    and the files that it keeps where they are wanted.
 
     One generation is exported, whatever a writer does meanwhile. Raises `LibraryDamagedError` where a document, a
     passage or a vector is not what was stored, `LibraryError` where ``file`` cannot be written, `UsageError` where it
@@ -84,7 +94,7 @@ def export_library(
             temporary = aside / "export.zip"
             with temporary.open("wb") as handle:
                 with zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED) as archive:
-                    counts = _write(library, _Members(archive), vectors, attachments)
+                    counts = _write(library, _Members(archive), vectors, attachments, with_originals)
                 handle.flush()
                 os.fsync(handle.fileno())
             os.replace(temporary, file)
@@ -104,9 +114,9 @@ class _Members:
         self._archive = archive
 
     @contextmanager
-    def member(self, name: str) -> Iterator[Callable[[bytes], None]]:
+    def member(self, name: str, packing: int = zipfile.ZIP_DEFLATED) -> Iterator[Callable[[bytes], None]]:
         info = zipfile.ZipInfo(name, EPOCH)
-        info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
+        info.compress_type, info.external_attr, info.create_system = packing, 0o644 << 16, 3
         state, size = hashlib.sha256(), 0
         with self._archive.open(info, "w", force_zip64=True) as handle:
 
@@ -138,7 +148,7 @@ def _is_export(file: Path) -> bool:
 
 
 def _write(
-    library: Library, members: _Members, vectors: bool, attachments: Sequence[str]
+    library: Library, members: _Members, vectors: bool, attachments: Sequence[str], with_originals: bool
 ) -> tuple[int, int, int]:
     with library.connection() as db, transaction(db, "DEFERRED"):
         manifest, active = read_manifest(db, library.folder), Snapshot(db).generation.id
@@ -149,6 +159,8 @@ def _write(
             with members.member(VECTORS_MEMBER) as write:
                 for record in _vectors(db, active, manifest, library.folder):
                     write(record)
+        if with_originals:
+            _write_originals(db, active, library.folder, members)
     store = Labels(library)
     labels = members.lines(LABELS_MEMBER, map(_label, sorted(store.all(), key=_label_order)))
     members.lines(PLACES, _places(store))
@@ -156,10 +168,26 @@ def _write(
         if (library.folder / name).is_file():
             with members.member(name) as write:
                 write((library.folder / name).read_bytes())
-    contents = {"format": ARCHIVE_FORMAT, "library": asdict(manifest), "members": dict(members.written)}
+    format = ARCHIVE_FORMAT if with_originals else PLAIN_FORMAT
+    contents = {"format": format, "library": asdict(manifest), "members": dict(members.written)}
     with members.member(CONTENTS) as write:
         write(json.dumps(contents, ensure_ascii=False, indent=1).encode() + b"\n")
     return documents, chunks, labels
+
+
+def _write_originals(db: sqlite3.Connection, active: int, folder: Path, members: _Members) -> None:
+    """The files that are kept, each once, without packing: a file may hold a thousand times less than it says."""
+    rows = db.execute(
+        "SELECT source, sha256, bytes, name FROM originals WHERE born <= ? ORDER BY source", (active,)
+    ).fetchall()
+    members.lines(ORIGINALS_MEMBER, (dict(row) for row in rows))
+    for original in {row["sha256"]: Original(*row) for row in rows}.values():
+        with (
+            opened(folder, original) as file,
+            members.member(f"{ORIGINALS}/{original.sha256}", zipfile.ZIP_STORED) as write,
+        ):
+            while piece := file.read(PIECE):
+                write(piece)
 
 
 def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[dict[str, Any]]:
@@ -175,7 +203,8 @@ def _documents(db: sqlite3.Connection, active: int, folder: Path) -> Iterator[di
         yield (
             {name: row[name] for name in plain}
             | {name: json.loads(row[name]) for name in structure}
-            | {"chunks": len(chunks)}
+            | {"identity": renaming.identity_of(db, row["source"]), "chunks": len(chunks)}
+            | {"metadata": asdict(metadata.of_document(db, number))}
         )
 
 
@@ -209,8 +238,8 @@ def _vectors(db: sqlite3.Connection, active: int, manifest: Manifest, folder: Pa
 
 def _damaged(folder: Path, what: str) -> LibraryDamagedError:
     return LibraryDamagedError(
-        f"The library {folder} is not exported, because it is damaged ({what}). Repair it first: secondlook doctor "
-        f"--repair --library {folder}"
+        f"The library {folder} is not exported, because it is damaged ({what}). Repair it first.",
+        Help(Remedy.REPAIR, folder),
     )
 
 

@@ -30,11 +30,15 @@ from ingest.library.archive.export import (
     HASH_BYTES,
     LABELS_MEMBER,
     MEMBERS,
+    ORIGINALS_MEMBER,
+    PIECE,
     PLACES,
+    PLAIN_FORMAT,
     SOURCES,
     VECTORS_MEMBER,
 )
 from ingest.library.disk import fsync
+from ingest.library.files.originals import NAME, ORIGINALS
 from ingest.library.health.checks import passage_hash, vector_fault
 from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places
 from ingest.library.labels import Labels, normal_query
@@ -42,7 +46,9 @@ from ingest.library.library import Library, Manifest
 from ingest.library.rows import blocks_from_json, report_of
 from ingest.library.trust import name_fault
 from ingest.library.writer import LibraryWriter, writing
-from ingest.records import Chunk, Document, Heading, Page
+from ingest.notices import Help, Remedy
+from ingest.readers.process.wire import metadata_from_wire
+from ingest.records import Chunk, Document, Heading, Metadata, Page, sha256_of
 from ingest.sources import NO_FILE, is_no_file
 from ingest.workspace import IMPORTING, Workspace
 
@@ -95,7 +101,8 @@ def import_library(
     except MALFORMED as error:
         raise DamagedFileError(
             f"{file} is no export of Second Look, or it is damaged ({type(error).__name__}: {error}). Nothing was "
-            "imported. Export the library again: secondlook export FILE"
+            "imported. Export the library again.",
+            Help(Remedy.EXPORT),
         ) from error
     except OSError as error:
         raise LibraryError(f"{file} cannot be imported into {folder}: {error.strerror or error}.") from error
@@ -140,6 +147,10 @@ def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]
         if len(cut) != row["chunks"] or not cut:
             raise ValueError(f"the passages of “{document.title}” are not all there")
         writer.stage(text_of(row["source"]), document, cut)
+        identity = text_of(row.get("identity", row["source"]))  # exports of earlier versions have none
+        if not document.key.startswith(identity):
+            raise ValueError(f"“{document.title}” is known by a key that is not of its file")
+        writer.remember_identity(text_of(row["source"]), identity)
         hashes |= {chunk.passage_hash for chunk in cut}
         documents, chunks = documents + 1, chunks + len(cut)
     if next(places, None) is not None:
@@ -147,7 +158,28 @@ def _stage(source: ArchiveSource, writer: LibraryWriter) -> tuple[int, int, int]
     for row in source.lines(SOURCES):
         report = report_of(json.dumps(row["report"]))
         writer.stage_source(text_of(row["key"]), text_of(row["file_hash"]), report)
+    _keep_originals(source, writer)
     return documents, chunks, len(hashes) - _put_vectors(source, writer, hashes)
+
+
+def _keep_originals(source: ArchiveSource, writer: LibraryWriter) -> None:
+    """Keep the files that came along, each of which has the hash that it goes by; its name becomes no path."""
+    if not source.has(ORIGINALS_MEMBER):
+        return
+    with Workspace.temporary() as aside:
+        for row in source.lines(ORIGINALS_MEMBER):
+            sha256 = text_of(row["sha256"])
+            if sha256 not in source.originals:
+                raise ValueError("an original is not there")
+            file = aside / "original"
+            with file.open("wb") as copy:
+                for piece in source.pieces(f"{ORIGINALS}/{sha256}"):
+                    copy.write(piece)
+            if sha256_of(file) != sha256:
+                raise ValueError("an original is not what it is said to be")
+            writer.keep_original(
+                text_of(row["source"]), text_of(row["name"]), file, sha256, lambda: None, pending=True
+            )
 
 
 def _put_vectors(source: ArchiveSource, writer: LibraryWriter, hashes: set[str]) -> int:
@@ -176,6 +208,7 @@ def _document(row: dict[str, Any]) -> Document:
         source_id=None if source_id is None else text_of(source_id),
         blocks=blocks_from_json(row.get("blocks", ())),  # exports of earlier versions have none
         pages_by_ocr=tuple(map(number_of, row.get("pages_by_ocr", ()))),
+        metadata=metadata_from_wire(row["metadata"]) if "metadata" in row else Metadata(),  # likewise
     )  # fmt: skip
 
 
@@ -230,10 +263,14 @@ class ArchiveSource:
         """Raises `NewerFormatError`, `TooLargeError`, and ``ValueError`` and its like for what is no export."""
         self._file, self._archive, self._limits = file, archive, limits
         self._infos = {info.filename: info for info in archive.infolist()}
-        self._check_members({*MEMBERS, CONTENTS, *attachments})
+        self.originals = {
+            name.removeprefix(f"{ORIGINALS}/") for name in self._infos if name.startswith(f"{ORIGINALS}/")
+        }
+        named = {f"{ORIGINALS}/{name}" for name in self.originals if NAME.fullmatch(name)}
+        self._check_members({*MEMBERS, CONTENTS, ORIGINALS_MEMBER, *attachments, *named})
         self._members: dict[str, Any] = {}
         contents = json.loads(self.whole(CONTENTS))
-        if contents["format"] != ARCHIVE_FORMAT:
+        if contents["format"] not in (PLAIN_FORMAT, ARCHIVE_FORMAT):
             raise NewerFormatError(
                 f"{file} has the export format {contents['format']}; this version of Second Look reads "
                 f"{ARCHIVE_FORMAT}. Update Second Look, or export again with this version."
@@ -291,6 +328,14 @@ class ArchiveSource:
                 size += len(line)
                 yield json.loads(line)
         self._verify(name, state.hexdigest(), size)
+
+    def has(self, name: str) -> bool:
+        """Whether the export has this member."""
+        return name in self._infos
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The bytes of a member of any size."""
+        yield from self.records(name, PIECE)
 
     def records(self, name: str, width: int) -> Iterator[bytes]:
         """The records of ``width`` bytes of a member, none where the export was made without it."""

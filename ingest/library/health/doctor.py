@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError, StorageError
+from ingest.errors import LibraryDamagedError, NewerFormatError, StorageError
 from ingest.library import vector_index, word_index
+from ingest.library.files import metadata, originals
 from ingest.library.health.checks import (
     chunks_fault,
     document_fault,
@@ -26,13 +27,14 @@ from ingest.library.health.checks import (
     passage_hash,
     vector_fault,
 )
-from ingest.library.health.view import Finding, Part, View, differing_vectors, live_vectors, reading
+from ingest.library.health.view import REPAIR, Finding, Part, View, differing_vectors, live_vectors, reading
 from ingest.library.index_files import index_files, open_index
-from ingest.library.library import DATABASE, LOCK, VECTORS, read_manifest, transaction
+from ingest.library.library import DATABASE, LOCK, VECTORS, not_there, read_manifest, transaction
 from ingest.library.rows import document_of, report_of
 from ingest.library.schema import FORMAT, open_file
 from ingest.library.snapshot import Snapshot
 from ingest.library.token_vectors import FILE, is_whole
+from ingest.notices import Help, Message, Remedy
 from ingest.workspace import abandoned
 
 
@@ -56,9 +58,7 @@ def examine(folder: Path) -> list[Finding]:
 
 def _lost(folder: Path) -> Finding:
     if not index_files(folder / VECTORS):
-        raise LibraryNotFoundError(
-            f"There is no library in {folder}. Make one with: secondlook ingest FILES --library {folder}"
-        )
+        raise not_there(folder)
     return Finding(
         Part.DATABASE,
         f"{folder / DATABASE} is gone, and with it every text; the index beside it holds none. Restore the file from "
@@ -69,8 +69,9 @@ def _lost(folder: Path) -> Finding:
 def _unreadable(folder: Path, why: str) -> Finding:
     return Finding(
         Part.DATABASE,
-        f"{folder / DATABASE} is damaged: {why.rstrip('.')}. What can be read of it is saved into a new library, and "
-        f"this one is left as it is, by: secondlook doctor --repair --library {folder}",
+        f"{folder / DATABASE} is damaged: {why.rstrip('.')}. This library is left as it is; save what can be read of "
+        "it into a new one.",
+        Help(Remedy.REPAIR, folder),
     )
 
 
@@ -92,8 +93,8 @@ def _database(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
     elif version < FORMAT:
         yield Finding(
             Part.CONTENT,
-            f"The library {folder} has format {version}; it is brought to {FORMAT}, and can be examined, by: "
-            f"secondlook doctor --repair --library {folder}",
+            f"The library {folder} has format {version}. Bring it to {FORMAT}, so that it can be examined.",
+            Help(Remedy.REPAIR, folder),
         )
     else:
         read_manifest(db, folder)  # raises when it does not say what made it
@@ -107,6 +108,7 @@ def _contents(db: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
         yield from index(view)
         yield from labels(view)
         yield from token_vectors(folder)
+        yield from kept_files(view)
         if not _somebody_writes(folder):  # what is being written looks like what was left behind
             yield from litter(view)
     if not findings:  # words are held against passages and vectors, which have to be whole first
@@ -131,7 +133,8 @@ def references(view: View) -> Iterator[Finding]:
         tables = ", ".join(sorted({row[0] for row in broken}))
         yield Finding(
             Part.CONTENT,
-            f"{len(broken)} rows ({tables}) refer to something that is not there. {view.remedy}",
+            f"{len(broken)} rows ({tables}) refer to something that is not there. {REPAIR}",
+            view.repair,
         )
 
 
@@ -146,13 +149,20 @@ def documents(view: View) -> Iterator[Finding]:
         if fault:
             yield Finding(
                 Part.CONTENT,
-                f"The document “{row['title']}” ({row['path']}) is damaged: {fault}. {view.remedy}",
+                f"The document “{row['title']}” ({row['path']}) is damaged: {fault}. {REPAIR}",
+                view.repair,
             )
+    if unknown := len(metadata.damaged(view.db)):
+        yield Finding(
+            Part.CONTENT,
+            f"What is known of {unknown} documents besides their text (author, dates, tags) cannot be read. {REPAIR}",
+            view.repair,
+        )
     for key, report in view.db.execute("SELECT key, report FROM sources WHERE born <= ?", (active,)):
         try:
             report_of(report)
         except (ValueError, KeyError, TypeError):
-            yield Finding(Part.CONTENT, f"The report of the file {key} cannot be read. {view.remedy}")
+            yield Finding(Part.CONTENT, f"The report of the file {key} cannot be read. {REPAIR}", view.repair)
 
 
 def vectors(view: View) -> Iterator[Finding]:
@@ -161,8 +171,8 @@ def vectors(view: View) -> Iterator[Finding]:
     if lacking:
         yield Finding(
             Part.VECTORS,
-            f"{lacking} passages have no vector, so that no search finds them. They are embedded again by: "
-            f"secondlook rebuild --library {view.folder}",
+            f"{lacking} passages have no vector, so that no search finds them. Embed them again.",
+            Help(Remedy.REBUILD, view.folder),
         )
     wrong = sum(
         vector is not None and bool(vector_fault(vector, view.manifest.dim))
@@ -171,7 +181,8 @@ def vectors(view: View) -> Iterator[Finding]:
     if wrong:
         yield Finding(
             Part.VECTORS,
-            f"{wrong} stored vectors are damaged: their width or length is not an embedding's. {view.remedy}",
+            f"{wrong} stored vectors are damaged: their width or length is not an embedding's. {REPAIR}",
+            view.repair,
         )
 
 
@@ -183,7 +194,7 @@ def index(view: View) -> Iterator[Finding]:
     try:
         index = open_index(view.folder / VECTORS, file, view.manifest.dim)
     except LibraryDamagedError as error:
-        yield Finding(Part.INDEX, f"{error} {view.remedy}")
+        yield Finding(Part.INDEX, f"{error} {REPAIR}", view.repair)
         return
     live = [number for number, vector in live_vectors(view) if vector is not None]
     hidden = view.db.execute(
@@ -193,21 +204,24 @@ def index(view: View) -> Iterator[Finding]:
         yield Finding(
             Part.INDEX,
             f"{hidden} passages are marked as deleted and are not, so that searches by meaning pass over them. "
-            f"{view.remedy}",
+            f"{REPAIR}",
+            view.repair,
         )
     held = np.sort(vector_index.ids_of(index))
     wanted = np.union1d(np.array(live, dtype=np.int64), view.snapshot.tombstones())
     if not np.array_equal(held, wanted):
         yield Finding(
             Part.INDEX,
-            f"The index {file.name} holds {len(held)} passages that are not the library's {len(wanted)}. {view.remedy}",
+            f"The index {file.name} holds {len(held)} passages that are not the library's {len(wanted)}. {REPAIR}",
+            view.repair,
         )
     differing = len(differing_vectors(view, index))
     if differing:
         yield Finding(
             Part.VECTORS,
             f"{differing} stored vectors are not those that the index {file.name} was made of, whose checksum agrees. "
-            f"{view.remedy}",
+            f"{REPAIR}",
+            view.repair,
         )
 
 
@@ -219,7 +233,7 @@ def words(folder: Path) -> Iterator[Finding]:
         wanted = {number for number, vector in live_vectors(view) if vector is not None}
         fault = word_index.fault(db, wanted)
     if fault:
-        yield Finding(Part.WORDS, f"The index of words is damaged: {fault}. {view.remedy}")
+        yield Finding(Part.WORDS, f"The index of words is damaged: {fault}. {REPAIR}", view.repair)
 
 
 def labels(view: View) -> Iterator[Finding]:
@@ -231,9 +245,23 @@ def labels(view: View) -> Iterator[Finding]:
     if wrong:
         yield Finding(
             Part.LABELS,
-            f"{wrong} labels are damaged: the text or the time beside the grade is not what was stored. Look at them "
-            f"with: secondlook labels --library {view.folder}",
+            f"{wrong} labels are damaged: the text or the time beside the grade is not what was stored. Look at them.",
+            Help(Remedy.LIST_LABELS, view.folder),
         )
+
+
+def kept_files(view: View) -> Iterator[Finding]:
+    """Originals, held against the hashes that they lie under."""
+    for sha256, size, name in view.db.execute(
+        "SELECT sha256, bytes, min(name) FROM (SELECT sha256, bytes, name FROM originals UNION ALL "
+        "SELECT sha256, bytes, name FROM replaced) GROUP BY sha256, bytes"
+    ):
+        if fault := originals.fault(view.folder, sha256, size):
+            yield Finding(
+                Part.ORIGINALS,
+                f"The original of {name} cannot be opened: {fault}. The text of it is as it was. {REPAIR}",
+                view.repair,
+            )
 
 
 def _is_time(stamp: object) -> bool:
@@ -252,11 +280,11 @@ def litter(view: View) -> Iterator[Finding]:
         (active.id,),
     ).fetchone()[0]
     if pending:
-        yield Finding(Part.LITTER, f"{pending} rows were written and never published. {view.remedy}")
+        yield Finding(Part.LITTER, f"{pending} rows were written and never published. {REPAIR}", view.repair)
     name = active.index.name if active.index else ""
     orphans = [path for path in index_files(view.folder / VECTORS) if path.name != name]
-    for path in orphans + abandoned(view.folder):
-        yield Finding(Part.LITTER, f"{path} belongs to nothing. {view.remedy}")
+    for path in orphans + originals.orphans(view.folder, view.db) + abandoned(view.folder):
+        yield Finding(Part.LITTER, f"{path} belongs to nothing. {REPAIR}", view.repair)
 
 
 # Somebody else has the file, or the disk refuses: that says nothing of what is in it.
@@ -272,22 +300,25 @@ def token_vectors(folder: Path) -> Iterator[Finding]:
     if wrong:
         yield Finding(
             Part.LATE_INTERACTION,
-            f"The token vectors in {folder / FILE} are damaged: {wrong}. What is damaged is removed, and nothing else "
-            f"lost, by: secondlook doctor --repair --library {folder}",
+            f"The token vectors in {folder / FILE} are damaged: {wrong}. Nothing else is lost: have what is "
+            "damaged removed.",
+            Help(Remedy.REPAIR, folder),
         )
 
 
-def mend_token_vectors(folder: Path) -> str:
+def mend_token_vectors(folder: Path) -> Message:
     """Remove the rows that are damaged, or all of a file that SQLite cannot vouch for; what was done."""
     path = folder / FILE
     if _damage(path, rows=False):
         path.unlink(missing_ok=True)
-        again = "secondlook ingest FILES --token-vectors"
-        return f"The file of token vectors was removed. Have them stored again with: {again}"
+        again = Help(Remedy.LATE_INTERACTION)
+        return Message("The file of token vectors was removed. Have them stored again.", again)
     with closing(open_file(path, "rw")) as db:
         bad = [(number,) for number in _damaged_rows(db)]
         db.executemany("DELETE FROM token_vectors WHERE rowid = ?", bad)
-    return f"{len(bad)} damaged rows of token vectors were removed; the next ingest computes them again."
+    return Message(
+        f"{len(bad)} damaged rows of token vectors were removed; the next ingest computes them again."
+    )
 
 
 def _damage(path: Path, rows: bool = True) -> str:

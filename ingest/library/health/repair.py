@@ -16,6 +16,7 @@ import faiss
 from ingest.chunker import MAX_TITLE_CHARACTERS
 from ingest.errors import LibraryDamagedError
 from ingest.library import word_index
+from ingest.library.files import metadata, originals
 from ingest.library.health.checks import chunk_fault, document_fault, mended_text, vector_fault
 from ingest.library.health.doctor import examine, mend_token_vectors
 from ingest.library.health.salvage import salvage
@@ -25,14 +26,15 @@ from ingest.library.library import VECTORS, Library, transaction
 from ingest.library.rows import document_of, report_of
 from ingest.library.snapshot import Snapshot
 from ingest.library.writer import writing
+from ingest.notices import Help, Message, Remedy
 from ingest.records import Document
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was done, in sentences; ``saved_to`` is the new library where the old one could not be repaired."""
+    """What was done; ``saved_to`` is the new library where the old one could not be repaired."""
 
-    done: tuple[str, ...]
+    done: tuple[Message, ...]
     saved_to: Path | None = None
 
 
@@ -45,65 +47,70 @@ def repair(folder: Path) -> Repair:
     findings = examine(folder)
     if any(finding.part is Part.DATABASE for finding in findings):
         saved = salvage(folder)
-        return Repair(saved.sentences, saved.folder)
+        return Repair(saved.messages, saved.folder)
     if not findings:
         return Repair(())
     return Repair(tuple(_mend(Library(folder), findings)))
 
 
-def _mend(library: Library, findings: Sequence[Finding]) -> list[str]:
+def _mend(library: Library, findings: Sequence[Finding]) -> list[Message]:
     parts = {finding.part for finding in findings}
-    sentences = ["Rows and files that belong to nothing were removed."] if Part.LITTER in parts else []
+    messages = (
+        [Message("Rows and files that belong to nothing were removed.")] if Part.LITTER in parts else []
+    )
     with writing(library) as writer:  # discards what is pending, and files and folders that belong to nothing
         with library.connection() as db:
             db.text_factory = lambda raw: raw.decode("utf-8", "replace")
             with transaction(db):
-                sentences += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
-                sentences += _mend_tombstones(db)
-                sentences += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
+                messages += _mend_metadata(db)
+                messages += _mend_references(db) + _mend_documents(db) + _mend_sources(db)
+                messages += _mend_tombstones(db)
+                messages += _mend_vectors(View(library.folder, db, writer.manifest, Snapshot(db)))
                 if parts & {Part.CONTENT, Part.VECTORS, Part.WORDS}:
                     word_index.remake(db)
-                    sentences.append("The index of words was built again from the passages.")
+                    messages.append(Message("The index of words was built again from the passages."))
         if parts & {Part.CONTENT, Part.VECTORS, Part.INDEX}:
             writer.publish()
-            sentences.append("The index was built again from the stored vectors.")
+            messages.append(Message("The index was built again from the stored vectors."))
+        if Part.ORIGINALS in parts:
+            messages += _mend_originals(library)
         if Part.LATE_INTERACTION in parts:
-            sentences.append(mend_token_vectors(library.folder))
-    return sentences
+            messages.append(mend_token_vectors(library.folder))
+    return messages
 
 
-def _mend_references(db: sqlite3.Connection) -> list[str]:
+def _mend_references(db: sqlite3.Connection) -> list[Message]:
     """Rows without what they belong to are only ever derived ones: passages, vectors, places of labels."""
     broken = db.execute("PRAGMA foreign_key_check").fetchall()
     for table, rowid, *_ in broken:
         db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
-    return [f"{len(broken)} rows that belonged to nothing were removed."] if broken else []
+    return [Message(f"{len(broken)} rows that belonged to nothing were removed.")] if broken else []
 
 
-def _mend_documents(db: sqlite3.Connection) -> list[str]:
-    sentences = []
+def _mend_documents(db: sqlite3.Connection) -> list[Message]:
+    messages: list[Message] = []
     for (number,) in db.execute("SELECT number FROM documents ORDER BY number").fetchall():
         row = db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
         chunks = db.execute("SELECT * FROM chunks WHERE document = ? ORDER BY id", (number,)).fetchall()
         if document_fault(row):
-            sentences.append(_mend_document(db, row, chunks))
+            messages.append(_mend_document(db, row, chunks))
             row = db.execute("SELECT * FROM documents WHERE number = ?", (number,)).fetchone()
         if not document_fault(row):
-            sentences += _mend_chunks(db, document_of(row), chunks)
-            sentences += _missing_chunks(db, row, len(chunks))
-    return sentences
+            messages += _mend_chunks(db, document_of(row), chunks)
+            messages += _missing_chunks(db, row, len(chunks))
+    return messages
 
 
-def _mend_document(db: sqlite3.Connection, row: sqlite3.Row, chunks: Sequence[sqlite3.Row]) -> str:
+def _mend_document(db: sqlite3.Connection, row: sqlite3.Row, chunks: Sequence[sqlite3.Row]) -> Message:
     """Put the text together from its passages, or have the next ingest of its file read it again."""
     text = mended_text(row, chunks)
     if text is not None:
         db.execute("UPDATE documents SET text = ? WHERE number = ?", (text, row["number"]))
-        return f"The text of “{row['title']}” was put together again from its passages."
+        return Message(f"The text of “{row['title']}” was put together again from its passages.")
     _forget_source(db, row)
-    return (
-        f"“{row['title']}” cannot be repaired. Add its file again: secondlook ingest “{row['path']}”; or take it out: "
-        f"secondlook delete {row['id']}"
+    return Message(
+        f"“{row['title']}” cannot be repaired. Add its file again.",
+        Help(Remedy.INGEST, subject=row["path"], also=Help(Remedy.DELETE, subject=row["id"])),
     )
 
 
@@ -113,7 +120,7 @@ def _forget_source(db: sqlite3.Connection, row: sqlite3.Row) -> None:
     db.execute("UPDATE documents SET content_hash = '' WHERE number = ?", (row["number"],))
 
 
-def _mend_chunks(db: sqlite3.Connection, document: Document, chunks: Sequence[sqlite3.Row]) -> list[str]:
+def _mend_chunks(db: sqlite3.Connection, document: Document, chunks: Sequence[sqlite3.Row]) -> list[Message]:
     """Write passages anew from a whole document's text, where the place that they name fits their checksum."""
     mended = 0
     for row in chunks:
@@ -128,25 +135,30 @@ def _mend_chunks(db: sqlite3.Connection, document: Document, chunks: Sequence[sq
                 "UPDATE chunks SET text = :text, title = :title WHERE id = :id", {**fresh, "id": row["id"]}
             )
             mended += 1
-    return [f"{mended} passages of “{document.title}” were written again from its text."] if mended else []
+    if not mended:
+        return []
+    return [Message(f"{mended} passages of “{document.title}” were written again from its text.")]
 
 
-def _missing_chunks(db: sqlite3.Connection, row: sqlite3.Row, there: int) -> list[str]:
+def _missing_chunks(db: sqlite3.Connection, row: sqlite3.Row, there: int) -> list[Message]:
     if there == row["chunk_count"]:
         return []
+    lacking = row["chunk_count"] - there
     return [
-        f"“{row['title']}” lacks {row['chunk_count'] - there} passages; its text is whole. Cut it again with: "
-        "secondlook rebuild"
+        Message(
+            f"“{row['title']}” lacks {lacking} passages; its text is whole. Cut it again.",
+            Help(Remedy.REBUILD),
+        )
     ]
 
 
-def _mend_tombstones(db: sqlite3.Connection) -> list[str]:
+def _mend_tombstones(db: sqlite3.Connection) -> list[Message]:
     """A passage that is there is not deleted, whatever a tombstone says; only those of passages that are gone count."""
     hidden = db.execute("DELETE FROM tombstones WHERE chunk IN (SELECT id FROM chunks)").rowcount
-    return [f"{hidden} passages that were hidden as deleted are found again."] if hidden else []
+    return [Message(f"{hidden} passages that were hidden as deleted are found again.")] if hidden else []
 
 
-def _mend_sources(db: sqlite3.Connection) -> list[str]:
+def _mend_sources(db: sqlite3.Connection) -> list[Message]:
     """Forget reports that cannot be read: the file is then read again by the next ingest."""
     broken = []
     for key, report in db.execute("SELECT key, report FROM sources").fetchall():
@@ -155,14 +167,14 @@ def _mend_sources(db: sqlite3.Connection) -> list[str]:
         except (ValueError, KeyError, TypeError):
             broken.append((key,))
     db.executemany("DELETE FROM sources WHERE key = ?", broken)
-    return (
-        [f"{len(broken)} reports of files were forgotten; the next ingest reads those files again."]
-        if broken
-        else []
-    )
+    if not broken:
+        return []
+    return [
+        Message(f"{len(broken)} reports of files were forgotten; the next ingest reads those files again.")
+    ]
 
 
-def _mend_vectors(view: View) -> list[str]:
+def _mend_vectors(view: View) -> list[Message]:
     """Take vectors back from an index whose checksum agrees; remove damaged ones that it does not hold."""
     index = _whole_index(view)
     vectors = differing_vectors(view, index) if index is not None else {}
@@ -182,12 +194,39 @@ def _mend_vectors(view: View) -> list[str]:
         "AND encoder = (SELECT id FROM encoders WHERE identity = ?)",
         bad,
     )
-    sentences = [f"{len(vectors)} vectors were taken back from the index."] if vectors else []
+    messages = [Message(f"{len(vectors)} vectors were taken back from the index.")] if vectors else []
     if bad:
-        sentences.append(
-            f"{len(bad)} damaged vectors were removed. Embed their passages again with: secondlook rebuild"
+        messages.append(
+            Message(
+                f"{len(bad)} damaged vectors were removed. Embed their passages again.", Help(Remedy.REBUILD)
+            )
         )
-    return sentences
+    return messages
+
+
+def _mend_metadata(db: sqlite3.Connection) -> list[Message]:
+    mended = metadata.mend(db)
+    if not mended:
+        return []
+    return [
+        Message(f"What was known of {mended} documents besides their text is lost. A rebuild reads it again.")
+    ]
+
+
+def _mend_originals(library: Library) -> list[Message]:
+    """Forget originals that are not what was kept; a file that lies where it lay is kept anew by the next ingest."""
+    with library.connection() as db, transaction(db):
+        names = []
+        for table in ("originals", "replaced"):
+            for row in db.execute(f"SELECT rowid, sha256, bytes, name FROM {table}").fetchall():
+                if originals.fault(library.folder, row["sha256"], row["bytes"]):
+                    db.execute(f"DELETE FROM {table} WHERE rowid = ?", (row["rowid"],))
+                    names.append(row["name"])
+        originals.sweep(library.folder, db)
+    return [
+        Message(f"The original of {name} is damaged or gone, and is forgotten. Add the file again.")
+        for name in names
+    ]
 
 
 def _whole_index(view: View) -> faiss.Index | None:

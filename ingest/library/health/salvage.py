@@ -18,25 +18,28 @@ from pathlib import Path
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
 from ingest.errors import LibraryDamagedError
+from ingest.library.files import metadata, originals
+from ingest.library.files.originals import NAME, ORIGINALS, Original
 from ingest.library.health.checks import chunks_fault, document_fault, passage_hash, vector_fault
 from ingest.library.health.view import reading_what_is_left
 from ingest.library.library import DATABASE, Library, Manifest, read_manifest, transaction
 from ingest.library.rows import document_of
 from ingest.library.writer import writing
+from ingest.notices import Help, Message, Remedy
 from ingest.workspace import SAVING, Workspace
 
 UNKNOWN = "unknown"
 # In the order in which they refer to each other.
-DOCUMENT_TABLES = ("encoders", "documents", "chunks", "vectors")
+DOCUMENT_TABLES = ("encoders", "documents", "chunks", "vectors", "identities", "metadata")
 LABEL_TABLES = ("labels", "label_pairs", "label_ranks")
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The new library, and sentences that say what was saved and what was not."""
+    """The new library, and what was saved and what was not."""
 
     folder: Path
-    sentences: tuple[str, ...]
+    messages: tuple[Message, ...]
 
 
 @dataclass
@@ -62,13 +65,13 @@ def salvage(folder: Path) -> Saved:
         loss = _Loss()
         try:
             with reading_what_is_left(copy) as old:
-                documents = _save(old, making, loss)
+                documents = _save(old, folder, making, loss)
         except sqlite3.DatabaseError as error:
             raise _nothing(folder, str(error)) from error
         if not documents and not loss.lost and (loss.manifest or not loss.unreadable):
             raise _nothing(folder, "no document is in it")
         os.rename(making, target)
-    return Saved(target, tuple(_sentences(folder, target, documents, loss)))
+    return Saved(target, tuple(_messages(folder, target, documents, loss)))
 
 
 def _copy(folder: Path, copy: Path) -> None:
@@ -87,7 +90,7 @@ def _nothing(folder: Path, why: str) -> LibraryDamagedError:
     )
 
 
-def _save(old: sqlite3.Connection, making: Path, loss: _Loss) -> int:
+def _save(old: sqlite3.Connection, folder: Path, making: Path, loss: _Loss) -> int:
     """Fill the new library and publish it; the number of documents in it."""
     manifest = _manifest(old)
     loss.manifest = manifest.encoder == UNKNOWN
@@ -100,6 +103,8 @@ def _save(old: sqlite3.Connection, making: Path, loss: _Loss) -> int:
             # After the documents: deleting one takes the text of its labels along, which is for people to ask.
             _save_tables(old, new, LABEL_TABLES, loss)
             _check_labels(new)
+            _save_originals(old, new, folder, making, loss)
+            metadata.mend(new)
             documents: int = new.execute("SELECT count(*) FROM documents").fetchone()[0]
         if documents:
             writer.publish()
@@ -107,7 +112,7 @@ def _save(old: sqlite3.Connection, making: Path, loss: _Loss) -> int:
 
 
 def _manifest(old: sqlite3.Connection) -> Manifest:
-    """What made the library, or, where that is lost, one that `secondlook rebuild` replaces."""
+    """What made the library, or, where that is lost, one that a rebuild replaces."""
     try:
         return read_manifest(old, Path())
     except (sqlite3.DatabaseError, LibraryDamagedError, ValueError):
@@ -199,6 +204,19 @@ def _check_vectors(new: sqlite3.Connection, manifest: Manifest) -> None:
     new.executemany("DELETE FROM vectors WHERE rowid = ?", bad)
 
 
+def _save_originals(
+    old: sqlite3.Connection, new: sqlite3.Connection, folder: Path, making: Path, loss: _Loss
+) -> None:
+    """Copy the files whose hashes agree, of documents that were saved."""
+    sources = {row[0] for row in new.execute("SELECT source FROM documents")}
+    for row in _rows(old, "originals", loss):
+        original = Original(row["source"], row["sha256"], row["bytes"], row["name"])
+        whole = original.source in sources and NAME.fullmatch(str(original.sha256)) is not None
+        if whole and not originals.fault(folder, original.sha256, original.bytes):
+            originals.keep(making, folder / ORIGINALS / original.sha256, original.sha256, original.name)
+            originals.insert(new, 1, original)
+
+
 def _check_labels(new: sqlite3.Connection) -> None:
     """Keep a label's grade; the text beside it only where its checksum agrees."""
     for row in new.execute("SELECT rowid AS at, * FROM labels WHERE text IS NOT NULL").fetchall():
@@ -206,20 +224,27 @@ def _check_labels(new: sqlite3.Connection) -> None:
             new.execute("UPDATE labels SET title = NULL, text = NULL WHERE rowid = ?", (row["at"],))
 
 
-def _sentences(folder: Path, target: Path, documents: int, loss: _Loss) -> Iterator[str]:
-    yield f"{documents} documents were saved into the new library {target}; {folder} was left as it is."
+def _messages(folder: Path, target: Path, documents: int, loss: _Loss) -> Iterator[Message]:
+    rebuild = Help(Remedy.REBUILD, target)
+    yield Message(
+        f"{documents} documents were saved into the new library {target}; {folder} was left as it is."
+    )
     if loss.manifest:
-        yield (
-            "What made the library could not be read, so that its vectors are of no use. No search works before: "
-            f"secondlook rebuild --library {target}"
+        yield Message(
+            "What made the library could not be read, so that its vectors are of no use. No search works before it is "
+            "rebuilt.",
+            rebuild,
         )
     if loss.lost:
-        yield f"Not saved, because their text is damaged: {', '.join(loss.lost)}. Add their files again."
+        yield Message(
+            f"Not saved, because their text is damaged: {', '.join(loss.lost)}. Add their files again."
+        )
     rows = ", ".join(f"{number} in {table}" for table, number in loss.unreadable.items())
     if rows:
-        yield f"Places that could not be read, each one row or none: {rows}."
+        yield Message(f"Places that could not be read, each one row or none: {rows}.")
     if loss.recut:
-        yield (
-            f"Saved as text, but without passages: {', '.join(loss.recut)}. No search finds them before: secondlook "
-            f"rebuild --library {target}"
+        yield Message(
+            f"Saved as text, but without passages: {', '.join(loss.recut)}. No search finds them before the library is "
+            "rebuilt.",
+            rebuild,
         )

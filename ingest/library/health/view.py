@@ -17,6 +17,10 @@ from ingest.library import vector_index
 from ingest.library.library import DATABASE, Manifest
 from ingest.library.schema import open_file
 from ingest.library.snapshot import Snapshot
+from ingest.notices import Help, Remedy
+
+# What every finding that can be repaired ends with.
+REPAIR = "Repair it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,9 @@ class View:
     snapshot: Snapshot
 
     @property
-    def remedy(self) -> str:
-        """The sentence that every finding which can be repaired ends with."""
-        return f"Repair it with: secondlook doctor --repair --library {self.folder}"
+    def repair(self) -> Help:
+        """What helps with every finding that ends with `REPAIR`."""
+        return Help(Remedy.REPAIR, self.folder)
 
 
 @contextmanager
@@ -100,12 +104,17 @@ class Part(StrEnum):
     LABELS = "labels"
     LATE_INTERACTION = "token vectors"
     CALIBRATION = "calibration"
+    ORIGINALS = "originals"
     LITTER = "litter"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: in which part, and a sentence that says what and what to do."""
+    """One thing that is wrong: in which part, what it is and what to do, and how."""
 
     part: Part
-    sentence: str
+    text: str
+    help: Help | None = None
+
+    def __str__(self) -> str:
+        return self.text

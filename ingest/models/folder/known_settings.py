@@ -169,7 +169,7 @@ TOKEN_MASK: Mapping[str, Check] = {
 LAYER_NORM: Mapping[str, Check] = {"dimension": count}
 DROPOUT: Mapping[str, Check] = {"dropout": number}
 LOGIT: Mapping[str, Check] = {"true_token_id": count, "false_token_id": count, "module_input_name": _output}
-# Of the head that `secondlook train` puts on a model.
+# Of the head that a training puts on a model.
 HEAD: Mapping[str, Check] = {
     "width": count,
     "hidden": count,

@@ -93,10 +93,20 @@ def _plain(value: object) -> str:
     )
 
 
-def attachment_names(reader: PdfReader | None) -> list[str]:
-    """The names of the files within the file; none where they cannot be listed."""
+def attachments(reader: PdfReader | None) -> Iterator[tuple[str, bytes | None]]:
+    """Names and bytes of the files within the file; ``None`` for one that cannot be taken out."""
     try:
-        return [clean_title(name) for name in reader.attachments] if reader is not None else []
+        files = list(reader.attachment_list) if reader is not None else []
     except Exception as error:
         logger.debug("the attachments cannot be listed", exc_info=error)
-        return []
+        return
+    for number, file in enumerate(files, start=1):
+        name, content = f"attachment {number}", None
+        try:
+            name = clean_title(file.name) or name
+            content = file.content
+        except MemoryError:
+            raise
+        except Exception as error:
+            logger.debug("the attachment %s cannot be taken out", name, exc_info=error)
+        yield name, content

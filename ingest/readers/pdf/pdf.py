@@ -16,7 +16,7 @@ from ingest.errors import DamagedFileError, NoTextError, OcrNeededError, TooLarg
 from ingest.readers.blocks import Blocks
 from ingest.readers.extras import ocr_is_installed
 from ingest.readers.furniture import EdgeLine, furniture
-from ingest.readers.pdf.around import add_fields_and_notes, attachment_names
+from ingest.readers.pdf.around import add_fields_and_notes, attachments
 from ingest.readers.pdf.flow import NUMBERED_HEADING, flow
 from ingest.readers.pdf.headings import LARGER, Entry, body_size, heading_levels, outline_entries
 from ingest.readers.pdf.layout import Line, lines_of
@@ -26,13 +26,13 @@ from ingest.readers.pdf.runs import PageText, page_text
 from ingest.readers.pdf.scans import Picture, Scans, recognize_pages
 from ingest.readers.source import Source, explain
 from ingest.readers.titles import sensible_title, title_line
-from ingest.records import Document, Page, format_pages
+from ingest.records import Document, Page, Unread, format_pages
 
 logger = logging.getLogger(__name__)
 
 
-def read_pdf(source: Source) -> Iterator[Document]:
-    """Yield the file as one document with its pages.
+def read_pdf(source: Source) -> Iterator[Document | Source | Unread]:
+    """Yield the file as one document with its pages, then the files that are attached to it.
 
     A page whose text cannot be extracted counts as one without text, as long as another page has some.
 
@@ -69,8 +69,9 @@ def read_pdf(source: Source) -> Iterator[Document]:
             pages_without_text=_without_text(places),
             blocks=blocks.blocks,
             pages_by_ocr=scans.pages,
-            remarks=[*scans.remarks(), *_unread(pages, scans), *_attached(opened)],
+            remarks=[*scans.remarks(), *_unread(pages, scans)],
         )
+        yield from _attached(source, opened)
 
 
 @dataclass(slots=True)
@@ -154,17 +155,15 @@ def _unread(pages: _Pages, scans: Scans) -> list[str]:
     return [f"Page{plural} {format_pages(numbers)}: the fonts do not tell which letters they draw."]
 
 
-_NAMED = 5
-
-
-def _attached(opened: OpenPdf) -> list[str]:
-    """A sentence on the files within the file."""
-    names = attachment_names(opened.around)
-    if not names:
-        return []
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    are = "1 attached file is" if len(names) == 1 else f"{len(names)} attached files are"
-    return [f"{are} not read: {', '.join(names[:_NAMED])}{more}."]
+def _attached(source: Source, opened: OpenPdf) -> Iterator[Source | Unread]:
+    files = []
+    for name, content in attachments(opened.around):
+        if content is None:
+            path = f"{source.name}/{name}"
+            yield Unread(path, f"{path} cannot be taken out of the PDF; save it from a viewer, and add that.")
+        else:
+            files.append((name, content))
+    yield from source.attachments(files)
 
 
 # Places that are the same on two pages, in points.

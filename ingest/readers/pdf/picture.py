@@ -39,7 +39,8 @@ def read_picture(source: Source) -> Iterator[Document]:
         raise OcrNeededError(f"{source.name} is a picture, and text recognition is not installed here.")
     from PIL import Image
 
-    with source.parsing("", _ADVICE), Image.open(source.path, formats=("PNG", "JPEG", "TIFF")) as image:
+    formats = ("PNG", "JPEG", "TIFF")
+    with source.parsing("", _ADVICE), source.open() as file, Image.open(file, formats=formats) as image:
         count = getattr(image, "n_frames", 1)
         if count > source.limits.max_pages:
             raise TooLargeError(

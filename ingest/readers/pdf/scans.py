@@ -30,23 +30,28 @@ Picture = tuple[NDArray[np.uint8], float]  # as OpenCV has it (blue first), and 
 
 @dataclass(slots=True)
 class Scans:
-    """What was recognized of a document: which pages, and the words that may be others."""
+    """What was recognized of a document: which pages, which were left as no time was, and words that may be others."""
 
     pages: list[int] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
     doubtful: dict[str, None] = field(default_factory=dict)
     failure: Exception | None = None
 
     def remarks(self) -> list[str]:
         """What is to be said of it, as sentences."""
-        if not self.pages:
-            return []
-        said = [f"Page{'s' if len(self.pages) > 1 else ''} {format_pages(self.pages)}: read by OCR."]
+        said = []
+        if self.pages:
+            said.append(f"{_named(self.pages)}: read by OCR.")
         if self.doubtful:
             words = ", ".join(f"“{word}”" for word in islice(self.doubtful, _WORDS_NAMED))
             more = (
                 f" and {len(self.doubtful) - _WORDS_NAMED} more" if len(self.doubtful) > _WORDS_NAMED else ""
             )
             said.append(f"Doubtful: {words}{more}.")
+        if self.left:
+            said.append(
+                f"{_named(self.left)}: not recognized, as the time for a document was up; split it into smaller files."
+            )
         return said
 
 
@@ -64,8 +69,8 @@ def recognize_pages(
     deadline = time.monotonic() + source.limits.max_ocr_seconds
     for index in wanted:
         if time.monotonic() > deadline:
-            logger.warning("%s: no time is left to recognize page %d and on", source.name, index + 1)
-            break
+            scans.left.append(index + 1)
+            continue
         source.on_page(index + 1, len(lines))
         try:
             page = recognize(*picture(index))
@@ -82,3 +87,7 @@ def recognize_pages(
             scans.pages.append(index + 1)
             scans.doubtful |= dict.fromkeys(page.doubtful)
     return scans
+
+
+def _named(pages: Sequence[int]) -> str:
+    return f"Page{'s' if len(pages) > 1 else ''} {format_pages(pages)}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from ingest.readers.process.wire import Message
 from ingest.readers.process.worker_handle import Worker
 from ingest.readers.source import Limits
-from ingest.records import Document
+from ingest.records import Document, Unread
 
 # An idle process holds some 50 MB; the next ingest often follows at once, or not for a long time.
 KEEP_SECONDS = 60.0
@@ -85,7 +85,7 @@ def read_in_worker(
     passwords: Sequence[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
     on_page: Callable[[int, int], None] = lambda page, pages: None,
-) -> Generator[Document, None, None]:
+) -> Generator[Document | Unread, None, None]:
     """As `read_documents`, in a process of its own that is held to ``limits`` and can be lost.
 
     ``cancelled`` is asked while the process works. ``on_page`` is told which page of how many is read next, where one

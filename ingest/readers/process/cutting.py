@@ -15,9 +15,9 @@ from functools import cached_property
 from tokenizers import Tokenizer
 
 from ingest.chunker import chunks_of
-from ingest.readers import Limits
 from ingest.readers.process.client import SpareWorker
 from ingest.readers.process.worker_handle import Cutter
+from ingest.readers.source import Limits
 from ingest.records import Chunk, Document, digest
 
 _spare = SpareWorker()

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO, cast
 
-from ingest.records import Block, BlockKind, Document, Heading, Page
+from ingest.records import Block, BlockKind, Document, Heading, Metadata, Page, Unread
 
 _LENGTH_BYTES = 8
 # The text of a document is at most some 20 million characters of up to 6 bytes in JSON, with its headings beside it.
 _LONGEST_FRAME = 1_000_000_000
+# Characters of an author or a tag.
+_LONGEST_WORD = 1_000
 
 Message = dict[str, Any]
 
@@ -72,6 +74,7 @@ def from_wire(values: Mapping[str, Any]) -> Document:
                 **values,
                 "pages": tuple(Page(**page) for page in values["pages"]),
                 "headings": tuple(Heading(**heading) for heading in values["headings"]),
+                "metadata": metadata_from_wire(values["metadata"]),
                 "pages_without_text": tuple(values["pages_without_text"]),
                 "pages_by_ocr": tuple(values["pages_by_ocr"]),
                 "remarks": tuple(values["remarks"]),
@@ -99,6 +102,30 @@ def from_wire(values: Mapping[str, Any]) -> Document:
     ):
         raise BrokenFrameError("a document whose fields are of other kinds")
     return document
+
+
+def metadata_from_wire(values: Mapping[str, Any]) -> Metadata:
+    """The metadata that `asdict` gave. Raises ``TypeError``, ``ValueError`` or ``KeyError`` for others."""
+    metadata = Metadata(**{**values, "tags": tuple(values["tags"])})
+    words = (metadata.author, metadata.language, metadata.created, metadata.modified, *metadata.tags)
+    if not all(isinstance(word, str) and len(word) <= _LONGEST_WORD for word in words):
+        raise ValueError
+    return metadata
+
+
+def unread_from_wire(values: Mapping[str, Any]) -> Unread:
+    """What is not read, as it was sent.
+
+    Raises:
+        BrokenFrameError: the values are no such thing.
+    """
+    try:
+        unread = Unread(**values)
+    except TypeError as error:
+        raise BrokenFrameError("an unread file that is none") from error
+    if not (isinstance(unread.path, str) and isinstance(unread.reason, str)):
+        raise BrokenFrameError("an unread file whose fields are of other kinds")
+    return unread
 
 
 def spans_from_wire(values: object, length: int) -> list[tuple[int, int]]:

@@ -19,6 +19,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,7 +27,7 @@ from ingest.errors import DamagedFileError, ReadError
 from ingest.readers.process.wire import Message, receive, send, to_wire
 from ingest.readers.registry import read_documents
 from ingest.readers.source import Limits, explain
-from ingest.records import Heading
+from ingest.records import Heading, Unread
 
 if TYPE_CHECKING:
     from ingest.chunker import Chunker
@@ -117,7 +118,8 @@ def _read(request: Message, limits: Limits, replies: BinaryIO) -> Iterator[Messa
     documents = read_documents(
         path, name=request["name"], key=request["key"], limits=limits, passwords=passwords, on_page=on_page
     )
-    return ({"document": to_wire(document)} for document in documents)
+    for part in documents:
+        yield {"unread": asdict(part)} if isinstance(part, Unread) else {"document": to_wire(part)}
 
 
 _chunkers: list[Chunker] = []  # the one that was handed over last

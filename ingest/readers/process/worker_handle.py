@@ -17,9 +17,17 @@ from typing import Any, BinaryIO, cast
 
 from ingest import errors
 from ingest.errors import CancelledError, DamagedFileError, ReadError, TooLargeError
-from ingest.readers.process.wire import BrokenFrameError, Message, from_wire, receive, send, spans_from_wire
+from ingest.readers.process.wire import (
+    BrokenFrameError,
+    Message,
+    from_wire,
+    receive,
+    send,
+    spans_from_wire,
+    unread_from_wire,
+)
 from ingest.readers.source import Limits
-from ingest.records import Document
+from ingest.records import Document, Unread
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +89,13 @@ class Worker:
         seconds: float,
         cancelled: Callable[[], bool],
         on_page: Callable[[int, int], None] = lambda page, pages: None,
-    ) -> Generator[Document, None, None]:
-        """The documents of one file, as they are read. See `ingest.readers.process.client.read_in_worker`."""
+    ) -> Generator[Document | Unread, None, None]:
+        """The documents of one file, and what within it is not read. See `client.read_in_worker`."""
         for message in self._answers(request, "read", seconds, cancelled):
             if "document" in message:
                 yield from_wire(message["document"])
+            elif "unread" in message:
+                yield unread_from_wire(message["unread"])
             elif "page" in message:
                 page, pages = message["page"]
                 on_page(int(page), int(pages))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import docx
@@ -16,14 +17,25 @@ from docx.styles.style import BaseStyle
 from docx.text.paragraph import Paragraph
 
 from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
+from ingest.readers.encodings import read_decoded
+from ingest.readers.html import add_html, decoded_html
+from ingest.readers.mail.mhtml import page_of
+from ingest.readers.office.drawing import chart_lines, diagram_lines, parsed
+from ingest.readers.office.package import EMBEDDED_WORD, advice, checked_package
+from ingest.readers.office.rtf import add_rtf
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
-from ingest.readers.word.archive import ADVICE, checked_archive
 from ingest.readers.word.numbers import AutomaticNumbers
 from ingest.readers.word.text import words_of
 from ingest.records import BlockKind, Document, Heading
 
 _HEADING_STYLE = re.compile(r"heading ([1-9])", re.I)
+_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006"
+# What refers to a part that says something: the element, which of its attributes, and how the part is read.
+_DRAWINGS = (
+    (f"{_DRAWING}/diagram}}relIds", "dm", diagram_lines),
+    (f"{_DRAWING}/chart}}chart", "id", chart_lines),
+)
 # Notes that are lines and spaces, which Word keeps among the others.
 _NO_NOTES = frozenset(("separator", "continuationSeparator", "continuationNotice"))
 
@@ -36,11 +48,10 @@ def read_docx(source: Source) -> Iterator[Document]:
         TooLargeError: it unpacks to more than the limit, or at a ratio that no document has.
         DamagedFileError: the archive or its XML is broken.
     """
-    data = source.data()
-    with source.parsing("", ADVICE):
-        word = docx.Document(io.BytesIO(checked_archive(source, data)))
-        body = _Body(source, word)
-        blocks = body.blocks
+    with source.parsing("", advice(".docx")):
+        word = docx.Document(io.BytesIO(checked_package(source, "a Word document", "word")))
+        blocks = Blocks(source)
+        body = _Body(source, word, blocks)
         title = sensible_title(word.core_properties.title) if _has_properties(word) else ""
     title = title or body.title or _only_top_heading(blocks.headings)
     yield source.document("docx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
@@ -63,9 +74,9 @@ class _Body:
     """Walks the body once. The XML is walked rather than python-docx's own lists, which pass over content
     controls, tracked insertions and text boxes."""
 
-    def __init__(self, source: Source, word: WordDocument) -> None:
-        self.blocks = Blocks(source)
-        self._word = word
+    def __init__(self, source: Source, word: WordDocument, blocks: Blocks) -> None:
+        self.blocks = blocks
+        self._source, self._word = source, word
         self._styles: dict[str, tuple[int | None, bool]] = {}
         self._numbers = AutomaticNumbers(word)
         self._notes = {
@@ -83,8 +94,41 @@ class _Body:
                 self._paragraph(Paragraph(element, self._word))
             elif element.tag == qn("w:tbl"):
                 self._table(element)
+            elif element.tag == qn("w:altChunk"):
+                self._add_file(element.get(qn("r:id")))
             elif element.tag in _AROUND:
                 self._walk(element)
+
+    def _add_file(self, identity: str | None) -> None:
+        """A file of another format that Word shows in this place: a page, a text, RTF, or another document."""
+        part = self._word.part.related_parts.get(identity)
+        if part is None:
+            return
+        inner = replace(self._source, content=part.blob, depth=self._source.depth + 1)
+        kind = part.content_type
+        if kind in ("text/html", "application/xhtml+xml"):
+            add_html(self.blocks, inner, decoded_html(inner))
+        elif kind in ("message/rfc822", "multipart/related"):
+            add_html(self.blocks, inner, page_of(inner))
+        elif kind in ("application/rtf", "text/rtf"):
+            add_rtf(self.blocks, part.blob.decode("latin-1"))
+        elif kind == "text/plain":
+            for paragraph in re.split(r"\n[ \t]*\n", read_decoded(inner)):
+                self.blocks.add(paragraph.strip("\n"))
+        elif kind == EMBEDDED_WORD.decode() and inner.depth <= inner.limits.max_depth:
+            data = checked_package(inner, "a Word document", "word")
+            _Body(inner, docx.Document(io.BytesIO(data)), self.blocks)
+        self._in_list = False
+
+    def _add_drawings(self, paragraph: Any) -> None:
+        """What the diagrams and charts in a paragraph say."""
+        for tag, name, lines in _DRAWINGS:
+            for reference in paragraph.iter(tag):
+                part = self._word.part.related_parts.get(reference.get(qn(f"r:{name}")))
+                for number, line in enumerate(lines(parsed(part.blob)) if part is not None else ()):
+                    self.blocks.add(
+                        f"- {line}", BlockKind.LIST_ITEM, separator="\n" if number else "\n\n", level=1
+                    )
 
     def _paragraph(self, paragraph: Paragraph) -> None:
         element = paragraph._p
@@ -96,6 +140,7 @@ class _Body:
         level, in_list = self._style(paragraph)
         number = self._number(paragraph)
         if not text:
+            self._add_drawings(element)
             return
         numbered = number is not None
         if not self.title and paragraph.style is not None and paragraph.style.name == "Title":
@@ -112,6 +157,7 @@ class _Body:
             self.blocks.add(text)
         self._in_list = level is None and (in_list or numbered)
         self._add_notes(element)
+        self._add_drawings(element)
 
     def _number(self, paragraph: Paragraph) -> str | None:
         """What Word counts before the paragraph, “” for a mark; ``None`` where it is in no list."""

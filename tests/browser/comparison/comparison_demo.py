@@ -11,7 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from ingest.records import Chunk
 from rerank.records import Models, RankedHit, SearchResult, Timings
 from retrieval.records import Candidate

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from tests.browser.comparison.comparison_demo import CANDIDATES, FIRST_AFTER, HOSTILE, PROSE
+from tests.parts.looks import candidates, search
+from ui.comparison import SCRIPTS, Drawing, read
+from ui.presentation.view_model import comparison_payload
 
 pytestmark = pytest.mark.browser
 
@@ -341,3 +344,60 @@ def test_unmounting_takes_the_observer_and_listeners_away(show: Callable[..., An
     page.get_by_text("Shown", exact=True).click()
     page.locator(".comparison").wait_for(state="detached")
     page.wait_for_function("window.observing === 0")
+
+
+# Streamlit awaits the module and then calls it: while the module is fetched, two calls may come in the wrong order, and
+# the call that was overtaken has its clean-up called at once.
+CALLED = """async ({ html, script, drawings }) => {
+  const host = document.body.appendChild(document.createElement("div"));
+  const parentElement = host.attachShadow({ mode: "open" });
+  parentElement.innerHTML = html;
+  const module = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+  const clean = drawings.map((data) => module.default({ data, parentElement, setStateValue() {} }));
+  clean.at(-1)();
+  return { ...parentElement.querySelector(".comparison").dataset };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("order", "state"),
+    [((1, 2), "done"), ((2, 1), "done"), ((2, 1, 3), "scoring")],
+    ids=["in order", "out of order", "and anew"],
+)
+def test_what_was_drawn_last_stays_in_whatever_order_it_comes(
+    open_page: Callable[..., Any], order: tuple[int, ...], state: str
+) -> None:
+    before = candidates(12)
+    drawing = Drawing()
+    drawings = {
+        number: drawing.numbered(
+            comparison_payload(
+                query=query, before=before, result=search(before, (3, 1, 2)), top_k=10, state=then,
+                progress=(5, 12) if then == "scoring" else None, marks={},
+            )
+        )
+        for number, query, then in ((1, "one", "scoring"), (2, "one", "done"), (3, "two", "scoring"))
+    }  # fmt: skip
+    page = open_page("about:blank", idle=False)
+    parts = {"html": read("comparison.html"), "script": read(*SCRIPTS)}
+    shown = page.evaluate(CALLED, {**parts, "drawings": [drawings[number] for number in order]})
+    assert (shown["state"], shown["query"]) == (state, drawings[max(order)]["query"])
+
+
+def test_the_same_drawing_keeps_its_number() -> None:
+    before = candidates(3)
+    one, two = (
+        comparison_payload(
+            query=query,
+            before=before,
+            result=search(before, (2,)),
+            top_k=3,
+            state="done",
+            progress=None,
+            marks={},
+        )
+        for query in ("one", "two")
+    )
+    drawing = Drawing()
+    assert [drawing.numbered(payload)["number"] for payload in (one, one, two, one)] == [1, 1, 2, 3]
+    assert drawing.numbered(one)["page"] != Drawing().numbered(one)["page"]

@@ -58,13 +58,13 @@ def drawn(payload: Payload, **more: Any) -> None:
     comparison(payload, **more)
 
 
-def open_searcher(library: Library, choice: ModelChoice, encoder: WordEncoder) -> Searcher:
-    """In the place of `rerank.factory.open_searcher`."""
+def open_with(library: Library, choice: ModelChoice, encoder: WordEncoder) -> Searcher:
+    """In the place of `ui.page.resources.open_with`."""
     return Searcher(Retriever(library, encoder), WaitingScorer(library.folder.parent / "go"))
 
 
 st.set_page_config(page_title="Second Look", layout="wide")
-resources.open_searcher = open_searcher  # type: ignore[assignment]
+resources.open_with = open_with  # type: ignore[assignment]
 resources.encoder_for = lambda library, choice, hub: WordEncoder().model  # type: ignore[assignment]
 resources.open_encoder = lambda model, access: WordEncoder()  # type: ignore[assignment]
 answer.comparison = drawn  # type: ignore[assignment]

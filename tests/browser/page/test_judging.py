@@ -11,8 +11,10 @@ import pytest
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank.labels.judging import judge
+from rerank.request import SearchRequest
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.browser.conftest import ROOT, wait_until_answered, wait_until_idle
@@ -65,7 +67,7 @@ def judged_before(library: Library) -> Library:
     """Eight questions, each with a relevant passage that reranking put before one that is not."""
     searcher, labels = Searcher(Retriever(library, WordEncoder()), WordScorer()), Labels(library)
     for question in EARLIER:
-        result = searcher.search(question)
+        result = searcher.search(SearchRequest(question))
         risen, passed = next(
             (one, other)
             for one in result.after

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from tests.browser.conftest import ROOT
 from tests.fakes import WORD_ENCODER, WordEncoder
 

@@ -21,13 +21,15 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 INGEST = """
 import argparse, sys
 from ui.command_line import ingest as command
-from ingest.models.hub import Hub
 from tests.fakes import WordEncoder
+from ui.command_line.options import record_of
+from ui.settings import Settings
 command.encoder_model = lambda *_: WordEncoder().model
 command.open_encoder = lambda *_, **__: WordEncoder()
 parser = argparse.ArgumentParser()
-command.add_ingest_arguments(parser)
-sys.exit(command.run_ingest(parser.parse_args(), Hub(allow_downloads=False)))
+command.add_ingest_arguments(parser, Settings())
+arguments = record_of(command.IngestArguments, parser.parse_args())
+sys.exit(command.run_ingest(arguments, Settings(library=arguments.library, allow_downloads=False)))
 """
 
 

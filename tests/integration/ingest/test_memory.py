@@ -10,6 +10,7 @@ import pytest
 
 from ingest.runtime import memory
 from ingest.runtime.memory import give_back, give_back_at_times
+from rerank.request import SearchRequest
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -60,7 +61,7 @@ def test_many_small_jobs_give_back_once_in_a_while(
 def test_a_second_look_gives_back_what_it_needed(desk: Desk, given_back: list[float]) -> None:
     desk.add(desk.write("a.txt", "crane bank"), desk.write("b.txt", "bank bank money"))
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
-    searcher.first_look("bank")
+    searcher.first_look(SearchRequest("bank"))
     assert not given_back
-    assert searcher.search("bank crane").reranked
+    assert searcher.search(SearchRequest("bank crane")).reranked
     assert len(given_back) == 1

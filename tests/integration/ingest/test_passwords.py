@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import UsageError
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
 from ingest.records import IngestReport
+from ingest.sources import Source
 from tests.conftest import Desk
 from tests.integration.ui.page.test_locked_files import PASSWORD, locked
 from ui.command_line.ingest import read_again, read_passwords

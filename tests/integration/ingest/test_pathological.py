@@ -16,9 +16,9 @@ from ingest.errors import CancelledError, TooLargeError
 from ingest.library.library import Library
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import rebuild
-from ingest.readers import Limits
 from ingest.readers.process import cutting
+from ingest.readers.source import Limits
+from ingest.rebuild import rebuild
 from ingest.records import Document, FileStatus
 from tests.conftest import Desk
 

@@ -10,9 +10,11 @@ import pytest
 from ingest.errors import DocumentNotFoundError, EncoderMismatchError, LibraryBusyError, UsageError
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
-from ingest.pipeline import Source, ingest, rebuild
+from ingest.notices import Help, Remedy
+from ingest.pipeline import ingest
+from ingest.rebuild import Rebuilt, rebuild
 from ingest.records import FileReport, FileStatus, Stage
-from ingest.sources import walk
+from ingest.sources import Source, walk
 from rerank.calibration import store as calibration
 from rerank.evaluation import cache as evaluation
 from tests.conftest import Desk
@@ -154,7 +156,7 @@ def test_progress_tells_the_stages_and_reports_only_what_is_visible(desk: Desk) 
             assert [document.title for document in desk.library.documents()] == ["a"]
 
     desk.add(path, on_progress=watch)
-    assert seen == [Stage.READING, Stage.EMBEDDING, Stage.PUBLISHING, Stage.DONE]
+    assert seen == [Stage.READING, Stage.EMBEDDING, Stage.EMBEDDING, Stage.PUBLISHING, Stage.DONE]
 
 
 def test_an_upload_is_known_by_its_name(desk: Desk, library: Library) -> None:
@@ -217,7 +219,7 @@ def test_a_library_among_the_files_is_passed_over(desk: Desk) -> None:
         names = [Path(source.name).name for source in walk([desk.folder])]
     assert names == ["a.txt", "note.txt"]
     (library.folder / "library.sqlite").unlink()
-    assert len(list(walk([desk.folder]))) == 6, "without the database it is no library"
+    assert len(list(walk([desk.folder]))) == 7, "without the database it is no library"
 
 
 def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(desk: Desk) -> None:
@@ -232,14 +234,13 @@ def test_a_link_to_itself_and_a_name_that_no_disk_takes_cost_only_themselves(des
     assert all("cannot be read" in file.reason for file in report.files[:2])
 
 
-def test_another_encoder_is_refused_with_both_names_and_the_command(desk: Desk) -> None:
+def test_another_encoder_is_refused_with_both_names_and_what_helps(desk: Desk) -> None:
     from dataclasses import replace
 
     other = WordEncoder(replace(WORD_ENCODER, name="other-encoder"))
-    with pytest.raises(
-        EncoderMismatchError, match=r"word-encoder; other-encoder .*secondlook rebuild --library"
-    ):
+    with pytest.raises(EncoderMismatchError, match=r"word-encoder; other-encoder .* Rebuild it") as caught:
         ingest([], desk.library, other)
+    assert caught.value.help == Help(Remedy.REBUILD, desk.library.folder, "other-encoder")
 
 
 def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
@@ -249,7 +250,7 @@ def test_rebuild_cuts_and_embeds_everything_again(desk: Desk) -> None:
     desk.add(path)
     many = len(desk.texts())
     other = WordEncoder(replace(WORD_ENCODER, name="other-encoder"))
-    assert rebuild(desk.library, other, 400) == 1
+    assert rebuild(desk.library, other, 400) == Rebuilt(documents=1, from_text=0)
     assert desk.library.manifest() == Manifest.of(other.model.spec, 400)
     assert many > len(desk.texts()) == 1
     (report,) = ingest([Source.of_path(path)], desk.library, other).files

@@ -14,7 +14,8 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from rerank.search import MAX_QUERY_CHARACTERS, Searcher
+from rerank.request import MAX_QUERY_CHARACTERS, SearchRequest
+from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
@@ -50,7 +51,7 @@ def asked(
     searcher: Searcher, desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Asked:
     """`asked("--json", "crane")` → exit status, output and errors of `secondlook search` on that library."""
-    monkeypatch.setattr("ui.command_line.search.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.search.searcher_for", lambda *_: searcher)
 
     def ask(*arguments: str) -> tuple[int, str, str]:
         status = main(["search", "--library", str(desk.library.folder), *arguments])
@@ -87,7 +88,7 @@ def test_what_cannot_be_answered_is_refused_in_a_sentence(asked: Asked, query: s
 
 @pytest.mark.parametrize("query", ANSWERED)
 def test_the_real_encoder_takes_them_too(searcher: Searcher, real_encoder, query: str) -> None:
-    vector = real_encoder.encode_query(searcher.first_look(query).query)
+    vector = real_encoder.encode_query(searcher.first_look(SearchRequest(query)).query)
     assert abs(float(vector @ vector) - 1) < 1e-3
 
 
@@ -95,7 +96,7 @@ def test_the_real_encoder_takes_them_too(searcher: Searcher, real_encoder, query
 @given(query=st.text(st.characters(), max_size=2_100))
 def test_any_text_is_answered_or_refused(searcher: Searcher, query: str) -> None:
     try:
-        result = searcher.search(query)
+        result = searcher.search(SearchRequest(query))
     except UsageError:
         return
     assert len(result.before) == 6
@@ -104,5 +105,5 @@ def test_any_text_is_answered_or_refused(searcher: Searcher, query: str) -> None
 
 def test_no_question_reaches_the_file_system(searcher: Searcher, desk: Desk) -> None:
     before = sorted(Path(desk.folder).parent.rglob("*"))
-    searcher.search("../../etc/passwd")
+    searcher.search(SearchRequest("../../etc/passwd"))
     assert sorted(Path(desk.folder).parent.rglob("*")) == before

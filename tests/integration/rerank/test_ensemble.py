@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 
 from ingest.errors import RerankError
-from rerank.ensemble import AT_ONCE, fuse, fused_second_look, second_looks
+from ingest.notices import Notice, NoticeKind
+from rerank.ensemble import AT_ONCE, NOTHING_TO_FUSE, fuse, fused_second_look, second_looks
 from rerank.evaluation.ensemble import ensemble_systems
 from rerank.evaluation.scoring import score_queries
 from rerank.judged.dataset import document_id
 from rerank.notices import model_notices
 from rerank.records import SearchResult, Stopped
+from rerank.request import SearchRequest, SecondLookPlan, StableRule
 from rerank.scorers.base import OnBatch, Scores
 from rerank.scorers.score_store import ScoreStore
 from rerank.search import Searcher
-from rerank.second_look import SecondLookPlan, StableRule
 from retrieval.fusion import Fusion
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
@@ -72,7 +73,7 @@ def test_a_search_gives_the_orders_that_an_evaluation_measures(
     compared = 0
     for way, fusion in (("weighted", EVEN), ("reciprocal rank", RRF)):
         for query, text in judged.queries.items():
-            first = both["one"].first_look(text, depth, source)
+            first = both["one"].first_look(SearchRequest(text, depth, source))
             after = fused_second_look(both, first, fusion).after
             order = [document_id(hit.candidate.chunk.path) for hit in after]
             assert list(systems[way].orders[query])[: len(order)] == order, (way, query)
@@ -82,7 +83,7 @@ def test_a_search_gives_the_orders_that_an_evaluation_measures(
 
 def test_every_hit_says_what_it_was_fused_from(long: Desk) -> None:
     both = searchers(long, Planted("one", shaken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, RRF)
     assert (len(result.after), result.complete, result.fusion) == (40, True, RRF)
     for hit in result.after:
@@ -97,13 +98,13 @@ def test_every_hit_says_what_it_was_fused_from(long: Desk) -> None:
         assert logits == sorted(logits, reverse=True)
     assert [hit.rank for hit in result.after] == list(range(1, 41))
     (mix, at_once) = result.notices
-    assert "a fusion: the first look (by vectors), one and two, by reciprocal rank." in mix
+    assert "a fusion: the first look (by vectors), one and two, by reciprocal rank." in mix.text
     assert at_once == AT_ONCE
 
 
 def test_shares_count_as_they_are_given(long: Desk) -> None:
     both = searchers(long, Planted("one", shaken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, SHARES)
     z = []
     for values in (
@@ -114,7 +115,7 @@ def test_shares_count_as_they_are_given(long: Desk) -> None:
         z.append((row - row.mean()) / row.std())
     assert [hit.logit for hit in result.after] == pytest.approx(list(0.2 * z[0] + 0.5 * z[1] + 0.3 * z[2]))
     assert [part.share for part in result.parts] == pytest.approx([0.5, 0.3])
-    assert "50% one, 30% two and 20% the first look (by vectors)" in result.notices[0]
+    assert "50% one, 30% two and 20% the first look (by vectors)" in result.notices[0].text
 
 
 def test_the_mix_that_a_reranker_is_shipped_with_is_neither_fused_nor_claimed(long: Desk) -> None:
@@ -124,43 +125,45 @@ def test_the_mix_that_a_reranker_is_shipped_with_is_neither_fused_nor_claimed(lo
     notices = model_notices(long.encoder.model, one.model)
     retriever = Retriever(long.library, long.encoder)
     mixed = {"one": Searcher(retriever, one, notices), **searchers(long, two)}
-    first = mixed["one"].first_look("snake venom", 40)
-    assert any("is a mix" in notice for notice in mixed["one"].second_look(first).notices)
+    first = mixed["one"].first_look(SearchRequest("snake venom", 40))
+    assert any(notice.kind is NoticeKind.MIX for notice in mixed["one"].second_look(first).notices)
     result = fused_second_look(mixed, first, RRF)
     plain = searchers(long, Planted("one", shaken), two)
     assert names(result) == names(fused_second_look(plain, first, RRF))
-    assert not any("is a mix" in notice for notice in result.notices)
+    assert not any(notice.kind is NoticeKind.MIX for notice in result.notices)
 
 
 def test_one_that_fails_is_left_out_and_said_so(long: Desk) -> None:
     both = searchers(long, Planted("one", broken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, SHARES)
     assert [own.reranker for own in result.after[0].own] == ["two"]
     assert [part.share for part in result.parts] == [None, pytest.approx(0.6)]
-    assert "60% two and 40% the first look" in result.notices[0]
-    assert result.notices[1] == "one is not in the fused order. Not reranked: the model has no head."
+    assert "60% two and 40% the first look" in result.notices[0].text
+    assert result.notices[1] == Notice(
+        NoticeKind.LEFT_OUT, "one is not in the fused order. Not reranked: the model has no head."
+    )
     assert result.models.reranker is not None
     assert result.models.reranker.name == "two"
 
 
 def test_where_all_fail_there_is_no_second_order(long: Desk) -> None:
     both = searchers(long, Planted("one", broken), Planted("two", broken))
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     result = fused_second_look(both, first, RRF)
     assert (result.after, len(result.before)) == ((), 40)
-    assert result.notices[0].startswith("Not reranked: there is nothing to fuse.")
-    assert [notice.split(" ")[0] for notice in result.notices[1:]] == ["one", "two"]
+    assert result.why_not == NOTHING_TO_FUSE
+    assert [notice.text.split(" ")[0] for notice in result.notices[1:]] == ["one", "two"]
     left = searchers(long, Planted("one", broken), Planted("two", reversed_order))
     alone = fused_second_look(left, first, Fusion.of_ensemble("weighted:0.5,0"))
     assert alone.after == (), "the first look's order is no second one"
-    assert "none of the rerankers that are left has a share in the fusion" in alone.notices[0]
+    assert "none of the rerankers that are left has a share in the fusion" in alone.notices[0].text
 
 
 def test_only_what_all_scored_is_fused(long: Desk) -> None:
     """One is held to a budget that lets it score a slice, the other is not: the order is that of the slice alone."""
     both = searchers(long, Planted("one", shaken), Planted("two", reversed_order))
-    first = both["one"].first_look("snake venom", 60)
+    first = both["one"].first_look(SearchRequest("snake venom", 60))
     (one,) = second_looks({"one": both["one"]}, first, SecondLookPlan(stop_when_stable=StableRule(1, 1)))
     (two,) = second_looks({"two": both["two"]}, first)
     assert one.result is not None
@@ -171,8 +174,9 @@ def test_only_what_all_scored_is_fused(long: Desk) -> None:
     assert {hit.candidate.rank for hit in result.after} == set(range(1, count + 1))
     shallow = replace(first, before=first.before[:count])
     assert names(result) == names(fused_second_look(both, shallow, RRF)), "as with so many candidates"
-    assert f"The fused order holds the {count} of 60 passages that all of them scored." in result.notices
-    assert any(notice.startswith(f"one: {count} of 60 passages were scored") for notice in result.notices)
+    texts = [notice.text for notice in result.notices]
+    assert f"The fused order holds the {count} of 60 passages that all of them scored." in texts
+    assert any(text.startswith(f"one: {count} of 60 passages were scored") for text in texts)
 
 
 def test_scores_are_kept_for_each_reranker_by_itself(long: Desk) -> None:
@@ -182,7 +186,7 @@ def test_scores_are_kept_for_each_reranker_by_itself(long: Desk) -> None:
     store = ScoreStore(None)
     retriever = Retriever(long.library, long.encoder)
     both = {name: Searcher(retriever, scorer, (), store) for name, scorer in (("one", one), ("two", two))}
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     both["two"].second_look(first)
     result = fused_second_look(both, first, RRF)
     assert (len(one.calls), len(two.calls)) == (1, 1), "two's scores were known from its own search"
@@ -193,7 +197,7 @@ def test_scores_are_kept_for_each_reranker_by_itself(long: Desk) -> None:
 
 def test_nothing_found_is_nothing_fused(desk: Desk) -> None:
     both = searchers(desk, WordScorer(), WordScorer(replace(WORD_SCORER, name="other")))
-    result = fused_second_look(both, both["other"].first_look("snake"), RRF)
+    result = fused_second_look(both, both["other"].first_look(SearchRequest("snake")), RRF)
     assert (result.before, result.after, result.notices) == ((), (), ())
 
 
@@ -222,7 +226,7 @@ def test_when_the_caller_is_stopped_so_are_all(long: Desk) -> None:
 
     halting = Halting(stopped)
     both = searchers(long, Planted("one", interrupt), halting)
-    first = both["one"].first_look("snake venom", 40)
+    first = both["one"].first_look(SearchRequest("snake venom", 40))
     with pytest.raises(KeyboardInterrupt):
         fused_second_look(both, first, RRF)
     assert not halting.went_on

@@ -52,12 +52,12 @@ def test_a_question_in_another_language_names_the_models_that_do_not_know_it(des
     desk.add(desk.write("a.txt", "The viper is a snake with venom that lives in the moors of the north."))
     english, chinese = WORD_SCORER, replace(WORD_SCORER, name="b/zh", languages="English and Chinese")
     warn = LanguageWarnings(desk.library, [english, MULTILINGUAL])
-    (sentence,) = warn.of("wann fährt die Fähre nicht?")
-    assert sentence.startswith("The question looks German, and word-scorer knows English only")
+    (notice,) = warn.of("wann fährt die Fähre nicht?")
+    assert notice.text.startswith("The question looks German, and word-scorer knows English only")
     assert warn.of("when does the ferry not sail?") == ()
     assert LanguageWarnings(desk.library, [MULTILINGUAL]).of("wann fährt die Fähre nicht?") == ()
-    (sentence,) = LanguageWarnings(desk.library, [english, chinese]).of("哪种蛇没有毒")
-    assert "word-scorer knows English only" in sentence
+    (notice,) = LanguageWarnings(desk.library, [english, chinese]).of("哪种蛇没有毒")
+    assert "word-scorer knows English only" in notice.text
 
 
 def test_documents_in_another_language_are_told_once_the_library_has_them(desk: Desk) -> None:
@@ -65,5 +65,5 @@ def test_documents_in_another_language_are_told_once_the_library_has_them(desk: 
     warn = LanguageWarnings(desk.library, [WORD_SCORER])
     assert warn.of("where does the viper live?") == ()
     desk.add(desk.write("b.txt", GERMAN))
-    (sentence,) = warn.of("where does the viper live?")
-    assert "of the passages look German, and word-scorer knows English only" in sentence
+    (notice,) = warn.of("where does the viper live?")
+    assert "of the passages look German, and word-scorer knows English only" in notice.text

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ingest.errors import CancelledError
+from ingest.notices import NoticeKind
 from rerank.records import SearchResult
+from rerank.request import SearchRequest
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from rerank.second_look import slices
@@ -48,7 +50,7 @@ class Asker(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        first = self._searcher.first_look(self._query)
+        first = self._searcher.first_look(SearchRequest(self._query))
         try:
             self.result = self._searcher.second_look(first, on_partial=lambda _: None, on_wait=self._wait)
         except CancelledError:
@@ -124,9 +126,8 @@ def test_the_time_that_others_took_is_told_apart_from_the_time_that_scoring_took
     assert served.result is not None
     assert waits.result is not None
     assert served.result.timings.rerank > 100 > waits.result.timings.rerank
-    notice = [notice for notice in waits.result.notices if "for its turn" in notice]
-    assert len(notice) == 1
-    assert not any("for its turn" in notice for notice in served.result.notices)
+    assert [notice.kind for notice in waits.result.notices].count(NoticeKind.WAITED) == 1
+    assert not any(notice.kind is NoticeKind.WAITED for notice in served.result.notices)
 
 
 def test_sentences_are_marked_when_no_second_look_wants_its_turn(
@@ -134,7 +135,7 @@ def test_sentences_are_marked_when_no_second_look_wants_its_turn(
 ) -> None:
     asker, marked = Asker(searcher, ONE), list[int]()
     assert scorer.inside.wait(PATIENCE)
-    chunks = [candidate.chunk for candidate in searcher.first_look(TWO).before[:2]]
+    chunks = [candidate.chunk for candidate in searcher.first_look(SearchRequest(TWO)).before[:2]]
     waits = threading.Event()
 
     def mark() -> None:

@@ -13,14 +13,17 @@ import pytest
 
 from ingest.errors import CancelledError, EncoderMismatchError, UsageError
 from ingest.models.hub import Hub
+from ingest.notices import NoticeKind
 from rerank import factory
-from rerank.factory import ModelChoice, encoder_for, open_searcher
+from rerank.factory import ModelChoice, encoder_for, open_searcher, resolve_models
+from rerank.request import SearchRequest, check_query
 from rerank.scorers.base import Scores
 from rerank.scorers.score_store import ScoreStore
-from rerank.search import Searcher, check_query
+from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
+from ui.presentation.remedies import notice_text
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def searcher(desk: Desk, scorer: object) -> Searcher:
 
 def test_the_reranker_sees_all_candidates_not_only_those_that_are_shown(filled: Desk) -> None:
     scorer = WordScorer()
-    result = searcher(filled, scorer).search("snake kills", 100)
+    result = searcher(filled, scorer).search(SearchRequest("snake kills", 100))
     assert scorer.calls == [("snake kills", 31)]
     assert result.reranked
     assert result.after[0].candidate.chunk.title == "answer"
@@ -50,15 +53,20 @@ def test_the_reranker_sees_all_candidates_not_only_those_that_are_shown(filled: 
 
 def test_progress_counts_up_to_all(filled: Desk) -> None:
     seen: list[tuple[int, int]] = []
-    searcher(filled, WordScorer()).search("snake", 20, lambda done, total: seen.append((done, total)))
+    searcher(filled, WordScorer()).search(
+        SearchRequest("snake", 20), lambda done, total: seen.append((done, total))
+    )
     assert seen[-1] == (20, 20)
 
 
 def test_asking_again_or_deeper_runs_the_model_for_what_is_new_and_claims_no_wonder(filled: Desk) -> None:
     scorer = WordScorer()
     keeping = Searcher(Retriever(filled.library, filled.encoder), scorer, store=ScoreStore(None))
-    fresh = keeping.search("snake kills", 20)
-    deeper, again = keeping.search("snake kills", 31), keeping.search("snake kills", 31)
+    fresh = keeping.search(SearchRequest("snake kills", 20))
+    deeper, again = (
+        keeping.search(SearchRequest("snake kills", 31)),
+        keeping.search(SearchRequest("snake kills", 31)),
+    )
     assert scorer.calls == [("snake kills", 20), ("snake kills", 11)]
     assert (fresh.cached, deeper.cached, again.cached) == (0, 20, 31)
     assert again.after == deeper.after
@@ -72,12 +80,14 @@ def test_the_first_run_of_a_model_is_told_apart(filled: Desk) -> None:
     store = ScoreStore(None)
     one = Searcher(Retriever(filled.library, filled.encoder), WordScorer(), store=store)
     asked = ["snake kills", "snake kills", "snake kills fast"]
-    assert [one.search(query, 31).cold for query in asked] == [True, False, False]
+    assert [one.search(SearchRequest(query, 31)).cold for query in asked] == [True, False, False]
     two = Searcher(Retriever(filled.library, filled.encoder), WordScorer(), store=store)
-    known = two.search("snake kills", 31)
+    known = two.search(SearchRequest("snake kills", 31))
     assert (known.cached, known.cold) == (31, True)
-    assert two.search("snake kills now", 31).cold, "nothing had run before: every score was known"
-    assert not two.search("snake kills then", 31).cold
+    assert two.search(SearchRequest("snake kills now", 31)).cold, (
+        "nothing had run before: every score was known"
+    )
+    assert not two.search(SearchRequest("snake kills then", 31)).cold
 
 
 def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
@@ -89,8 +99,12 @@ def test_an_opened_searcher_keeps_scores_unless_it_is_told_not_to(
     for keep, calls in ((False, 2), (True, 1)):
         scorer.calls.clear()
         for _ in range(2):  # opened twice, as two commands do
-            opened = open_searcher(filled.library, ModelChoice(), filled.encoder, keep_scores=keep)
-            opened.search("which snake kills by squeezing", 31)
+            opened = open_searcher(
+                filled.library,
+                resolve_models(ModelChoice(), filled.library, filled.encoder),
+                keep_scores=keep,
+            )
+            opened.search(SearchRequest("which snake kills by squeezing", 31))
         assert len(scorer.calls) == calls
 
 
@@ -134,12 +148,12 @@ class Broken(WordScorer):
 def test_a_broken_reranker_leaves_the_first_order_with_a_notice(
     filled: Desk, caplog: pytest.LogCaptureFixture, kind: str, why: str
 ) -> None:
-    result = searcher(filled, Broken(kind)).search("snake", 10)
+    result = searcher(filled, Broken(kind)).search(SearchRequest("snake", 10))
     assert not result.reranked
     assert result.after == ()
     assert len(result.before) == 10
-    (said,) = [notice for notice in result.notices if notice.startswith("Not reranked: ")]
-    assert re.search(why, said)
+    (notice,) = [notice for notice in result.notices if notice.kind is NoticeKind.NOT_RERANKED]
+    assert re.search(why, notice_text(notice))
     assert result.timings.rerank == 0.0
     (logged,) = caplog.records
     assert (logged.exc_info is not None) == (kind in FAULTS), "a trace, where it says more than the sentence"
@@ -150,11 +164,11 @@ def test_what_a_listener_raises_to_stop_it_ends_the_second_look(filled: Desk) ->
         raise CancelledError("The tab was closed.")
 
     with pytest.raises(CancelledError):
-        searcher(filled, WordScorer()).search("snake", 10, stop)
+        searcher(filled, WordScorer()).search(SearchRequest("snake", 10), stop)
 
 
 def test_without_a_reranker_or_without_passages_there_is_no_second_order(filled: Desk, desk: Desk) -> None:
-    assert not searcher(filled, None).search("snake", 10).reranked
+    assert not searcher(filled, None).search(SearchRequest("snake", 10)).reranked
 
 
 def test_a_mix_is_used_only_with_the_encoder_it_was_fitted_to(filled: Desk) -> None:
@@ -162,7 +176,7 @@ def test_a_mix_is_used_only_with_the_encoder_it_was_fitted_to(filled: Desk) -> N
     for fitted_to, mixed in (("word-encoder", True), ("another", False)):
         spec = replace(scorer.model.spec, bi_weight=100.0, bi_encoder=fitted_to)
         scorer.model = replace(scorer.model, spec=spec)
-        hit = searcher(filled, scorer).search("which snake kills", 31).after[0]
+        hit = searcher(filled, scorer).search(SearchRequest("which snake kills", 31)).after[0]
         assert (hit.logit > 10) is mixed
 
 
@@ -192,7 +206,7 @@ def test_many_threads_get_each_their_own_answer(filled: Desk) -> None:
     answers: dict[int, str] = {}
 
     def ask(number: int) -> None:
-        answers[number] = shared.search(f"number {number}", 31).after[0].candidate.chunk.text
+        answers[number] = shared.search(SearchRequest(f"number {number}", 31)).after[0].candidate.chunk.text
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(30)]
     for thread in threads:

@@ -19,7 +19,8 @@ from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import RequestedModel, TokenStore
 from ingest.library.writer import writing
 from ingest.models.hub import Hub
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank import token_vectors
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker

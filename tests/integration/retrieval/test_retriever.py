@@ -10,6 +10,7 @@ import pytest
 
 from ingest.library.index_files import open_index
 from ingest.library.writer import writing
+from ingest.notices import NoticeKind
 from retrieval.retriever import PINS, Retriever
 from tests.conftest import Desk
 
@@ -118,6 +119,6 @@ def test_a_notice_of_damage_goes_with_its_generation(filled: Desk) -> None:
     searcher, generation = Retriever(filled.library, filled.encoder), filled.library.generation()
     assert generation.index is not None
     (filled.library.folder / "vectors" / generation.index.name).unlink()
-    assert "built again" in searcher.retrieve("snake", 3).notices[0]
+    assert searcher.retrieve("snake", 3).notices[0].kind is NoticeKind.INDEX
     assert searcher.retrieve("snake", 3).notices == ()
     assert filled.library.generation().id == generation.id + 1

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import CancelledError, RerankError, UsageError
+from ingest.notices import Notice, NoticeKind
 from rerank.records import FirstLook, SearchResult, Stopped
+from rerank.request import SecondLookPlan, StableRule
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
-from rerank.second_look import SecondLookPlan, StableRule, score_in_slices, slices
+from rerank.second_look import score_in_slices, slices
 from retrieval.records import Candidate
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -22,6 +24,8 @@ from tests.fakes import WORD_SCORER, WordScorer
 from tests.parts import looks
 
 MS_PER_PASSAGE = 10.0
+
+SAID = Notice(NoticeKind.COST, "Said before.")
 
 
 class Paced(WordScorer):
@@ -50,7 +54,7 @@ def first_look(count: int) -> FirstLook:
     passages = [looks.chunk(n, f"passage {n:03d}", title="T") for n in range(1, count + 1)]
     before = tuple(Candidate(passage, n, 1 - n / 1000) for n, passage in enumerate(passages, start=1))
     found = looks.search(before, [])
-    return FirstLook("a question", before, found.timings, found.models, ("Said before.",))
+    return FirstLook("a question", before, found.timings, found.models, (SAID,))
 
 
 @pytest.fixture
@@ -109,7 +113,7 @@ def test_a_hundred_candidates_are_heard_of_at_ten_and_at_every_quarter(
     assert [partial.timings.rerank for partial in heard] == pytest.approx([100, 250, 500, 750])
     assert not any(partial.complete or partial.stopped for partial in heard)
     assert result.complete
-    assert result.notices == ("Said before.",)
+    assert result.notices == (SAID,)
 
 
 def test_slices_find_what_one_call_finds(look: Callable[..., SearchResult]) -> None:
@@ -143,14 +147,14 @@ def test_a_spent_budget_gives_the_best_order_so_far_and_says_so(
     assert len(result.before) == len(result.reordered) == 100
     assert result.tokens == tuple(range(1, scored + 1))
     assert result.truncated == frozenset(range(7, scored + 1, 7))
-    assert result.notices[-1] == f"{words} the others are not in the second look."
+    assert result.notices[-1].text == f"{words} the others are not in the second look."
     assert result.cost_of(scored) == pytest.approx(result.timings.rerank)
     assert result.cost_of(100) == pytest.approx(1000)
 
 
 def test_a_budget_that_suffices_is_not_spoken_of(look: Callable[..., SearchResult]) -> None:
     result = look(reversed_order, budget_ms=1000.5)
-    assert (result.complete, result.stopped, result.notices) == (True, None, ("Said before.",))
+    assert (result.complete, result.stopped, result.notices) == (True, None, (SAID,))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +187,7 @@ def test_it_ends_when_the_first_places_have_stood_long_enough(
 
 
 def test_stability_is_said_in_passages(look: Callable[..., SearchResult]) -> None:
-    assert look(as_before, stop_when_stable=StableRule(2)).notices[-1] == (
+    assert look(as_before, stop_when_stable=StableRule(2)).notices[-1].text == (
         "50 of 100 passages were scored: the last 40 of them changed none of the first 10 places; the others are "
         "not in the second look."
     )
@@ -225,7 +229,7 @@ def test_a_failure_in_a_later_slice_leaves_the_first_order_and_no_half_answer(
     assert [partial.scored for partial in heard] == [10, 25]
     assert (result.reranked, result.stopped, result.tokens) == (False, None, ())
     assert result.reordered == result.before
-    assert result.notices[-1].startswith("Not reranked: ")
+    assert result.notices[-1].kind is NoticeKind.NOT_RERANKED
 
 
 @pytest.mark.parametrize("budget", [0, -5, 0.5, float("nan"), float("inf")])

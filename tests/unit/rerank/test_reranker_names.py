@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ModelError, ModelNotFoundError
+from ingest.models.encoders import BUNDLED_ENCODER, ENCODERS
 from ingest.models.hub import Hub
-from ingest.models.resolve import BUNDLED_ENCODER, ENCODERS, ModelSource
+from ingest.models.spec import ModelSource
 from ingest.services.access import ServiceAccess
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from tests.parts.tiny_models import (
@@ -19,6 +20,7 @@ from tests.parts.tiny_models import (
     make_monot5,
     make_xlm_roberta,
 )
+from ui.presentation.remedies import told
 
 OFFLINE = Hub(allow_downloads=False)
 
@@ -85,5 +87,9 @@ def test_what_stands_behind_a_service_has_no_files() -> None:
 
 
 def test_a_server_without_an_address_is_said() -> None:
-    with pytest.raises(ModelError, match="SECONDLOOK_RERANK_URL"):
+    with pytest.raises(ModelError) as caught:
         resolve_reranker("server", OFFLINE)
+    assert told(caught.value) == (
+        "Nobody said where the rerank server is. Give its address (http://localhost:8000/v1/rerank, say) as "
+        "SECONDLOOK_RERANK_URL in the environment."
+    )

@@ -39,7 +39,7 @@ LOOKED_AT = {
     ("page/sidebar/settings.py", "words"): "one of two constants",
     ("page/sidebar/settings.py", "label"): "one of two constants",
     ("page/sidebar/library.py", "words"): "numbers and our own words",
-    ("page/sidebar/library.py", "', '.join(sorted(SUFFIXES))"): "suffixes of the readers",
+    ("page/sidebar/library.py", "formats_in_words()"): "names of formats",
     ("page/sidebar/library.py", "format_size(MOST_BYTES)"): "a constant",
     ("page/search/judging.py", "total"): "a number",
     ("page/screen/page.py", "LOADING"): "a constant",

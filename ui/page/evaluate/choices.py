@@ -13,7 +13,7 @@ from ingest.models.hub import Hub
 from rerank.evaluation.plan import Plan
 from rerank.judged.dataset import TUNING_QUERIES, TUNING_SPLIT
 from rerank.registry import DEFAULT_RERANKER, full_name, usable_rerankers
-from rerank.search import DEFAULT_CANDIDATES
+from rerank.request import DEFAULT_CANDIDATES
 from retrieval.records import CandidateSource
 from ui.page.sidebar.mixing import SOURCES
 from ui.presentation.formatting import count_of

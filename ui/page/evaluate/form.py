@@ -26,6 +26,7 @@ from ui.page.state import State
 from ui.page.visitors import let_go
 from ui.presentation.evaluation_words import documents_words
 from ui.presentation.formatting import count_of
+from ui.presentation.remedies import Face, told
 from ui.settings import Settings
 
 
@@ -58,7 +59,7 @@ def form(settings: Settings, state: State, library: Library | None, encoder: Enc
         try:
             dataset = offer.make()
         except SecondLookError as error:
-            problem("This cannot be evaluated.", str(error))
+            problem("This cannot be evaluated.", told(error, Face.PAGE))
             return None
         for name in chosen.rerankers.values():
             check_leave(name, settings.services)
@@ -136,7 +137,7 @@ def _take(state: State, upload: st.runtime.uploaded_file_manager.UploadedFile) -
     try:
         state.dataset = uploaded_dataset(upload, upload.name)
     except SecondLookError as error:
-        return str(error)
+        return told(error, Face.PAGE)
     return ""
 
 

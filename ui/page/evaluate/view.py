@@ -27,6 +27,7 @@ from ui.presentation.evaluation_words import (
 )
 from ui.presentation.formatting import count_of, shortened
 from ui.presentation.frontier import frontier_svg
+from ui.presentation.remedies import Face, notice_text
 from ui.settings import Settings
 
 _STYLE = Path(__file__).with_name("evaluation.css")
@@ -49,7 +50,7 @@ def evaluate_view(
     )
     task = form(settings, state, library, encoder)
     if task is not None:
-        state.evaluation = EvaluationJob(task, encoder)
+        state.evaluation = EvaluationJob(task, encoder).start()
         st.rerun()
     if state.evaluation is not None:
         _job(state.evaluation, open_question)
@@ -85,7 +86,7 @@ def _outcome(outcome: Outcome, open_question: OpenQuestion) -> None:
         with st.container(key="evidence", gap=None):
             for line in evidence(comparison):
                 st.text(line)
-        quiet([_about(outcome), *outcome.notices], "evaluated")
+        quiet([_about(outcome), *(notice_text(notice, Face.PAGE) for notice in outcome.notices)], "evaluated")
     st.subheader("Systems", anchor=False)
     st.html(table_html(comparison))
     with st.container(key="frontier"):

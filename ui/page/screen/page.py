@@ -16,11 +16,13 @@ from ingest.errors import (
     TooLargeError,
     TrustNeededError,
 )
+from ingest.library.files.originals import ORIGINALS, Original
 from ingest.library.library import Library, Manifest
 from ingest.records import FileReport
+from ingest.sources import Source
 from rerank.records import Models
-from rerank.search import MAX_QUERY_CHARACTERS, Searcher
-from rerank.second_look import SecondLookPlan
+from rerank.request import MAX_QUERY_CHARACTERS, SearchRequest, SecondLookPlan
+from rerank.search import Searcher
 from ui.files.uploads import Upload, keep
 from ui.jobs.ingest import IngestJob
 from ui.jobs.search import SearchJob
@@ -46,6 +48,7 @@ from ui.page.state import (
     current,
 )
 from ui.presentation.formatting import reranker_title
+from ui.presentation.remedies import Face, told
 from ui.settings import MAX_RESULTS, Settings
 
 LOADING = "Loading the models. The first time takes some ten seconds."
@@ -62,7 +65,7 @@ def render() -> None:
     except TrustNeededError as error:
         consent.ask_trust(error)
     except SecondLookError as error:
-        components.problem("Second Look cannot go on like this.", str(error))
+        components.problem("Second Look cannot go on like this.", told(error, Face.PAGE))
 
 
 def _page(settings: Settings, state: State) -> None:
@@ -82,6 +85,9 @@ def _page(settings: Settings, state: State) -> None:
         raise broken
     with st.spinner(LOADING, show_time=True):
         encoder = resources.encoder(settings, library)
+    if state.put_back is not None and library is not None:
+        _put_back(settings, state, library, encoder, state.put_back)
+        st.rerun()
     if uploads or state.make_sample:
         _start_ingest(settings, state, encoder, uploads)
         st.rerun()
@@ -154,7 +160,8 @@ def _ask(state: State, example: str | None) -> None:
 
 
 def _sidebar(settings: Settings, state: State, library: Library | None, usable: bool) -> Sequence[Upload]:
-    uploads = sidebar.add_files(state, usable)
+    keeps = settings.originals and (library is None or library.keeps_originals)
+    uploads = sidebar.add_files(state, usable, keeps)
     if library is not None:
         sidebar.documents(library, state)
     settings_panel(settings, state)
@@ -176,7 +183,7 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
             keep(uploads, replaces=replaces) if uploads else (samples.sources(), lambda needed: None)
         )
     except (TooLargeError, StorageError) as error:
-        state.upload_problem = str(error)
+        state.upload_problem = told(error, Face.PAGE)
         return
     finally:
         visitors.let_go(uploads)
@@ -190,7 +197,21 @@ def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: S
         if not uploads:
             samples.added(Library(settings.library), report.path)
 
-    state.ingest = IngestJob(sources, open_library, encoder, clean_up, on_report=cross_off)
+    state.ingest = IngestJob(
+        sources, open_library, encoder, clean_up, on_report=cross_off, originals=settings.originals
+    ).start()
+
+
+def _put_back(
+    settings: Settings, state: State, library: Library, encoder: Encoder, previous: Original
+) -> None:
+    """Begin to read an earlier file again that another one of its name replaced, which takes its place in turn."""
+    state.put_back = None
+    if state.ingest is not None:
+        state.ingest.discard()
+    path = library.folder / ORIGINALS / previous.sha256
+    source = Source(path, previous.name, previous.source)
+    state.ingest = IngestJob([source], lambda: library, encoder, originals=settings.originals).start()
 
 
 def _reranker(settings: Settings, key: str = RERANKER_KEY) -> str | None:
@@ -211,14 +232,18 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
         generation = state.ask.generation  # files are still being added: one new search when they are done
     budget: float | None = st.session_state[BUDGET_KEY]
     ask = Ask(
-        state.question, st.session_state[CANDIDATES_KEY], st.session_state[RERANKER_KEY], generation, budget,
-        chosen_source(), chosen_fusion(),
+        SearchRequest(
+            state.question, st.session_state[CANDIDATES_KEY], chosen_source(),
+            SecondLookPlan(budget, fusion=chosen_fusion()),
+        ),
+        st.session_state[RERANKER_KEY], generation,
     )  # fmt: skip
-    plan = SecondLookPlan(budget, fusion=ask.fusion)
+    plan = ask.request.plan
     if state.search is None or state.search.cancelled or state.ask != ask:
         state.forget_answer()
-        first = searcher.first_look(ask.question, ask.candidates, ask.source)
-        state.ask, state.search = ask, SearchJob(searcher, first, MAX_RESULTS, plan, visitors.still_here())
+        first = searcher.first_look(ask.request)
+        job = SearchJob(searcher, first, MAX_RESULTS, plan, visitors.still_here())
+        state.ask, state.search = ask, job.start()
     _compare(settings, state, library, plan)
     answer.answer(
         answer.Answer(
@@ -249,7 +274,7 @@ def _compare(settings: Settings, state: State, library: Library, plan: SecondLoo
 
     def start() -> SearchJob:
         opening = resources.searcher_beside(settings, library, _reranker(settings, OTHER_KEY))
-        return SearchJob(opening, first, MAX_RESULTS, plan, visitors.still_here())
+        return SearchJob(opening, first, MAX_RESULTS, plan, visitors.still_here()).start()
 
     chosen: str = st.session_state[OTHER_KEY]
     try:

@@ -29,6 +29,7 @@ from ui.presentation.formatting import count_of, model_title
 from ui.presentation.insights import costs, insight, timing_bar
 from ui.presentation.judgements import Shown, shown
 from ui.presentation.payload import Payload
+from ui.presentation.remedies import Face, notice_text
 from ui.presentation.view_model import comparison_payload
 
 # The first slice of a second look takes some 200 ms here: soon enough to wait for it before looking in turns.
@@ -162,7 +163,8 @@ def _insight(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
         # Two rerankers at once take longer than each alone: nothing can be said of what others would cost.
         prices = costs(result, COUNTS) if result and beside is None and not result.parts else ()
         timings(timing_bar(result or job.first, other), prices)
-        quiet([*(result or job.first).notices, *(beside.notices(job) if beside else ())], "notices")
+        notices = [*(result or job.first).notices, *(beside.notices(job) if beside else ())]
+        quiet([notice_text(notice, Face.PAGE) for notice in notices], "notices")
         if job.failure:
             problem("There is no second look.", job.failure)
 
@@ -174,7 +176,7 @@ def _nothing_answers(reading: Reading | None, job: SearchMoment, judging: Judgin
     query = job.first.query
     looking = judging.all_the_same == query
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="answers-none"):
-        st.text(reading.answers_none, width="stretch")
+        st.text(notice_text(reading.answers_none, Face.PAGE), width="stretch")
         st.button(
             "Hide them again" if looking else "Show the passages all the same",
             key="all-the-same", on_click=_look, args=(judging, None if looking else query),

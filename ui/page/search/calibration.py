@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ingest.library.library import Library
-from rerank.calibration.methods import Method
+from rerank.calibration.methods import FITTED, Method
 from rerank.calibration.quality import Quality
 from rerank.calibration.reading import Choice, Reading, read_result
 from rerank.calibration.records import Calibration
@@ -24,6 +24,7 @@ from ui.presentation.bands import answers_words, threshold_text
 from ui.presentation.charts import reliability_chart, scores_charts
 from ui.presentation.formatting import count_of, three_digits
 from ui.presentation.judgements import counts
+from ui.presentation.remedies import Face, notice_text
 from ui.presentation.running_verdict import Weighed
 
 CHOICES = {
@@ -32,12 +33,7 @@ CHOICES = {
     Choice.MIN_MAX: "relative to this list (min–max)",
 }
 BEST = "best"
-METHODS: dict[str, str] = {
-    BEST: "the best of them",
-    Method.PLATT: "Platt",
-    Method.TEMPERATURE: "Temperature",
-    Method.ISOTONIC: "Isotonic",
-}
+METHODS = {BEST: "the best of them"} | {method: method.capitalize() for method in FITTED}
 LEAST_PRECISION = 0.05  # one step: less than that is no wish
 PICTURE_WIDTH = 560  # pixels: a diagram whose diagonal is one
 DIAGRAM = (
@@ -89,8 +85,8 @@ def reading_controls(library: Library, models: Models, judging: Judging) -> Chos
             help="The line is the threshold learnt from labels where there is one, else 0.4.",
             disabled=not _has_bands(Choice(choice), models),
         )  # fmt: skip
-    if loaded.notice:
-        quiet([loaded.notice], "void")
+    if loaded.notice is not None:
+        quiet([notice_text(loaded.notice, Face.PAGE)], "void")
     return Chosen(Choice(choice), temperature, loaded, hide)
 
 
@@ -122,7 +118,9 @@ def explain(reading: Reading) -> None:
     words = [reading.method.reading, NO_BANDS if reading.bands is None else ""]
     if reading.threshold is not None:
         words.append(f"Learnt threshold: {threshold_text(reading.threshold)}.")
-    quiet([" ".join(filter(None, [*words, reading.notice]))], "reading")
+    if reading.notice is not None:
+        words.append(notice_text(reading.notice, Face.PAGE))
+    quiet([" ".join(filter(None, words))], "reading")
 
 
 def score_picture(result: SearchResult, reading: Reading) -> None:
@@ -184,7 +182,7 @@ def _fit(library: Library, searcher: Searcher, weighed: Weighed, judging: Judgin
         if st.button("Fit", key="fit"):
             wanted = None if method == BEST else Method(method)
             asked = st.session_state[CANDIDATES_KEY]
-            judging.fit = FitJob(library, searcher, asked, wanted, precision, chosen_source())
+            judging.fit = FitJob(library, searcher, asked, wanted, precision, chosen_source()).start()
             st.rerun()
 
 

@@ -20,9 +20,8 @@ from ui.page.state import Judging
 from ui.page.visitors import let_go
 from ui.presentation.formatting import count_of
 from ui.presentation.judgements import Judgement, read_events
+from ui.presentation.remedies import Face, told
 from ui.presentation.running_verdict import Weighed, verdict_line, weighed_anew
-
-WORDS = {Grade.RELEVANT: "relevant", Grade.PARTLY: "partly", Grade.NOT: "not relevant"}
 
 
 def take_judgements(
@@ -44,7 +43,7 @@ def take_judgements(
             if other is not None and other.query == judgement.query:
                 note_ranks(labels, other)
         except SecondLookError as error:
-            judging.problem = str(error)
+            judging.problem = told(error, Face.PAGE)
 
 
 def _keep(labels: Labels, judgement: Judgement, result: SearchResult | None) -> None:
@@ -69,7 +68,7 @@ def note_places(jobs: Sequence[SearchJob], labels: Labels, judging: Judging) -> 
             try:
                 note_ranks(labels, job.result)
             except SecondLookError as error:
-                judging.problem = str(error)
+                judging.problem = told(error, Face.PAGE)
 
 
 def verdict(labels: Labels, searcher: Searcher, query: str, judging: Judging) -> Weighed | None:
@@ -98,7 +97,7 @@ def labels_panel(labels: Labels, weighed: Weighed, judging: Judging) -> None:
 
 def _counts(labels: Labels, weighed: Weighed) -> None:
     counts = labels.counts()
-    shares = ", ".join(f"{counts.by_grade[grade]} {word}" for grade, word in WORDS.items())
+    shares = ", ".join(f"{counts.by_grade[grade]} {grade.in_words}" for grade in sorted(Grade, reverse=True))
     lines = [f"{count_of(counts.labels, 'label')} of {count_of(counts.queries, 'question')}: {shares}."]
     if counts.not_indexed:
         lines.append(f"{count_of(counts.not_indexed, 'label')} of passages that are not in the index now.")
@@ -154,7 +153,7 @@ def _take_in(name: str, data: bytes, labels: Labels, judging: Judging) -> None:
     try:
         done = take_in(name, data, labels)
     except SecondLookError as error:
-        judging.import_problem = str(error)
+        judging.import_problem = told(error, Face.PAGE)
         return
     judging.seen = ()  # the question on the screen may be among them
     judging.said = (

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
 from ingest.errors import SecondLookError
-from ingest.library.library import DocumentInfo, Library
+from ingest.library.files.originals import Original, opened
+from ingest.library.library import Library
+from ingest.library.snapshot import DocumentInfo
 from ingest.library.writer import writing
-from ingest.readers import SUFFIXES
+from ingest.readers.registry import formats_in_words
 from ingest.readers.source import format_size
 from ingest.records import Stage
 from ui.files.uploads import MOST_BYTES, MOST_FILES, Upload, extent, result_line, short_name
@@ -19,29 +23,35 @@ from ui.page.components import literal, problem, quiet
 from ui.page.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.page.visitors import is_alone, refused_upload
 from ui.presentation.formatting import count_of
+from ui.presentation.remedies import Face, told
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
 MOST_ROWS = 40  # documents listed at once: each row is widgets that every run has to make
 MOST_LINES = 8  # result lines before the list scrolls in a box of its own
 
 
-def add_files(state: State, usable: bool) -> Sequence[Upload]:
-    """The place to drop files, and how the last ones ended; files that were dropped just now."""
+def add_files(state: State, usable: bool, keeps_originals: bool) -> Sequence[Upload]:
+    """The place to drop files, and how the last ones ended; files that were dropped just now.
+
+    Where originals are kept, a file replaces an earlier one of its name unless told otherwise: that can be undone.
+    """
     st.header("Library", anchor=False)
     uploads = st.file_uploader(
         "Drop files here to add them",
         accept_multiple_files=True,
         key=f"uploads-{state.uploader}",
         disabled=state.ingesting or not usable,
-        help=f"Second Look reads {', '.join(sorted(SUFFIXES))}. Other files are refused, with the reason. At once: "
+        help=f"Second Look reads {formats_in_words()}. Other files are refused, with the reason. At once: "
         f"{MOST_FILES:,} files, {format_size(MOST_BYTES)}.",
     )
     if is_alone():  # on a network a name says nothing of whose file it is
         st.checkbox(
             "Replace earlier files of the same name",
+            value=keeps_originals,
             key=replace_key(state),
             disabled=state.ingesting or not usable,
-            help="Else both are kept: minutes.txt and minutes (2).txt. It holds for the next files alone.",
+            help="Else both are kept: minutes.txt and minutes (2).txt. It holds for the next files alone. What is "
+            "replaced can be put back, where originals are kept.",
         )
     if not uploads and (refused := refused_upload()):
         state.upload_problem = refused
@@ -95,18 +105,19 @@ def _progress(job: IngestJob, lines: Sequence[FileLine]) -> None:
     if job.cancelled:
         words = "Stopping; what is finished stays."
     elif at is not None and at.stage is Stage.EMBEDDING and at.total:
-        words = f"{at.done} of {at.total} passages embedded, {at.rate:.0f} a second"
+        rate = f", {at.rate:.3g} a second" if at.rate else ""
+        words = f"{at.done} of {at.total} passages embedded{rate}"
     else:
         words = f"{done} of {count_of(len(lines), 'file')} done"
     st.progress(_share(job, done, len(lines)), text=words)
 
 
 def _share(job: IngestJob, done: int, files: int) -> float:
-    """How far an ingest is, 0 to 1: files read, with embedding as the larger part of the work."""
+    """How far an ingest is, 0 to 1: files read whole, with embedding as the larger part of the work."""
     at = job.progress
     if at is None or not files:
         return 0.0
-    read = at.file / files
+    read = (at.file - (at.stage is Stage.READING)) / files
     embedded = at.done / at.total if at.total else 0.0
     return min(max(0.2 * read + 0.8 * embedded * read, done / files), 1.0)
 
@@ -122,7 +133,9 @@ def documents(library: Library, state: State) -> None:
     listed = library.documents()
     own, ours = samples.split(listed)
     passages = sum(document.chunks for document in listed)
-    quiet([f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}"], "library")
+    files, size = library.originals_size()
+    kept = f", {count_of(files, 'original')} ({format_size(size)})" if files else ""
+    quiet([f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}{kept}"], "library")
     if library.is_cut_as_before:
         quiet([
             "An earlier version cut these passages and parted some headings from their text. They are found as before; "
@@ -160,11 +173,40 @@ def _row(document: DocumentInfo, library: Library, state: State) -> None:
                     on_click=_ask_to_delete, args=(state, document.id),
                 )  # fmt: skip
         with st.container(key=f"extent-{document.id}"):
-            st.text(extent(document.chunks, document.pages))
+            st.text(extent(document.chunks, document.pages) + known_of(document))
+        if document.original is not None:
+            st.download_button(
+                "Original", partial(_bytes_of, library.folder, document.original), key=f"original-{document.id}",
+                file_name=document.original.file_name, mime="application/octet-stream", type="tertiary",
+                on_click="ignore", help="Download the file as it was added",
+            )  # fmt: skip
+        if document.previous is not None:
+            st.button(
+                "Put the earlier file back", key=f"put-back-{document.id}", type="tertiary", disabled=state.ingesting,
+                on_click=_put_back, args=(state, document.previous),
+                help="Another file of this name took its place; that one can be put back in turn.",
+            )  # fmt: skip
         if state.deleting == document.id:
             _confirm(
                 f"Delete it with its {count_of(document.chunks, 'passage')}?", [document], library, state
             )
+
+
+def _put_back(state: State, previous: Original) -> None:
+    state.put_back = previous
+
+
+def known_of(document: DocumentInfo) -> str:
+    """What else is known of a document, to go behind its extent: its kind, day, author, language and tags."""
+    known = document.metadata
+    parts = (document.format, known.modified[:10], known.author, known.language, *known.tags)
+    return "".join(f" · {part}" for part in parts if part)
+
+
+def _bytes_of(folder: Path, original: Original) -> bytes:
+    """What is downloaded, read when it is asked for. Raises `LibraryDamagedError`."""
+    with opened(folder, original) as file:
+        return file.read()
 
 
 def _remove_samples(ours: Sequence[DocumentInfo], library: Library, state: State) -> None:
@@ -201,7 +243,7 @@ def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> N
         with writing(library) as writer:
             writer.delete([document.id for document in doomed])
     except SecondLookError as error:
-        state.problem = str(error)
+        state.problem = told(error, Face.PAGE)
         return
     what = doomed[0].title or doomed[0].path
     state.said = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."
@@ -240,4 +282,4 @@ def _read_again(state: State, number: int) -> None:
     password: str = st.session_state[_key(number)]
     st.session_state[_key(number)] = ""
     if password and state.ingest is not None and state.ingest.finished:
-        state.ingest = state.ingest.with_password(number, password)
+        state.ingest = state.ingest.with_password(number, password).start()

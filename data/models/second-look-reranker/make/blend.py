@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ingest.errors import SecondLookError, UsageError
 from ingest.models.hub import Hub
-from ingest.models.resolve import BUNDLED_ENCODER, resolve_encoder
+from ingest.models.encoders import BUNDLED_ENCODER
+from ingest.models.resolve import resolve_encoder
 from rerank.training.head import SegmentCosineHead
 from rerank.training.model import has_own_head, joined, load_base
 

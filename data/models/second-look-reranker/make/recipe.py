@@ -21,7 +21,7 @@ import blend
 import derive
 
 from ingest.errors import UsageError
-from ingest.models.resolve import BUNDLED_ENCODER
+from ingest.models.encoders import BUNDLED_ENCODER
 from rerank.training.card import model_card
 from ui.command_line.train import run_train
 from ui.command_line.train_arguments import add_train_arguments

@@ -17,7 +17,8 @@ import pytest
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.encoders.onnx import OnnxEncoder, open_encoder
 from ingest.models.hub import Hub
-from ingest.models.resolve import ModelSource, ResolvedModel, encoder_spec_of_folder, resolve_encoder
+from ingest.models.resolve import encoder_spec_of_folder, resolve_encoder
+from ingest.models.spec import ModelSource, ResolvedModel
 from ingest.runtime.graph_cache import UNUSED_FOR, note_of
 from tests.parts.tiny_models import make_encoder
 
@@ -85,7 +86,7 @@ def test_a_graph_that_its_process_cannot_make_is_said_with_what_the_process_said
     shutil.copytree(model.folder, tmp_path / "model", symlinks=False)
     (tmp_path / "model" / "model.safetensors").write_bytes(b"no weights")
     program = (
-        "import sys; from pathlib import Path; from ingest.models.resolve import ModelSource, ResolvedModel;"
+        "import sys; from pathlib import Path; from ingest.models.spec import ModelSource, ResolvedModel;"
         "from ingest.models.hub import Hub; from ingest.models.resolve import resolve_encoder;"
         "from ingest.encoders.export import make_graph;"
         "spec = resolve_encoder('bundled', Hub(allow_downloads=False)).spec;"

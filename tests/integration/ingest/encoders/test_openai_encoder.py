@@ -21,10 +21,12 @@ from ingest.models.consent import privacy_notice
 from ingest.models.encoders import BGE_QUERY
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.services.access import ServiceAccess
+from ingest.notices import Help, Remedy
+from ingest.services.access import Service, ServiceAccess
 from ingest.services.billing import billing
 from ingest.services.client import RetryPolicy
-from rerank.factory import ModelChoice, encoder_for, open_searcher
+from rerank.factory import ModelChoice, encoder_for, open_searcher, resolve_models
+from rerank.request import SearchRequest
 from tests.fakes import DIM
 from tests.parts.embeddings_stub import embeddings, word_vector
 from tests.parts.rerank_stub import (
@@ -280,16 +282,18 @@ def test_keys_are_sent_to_their_own_service_alone_and_shown_nowhere(
     encoder(stub, embed_key="").encode_query("snake")
     headers = {name.lower() for name in stub.requests[-1]["headers"]}
     assert not headers & {"authorization", "openai-organization", "openai-project"}
-    with pytest.raises(ModelError, match="OPENAI_API_KEY"):
+    with pytest.raises(ModelError, match="needs a key of OpenAI") as caught:
         encoder(stub, "openai:words", openai_key="")
+    assert caught.value.help == Help(Remedy.SET_KEY, subject=Service.OPENAI)
 
 
-def test_without_the_client_the_command_that_installs_it_is_said(
+def test_without_the_client_what_installs_it_is_said(
     stub: RerankStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(ModelError, match=r'pip install "second-look\[openai\]"'):
+    with pytest.raises(ModelError, match="is not installed") as caught:
         encoder(stub)
+    assert caught.value.help == Help(Remedy.INSTALL, subject="openai")
 
 
 def test_nothing_is_sent_to_another_machine_before_somebody_allowed_it(
@@ -298,8 +302,9 @@ def test_nothing_is_sent_to_another_machine_before_somebody_allowed_it(
     monkeypatch.setattr("ingest.models.consent.LOCAL", frozenset())
     model = resolve_encoder("server:words", OFFLINE, access(stub))
     assert "every document that is added and every question leave" in str(privacy_notice(model)).lower()
-    with pytest.raises(ConsentNeededError, match="--allow-services") as caught:
+    with pytest.raises(ConsentNeededError, match="Nothing was sent yet") as caught:
         open_encoder(model, access=access(stub, allowed=frozenset({"api.openai.com"})))
+    assert caught.value.help == Help(Remedy.ALLOW, subject=caught.value.host)
     assert caught.value.host == "127.0.0.1"
     assert stub.requests == []
     with billing() as bill:
@@ -368,9 +373,11 @@ def test_a_search_whose_question_cannot_be_embedded_says_why(stub: RerankStub, t
     given = access(stub)
     model = resolve_encoder("openai:words@12", OFFLINE, given)
     library = Library.create(tmp_path / "library", Manifest.of(model.spec))
-    searcher = open_searcher(library, ModelChoice(None, "maxsim", False, access=given))
+    searcher = open_searcher(
+        library, resolve_models(ModelChoice(None, "maxsim", False, access=given), library)
+    )
     stub.faults = [status(402, {"error": {"message": "no credit"}})]
     with pytest.raises(
         ServiceError, match=r"question could not be embedded: OpenAI asks for payment.*no credit"
     ):
-        searcher.search("snake")
+        searcher.search(SearchRequest("snake"))

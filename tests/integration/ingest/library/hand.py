@@ -24,9 +24,11 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
-from ingest.pipeline import Source, ingest, rebuild
-from ingest.readers import read_documents
+from ingest.pipeline import ingest
+from ingest.readers.registry import read_documents
+from ingest.rebuild import rebuild
 from ingest.records import Document, IngestProgress
+from ingest.sources import Source
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method

@@ -36,7 +36,10 @@ from ingest.library.label_records import Grade, JudgedRanks, ModelPair, Places
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.writer import writing
-from ingest.pipeline import Source, ingest, rebuild
+from ingest.notices import Help, Remedy
+from ingest.pipeline import ingest
+from ingest.rebuild import rebuild
+from ingest.sources import Source
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 
@@ -153,8 +156,9 @@ def test_a_link_to_an_empty_folder_may_be_imported_into(desk: Desk, tmp_path: Pa
 def test_a_damaged_library_is_not_exported(full: Desk, tmp_path: Path) -> None:
     with full.library.connection() as db:
         db.execute("UPDATE documents SET text = replace(text, 'steel', 'stool')")
-    with pytest.raises(LibraryDamagedError, match="secondlook doctor --repair"):
+    with pytest.raises(LibraryDamagedError, match="Repair it first") as caught:
         export_library(full.library, tmp_path / "out.zip")
+    assert caught.value.help == Help(Remedy.REPAIR, full.library.folder)
     with pytest.raises(LibraryError, match="cannot be written"):
         export_library(full.library, tmp_path / "no" / "folder.zip")
     assert {path.name for path in tmp_path.iterdir()} == {"library", "files"}, "litter"
@@ -208,7 +212,7 @@ def remade(file: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
 
 
 def a_later_format(members: dict[str, bytes]) -> None:
-    members[CONTENTS] = members[CONTENTS].replace(b'"format": 1', b'"format": 2')
+    members[CONTENTS] = members[CONTENTS].replace(b'"format": 1', b'"format": 3')
 
 
 def another_text(members: dict[str, bytes]) -> None:
@@ -268,7 +272,7 @@ def a_label_after_all_days(members: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (a_later_format, NewerFormatError, "export format 2"),
+        (a_later_format, NewerFormatError, "export format 3"),
         (another_text, DamagedFileError, "checksum"),
         (a_path_upwards, DamagedFileError, r"“\.\./\.\./evil\.txt”"),
         (a_pickle, DamagedFileError, "index.pkl"),

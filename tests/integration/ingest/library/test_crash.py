@@ -26,7 +26,7 @@ WORKER = textwrap.dedent(
     from pathlib import Path
     from ingest.pipeline import Intake, Source
     from ingest.library.library import Library
-    from ingest.readers import Limits
+    from ingest.readers.source import Limits
     from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 
@@ -113,7 +113,7 @@ def test_a_damaged_index_is_noticed_and_built_again(desk: Desk, damage: str) -> 
     found = Retriever(desk.library, desk.encoder).retrieve("crane bird", 10)
     assert found.candidates[0].chunk.text == "The crane is a bird."
     assert len(found.candidates) == 2
-    assert path.name in found.notices[0]
+    assert path.name in found.notices[0].text
     mended = desk.library.generation()
     assert mended.id == generation.id + 1
     assert Retriever(desk.library, desk.encoder).retrieve("crane bird", 10).notices == ()

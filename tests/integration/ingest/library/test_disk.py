@@ -27,9 +27,10 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, Library, Manifest
 from ingest.library.writer import writing
-from ingest.pipeline import Intake, Source, ingest
-from ingest.readers import Limits
+from ingest.pipeline import Intake, ingest
+from ingest.readers.source import Limits
 from ingest.records import FileStatus, IngestProgress, Stage
+from ingest.sources import Source
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled
 from rerank.calibration.methods import Method
@@ -182,7 +183,9 @@ def test_a_library_where_nothing_may_be_written_is_searched_and_refuses_to_chang
         lambda: Library.create(disk.folder / "another", Manifest.of(WORD_ENCODER, 32)),
     ]
     with disk.locked():
-        assert sorted(path.name for path in library.folder.iterdir()) == [DATABASE, "vectors", "writer.lock"]
+        assert sorted(path.name for path in library.folder.iterdir()) == [
+            DATABASE, "originals", "vectors", "writer.lock"
+        ]  # fmt: skip
         check_whole(library, OLD)
         for change in refused:
             with pytest.raises(StorageError, match=READ_ONLY):
@@ -209,7 +212,7 @@ def test_a_damaged_index_where_nothing_may_be_written_is_built_in_memory(disk: D
     with disk.locked():
         retrieved = Retriever(Library(away.library.folder), away.encoder).retrieve("crane", 10)
     assert [c.chunk.text for c in retrieved.candidates] == [OLD]
-    assert "built again from the library's own vectors" in retrieved.notices[0]
+    assert "built again from the library's own vectors" in retrieved.notices[0].text
 
 
 def test_commits_that_cannot_be_reached_are_said_and_not_left_out(disk: Disk, away: Desk) -> None:

@@ -15,17 +15,19 @@ import pytest
 
 from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormatError, SecondLookError
 from ingest.library.health.doctor import examine
-from ingest.library.health.repair import repair
+from ingest.library.health.repair import Repair, repair
 from ingest.library.health.view import Finding, Part
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library
 from ingest.library.schema import FORMAT
 from ingest.library.writer import writing
-from ingest.pipeline import rebuild
+from ingest.notices import Help, Remedy
+from ingest.rebuild import rebuild
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from ui.command_line.main import main
+from ui.presentation.remedies import told
 
 QUERIES = ("crane bird", "river bank", "steel", "snake venom")
 
@@ -62,8 +64,8 @@ def test_a_passage_that_is_hidden_by_a_tombstone_is_noticed_and_found_again(full
     assert results(full.library.folder, full) != before
     (finding,) = examine(full.library.folder)
     assert finding.part is Part.INDEX
-    assert "1 passages are marked as deleted and are not" in finding.sentence
-    assert "1 passages that were hidden as deleted are found again." in repair(full.library.folder).done
+    assert "1 passages are marked as deleted and are not" in finding.text
+    assert "1 passages that were hidden as deleted are found again." in sentences(repair(full.library.folder))
     assert examine(full.library.folder) == []
     assert results(full.library.folder, full) == before
 
@@ -79,6 +81,10 @@ def parts(findings: list[Finding]) -> set[str]:
     return {str(finding.part) for finding in findings}
 
 
+def sentences(mended: Repair) -> str:
+    return " ".join(message.text for message in mended.done)
+
+
 def test_a_whole_library_is_whole_and_looking_changes_nothing(full: Desk) -> None:
     before = sha256((full.library.folder / "library.sqlite").read_bytes()).digest()
     assert examine(full.library.folder) == []
@@ -87,7 +93,7 @@ def test_a_whole_library_is_whole_and_looking_changes_nothing(full: Desk) -> Non
 
 
 def test_a_place_without_a_library_and_one_of_a_later_version_are_refused(full: Desk, tmp_path: Path) -> None:
-    with pytest.raises(LibraryNotFoundError, match="secondlook ingest"):
+    with pytest.raises(LibraryNotFoundError, match="There is no library"):
         examine(tmp_path)
     execute(full, f"PRAGMA user_version = {FORMAT + 1}")
     with pytest.raises(NewerFormatError, match=f"format {FORMAT + 1}"):
@@ -129,7 +135,7 @@ def test_damage_within_sqlite_is_noticed_and_repaired(full: Desk, damage: str) -
     execute(full, statement)
     found = examine(full.library.folder)
     assert parts(found) == where
-    assert all("secondlook " in finding.sentence for finding in found)
+    assert all(finding.help is not None and finding.text.endswith(".") for finding in found)
     assert repair(full.library.folder).done
     assert examine(full.library.folder) == []
     assert results(full.library.folder, full) == good
@@ -137,8 +143,9 @@ def test_damage_within_sqlite_is_noticed_and_repaired(full: Desk, damage: str) -
 
 def test_a_damaged_passage_is_never_shown_as_if_it_were_whole(full: Desk) -> None:
     execute(full, "UPDATE chunks SET text = replace(text, 'crane', 'drone')")
-    with pytest.raises(LibraryDamagedError, match=r"f0\.txt is damaged.*secondlook doctor"):
+    with pytest.raises(LibraryDamagedError, match=r"f0\.txt is damaged") as caught:
         Retriever(full.library, full.encoder).retrieve("crane", 3)
+    assert caught.value.help == Help(Remedy.DIAGNOSE)
 
 
 def test_a_lost_passage_is_cut_again_from_the_whole_text(full: Desk) -> None:
@@ -147,7 +154,7 @@ def test_a_lost_passage_is_cut_again_from_the_whole_text(full: Desk) -> None:
     with pytest.raises(LibraryDamagedError, match="lacks 1 passages that its index holds"):
         Retriever(full.library, full.encoder).retrieve("crane", 200)
     assert parts(examine(full.library.folder)) == {"content", "index"}
-    assert "“f0” lacks 1 passages; its text is whole" in " ".join(repair(full.library.folder).done)
+    assert "“f0” lacks 1 passages; its text is whole" in sentences(repair(full.library.folder))
     rebuild(full.library, full.encoder, 32)
     assert examine(full.library.folder) == []
     assert results(full.library.folder, full) == good
@@ -158,8 +165,12 @@ def test_what_cannot_be_repaired_says_what_helps_and_it_does(full: Desk) -> None
     good = results(full.library.folder, full)
     execute(full, "UPDATE documents SET text = replace(text, 'crane', 'drone')")
     execute(full, "UPDATE chunks SET text = replace(text, 'crane', 'drone')")
-    done = " ".join(repair(full.library.folder).done)
-    assert f"Add its file again: secondlook ingest “{full.folder / 'f0.txt'}”" in done
+    (message,) = [one for one in repair(full.library.folder).done if one.help is not None]
+    assert "“f0” cannot be repaired. Add its file again" in told(message)
+    assert (
+        f"secondlook ingest “{full.folder / 'f0.txt'}”; or delete the document with: secondlook delete"
+        in told(message)
+    )
     assert parts(examine(full.library.folder)) == {"content"}
     assert full.add(full.folder / "f0.txt").files[0].status == "replaced"
     assert examine(full.library.folder) == []
@@ -172,8 +183,8 @@ def test_lost_vectors_without_an_index_need_a_rebuild(full: Desk) -> None:
     index_of(full).unlink()
     repair(full.library.folder)
     (finding,) = examine(full.library.folder)
-    assert "1 passages have no vector" in finding.sentence
-    assert "secondlook rebuild" in finding.sentence
+    assert "1 passages have no vector" in finding.text
+    assert finding.help == Help(Remedy.REBUILD, full.library.folder)
     rebuild(full.library, full.encoder, 32)
     assert examine(full.library.folder) == []
     assert results(full.library.folder, full) == good
@@ -200,15 +211,24 @@ def test_the_index_is_noticed_and_built_again(full: Desk, damage: Callable[[Path
     damage(index_of(full))
     (finding,) = examine(full.library.folder)
     assert finding.part is Part.INDEX
-    assert ".faiss" in finding.sentence
-    assert "built again" in repair(full.library.folder).done[-1]
+    assert ".faiss" in finding.text
+    assert "built again" in repair(full.library.folder).done[-1].text
     assert examine(full.library.folder) == []
     assert results(full.library.folder, full) == good
 
 
 def test_an_older_format_is_brought_up_and_not_taken_for_damage(full: Desk) -> None:
     good = results(full.library.folder, full)
-    tables = ("label_ranks", "label_pairs", "labels", "words")
+    tables = (
+        "label_ranks",
+        "label_pairs",
+        "labels",
+        "words",
+        "originals",
+        "replaced",
+        "identities",
+        "metadata",
+    )
     for statement in ("TRIGGER labels_forget", *(f"TABLE {table}" for table in tables)):
         execute(full, f"DROP {statement}")
     execute(full, "ALTER TABLE chunks DROP COLUMN context")
@@ -216,7 +236,7 @@ def test_an_older_format_is_brought_up_and_not_taken_for_damage(full: Desk) -> N
     execute(full, "ALTER TABLE documents DROP COLUMN pages_by_ocr")
     execute(full, "PRAGMA user_version = 1")
     (finding,) = examine(full.library.folder)
-    assert "has format 1" in finding.sentence
+    assert "has format 1" in finding.text
     assert repair(full.library.folder).saved_to is None
     assert examine(full.library.folder) == []
     assert results(full.library.folder, full) == good
@@ -296,7 +316,7 @@ def test_a_damaged_log_is_noticed_which_sqlite_passes_over(full: Desk) -> None:
     for at in (2, 17, 40, len(raw) // 2, len(raw) - 9):
         log.write_bytes(raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1 :])
         (finding,) = examine(full.library.folder)
-        assert "library.sqlite-wal" in finding.sentence
+        assert "library.sqlite-wal" in finding.text
     log.write_bytes(raw)
     assert examine(full.library.folder) == []
     assert len(full.library.documents()) == 3, "the commits in the log are what is searched"
@@ -305,7 +325,7 @@ def test_a_damaged_log_is_noticed_which_sqlite_passes_over(full: Desk) -> None:
 def test_a_lost_database_is_said_to_be_lost(full: Desk) -> None:
     (full.library.folder / "library.sqlite").unlink()
     (finding,) = examine(full.library.folder)
-    assert "is gone, and with it every text" in finding.sentence
+    assert "is gone, and with it every text" in finding.text
     with pytest.raises(LibraryDamagedError, match="Nothing can be saved"):
         repair(full.library.folder)
 
@@ -334,12 +354,12 @@ def test_pages_of_the_database_overwritten_one_by_one(full: Desk) -> None:
             assert mended.saved_to is not None
             new = Library(mended.saved_to)
             if new.manifest().encoder == "unknown":
-                assert "What made the library could not be read" in mended.done[1]
+                assert "What made the library could not be read" in mended.done[1].text
                 rebuild(new, full.encoder, 32)
             assert {c.chunk.text for c in Retriever(new, full.encoder).retrieve("x", 999).candidates} <= texts
-            told = " ".join(mended.done)
+            named = sentences(mended)
             kept = {document.title for document in new.documents()}
-            assert all(title in kept or title in told or "could not be read" in told for title in titles)
+            assert all(title in kept or title in named or "could not be read" in named for title in titles)
             saved_all += kept == titles
         assert database.read_bytes() == damaged, "the original was touched"
     assert saved_all > 5, "only pages of documents may cost documents"

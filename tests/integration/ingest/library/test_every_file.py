@@ -79,7 +79,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = Library.create(root / "library", Manifest.of(WORD_ENCODER, 32))
     desk = Desk(root / "files", library, WordEncoder())
     desk.add(
-        *(desk.write(f"{n}.txt", f"crane number {n} by the {word}") for n, word in enumerate(VOCABULARY))
+        *(desk.write(f"{n}.txt", f"crane number {n} by the {word}") for n, word in enumerate(VOCABULARY)),
+        originals=False,  # whose damage is test_originals' subject
     )
     with library.connection() as db:
         hashes = [row[0] for row in db.execute("SELECT passage_hash FROM chunks ORDER BY id")]
@@ -145,7 +146,7 @@ def noticed(folder: Path, name: str, kind: str = "") -> bool:
         found = examined(folder)
     except SecondLookError:
         return True
-    return any(Path(name).name in finding.sentence or finding.part is not Part.LITTER for finding in found)
+    return any(Path(name).name in finding.text or finding.part is not Part.LITTER for finding in found)
 
 
 def test_the_list_is_of_every_file(whole: Path) -> None:
@@ -250,7 +251,7 @@ def test_a_damaged_row_of_token_vectors_goes_and_the_others_stay(whole: Path, tm
     db.close()
     (finding,) = examined(folder)
     assert finding.part is Part.LATE_INTERACTION
-    assert "1 rows differ" in finding.sentence
-    assert "1 damaged rows" in " ".join(repair(folder).done)
+    assert "1 rows differ" in finding.text
+    assert "1 damaged rows" in " ".join(message.text for message in repair(folder).done)
     assert examined(folder) == []
     assert TokenStore(Library(folder)).size("identity")[0] == len(VOCABULARY) - 1

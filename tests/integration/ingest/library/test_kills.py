@@ -23,7 +23,7 @@ from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import rebuild
+from ingest.rebuild import rebuild
 from rerank.calibration.store import FILE, load
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
@@ -127,7 +127,7 @@ def versions(library: Library) -> dict[int, int]:
 
 def check(library: Library, known: Known) -> None:
     """The library is whole, holds what was reported and nothing else, and a search finds exactly that."""
-    findings = [finding.sentence for finding in examine(library.folder) if finding.part is not Part.LITTER]
+    findings = [finding.text for finding in examine(library.folder) if finding.part is not Part.LITTER]
     assert findings == []
     now = versions(library)
     for number in known.files.keys() | known.maybe.keys() | now.keys():
@@ -236,7 +236,7 @@ def test_random_kills_lose_double_and_revive_nothing(
     rebuild(desk.library, desk.encoder, 32)
     check_searches(desk.library, known, tmp_path / "clean")
     left = examine(desk.library.folder)
-    assert all(".calibration-" in finding.sentence for finding in left), "the last writer left litter"
+    assert all(".calibration-" in finding.text for finding in left), "the last writer left litter"
     repair(desk.library.folder)
     assert examine(desk.library.folder) == []
 

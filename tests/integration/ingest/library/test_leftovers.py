@@ -15,7 +15,8 @@ import pytest
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
 from ingest.library.library import Library
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from ingest.workspace import ALIVE, EXPORTING, MAKING, Workspace, abandoned
 from tests.conftest import Desk
 

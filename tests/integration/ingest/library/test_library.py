@@ -14,14 +14,17 @@ from ingest.errors import LibraryDamagedError, LibraryNotFoundError, NewerFormat
 from ingest.library.health.doctor import examine
 from ingest.library.library import Library, Manifest
 from ingest.library.schema import FORMAT
-from ingest.pipeline import Source, ingest
+from ingest.notices import Help, Remedy
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WordEncoder
 
 
 def test_a_missing_library_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(LibraryNotFoundError, match=r"secondlook ingest FILES --library"):
+    with pytest.raises(LibraryNotFoundError, match="Make one") as caught:
         Library(tmp_path)
+    assert caught.value.help == Help(Remedy.INGEST, tmp_path)
     assert list(tmp_path.iterdir()) == [], "looking made something"
 
 

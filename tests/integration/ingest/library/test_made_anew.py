@@ -14,8 +14,8 @@ from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import writing
-from ingest.models.resolve import ModelSpec
-from ingest.pipeline import rebuild
+from ingest.models.spec import ModelSpec
+from ingest.rebuild import rebuild
 from rerank.evaluation.cache import look_prefix
 from rerank.languages import LanguageWarnings
 from retrieval.records import CandidateSource
@@ -99,7 +99,7 @@ def test_warnings_about_languages_are_of_the_library_that_is_there(desk: Desk) -
     warnings = LanguageWarnings(desk.library, [english])
     assert warnings.of("where is the bank of the town?") == ()
     _again(desk, GERMAN * 3)
-    assert "German" in " ".join(warnings.of("where is the bank of the town?"))
+    assert any("German" in notice.text for notice in warnings.of("where is the bank of the town?"))
 
 
 def test_a_library_of_another_encoder_is_not_asked_with_this_ones_vectors(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,16 +14,18 @@ import pytest
 
 from ingest.errors import NewerFormatError
 from ingest.library import schema, word_index
+from ingest.library.files.originals import ORIGINALS
 from ingest.library.health.doctor import examine
 from ingest.library.library import Library
 from ingest.library.schema import FORMAT
+from ingest.rebuild import Rebuilt, rebuild
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.integration.ingest.library.test_labels import back_to_format_1, dump
 
 ROOT = Path(__file__).parents[4]
-BROKEN = max(schema.FILLED)  # the migration that is broken off: one that takes its time
+BROKEN = 4  # the migration that is broken off: the one that fills a table from another
 
 
 @pytest.fixture(params=[1, 2])
@@ -30,9 +33,11 @@ def old(desk: Desk, request: pytest.FixtureRequest) -> Desk:
     """Three documents in a library as it was in a format of before."""
     desk.add(*(desk.write(f"{n}.txt", f"The crane number {n} by the river.") for n in range(3)))
     path = desk.library.folder / "library.sqlite"
+    shutil.rmtree(desk.library.folder / ORIGINALS)
     if request.param == 1:
         back_to_format_1(path)
     else:
+        back_to_format_4(path)
         with sqlite3.connect(path) as db:
             db.execute("DROP TABLE words")
             db.execute("ALTER TABLE chunks DROP COLUMN context")
@@ -43,6 +48,15 @@ def old(desk: Desk, request: pytest.FixtureRequest) -> Desk:
             db.execute("PRAGMA user_version = 2")
         db.close()
     return desk
+
+
+def back_to_format_4(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.executescript(
+            "DROP TABLE originals; DROP TABLE replaced; DROP TABLE identities; DROP TABLE metadata; "
+            "PRAGMA user_version = 4;"
+        )
+    db.close()
 
 
 def version(desk: Desk) -> int:
@@ -107,7 +121,7 @@ DIE_MIGRATING = textwrap.dedent(
         word_index.fill(db)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    schema.FILLED = {max(schema.FILLED): half}
+    schema.FILLED = {4: half}
     Library(Path(sys.argv[1]))
     """
 )
@@ -119,6 +133,20 @@ def test_a_migration_that_is_killed_in_the_middle_changes_nothing(old: Desk) -> 
     assert done.returncode == -signal.SIGKILL, "the migration was never begun"
     check_old(old, before)
     check_migrated(old, before)
+
+
+def test_a_library_without_originals_opens_and_gets_them_when_its_files_are_added_again(desk: Desk) -> None:
+    paths = [desk.write(f"{n}.txt", f"The crane number {n} by the river.") for n in range(3)]
+    desk.add(*paths)
+    path = desk.library.folder / "library.sqlite"
+    back_to_format_4(path)
+    shutil.rmtree(desk.library.folder / ORIGINALS)
+    check_migrated(desk, dump(path))
+    assert all(document.original is None for document in desk.library.documents())
+    assert [document.folder for document in desk.library.documents()] == [str(desk.folder)] * 3
+    assert rebuild(desk.library, desk.encoder, 32) == Rebuilt(documents=3, from_text=3)
+    assert {file.status for file in desk.add(*paths).files} == {"unchanged"}
+    assert rebuild(desk.library, desk.encoder, 32) == Rebuilt(documents=3, from_text=0)
 
 
 def test_a_newer_format_is_refused_by_name_and_left_as_it_is(desk: Desk) -> None:

@@ -22,9 +22,10 @@ WRITER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from ingest.library.writer import Generations
+    from ingest.library.generations import Generations
     from ingest.library.library import Library
-    from ingest.pipeline import Source, ingest, rebuild
+    from ingest.pipeline import Source, ingest
+    from ingest.rebuild import rebuild
     from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 
@@ -98,7 +99,7 @@ def wrong_with(found: Retrieved) -> list[object]:
     pairs = [c.chunk.text.split()[-1] for c in found.candidates if c.chunk.title.startswith("pair")]
     halves = [f"half of pair {number} was found" for number in set(pairs) if pairs.count(number) != 2]
     lost = [] if len(found.candidates) - len(pairs) == 3 else ["a document was lost"]
-    return [*found.notices, *halves, *lost]
+    return [*(notice.text for notice in found.notices), *halves, *lost]
 
 
 # Takes the writer's lock, says so, holds it until it is told to let go, and adds a file meanwhile.
@@ -108,7 +109,7 @@ HOLDER = textwrap.dedent(
     from pathlib import Path
     from ingest.pipeline import Intake, Source
     from ingest.library.library import Library
-    from ingest.readers import Limits
+    from ingest.readers.source import Limits
     from ingest.library.writer import writing
     from tests.fakes import WordEncoder
 

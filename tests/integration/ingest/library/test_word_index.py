@@ -18,8 +18,9 @@ from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
 from ingest.library.library import Library
 from ingest.library.writer import writing
-from ingest.pipeline import Intake, Source
-from ingest.readers import Limits
+from ingest.pipeline import Intake
+from ingest.readers.source import Limits
+from ingest.sources import Source
 from retrieval.sparse import best_by_words, match_of
 from tests.conftest import Desk
 
@@ -132,7 +133,9 @@ def test_a_damaged_index_of_words_is_noticed_and_built_again(desk: Desk, damage:
         db.execute(damage)
     db.close()
     assert [finding.part for finding in examine(desk.library.folder)] == [Part.WORDS]
-    assert repair(desk.library.folder).done == ("The index of words was built again from the passages.",)
+    assert [str(message) for message in repair(desk.library.folder).done] == [
+        "The index of words was built again from the passages."
+    ]
     assert examine(desk.library.folder) == []
     assert found(desk.library, "river number3") == whole
 

@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 
 from ingest.errors import ModelNotFoundError
-from ingest.models.conversion import _TOKENIZERS
 from ingest.models.hub import Hub
 from rerank.factory import open_scorer
 from rerank.registry import RERANKER_ALIASES, RERANKERS, resolve_reranker
 from tests.parts.later import later
 from tests.parts.tiny_models import make_monot5
+from ui.conversion import _TOKENIZERS
+from ui.presentation.remedies import told
 
 torch = later("torch")
 load_file = later("safetensors.torch", "load_file")
@@ -64,7 +65,7 @@ def refused(name: str) -> str:
     """The command in the sentence that refuses the model."""
     with pytest.raises(ModelNotFoundError) as caught:
         resolve_reranker(name, Hub())
-    before, _, command = str(caught.value).partition("from the hub: ")
+    before, _, command = told(caught.value).partition("from the hub: ")
     assert ("installs sentencepiece, which reads its vocabulary" in before) == (name == MONOT5)
     command, _, folder = command.partition(" and then name the folder: ")
     assert folder == f"./{name}"

@@ -16,7 +16,8 @@ from ingest.library.archive.export import export_library
 from ingest.library.library import Library, Manifest
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from tests.integration.ingest.models.test_models import hub, put_in_cache

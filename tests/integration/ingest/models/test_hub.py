@@ -20,7 +20,9 @@ from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.hub import Hub
 from ingest.models.hub_download import StallLimit
-from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ModelSource, ResolvedModel
+from ingest.notices import NoticeKind
 from rerank.factory import open_scorer
 from rerank.notices import model_notices
 from rerank.registry import resolve_reranker
@@ -41,6 +43,7 @@ from tests.parts.published import (
 )
 from tests.parts.stand_in_hub import StandInHub, stand_in_hub
 from ui.command_line.main import main
+from ui.presentation.remedies import told
 
 __all__ = ["disk"]  # the fixture of a small disk
 
@@ -181,7 +184,7 @@ def test_where_the_hub_fails_the_bundled_pair_answers_and_the_reason_is_said_and
     assert time.monotonic() - started < seconds + 10, "the limit of two seconds, and a busy machine"
     assert encoder.source is reranker.source is ModelSource.BUNDLED
     notices = model_notices(encoder, reranker)
-    sentence = next(notice for notice in notices if "could not be had" in notice)
+    sentence = next(notice.text for notice in notices if notice.kind is NoticeKind.MISSED)
     assert re.search(said, sentence), sentence
     assert any(name in sentence for name in (BGE, MS_MARCO))
     probes = hub.requests.count("HEAD /")
@@ -224,7 +227,8 @@ def test_files_with_a_wrong_hash_are_refused_by_name_and_said_of_the_default_pai
     encoder, reranker = start()
     assert reranker.source is ModelSource.BUNDLED
     assert any(
-        f"{MS_MARCO} could not be had: The model file" in said for said in model_notices(encoder, reranker)
+        f"{MS_MARCO} could not be had: The model file" in notice.text
+        for notice in model_notices(encoder, reranker)
     )
     hub.spoil = False
     for name in (BGE, MS_MARCO):
@@ -254,7 +258,8 @@ def test_a_cache_that_is_full_or_read_only_is_said_and_works_afterwards(
     with spoil(disk):
         encoder, reranker = start()
         assert (encoder.source, reranker.source) == (ModelSource.BUNDLED, ModelSource.BUNDLED)
-        (sentence,) = (notice for notice in model_notices(encoder, reranker) if "could not be had" in notice)
+        notices = model_notices(encoder, reranker)
+        (sentence,) = (notice.text for notice in notices if notice.kind is NoticeKind.MISSED)
         assert f"the hub's cache {cache} cannot be written ({said}" in sentence
         assert hub.requests.count("HEAD /") == 1
     Hub().forget()
@@ -290,7 +295,7 @@ def test_a_pickled_checkpoint_is_converted_from_the_hub(
     publish(hub, ELECTRA, repository_of(made(ELECTRA), pickled=True))
     with pytest.raises(ModelNotFoundError) as caught:
         resolve_reranker(ELECTRA, Hub())
-    command = str(caught.value).partition("from the hub: ")[2].partition(" and then name")[0]
+    command = told(caught.value).partition("from the hub: ")[2].partition(" and then name")[0]
     environment = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": str(tmp_path / "cache")}
     environment.pop("HF_HUB_OFFLINE", None)
     done = subprocess.run(

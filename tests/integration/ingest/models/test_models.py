@@ -14,17 +14,15 @@ import pytest
 
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models import hub as hub_module
-from ingest.models.encoders import prefixes_of
+from ingest.models.encoders import BUNDLED_ENCODER, ENCODERS, prefixes_of
 from ingest.models.hub import Hub
 from ingest.models.resolve import (
-    BUNDLED_ENCODER,
-    ENCODERS,
-    ModelSource,
     bundled_encoder_folder,
     encoder_spec_of_folder,
     resolve_encoder,
     verify_checksum,
 )
+from ingest.models.spec import ModelSource
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def test_a_hub_that_is_reachable_again_is_noticed_by_forgetting(
 
 
 def test_a_model_asked_for_by_name_is_found_or_refused_never_replaced(hub: Hub) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"BAAI/bge-base-en-v1.5 cannot be had.*prefetch"):
+    with pytest.raises(ModelNotFoundError, match=r"BAAI/bge-base-en-v1.5 cannot be had.*fetch it"):
         resolve_encoder("bge-base", Hub(allow_downloads=False, memory=hub.memory))
 
 

@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import ReadError
-from ingest.readers import Limits
 from ingest.readers.process import client
 from ingest.readers.process.client import read_in_worker
+from ingest.readers.source import Limits
 from ingest.records import Document
 from tests.conftest import Desk
-from tests.integration.ingest.readers.awkward import CASES, DOCXS, LARGE, PDFS, Case
+from tests.integration.ingest.readers import awkward_formats
+from tests.integration.ingest.readers.awkward import CASES as AWKWARD
+from tests.integration.ingest.readers.awkward import DOCXS, LARGE, PDFS, Case
+
+CASES = [*AWKWARD, *awkward_formats.CASES]
 
 
 def read(case: Case, folder: Path) -> list[Document]:

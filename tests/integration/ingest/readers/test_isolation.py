@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import CancelledError, DamagedFileError, ReadError, TooLargeError
-from ingest.readers import Limits, read_documents
 from ingest.readers.process import client, worker_handle
 from ingest.readers.process import client as spare
 from ingest.readers.process.client import read_in_worker
+from ingest.readers.registry import read_documents
+from ingest.readers.source import Limits
 from ingest.records import Document, FileStatus
 from tests.conftest import Desk
 from tests.integration.ingest.readers import raw
@@ -168,7 +169,7 @@ def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
     code = textwrap.dedent(
         """
         import os, pathlib, signal, sys
-        from ingest.readers import Limits
+        from ingest.readers.source import Limits
         from ingest.readers.process import client
         from ingest.readers.process.client import read_in_worker
         path = pathlib.Path(sys.argv[1])
@@ -222,7 +223,7 @@ def test_warnings_of_a_parser_reach_no_screen(tmp_path: Path) -> None:
     # A wrong startxref makes pypdf warn and search for the table. Under pytest nothing would reach the screen anyway.
     (tmp_path / "a.pdf").write_bytes(raw.pdf().replace(b"startxref\n", b"startxref\n9"))
     code = (
-        "import logging, pathlib, sys; from ingest.readers import read_documents; logging.basicConfig(); "
+        "import logging, pathlib, sys; from ingest.readers.registry import read_documents; logging.basicConfig(); "
         "print(len(list(read_documents(pathlib.Path(sys.argv[1])))))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a.pdf")]

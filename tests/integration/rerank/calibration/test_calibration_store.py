@@ -15,7 +15,8 @@ from ingest.library.archive.importing import import_library
 from ingest.library.library import Library
 from ingest.library.snapshot import DIGITS, SIZE, Sketch
 from ingest.library.writer import writing
-from ingest.models.resolve import ModelSource, ResolvedModel
+from ingest.models.spec import ModelSource, ResolvedModel
+from ingest.notices import Help, Remedy
 from ingest.records import digest
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.labels import Labelled, halves
@@ -26,6 +27,7 @@ from rerank.records import Models
 from tests.conftest import Desk
 from tests.fakes import WORD_ENCODER, WORD_SCORER
 from tests.unit.rerank.calibration.test_calibration import LIBRARY, NO_RELEVANCE, drawn
+from ui.presentation.remedies import Face, notice_text
 
 
 @pytest.mark.parametrize("method", FITTED)
@@ -74,9 +76,12 @@ def test_a_calibration_is_void_once_its_pair_has_changed(desk: Desk) -> None:
     for other, words in changes:
         loaded = load_for(library, other)
         assert loaded.calibration is None
-        assert words in loaded.notice
-        assert "void" in loaded.notice
-        assert f"secondlook calibrate --library {library.folder}" in loaded.notice
+        assert loaded.notice is not None
+        assert words in loaded.notice.text
+        assert "void" in loaded.notice.text
+        assert loaded.notice.help == Help(Remedy.CALIBRATE, library.folder)
+        assert f"secondlook calibrate --library {library.folder}" in notice_text(loaded.notice)
+        assert "secondlook" not in notice_text(loaded.notice, Face.PAGE)
     made = [
         (replace(state.manifest, identity="another"), "of the encoder another, and was of"),
         (replace(state.manifest, chunk_tokens=99), "of 99 tokens"),
@@ -103,13 +108,18 @@ def test_another_library_voids_it_and_a_grown_one_says_how_much(desk: Desk, tmp_
     passages(desk, 41, 50)
     grown = load_for(desk.library, models())
     assert grown.calibration == found
-    assert "it had 40 passages then and has 50 now, and about 80% of all are in both" in grown.notice
+    assert grown.notice is not None
+    assert "it had 40 passages then and has 50 now, and about 80% of all are in both" in grown.notice.text
     with writing(copy.library) as writer:
         writer.delete([document.id for document in copy.library.documents()][:30])
     passages(copy, 100, 130)
     other = load_for(copy.library, models())
     assert other.calibration is None
-    assert "most of the library's passages are others: it had 40 passages then and has 40 now" in other.notice
+    assert other.notice is not None
+    assert (
+        "most of the library's passages are others: it had 40 passages then and has 40 now"
+        in other.notice.text
+    )
 
 
 def test_an_imported_library_keeps_its_calibration(desk: Desk, tmp_path: Path) -> None:
@@ -148,10 +158,10 @@ def test_one_of_the_earlier_form_is_said_to_be_fitted_again_and_is_not_lost(desk
     before = path.read_bytes()
     loaded = load_for(desk.library, models())
     assert loaded.calibration is None
-    assert "was fitted by an earlier version" in loaded.notice
-    assert (
+    assert loaded.notice is not None
+    assert "was fitted by an earlier version" in loaded.notice.text
+    assert notice_text(loaded.notice).endswith(
         f"fit it again on the page, or with: secondlook calibrate --library {desk.library.folder}"
-        in loaded.notice
     )
     assert path.read_bytes() == before
 
@@ -172,8 +182,9 @@ def test_a_damaged_file_costs_the_calibration_and_nothing_else(desk: Desk, old: 
     path.write_text(path.read_text().replace(old, new, 1))
     loaded = load_for(desk.library, models())
     assert loaded.calibration is None
-    assert FILE in loaded.notice
-    assert "uncalibrated" in loaded.notice
+    assert loaded.notice is not None
+    assert FILE in loaded.notice.text
+    assert loaded.notice.help == Help(Remedy.CALIBRATE, desk.library.folder)
 
 
 def test_the_file_is_plain_json_with_its_identity_and_date(tmp_path: Path) -> None:

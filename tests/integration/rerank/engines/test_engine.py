@@ -17,7 +17,7 @@ import pytest
 
 from ingest.errors import ModelDamagedError, ModelError, UsageError
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.runtime.graph_cache import UNFINISHED, UNUSED_FOR, USE_FILE
 from rerank.engines import choose, measure, tuning
 from rerank.engines.calibration_texts import PASSAGES, QUESTIONS, agreement, calibration_logits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import DamagedFileError, ModelError, UsageError
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, Contrast, Row
 from rerank.evaluation.corpus import default_folder, fill_library
@@ -138,7 +138,8 @@ def test_a_failed_rerank_counts_as_unchanged_is_told_and_is_not_kept(dataset: Pa
     found = judge(dataset, Planted("good", fails_once))
     assert reranked(found).system.orders["snake"] == found.before.system.orders["snake"]
     assert any(
-        n.startswith("1 of 11 queries were not reranked") and "out of memory" in n for n in found.notices
+        n.text.startswith("1 of 11 queries were not reranked") and "out of memory" in n.text
+        for n in found.notices
     )
     mended = Planted("good", knows)
     assert reranked(judge(dataset, mended)).means["MRR@10"] == 1.0
@@ -158,10 +159,10 @@ def test_a_folder_of_documents_is_a_corpus_by_its_file_names(tmp_path: Path) -> 
         (folder / "documents" / name).write_text(text)
     judged = read_judged_set(folder, "test")
     library, notices = fill_library(judged, tmp_path / "library", WordEncoder())
-    assert [notice for notice in notices if "c.txt" in notice], (
+    assert [notice for notice in notices if "c.txt" in notice.text], (
         "a duplicate that cannot be found must be told"
     )
-    assert any("1 of 2 relevant documents" in notice and "gone.txt" in notice for notice in notices)
+    assert any("1 of 2 relevant documents" in notice.text and "gone.txt" in notice.text for notice in notices)
     found = evaluate(judged, library, searcher(library, WordEncoder(), Planted("same", as_before)), 10)
     assert found.before.system.orders["q"][0] == "a.md"
     assert found.before.means["recall@10"] == 0.5
@@ -246,7 +247,7 @@ def test_an_overlong_query_is_cut_and_told(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", {"a": "snake"}, {"q": "snake " * 500}, [("q", "a", 1)])
     judged = read_judged_set(folder, "test")
     assert len(judged.queries["q"]) == 2000
-    assert "1 queries are longer" in judged.notices[0]
+    assert "1 queries are longer" in judged.notices[0].text
 
 
 def test_a_run_with_white_space_in_an_id_is_refused(dataset: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.models.resolve import ModelSpec
+from ingest.models.spec import ModelSpec
 from rerank.evaluation.cache import FILE
 from rerank.evaluation.comparison import Comparison, pareto_front
 from rerank.evaluation.ensemble import ensemble_systems
@@ -190,7 +190,7 @@ def test_weights_are_chosen_on_the_train_split_and_never_on_a_reported_question(
     assert read_tuning_set(read_judged_set(dataset, "test")) is None
     even = contest(dataset, Planted("good", knows), fusion=True)
     assert even.rows[1].system.weight == 0.5
-    assert any("even weights" in notice for notice in even.notices)
+    assert any("even weights" in notice.text for notice in even.notices)
     queries = (dataset / "queries.jsonl").read_text()
     (dataset / "queries.jsonl").write_text(
         queries + '{"_id": "again", "text": "snake"}\n{"_id": "new", "text": "bird code"}\n'
@@ -201,7 +201,7 @@ def test_weights_are_chosen_on_the_train_split_and_never_on_a_reported_question(
     assert list(other.queries) == ["new"]
     assert read_tuning_set(read_judged_set(dataset, "train")) is None
     chosen = contest(dataset, Planted("good", knows), fusion=True)
-    assert any("on 1 queries of the split “train”" in notice for notice in chosen.notices)
+    assert any("on 1 queries of the split “train”" in notice.text for notice in chosen.notices)
 
 
 def test_the_front_holds_what_nothing_beats() -> None:

@@ -14,6 +14,7 @@ from rerank.labels.judging import ask_again, judge, judged_ranks, note_ranks, pa
 from rerank.labels.suggest import Reason, disagreement, suggest
 from rerank.labels.verdict import running_verdict, running_verdicts
 from rerank.records import SearchResult
+from rerank.request import SearchRequest
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -53,7 +54,7 @@ def test_a_planted_reranker_gets_its_verdict_and_no_model_runs_for_it(
 ) -> None:
     labels, asked = Labels(topics.library), searcher(topics, planted)
     for topic in TOPICS:
-        result = asked.search(topic, 4)
+        result = asked.search(SearchRequest(topic, 4))
         judge(labels, result, hash_at(result, 0), Grade.RELEVANT)
         judge(labels, result, hash_at(result, 3), Grade.NOT)
     searches = len(planted.calls)
@@ -68,11 +69,11 @@ def test_a_planted_reranker_gets_its_verdict_and_no_model_runs_for_it(
 def test_another_reranker_gets_its_own_verdict_once_it_was_asked(topics: Desk) -> None:
     labels, first = Labels(topics.library), searcher(topics, Planted("same", as_before))
     for topic in TOPICS:
-        result = first.search(topic, 4)
+        result = first.search(SearchRequest(topic, 4))
         judge(labels, result, hash_at(result, 0), Grade.RELEVANT)
         judge(labels, result, hash_at(result, 3), Grade.NOT)
     second = searcher(topics, Planted("reversed", reversed_order))
-    note_ranks(labels, second.search("crane", 4))
+    note_ranks(labels, second.search(SearchRequest("crane", 4)))
     steps: list[tuple[int, int]] = []
     assert ask_again(labels, second, 4, lambda *step: steps.append(step)) == len(TOPICS) - 1
     assert steps[-1] == (len(TOPICS) - 1, len(TOPICS) - 1)
@@ -83,12 +84,12 @@ def test_another_reranker_gets_its_own_verdict_once_it_was_asked(topics: Desk) -
 
 def test_a_result_without_a_second_order_is_judged_but_has_no_places(topics: Desk) -> None:
     labels = Labels(topics.library)
-    result = Searcher(Retriever(topics.library, topics.encoder), None).search("crane", 4)
+    result = Searcher(Retriever(topics.library, topics.encoder), None).search(SearchRequest("crane", 4))
     judge(labels, result, hash_at(result, 0), Grade.RELEVANT)
     note_ranks(labels, result)
     assert labels.grades("crane") == {hash_at(result, 0): Grade.RELEVANT}
     assert (labels.pairs(), pair_of(result.models)) == ([], None)
-    whole = searcher(topics, WordScorer()).search("crane", 4)
+    whole = searcher(topics, WordScorer()).search(SearchRequest("crane", 4))
     assert judged_ranks(replace(whole, after=whole.after[:2])) is None, (
         "a second look under way was taken for one"
     )
@@ -101,7 +102,7 @@ def test_the_best_place_counts_of_passages_with_the_same_text(desk: Desk) -> Non
         desk.write("one/x.txt", "crane " * 32),
         desk.write("two/x.txt", "crane " * 32 + "\n\n" + "bank river " * 16),
     )
-    result = searcher(desk, Planted("reversed", reversed_order)).search("crane", 3)
+    result = searcher(desk, Planted("reversed", reversed_order)).search(SearchRequest("crane", 3))
     duplicate = result.before[0].chunk.passage_hash
     assert result.before[1].chunk.passage_hash == duplicate, "there are no duplicates: the test tests nothing"
     ranks = judged_ranks(result)
@@ -110,7 +111,7 @@ def test_the_best_place_counts_of_passages_with_the_same_text(desk: Desk) -> Non
 
 
 def ranked(topics: Desk, judged: Callable[[str, list[str]], list[float]]) -> SearchResult:
-    return searcher(topics, Planted("planted", judged)).search("crane", 10)
+    return searcher(topics, Planted("planted", judged)).search(SearchRequest("crane", 10))
 
 
 def test_what_moved_most_near_the_top_is_suggested_first(topics: Desk) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from ingest.errors import ModelError, ServiceError
 from ingest.models.hub import Hub
+from ingest.services.access import ServiceAccess
 from ingest.services.billing import billing
 from ingest.services.client import RetryPolicy
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.scorers.base import Scorer, ServiceAccess
+from rerank.scorers.base import Scorer
 from tests.parts.rerank_stub import (
     Fault,
     RerankStub,
@@ -25,6 +26,7 @@ from tests.parts.rerank_stub import (
     trickle,
     trickle_headers,
 )
+from ui.presentation.remedies import told
 
 LARGEST_ANSWER = 8 * 2**20
 KEY = "co-secret-0123456789"
@@ -118,9 +120,9 @@ def test_units_that_cannot_be_are_not_billed(stub: RerankStub, units: object) ->
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("http://[", "CO_API_URL is no address of a server"),
-        ("cohere.example", r"CO_API_URL is no address of a server; it begins with http"),
-        ("https://me:secret@cohere.example", "CO_API_URL holds a password"),
+        ("http://[", "The address of Cohere is no address of a server"),
+        ("cohere.example", r"The address of Cohere is none of a server. Give one that begins with http"),
+        ("https://me:secret@cohere.example", "The address of Cohere holds a password"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_and_its_password_is_not_shown(
@@ -140,13 +142,15 @@ def test_a_redirect_brings_neither_key_nor_passages_elsewhere(stub: RerankStub, 
         assert elsewhere.requests == []
 
 
-def test_without_the_client_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_client_what_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cohere", None)
     access = ServiceAccess(cohere_key=KEY)
-    with pytest.raises(ModelError, match=r'pip install "second-look\[cohere\]"'):
+    with pytest.raises(ModelError, match="is not installed") as caught:
         open_scorer(resolve_reranker("cohere", OFFLINE, access), access=access)
+    assert told(caught.value).endswith('Install it with: pip install "second-look[cohere]"')
 
 
 def test_without_a_key_its_variable_is_named(stub: RerankStub) -> None:
-    with pytest.raises(ModelError, match="COHERE_API_KEY"):
+    with pytest.raises(ModelError, match="needs a key of Cohere") as caught:
         opened(stub, key="")
+    assert "Set it as COHERE_API_KEY in the environment, or" in told(caught.value)

@@ -17,6 +17,7 @@ from ingest.models.resolve import resolve_encoder
 from ingest.services.access import ServiceAccess
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
+from rerank.request import SearchRequest
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
@@ -59,9 +60,9 @@ def test_a_reranker_that_repeats_the_key_does_not_bring_it_into_the_log(
     model = resolve_reranker(name, OFFLINE, access(stub))
     searcher = Searcher(Retriever(desk.library, desk.encoder), open_scorer(model, access=access(stub)))
     echo(stub, code)
-    result = searcher.search("snake")
+    result = searcher.search(SearchRequest("snake"))
     assert stub.requests
-    assert any("is not known" in notice for notice in result.notices)
+    assert any("is not known" in notice.text for notice in result.notices)
     assert "reranking failed" in caplog.text
     assert KEY not in caplog.text + repr(result)
 
@@ -78,7 +79,7 @@ def test_an_encoder_that_repeats_the_key_does_not_bring_it_into_the_log(
     searcher = Searcher(Retriever(library, encoder), WordScorer())
     echo(stub, code)
     with pytest.raises(ServiceError, match="is not known") as caught:
-        searcher.search("snake")
+        searcher.search(SearchRequest("snake"))
     assert stub.requests
     assert KEY not in caplog.text + "".join(traceback.format_exception(caught.value))
 
@@ -92,7 +93,7 @@ def test_a_key_that_no_header_takes_is_refused_without_being_shown(
     if name == "cohere":
         pytest.importorskip("cohere", reason='pip install "second-look[cohere]"')
     given = access(stub, key)
-    with pytest.raises(ModelError, match="_KEY holds a key with spaces") as caught:
+    with pytest.raises(ModelError, match="holds spaces, line ends") as caught:
         open_scorer(resolve_reranker(name, OFFLINE, given), access=given)
     assert key not in str(caught.value)
 
@@ -101,5 +102,5 @@ def test_a_key_that_no_header_takes_is_refused_without_being_shown(
 def test_so_is_an_encoders(stub: RerankStub, name: str) -> None:
     pytest.importorskip("openai", reason='pip install "second-look[openai]"')
     given = access(stub, "sk-sec\nret")
-    with pytest.raises(ModelError, match="_KEY holds a key with spaces"):
+    with pytest.raises(ModelError, match="holds spaces, line ends"):
         open_encoder(resolve_encoder(name, OFFLINE, given), access=given)

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from ingest.models.encoders import BUNDLED_ENCODER
 from ingest.models.hub import Hub
-from ingest.models.resolve import BUNDLED_ENCODER, ModelSource
+from ingest.models.spec import ModelSource
 from rerank.engines.first_token import first_token_only
 from rerank.engines.fused_graph import fused
 from rerank.factory import open_scorer

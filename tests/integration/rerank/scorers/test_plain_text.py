@@ -13,7 +13,8 @@ from ingest.encoders.base import SentenceTransformerEncoder, counting_tokenizer
 from ingest.encoders.onnx import OnnxEncoder
 from ingest.encoders.special_tokens import PlainText
 from ingest.models.hub import Hub
-from ingest.models.resolve import ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ResolvedModel
 from ingest.runtime.session import GraphSession
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker

@@ -355,11 +355,11 @@ def test_addresses(typed: str, address: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "No rerank server is named"),
+        ("", "Nobody said where the rerank server is"),
         ("localhost:8000", "begins with http"),
         ("http://h:port/v1", "no address of a server"),
-        ("https://me:pw@host/v1/rerank", "SECONDLOOK_RERANK_KEY"),
-        ("https://host/v1/rerank?key=1", "SECONDLOOK_RERANK_KEY"),
+        ("https://me:pw@host/v1/rerank", "holds a password or a query"),
+        ("https://host/v1/rerank?key=1", "holds a password or a query"),
     ],
 )
 def test_addresses_that_cannot_be_used(typed: str, sentence: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from rerank.scorers import score_store
 from rerank.scorers.base import OnBatch, Scores
 from rerank.scorers.cached import CachedScorer

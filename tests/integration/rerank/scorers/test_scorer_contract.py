@@ -19,13 +19,15 @@ from ingest.library.library import Library, Manifest
 from ingest.library.token_vectors import TokenStore
 from ingest.models.consent import is_service
 from ingest.models.hub import Hub
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
 from ingest.records import digest
+from ingest.services.access import ServiceAccess
+from ingest.sources import Source
 from rerank import registry
 from rerank.engines.choose import open_cross_encoder
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
-from rerank.scorers.base import Scorer, ServiceAccess
+from rerank.scorers.base import Scorer
 from rerank.scorers.cached import CachedScorer
 from rerank.scorers.maxsim import vectors_identity
 from rerank.scorers.score_store import ScoreStore

@@ -17,8 +17,10 @@ from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import Source, ingest, rebuild
+from ingest.pipeline import ingest
+from ingest.rebuild import rebuild
 from ingest.records import digest
+from ingest.sources import Source
 from rerank.factory import open_scorer
 from rerank.registry import resolve_reranker
 from rerank.training.data import read_labelled_set, read_library_labels, read_training_set
@@ -28,7 +30,8 @@ from rerank.training.sampling import Source as TrainingSource
 from tests.conftest import Desk
 from tests.parts.later import later
 from tests.parts.training_parts import SUBJECTS, HashEncoder, tiny_bi_encoder, write_set
-from ui.command_line.train_arguments import add_train_arguments
+from ui.command_line.options import record_of
+from ui.command_line.train_arguments import TrainArguments, add_train_arguments
 
 run_train = later("ui.command_line.train", "run_train")
 
@@ -145,7 +148,7 @@ def test_a_call_without_anything_to_learn_from_is_refused(judged_library: Path, 
         run_train(arguments(twice))
 
 
-def arguments(given: list[str]) -> argparse.Namespace:
+def arguments(given: list[str]) -> TrainArguments:
     parser = argparse.ArgumentParser()
     add_train_arguments(parser)
-    return parser.parse_args(given)
+    return record_of(TrainArguments, parser.parse_args(given))

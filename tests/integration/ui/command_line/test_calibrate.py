@@ -13,7 +13,8 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import Library, Manifest
 from ingest.library.snapshot import Sketch
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank.calibration.calibrate import calibrate
 from rerank.calibration.collect import Unjudged, label_candidates, label_passages
 from rerank.calibration.labels import Labelled
@@ -21,6 +22,7 @@ from rerank.calibration.methods import Method
 from rerank.calibration.records import FittedFor, LibraryState
 from rerank.calibration.store import FILE, load
 from rerank.labels.files import export_labels
+from rerank.request import SearchRequest
 from rerank.search import Searcher
 from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
@@ -145,7 +147,7 @@ def test_judged_passages_get_the_logit_that_the_order_goes_by(tmp_path: Path) ->
     folder = write_set(tmp_path / "set", {"a": "snake venom", "b": "bird"}, {"q": "snake"}, [("q", "a", 1)])
     _, library, encoder = open_set(folder, tmp_path / "library")
     asked = searcher(library, encoder, WordScorer())
-    hits = asked.search("snake").after
+    hits = asked.search(SearchRequest("snake")).after
     judgements = {"snake": {hit.candidate.chunk.passage_hash: 2 - hit.rank for hit in hits} | {"gone": 1}}
     assert label_passages(judgements, asked, 10) == [
         Labelled("snake", hits[0].logit, True),
@@ -164,9 +166,10 @@ def judged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Library:
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
     labels = Labels(desk.library)
     for topic in TOPICS:
-        for hit in searcher.search(topic).after[:3]:
+        for hit in searcher.search(SearchRequest(topic)).after[:3]:
             labels.set(topic, hit.candidate.chunk.passage_hash, Grade(2 * (hit.rank == 1)))
     searcher.models = replace(searcher.models, window=32)
+    monkeypatch.setattr("ui.command_line.calibrate.resolve_models", lambda *_: None)
     monkeypatch.setattr("ui.command_line.calibrate.open_searcher", lambda *_: searcher)
     monkeypatch.setattr("ui.command_line.evaluate.open_encoder", lambda *_, **__: WordEncoder())
     return desk.library
@@ -187,7 +190,7 @@ def test_without_a_dataset_it_learns_from_the_librarys_own_labels_as_the_page_do
     assert by_command.fitted_for == FittedFor.of(WORD_SCORER, LibraryState.of(judged), 32)
     asked = Searcher(Retriever(judged, WordEncoder()), WordScorer())
     asked.models = replace(asked.models, window=32)
-    job = FitJob(judged, asked, 100)
+    job = FitJob(judged, asked, 100).start()
     job.wait(60)
     assert job.succeeded
     assert load(judged.folder / FILE) == by_command
@@ -221,6 +224,7 @@ def test_a_dataset_adds_nothing_to_a_library_with_other_documents(
     folder = write_set(tmp_path / "snakes", CORPUS, QUERIES, QRELS, "train")
     desk.add(desk.write("own.txt", "A boa is a snake."))
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
+    monkeypatch.setattr("ui.command_line.calibrate.resolve_models", lambda *_: None)
     monkeypatch.setattr("ui.command_line.calibrate.open_searcher", lambda *_: searcher)
     monkeypatch.setattr("ui.command_line.evaluate.open_encoder", lambda *_, **__: WordEncoder())
     monkeypatch.setattr("rerank.evaluation.corpus.encoder_for", lambda *_: desk.encoder.model)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from ingest.library.library import Library
+from rerank.request import STABLE_SLICES
 from rerank.search import Searcher
-from rerank.second_look import STABLE_SLICES
 from retrieval.retriever import Retriever
 from tests.conftest import Desk
 from tests.fakes import WordScorer
@@ -80,8 +80,10 @@ def test_search_gives_both_orders_in_the_promised_form(folder: Path, ingested: d
     assert found["query"] == "which snake kills without venom?"
     assert found["candidates"] == 3
     assert [row["rank"] for row in found["before"]] == [row["rank"] for row in found["after"]] == [1, 2]
-    assert {"rank", "document", "page", "start", "end", "score", "text"} <= set(found["before"][0])
-    assert {"before_rank", "logit", "relevance"} <= set(found["after"][0])
+    assert {"rank", "path", "title", "page", "start", "end", "cosine", "first_score", "text"} <= set(
+        found["before"][0]
+    )
+    assert {"before_rank", "second_score", "logit", "relevance"} <= set(found["after"][0])
     assert found["after"][0]["logit"] >= found["after"][1]["logit"]
     assert found["models"] == {
         "encoder": "sentence-transformers/all-MiniLM-L6-v2", "reranker": found["models"]["reranker"]
@@ -91,7 +93,7 @@ def test_search_gives_both_orders_in_the_promised_form(folder: Path, ingested: d
         timings["encode"] + timings["retrieve"] + timings["rerank"], abs=0.1
     )
     for row in found["before"] + found["after"]:
-        source = Path(row["document"]).read_text().removeprefix("# ")  # the mark of a heading is no text
+        source = Path(row["path"]).read_text().removeprefix("# ")  # the mark of a heading is no text
         assert source[row["start"] : row["end"]] == row["text"], "the citation does not hold"
 
 
@@ -108,7 +110,7 @@ def test_a_search_that_ended_early_says_how_far_it_came_and_why(
 ) -> None:
     desk.add(*(desk.write(f"{n}.txt", f"A cobra's venom, number {n}.") for n in range(40)))
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
-    monkeypatch.setattr("ui.command_line.search.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.search.searcher_for", lambda *_: searcher)
     ticks = count(step=0.01)  # ten milliseconds pass from one look at the clock to the next
     monkeypatch.setattr("rerank.second_look.perf_counter", lambda: next(ticks))
     search = ["search", "number 7", "--library", str(desk.library.folder)]
@@ -117,7 +119,7 @@ def test_a_search_that_ended_early_says_how_far_it_came_and_why(
     found = json.loads(out)
     assert (found["candidates"], found["scored"], found["stopped"]) == (40, 10, "budget")
     assert "10 of 40 passages were scored, in" in err
-    assert found["notices"][-1] in err
+    assert found["notices"][-1]["text"] in err
     assert main([*search, "--stop-when-stable", "9"]) == 0
     assert "; 40 candidates\n" in capsys.readouterr().out
     assert (
@@ -259,9 +261,9 @@ def test_a_long_passage_is_read_in_part_unless_the_whole_is_asked_for(tmp_path: 
     for window in ([], ["--window", "whole"], ["--window", "40"]):
         done = run("search", "which heron stood on one leg?", *library, "--json", *window)
         found = json.loads(done.stdout)
-        rows = {Path(row["document"]).name: row for row in found["after"]}
+        rows = {Path(row["path"]).name: row for row in found["after"]}
         read.append((rows["cranes.txt"]["read"], rows["geese.txt"]["read"]))
-        logits.append(rows["cranes.txt"]["cross_logit"])
+        logits.append(rows["cranes.txt"]["logit"])
         noted.append("1 passage is long" in done.stderr)
     assert read == [("window", "whole"), ("whole", "whole"), ("window", "whole")]
     assert noted == [True, False, True]

@@ -30,7 +30,7 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
     words = QUESTION.split()
     desk.add(*(desk.write(f"{n}.txt", f"{' '.join(words[:n])} text {n}") for n in range(6)))
     searcher = Searcher(Retriever(desk.library, desk.encoder), WordScorer())
-    monkeypatch.setattr("ui.command_line.search.open_searcher", lambda *_: searcher)
+    monkeypatch.setattr("ui.command_line.search.searcher_for", lambda *_: searcher)
 
     def ask(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, Any, str]:
         status = main(["search", QUESTION, "--library", str(desk.library.folder), "--json", *options])
@@ -163,8 +163,10 @@ def test_words_find_the_candidates_and_a_fusion_makes_the_second_order(
     scores = [row["bm25"] for row in found["before"]]
     assert scores == sorted(scores, reverse=True)
     # Both looks agree, so that the sums of reciprocal ranks are known.
-    assert [row["logit"] for row in found["after"]] == pytest.approx([2 / (60 + n) for n in (1, 2, 3, 4)])
-    assert [row["cross_logit"] for row in found["after"]] == [4, 3, 2, 1]
+    assert [row["second_score"] for row in found["after"]] == pytest.approx(
+        [2 / (60 + n) for n in (1, 2, 3, 4)]
+    )
+    assert [row["logit"] for row in found["after"]] == [4, 3, 2, 1]
     assert {row["relevance"] for row in found["after"]} == {None}
     assert "The second order is a mix: reciprocal rank fusion, of the first look (by words, BM25)" in err
     status, _, err = asked(capsys, "--fuse", "rrf", "--threshold", "0.5")
@@ -180,7 +182,7 @@ def test_a_void_calibration_says_why_and_is_not_used(
     assert (
         "The calibration of this library is void: word-scorer is now of revision 1, and was of older" in err
     )
-    assert found["notices"][-1] in err
+    assert found["notices"][-1]["text"] in err
     status, _, err = asked(capsys, "--method", "fitted")
     assert status == 2
     assert "is void" in err

@@ -33,7 +33,7 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     words = QUESTION.split()
     desk.add(*(desk.write(f"{n}.txt", f"{' '.join(words[:n])} text {n}") for n in range(4)))
 
-    def open_searcher(_: object, choice: ModelChoice, *__: object) -> Searcher:
+    def open_searcher(_: object, choice: ModelChoice, **__: object) -> Searcher:
         if (choice.reranker or "").startswith("missing"):
             raise ModelError(f"The model {choice.reranker} cannot be had.")
         scorer = Contrary() if choice.reranker == "contrary" else WordScorer()
@@ -41,8 +41,7 @@ def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         scorer.model = replace(model, spec=replace(model.spec, name=choice.reranker or model.name))
         return Searcher(Retriever(desk.library, desk.encoder), scorer)
 
-    monkeypatch.setattr("ui.command_line.search.open_searcher", open_searcher)
-    monkeypatch.setattr("ui.command_line.search_rerankers.open_searcher", open_searcher)
+    monkeypatch.setattr("ui.command_line.search_rerankers.resolve_models", lambda choice, *_: choice)
     monkeypatch.setattr("ui.command_line.search_rerankers.open_searcher", open_searcher)
 
     def ask(*options: str) -> tuple[int, str, str]:
@@ -59,12 +58,12 @@ def test_the_json_holds_both_orders_and_how_they_agree(asked: Any) -> None:
     assert found["models"]["reranker"] == "usual"
     other = found["other"]
     assert other["reranker"] == "contrary"
-    assert [row["document"] for row in other["after"]] == [row["document"] for row in found["after"]][::-1]
+    assert [row["path"] for row in other["after"]] == [row["path"] for row in found["after"]][::-1]
     assert other["agreement"] == {
         "places": 4, "shared": 4, "same_best": False, "kendall_tau": pytest.approx(-1), "compared": 4,
     }  # fmt: skip
     assert [row["before_rank"] for row in other["after"]] == [
-        next(b["rank"] for b in found["before"] if b["document"] == row["document"]) for row in other["after"]
+        next(b["rank"] for b in found["before"] if b["path"] == row["path"]) for row in other["after"]
     ]
 
 
@@ -94,7 +93,7 @@ def test_that_a_threshold_is_held_against_a_alone_is_said(asked: Any) -> None:
     said = "The threshold is held against A’s numbers alone; B’s places are all shown."
     found = json.loads(asked("--json", *TWO, "--threshold", "0.99")[1])
     assert (len(found["after"]), len(found["other"]["after"])) == (0, 4)
-    assert any(said in notice for notice in found["notices"])
+    assert any(said in notice["text"] for notice in found["notices"])
     assert said not in asked("--reranker", "usual", "--threshold", "0.99")[2]
 
 
@@ -109,7 +108,7 @@ def test_a_b_that_cannot_be_had_leaves_a_with_a_sentence(asked: Any) -> None:
     assert status == 0
     assert (found["other"]["after"], found["other"]["agreement"]) == ([], None)
     assert len(found["after"]) == 4
-    assert "B, missing: The model missing cannot be had." in found["notices"]
+    assert found["other"]["notices"] == [{"kind": "unavailable", "text": "The model missing cannot be had."}]
     assert "B, missing: The model missing cannot be had." in err
 
 
@@ -143,11 +142,11 @@ def test_fused_json_holds_one_order_and_what_each_reranker_gave(asked: Any) -> N
     assert [(row["reranker"], row["share"], row["scored"], row["failure"]) for row in found["rerankers"]] == [
         ("usual", pytest.approx(0.2), 4, None), ("contrary", pytest.approx(0.7), 4, None),
     ]  # fmt: skip
-    documents = [row["document"] for row in found["after"]]
+    documents = [row["path"] for row in found["after"]]
     contrary = json.loads(asked("--json", "--reranker", "contrary")[1])["after"]
-    assert documents == [row["document"] for row in contrary], "the one with most of the say"
+    assert documents == [row["path"] for row in contrary], "the one with most of the say"
     for row in found["after"]:
-        assert (row["relevance"], row["cross_logit"]) == (None, None)
+        assert (row["relevance"], row["logit"]) == (None, None)
         assert row["rerankers"][0]["logit"] == -row["rerankers"][1]["logit"]
         assert row["rerankers"][0]["rank"] + row["rerankers"][1]["rank"] == 5
     assert "20% usual, 70% contrary and 10% the first look (by vectors)" in err

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest.records import FileReport, FileStatus
-from rerank.factory import open_searcher
+from rerank.factory import resolve_models
 from tests.conftest import Desk
 from ui.command_line.main import main
 from ui.command_line.progress import describe
@@ -31,8 +31,8 @@ def hostile(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     )
     assert report.files[0].status is FileStatus.INDEXED, report.files[0].reason
     monkeypatch.setattr(
-        "ui.command_line.search.open_searcher",
-        lambda library, choice, *_: open_searcher(library, choice, desk.encoder),
+        "ui.command_line.search_rerankers.resolve_models",
+        lambda choice, library, _: resolve_models(choice, library, desk.encoder),
     )
     return ["search", "snake", "--library", str(desk.library.folder), "--reranker", "maxsim"]
 

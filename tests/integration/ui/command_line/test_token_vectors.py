@@ -13,7 +13,7 @@ from ingest.library.library import Library
 from ingest.library.token_vectors import FILE
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.pipeline import Source
+from ingest.sources import Source
 from ui.command_line.main import main
 from ui.jobs.ingest import IngestJob
 
@@ -42,7 +42,7 @@ def test_a_wish_outlives_its_command_and_ends_with_another(
     assert ": 0 new, " in said("ingest", files[0], "--token-vectors")
     assert "2 passages" in said("ingest", files[1])
     encoder = open_encoder(resolve_encoder("bundled", Hub(allow_downloads=False)))
-    job = IngestJob([Source.of_path(files[2])], lambda: Library(folder), encoder)
+    job = IngestJob([Source.of_path(files[2])], lambda: Library(folder), encoder).start()
     job.wait(120)
     assert (job.failure, job.token_vectors, stored()) == ("", "", 3)
     said("delete", "cobra.txt" if Library(folder).documents()[0].path == "cobra.txt" else str(files[1]))

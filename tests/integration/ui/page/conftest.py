@@ -15,7 +15,8 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from ingest.library.library import Library, Manifest
-from ingest.pipeline import Source, ingest
+from ingest.pipeline import ingest
+from ingest.sources import Source
 from rerank.factory import ModelChoice
 from rerank.search import Searcher
 from retrieval.retriever import Retriever
@@ -32,6 +33,7 @@ TEXTS = {
     "cranes.txt": "A crane stands by the river. Another crane flies over the river bank.",
     "banks.txt": "The bank of a river floods in spring.",
 }
+OPEN_WITH = resources.open_with  # what the page opens in earnest
 
 
 @dataclass
@@ -143,7 +145,7 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
 
     rerankers: list[str | None] = []
 
-    def open_searcher(library: Library, choice: ModelChoice, given: WordEncoder) -> Searcher:
+    def open_with(library: Library, choice: ModelChoice, given: WordEncoder) -> Searcher:
         rerankers.append(choice.reranker)
         return Searcher(Retriever(library, given), scorer)
 
@@ -152,7 +154,7 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
             library.require_encoder(encoder.model.spec)
         return encoder.model
 
-    monkeypatch.setattr(resources, "open_searcher", open_searcher)
+    monkeypatch.setattr(resources, "open_with", open_with)
     monkeypatch.setattr(resources, "encoder_for", encoder_for)
     monkeypatch.setattr(resources, "open_encoder", lambda model, access: encoder)
     monkeypatch.setattr(samples, "DOCUMENTS", tmp_path / "data" / "sample" / "documents")

@@ -18,7 +18,7 @@ START = textwrap.dedent(
     """
     import os, signal, sys
     from ingest import pipeline as intake
-    from ingest.readers import read_documents
+    from ingest.readers.registry import read_documents
     from tests.fakes import WordEncoder
     from ui.command_line import main as cli, serve as commands
     from ui.page import samples

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from ingest.library.library import Library
+from ingest.notices import Notice, NoticeKind
 from rerank.ensemble import fused_second_look
-from rerank.notices import shipped_mix
+from rerank.request import SearchRequest
 from rerank.scorers.base import Scores
 from rerank.search import Searcher
 from retrieval.fusion import Fusion
@@ -48,7 +49,9 @@ def test_an_address_with_two_fused_rerankers_shows_one_order_and_what_it_is_of(
         name: Searcher(Retriever(library, screen.encoder), scorer)
         for name, scorer in (("word-scorer", screen.scorer), ("contrary", other))
     }
-    wanted = fused_second_look(both, both["contrary"].first_look(QUESTION), Fusion.of_ensemble("weighted"))
+    wanted = fused_second_look(
+        both, both["contrary"].first_look(SearchRequest(QUESTION)), Fusion.of_ensemble("weighted")
+    )
     assert order(screen) == [hit.candidate.chunk.title for hit in wanted.after]
     (first, *_) = data["after"]["cards"]
     assert [score["label"] for score in first["scores"]] == ["fused score", "word-scorer", "contrary"]
@@ -138,7 +141,7 @@ def test_an_order_so_far_is_of_what_both_have_scored(screen: Screen, other: Cont
     found = fused_moment(one, "contrary", moving, Fusion.of_ensemble("rrf"))
     assert (found.result, found.finished, found.progress) == (None, False, (2, 4))
     assert {hit.candidate.rank for hit in found.so_far.after} == {1, 2}
-    assert found.first.notices[0].startswith("The second order is a fusion: ")
+    assert found.first.notices[0].text.startswith("The second order is a fusion: ")
 
 
 def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
@@ -146,15 +149,11 @@ def test_the_mix_of_the_first_ones_own_order_is_not_said_of_the_fused_one(
 ) -> None:
     settle(screen.open(q=QUESTION, compare="maxsim"))
     one, two = screen.state.search.now(), screen.state.other.job.now()
-    models = one.first.models
-    spec = replace(models.reranker.spec, bi_weight=20.0, bi_encoder=models.encoder.name)
-    models = replace(models, reranker=replace(models.reranker, spec=spec))
-    mix = shipped_mix(models)
-    first = replace(one.first, models=models, notices=("Said.", mix))
+    cost, mix = Notice(NoticeKind.COST, "Said."), Notice(NoticeKind.MIX, "It is a mix.")
+    first = replace(one.first, notices=(cost, mix))
     waiting = replace(two, result=None, partial=None, finished=False)
     found = fused_moment(replace(one, first=first), "contrary", waiting, Fusion.of_ensemble("rrf"))
-    assert "is a mix" in mix
-    assert found.first.notices == ("Said.",)
+    assert found.first.notices == (cost,)
 
 
 def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other: Contrary) -> None:
@@ -172,7 +171,7 @@ def test_what_is_taken_along_holds_what_each_reranker_gave(screen: Screen, other
     python = next(row for row in table if row["title"] == "python")
     assert (python["word-scorer rank"], python["contrary rank"]) == ("1", "4")
     assert float(python["word-scorer logit"]) == -float(python["contrary logit"])
-    assert python["cross_logit"] == python["relevance"] == ""
+    assert python["logit"] == python["relevance"] == ""
 
 
 GROUPS = 4  # of twenty passages each: first by the first look, by A, by B; and the last, second best by both

@@ -53,19 +53,30 @@ def drop(screen: Screen, name: str, text: str) -> None:
 def test_an_upload_replaces_an_earlier_one_of_its_name_only_where_it_is_told_to(screen: Screen) -> None:
     screen.open()
     drop(screen, "minutes.txt", "The snake was heard.")
+    screen.app.checkbox[0].uncheck()
     drop(screen, "minutes.txt", "The bank was closed.")
     kept = "✓ minutes (2).txt: indexed, 1 passage. Another file called minutes.txt is in the library; both are kept."
     assert kept in screen.texts()
     assert titles(screen.library) == ["minutes", "minutes (2)"]
-    screen.app.checkbox[0].check()
+    assert screen.app.checkbox[0].value, "the choice is made anew for each drop"
     drop(screen, "minutes.txt", "The river was high.")
     assert "✓ minutes.txt: replaced the earlier one, 1 passage." in screen.texts()
     assert titles(screen.library) == ["minutes", "minutes (2)"]
     screen.ask("river")
     assert screen.columns()[0] == ["minutes", "minutes (2)"]
-    assert not screen.app.checkbox[0].value, "the choice is made anew for each drop"
-    drop(screen, "minutes.txt", "A crane flew by.")
-    assert titles(screen.library) == ["minutes", "minutes (2)", "minutes (3)"]
+    screen.press("Put the earlier file back")
+    screen.settle()
+    assert "✓ minutes.txt: replaced the earlier one, 1 passage." in screen.texts()
+    assert "The snake was heard." in passages(screen.library)
+    assert "The river was high." not in passages(screen.library)
+    screen.press("Put the earlier file back")
+    screen.settle()
+    assert "The river was high." in passages(screen.library)
+
+
+def passages(folder: Path) -> list[str]:
+    with Library(folder).snapshot() as snapshot:
+        return snapshot.sample_texts(100)
 
 
 def test_on_a_shared_page_nobody_replaces_a_file_by_its_name(
@@ -107,7 +118,7 @@ def test_dropped_files_end_with_a_line_each(screen: Screen) -> None:
     shown = screen.texts()
     assert "✓ vipers.txt: indexed, 1 passage." in shown
     assert "= again.txt: a duplicate. The same content is in the library already, as vipers.txt." in shown
-    assert "! picture.gif is of an unknown kind (.gif)." in shown
+    assert "! picture.gif is a file of an unknown kind (.gif), which is not read." in shown
     assert "! empty.md" in shown
     assert screen.app.file_uploader[0].value == []
     assert titles(screen.library) == ["vipers"]

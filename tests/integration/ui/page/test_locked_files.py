@@ -42,7 +42,7 @@ def job(desk: Desk) -> IngestJob:
         Dropped("c.pdf", locked("A locked bank.")),
     ]
     sources, clean_up = keep(uploads)
-    made = IngestJob(sources, lambda: desk.library, desk.encoder, clean_up)
+    made = IngestJob(sources, lambda: desk.library, desk.encoder, clean_up).start()
     made.wait(60)
     return made
 
@@ -55,11 +55,11 @@ def test_only_the_file_with_the_password_is_read_again(job: IngestJob, desk: Des
     folder = job.sources[0].path.parent
     assert statuses(job) == ["refused", "indexed", "refused"]
     assert sorted(path.name for path in folder.iterdir()) == ["upload-0", "upload-2"]
-    wrong = job.with_password(1, "hunter3")
+    wrong = job.with_password(1, "hunter3").start()
     wrong.wait(60)
     assert statuses(wrong) == ["refused", "indexed", "refused"]
     assert "does not open it" in str(wrong.lines()[0].report)
-    right = wrong.with_password(1, PASSWORD)
+    right = wrong.with_password(1, PASSWORD).start()
     right.wait(60)
     assert statuses(right) == ["indexed", "indexed", "refused"]
     assert sorted(desk.texts()) == ["A locked crane.", "A river."]
@@ -72,7 +72,7 @@ def test_the_password_is_kept_and_shown_nowhere(
     job: IngestJob, desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(0)
-    again = job.with_password(1, PASSWORD)
+    again = job.with_password(1, PASSWORD).start()
     assert PASSWORD not in repr(again)
     again.wait(60)
     assert again.password == ""
@@ -87,7 +87,7 @@ def test_the_page_asks_and_the_file_is_searched_afterwards(screen: Screen, tmp_p
     library = Library.create(screen.library, Manifest.of(screen.encoder.model.spec))
     sources, clean_up = keep([Dropped("*a* :red[x].pdf", locked("The python is a snake without venom."))])
     screen.app.run()
-    job = IngestJob(sources, lambda: library, screen.encoder, clean_up)
+    job = IngestJob(sources, lambda: library, screen.encoder, clean_up).start()
     job.wait(60)
     screen.state.ingest = job
     screen.app.run()

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.library.library import Library
-from rerank import factory
-from tests.integration.ui.page.conftest import TEXTS, Screen
+from tests.integration.ui.page.conftest import OPEN_WITH, TEXTS, Screen
 from tests.parts.published import MS_MARCO
 from tests.parts.stand_in_hub import stand_in_hub
 from ui.page import resources
@@ -26,7 +25,7 @@ def test_a_model_that_could_not_be_had_is_said_with_the_reason_and_asked_for_onc
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
         monkeypatch.setenv("SECONDLOOK_DOWNLOADS", "1")
-        monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
+        monkeypatch.setattr(resources, "open_with", OPEN_WITH)
         screen.open(q="which snake kills without venom?")
         screen.settle()
         said = f"{MS_MARCO} could not be had: the hub answered with status 403."

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from ingest.library.library import Library
-from rerank import factory
 from rerank.registry import RERANKERS
-from tests.integration.ui.page.conftest import TEXTS, Screen
+from tests.integration.ui.page.conftest import OPEN_WITH, TEXTS, Screen
 from tests.parts.rerank_stub import RerankStub, rerank_stub
 from tests.parts.tiny_models import make_cross_encoder, make_xlm_roberta
 from ui.page import resources
@@ -82,7 +81,7 @@ def test_two_services_are_compared(
 ) -> None:
     pytest.importorskip("cohere", reason='pip install "second-look[cohere]"')
     fill(TEXTS, screen.library, screen.encoder)
-    monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
+    monkeypatch.setattr(resources, "open_with", OPEN_WITH)
     screen.open(q=QUESTION, reranker="server:bge", compare="cohere:rerank-v3.5")
     data = both_done(screen)
     assert (data["state"], data["other"]["state"]) == ("done", "done")
@@ -96,7 +95,7 @@ def test_two_cached_models_are_compared_by_their_short_names(
 ) -> None:
     fill(TEXTS, screen.library, screen.encoder)
     monkeypatch.setenv("SECONDLOOK_ENGINE", "torch")
-    monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
+    monkeypatch.setattr(resources, "open_with", OPEN_WITH)
     screen.open(q=QUESTION, reranker="ms-marco-MiniLM-L-12-v2", compare=BGE)
     data = both_done(screen)
     assert (data["state"], data["other"]["state"]) == ("done", "done")

@@ -11,7 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ingest.library.library import Library
-from ingest.models.resolve import BUNDLED_ENCODER, ModelSource
+from ingest.models.encoders import BUNDLED_ENCODER
+from ingest.models.spec import ModelSource
 from rerank.search import Searcher
 from tests.integration.ui.page.conftest import APP, TEXTS, Screen
 from tests.parts.stand_ins import MoodyScorer

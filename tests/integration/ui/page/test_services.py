@@ -8,8 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ingest.library.library import Library
-from rerank import factory
-from tests.integration.ui.page.conftest import APP, TEXTS, Screen
+from tests.integration.ui.page.conftest import APP, OPEN_WITH, TEXTS, Screen
 from tests.parts.rerank_stub import RerankStub, rerank_stub
 from ui.page import resources
 
@@ -28,7 +27,7 @@ def test_nothing_is_sent_before_a_click_and_what_was_allowed_is_remembered_for_t
     screen: Screen, fill: Callable[..., Library], stub: RerankStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(TEXTS, screen.library, screen.encoder)
-    monkeypatch.setattr(resources, "open_searcher", factory.open_searcher)
+    monkeypatch.setattr(resources, "open_with", OPEN_WITH)
     monkeypatch.setattr("ingest.models.consent.LOCAL", frozenset())  # as if the stub were on another machine
     for name, value in (("RERANKER", "server:bge"), ("RERANK_URL", stub.url), ("RERANK_KEY", "")):
         monkeypatch.setenv(f"SECONDLOOK_{name}", value)

@@ -32,15 +32,15 @@ class Contrary(MoodyScorer):
 def other(screen: Screen, fill, monkeypatch: pytest.MonkeyPatch) -> Contrary:
     """The reranker that the page gets for “maxsim”, beside the usual one."""
     fill(TEXTS, screen.library, screen.encoder)
-    made, usual = Contrary(), resources.open_searcher
+    made, usual = Contrary(), resources.open_with
     made.model = replace(made.model, spec=replace(made.model.spec, name="contrary"))
 
-    def open_searcher(library, choice, given):
+    def open_with(library, choice, given):
         if choice.reranker != "maxsim":
             return usual(library, choice, given)
         return Searcher(Retriever(library, given), made)
 
-    monkeypatch.setattr(resources, "open_searcher", open_searcher)
+    monkeypatch.setattr(resources, "open_with", open_with)
     yield made
     made.gate.set()
 
@@ -117,14 +117,14 @@ def test_what_goes_wrong_with_b_is_said_in_its_column(
     if when == "scoring":
         other.broken = True
     else:
-        usual = resources.open_searcher
+        usual = resources.open_with
 
-        def open_searcher(library, choice, given):
+        def open_with(library, choice, given):
             if choice.reranker == "maxsim":
                 raise ModelError("The model maxsim cannot be had.")
             return usual(library, choice, given)
 
-        monkeypatch.setattr(resources, "open_searcher", open_searcher)
+        monkeypatch.setattr(resources, "open_with", open_with)
     settle(screen.open(q=QUESTION, compare="maxsim"))
     data = screen.payload()
     assert (data["state"], data["other"]["state"]) == ("done", "failed")

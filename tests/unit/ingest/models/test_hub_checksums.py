@@ -15,7 +15,8 @@ from ingest.errors import ModelDamagedError
 from ingest.models import hub_checksums
 from ingest.models.hub import Hub
 from ingest.models.hub_checksums import has_checksums
-from ingest.models.resolve import ModelSource
+from ingest.models.spec import ModelSource
+from ingest.notices import Help, Remedy
 from rerank.factory import open_scorer
 from rerank.registry import RERANKERS, resolve_reranker
 from ui.command_line.main import main
@@ -98,7 +99,7 @@ def test_a_damaged_file_is_refused_with_what_to_do(
     said = str(caught.value)
     assert f"{snapshot / file} is not the one that the hub published" in said
     assert f"Delete the folder {snapshot.parent.parent}, then" in said
-    assert said.endswith(f"secondlook models prefetch {NAME}")
+    assert caught.value.help == Help(Remedy.FETCH, subject=NAME)
 
 
 @pytest.mark.parametrize("note", ["", "[]", '{"a": 1}', '{"a": ["b", 1, 2]}', "\0"])

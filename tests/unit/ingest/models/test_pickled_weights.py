@@ -12,7 +12,8 @@ import pytest
 from ingest.encoders.base import SentenceTransformerEncoder
 from ingest.errors import ModelDamagedError, ModelNotFoundError
 from ingest.models.hub import Hub
-from ingest.models.resolve import ModelSource, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ModelSource
 from rerank.registry import resolve_reranker
 from tests.integration.ingest.models.test_models import hub, put_in_cache
 from tests.parts.later import later

@@ -78,7 +78,8 @@ RIGHT: dict[str, tuple[list[str], list[str]]] = {
 
 
 def read(name: str) -> Document:
-    (document,) = read_documents(CASES / name, name=name)
+    document, *_ = read_documents(CASES / name, name=name)
+    assert isinstance(document, Document)
     return document
 
 
@@ -93,11 +94,12 @@ def test_a_file_is_read_as_people_see_it(name: str) -> None:
         assert words not in text
 
 
-ATTACHED = "1 attached file is not read: terms.txt."
-
-
-def test_an_attachment_is_named() -> None:
-    assert read("pdf-portfolio.pdf").remarks == (ATTACHED,)
+def test_an_attachment_is_a_document_of_its_own() -> None:
+    name = "pdf-portfolio.pdf"
+    cover, attached = read_documents(CASES / name, name=name, key="k")
+    assert isinstance(attached, Document)
+    assert (attached.path, attached.key, attached.title) == (f"{name}/terms.txt", "k/terms.txt", "terms")
+    assert attached.text not in cover.text
 
 
 ONCE = {

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.readers.csv import _block, _Dialect, _rows
+from ingest.readers.csv import _Dialect, _rows
+from ingest.readers.tables import row_block
 
 TABLE = 'name;price;notes\r\n"Crane, tower";1.200;"lifts ""all""\n\nquickly"\n\nHook;;\n;;\nRope;3;'
 TEXT = """name: Crane, tower
@@ -63,7 +64,7 @@ def test_every_cell_is_found_in_its_row(rows):
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_ALL, delimiter="\t").writerows(rows)
     read = [
-        _block(["a", "b"], row)
+        row_block(["a", "b"], row)
         for row in _rows(file.getvalue().replace("\r\n", "\n"), _Dialect("\t", backslashes=False))
     ]
     assert read == [f"a: {first}\nb: {second}" for first, second in rows]

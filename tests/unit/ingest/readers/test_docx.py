@@ -9,7 +9,8 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
 from ingest.errors import DamagedFileError, EmptyFileError, TooLargeError
-from ingest.readers import Limits
+from ingest.readers.source import Limits
+from tests.parts.make_documents import DIAGRAM, GRAPHIC, packed
 
 TEXT = """On cranes
 
@@ -142,3 +143,53 @@ def test_a_bomb_of_entities_is_refused(refusal, word):
     xml = bomb + b"]><w:document xmlns:w='http://schemas.openxmlformats.org/wordprocessingml/2006/main'>"
     xml += b"<w:body><w:p><w:r><w:t>&j;</w:t></w:r></w:p></w:body></w:document>"
     assert "entity" in refusal(DamagedFileError, "a.docx", rewritten(saved(word), document=xml))
+
+
+def with_parts(data: bytes, relations: str, kinds: str, parts: dict[str, bytes]) -> bytes:
+    """The Word file with more parts, each with a relationship of the document and a type."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    place, types = "word/_rels/document.xml.rels", "[Content_Types].xml"
+    found[place] = found[place].replace(b"</Relationships>", f"{relations}</Relationships>".encode())
+    found[types] = found[types].replace(b"</Types>", f"{kinds}</Types>".encode())
+    return packed({**found, **parts})
+
+
+_TYPE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+
+
+def test_files_of_other_formats_within_and_the_boxes_of_a_diagram_are_read(read_one):
+    document, inner = docx.Document(), docx.Document()
+    inner.add_heading("Inner rules", 1)
+    inner.add_paragraph("Nine in winter.")
+    document.add_paragraph("Before.")
+    body = document.element.body
+    for number in range(4):
+        body.insert(number + 1, parse_xml(f'<w:altChunk {nsdecls("w", "r")} r:id="rId90{number}"/>'))
+    drawing = f"<w:p {nsdecls('w')}><w:r><w:drawing>{GRAPHIC}</w:drawing></w:r></w:p>"
+    body.insert(5, parse_xml(drawing))
+    names = {"a.htm": "text/html", "b.txt": "text/plain", "c.rtf": "application/rtf", "d.docx": _WORD}
+    relations = (
+        "".join(
+            f'<Relationship Id="rId90{number}" Type="{_TYPE}/aFChunk" Target="{name}"/>'
+            for number, name in enumerate(names)
+        )
+        + f'<Relationship Id="rId99" Type="{_TYPE}/diagramData" Target="data1.xml"/>'
+    )
+    kinds = "".join(
+        f'<Override PartName="/word/{name}" ContentType="{kind}"/>' for name, kind in names.items()
+    )
+    parts = {
+        "word/a.htm": b"<h1>A page</h1><p>At ten.",
+        "word/b.txt": b"A text.\n\nOf two.",
+        "word/c.rtf": b"{\\rtf1 Rich.}",
+        "word/d.docx": saved(inner),
+        "word/data1.xml": DIAGRAM.encode(),
+    }
+    read = read_one("a.docx", with_parts(saved(document), relations, kinds, parts))
+    assert read.text == (
+        "Before.\n\nA page\n\nAt ten.\n\nA text.\n\nOf two.\n\nRich.\n\nInner rules\n\nNine in winter.\n\n"
+        "- Find the key\n- Open the door"
+    )
+    assert [heading.text for heading in read.headings] == ["A page", "Inner rules"]

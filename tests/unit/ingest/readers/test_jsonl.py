@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import DamagedFileError, EmptyFileError, TooLargeError
-from ingest.readers import Limits, read_documents
+from ingest.readers.registry import read_documents
+from ingest.readers.source import Limits
 
 
 def lines(*entries: object) -> str:

@@ -17,9 +17,10 @@ from ingest.errors import (
     ReadError,
     TooLargeError,
 )
-from ingest.readers import Limits, read_documents
 from ingest.readers.pdf import opening
 from ingest.readers.pdf import pdf as pdf_module
+from ingest.readers.registry import read_documents
+from ingest.readers.source import Limits
 from ingest.records import Document
 
 PAGES = [

@@ -13,10 +13,11 @@ from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject
 
 from ingest.chunker import Chunker
 from ingest.errors import DamagedFileError, NoTextError, OcrNeededError, TooLargeError, UnknownFormatError
-from ingest.readers import Limits
 from ingest.readers.pdf import pdf as pdf_module
 from ingest.readers.pdf import picture, scans
 from ingest.readers.pdf.recognition import Recognized
+from ingest.readers.registry import read_documents
+from ingest.readers.source import Limits
 from tests.fakes import whitespace_tokenizer
 
 LINES = [
@@ -95,8 +96,6 @@ def test_a_tiff_has_pages_and_each_is_told(tmp_path, scan, monkeypatch):
     (tmp_path / "a.tif").write_bytes(
         saved(scan, "TIFF", save_all=True, append_images=[scan.crop((0, 0, 600, 250))])
     )
-    from ingest.readers import read_documents
-
     (document,) = read_documents(tmp_path / "a.tif", on_page=lambda page, pages: told.append((page, pages)))
     assert told == [(1, 2), (2, 2)]
     assert document.page_count == 2
@@ -131,7 +130,10 @@ def test_without_the_extra_what_it_would_read_is_told(refusal, read_one, monkeyp
 
 
 def test_no_page_is_recognized_after_the_limit_of_time(read_one, scan):
-    assert read_one("a.pdf", mixed(scan), Limits(max_ocr_seconds=-1.0)).pages_without_text == (2,)
+    document = read_one("a.pdf", mixed(scan), Limits(max_ocr_seconds=-1.0))
+    assert document.pages_without_text == (2,)
+    (remark,) = document.remarks
+    assert remark.startswith("Page 2: not recognized, as the time")
 
 
 def annotated(**entries: object) -> bytes:
@@ -162,10 +164,11 @@ def annotated(**entries: object) -> bytes:
         ({"Subtype": "/Link", "Contents": "to the end"}, ""),
     ],
 )
-def test_filled_fields_and_notes_stand_after_the_text_of_their_page(read_one, entries, text):
-    document = read_one("a.pdf", annotated(**entries))
+def test_filled_fields_and_notes_stand_after_the_text_of_their_page(tmp_path, entries, text):
+    (tmp_path / "a.pdf").write_bytes(annotated(**entries))
+    document, attached = read_documents(tmp_path / "a.pdf", name="a.pdf")
     assert document.text == "\n\n".join(filter(None, ("Application for a flat", text)))
-    assert document.remarks == ("1 attached file is not read: terms.txt.",)
+    assert (attached.path, attached.text) == ("a.pdf/terms.txt", "The terms.")
 
 
 def test_what_lies_outside_of_the_crop_box_is_not_read(read_one, make_pdf):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.readers import read_documents
 from ingest.readers.encodings import decode
+from ingest.readers.registry import read_documents
 
 # No first character that a mark or a guess could hang on; NUL and CR are changed on purpose.
 anything = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r\ufeff"), max_size=200)

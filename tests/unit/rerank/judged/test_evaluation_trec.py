@@ -69,7 +69,9 @@ def test_two_runs_are_compared_and_an_unanswered_query_counts_as_nothing(tmp_pat
     assert row.means["MRR@10"] == pytest.approx(11 / 12)
     assert row.contrast.verdict is Verdict.HELPS
     assert row.system.latency is None
-    assert found.notices == ("ours.run does not answer 1 of 12 judged queries; they count as 0.",)
+    assert [notice.text for notice in found.notices] == [
+        "ours.run does not answer 1 of 12 judged queries; they count as 0."
+    ]
     assert compare_run_files(qrels, [before, before]).rows[0].contrast.verdict is Verdict.UNDECIDED
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import ModelDamagedError, ModelError
-from ingest.models.resolve import ModelKind, ModelSource, ModelSpec, ResolvedModel
+from ingest.models.spec import ModelKind, ModelSource, ModelSpec, ResolvedModel
 from rerank.scorers.onnx_cross_encoder import MODEL_FILE, OnnxCrossEncoderScorer, open_session
 from tests.parts.later import later
 from tests.parts.training_parts import tiny_bi_encoder

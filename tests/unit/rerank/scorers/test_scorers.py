@@ -12,7 +12,9 @@ import pytest
 
 from ingest.errors import ModelError
 from ingest.models.hub import Hub
-from ingest.models.resolve import ModelSource, ResolvedModel, resolve_encoder
+from ingest.models.resolve import resolve_encoder
+from ingest.models.spec import ModelSource, ResolvedModel
+from ingest.notices import Help, Remedy
 from rerank.factory import open_scorer
 from rerank.registry import BUNDLED_FOLDER, resolve_reranker
 from rerank.scorers.late_interaction import late_interaction_of
@@ -171,10 +173,9 @@ def test_an_encoder_is_no_reranker(engine: str, tmp_path: Path, capfd: pytest.Ca
     """Its head would be made by chance, and the order with it."""
     folder = make_encoder(tmp_path / "encoder", "mean", dense=None)
     capfd.readouterr()
-    with pytest.raises(
-        ModelError, match=r"holds no weights for classifier.bias and 1 more, .* goes by --encoder"
-    ):
+    with pytest.raises(ModelError, match=r"holds no weights for classifier.bias and 1 more, ") as caught:
         open_scorer(resolve_reranker(str(folder), OFFLINE), engine)
+    assert caught.value.help == Help(Remedy.CHOOSE, subject="encoder")
     assert "LOAD REPORT" not in capfd.readouterr().err, "what is wrong is said in a sentence of ours"
 
 

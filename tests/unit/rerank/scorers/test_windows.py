@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.encoders.base import counting_tokenizer
-from ingest.models.resolve import ResolvedModel
+from ingest.models.spec import ResolvedModel
 from ingest.records import Chunk
 from rerank.scorers.base import joined, pair_room
 from rerank.scorers.cached import CachedScorer

@@ -25,7 +25,8 @@ from rerank.training.sampling import Mixture, Sampler
 from tests.parts.later import later
 from tests.parts.training_parts import HashEncoder, tiny_bi_encoder, write_set
 from ui.command_line.main import main
-from ui.command_line.train_arguments import add_train_arguments
+from ui.command_line.options import record_of
+from ui.command_line.train_arguments import TrainArguments, add_train_arguments
 
 torch = later("torch")
 CrossEncoder = later("sentence_transformers", "CrossEncoder")
@@ -178,7 +179,7 @@ def trained(
         "4",
     ]
     arguments += ["--questions", "2", "--validate-every", "2", "--max-length", "64", "--name", "tiny"]
-    assert run_train(parser.parse_args(arguments)) == 0
+    assert run_train(record_of(TrainArguments, parser.parse_args(arguments))) == 0
     report: dict[str, Any] = json.loads((output / "training.json").read_text(encoding="utf-8"))
     return output, report
 
@@ -221,7 +222,12 @@ def test_without_epochs_the_base_is_judged_and_written_as_it_is(
         "--output",
         str(tmp_path / "again"),
     ]
-    assert run_train(parser.parse_args([*given, "--epochs", "0", "--max-length", "64"])) == 0
+    assert (
+        run_train(
+            record_of(TrainArguments, parser.parse_args([*given, "--epochs", "0", "--max-length", "64"]))
+        )
+        == 0
+    )
     before, after = (load_base(folder, 64).state_dict() for folder in (trained[0], tmp_path / "again"))
     assert same(before, after)
     report = json.loads((tmp_path / "again" / "training.json").read_text(encoding="utf-8"))
@@ -243,7 +249,11 @@ def test_a_wrong_call_says_what_is_wrong(
     parser = argparse.ArgumentParser()
     add_train_arguments(parser)
     with pytest.raises(UsageError, match=said):
-        run_train(parser.parse_args([str(dataset), "--output", str(tmp_path / "o"), *arguments]))
+        run_train(
+            record_of(
+                TrainArguments, parser.parse_args([str(dataset), "--output", str(tmp_path / "o"), *arguments])
+            )
+        )
 
 
 @pytest.mark.parametrize("where", ["library", "dataset", "base", "file"])
@@ -260,7 +270,9 @@ def test_a_model_is_written_over_nothing_that_no_training_wrote(
     add_train_arguments(parser)
     given = [str(dataset), "--base", str(base), "--encoder", str(base), "--output", str(places[where])]
     with pytest.raises(UsageError, match="--output"):
-        run_train(parser.parse_args([*given, "--epochs", "0", "--max-length", "64"]))
+        run_train(
+            record_of(TrainArguments, parser.parse_args([*given, "--epochs", "0", "--max-length", "64"]))
+        )
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

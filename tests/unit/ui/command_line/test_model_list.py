@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ingest.models.encoders import DEFAULT_ENCODER, ENCODERS
 from ingest.models.hub import Hub
-from ingest.models.resolve import DEFAULT_ENCODER, ENCODERS
 from ingest.services.access import ServiceAccess
 from rerank.registry import DEFAULT_RERANKER, RERANKERS
 from ui.command_line.main import build_parser, main

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from ingest.notices import Notice, NoticeKind
 from rerank.records import SearchResult, Stopped
 from tests.parts.looks import candidates, chunk, search
 from ui.files.results import CONTEXT, CSV_COLUMNS, as_context, citation, harmless, to_csv, to_json
@@ -109,11 +110,11 @@ def test_harmless_text_is_unchanged() -> None:
 
 
 def test_json_holds_both_orders_whole() -> None:
-    result = search(candidates(12), [7, 1], notices=("Said.",))
+    result = search(candidates(12), [7, 1], notices=(Notice(NoticeKind.COST, "Said."),))
     record = json.loads(to_json(result))
     assert [row["rank"] for row in record["before"]] == list(range(1, 13))
     assert [(row["rank"], row["before_rank"]) for row in record["after"][:2]] == [(1, 7), (2, 1)]
     assert record["after"][0]["text"] == "Passage 7."
     assert record["timings_ms"] == {"encode": 20.0, "retrieve": 5.0, "rerank": 975.0, "total": 1000.0}
     assert record["models"] == {"encoder": "the bi-encoder", "reranker": "the cross-encoder"}
-    assert (record["candidates"], record["notices"]) == (12, ["Said."])
+    assert (record["candidates"], record["notices"]) == (12, [{"kind": "cost", "text": "Said."}])

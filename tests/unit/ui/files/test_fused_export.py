@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.notices import Notice, NoticeKind
 from rerank.ensemble import fuse
 from rerank.labels.files import query_id
 from rerank.records import FirstLook, Part, SearchResult
@@ -62,7 +63,13 @@ def test_a_run_is_of_the_rerankers_own_logits_and_not_of_the_mix_it_is_shipped_w
 
 def test_of_one_that_failed_there_is_no_run_and_of_one_that_read_more_all_of_it() -> None:
     short = cut(TWO, 4)
-    files = to_trec(fused(Part("broken", None, "It broke."), Part("one", ONE), Part("short", short)))
+    files = to_trec(
+        fused(
+            Part("broken", None, Notice(NoticeKind.UNAVAILABLE, "It broke.")),
+            Part("one", ONE),
+            Part("short", short),
+        )
+    )
     assert list(files) == ["before.run", "after.run", "one.run", "short.run"]
     assert sorted(order(files["after.run"])) == [1, 2, 3, 4]
     assert order(files["one.run"]) == [7, 1, 3, 2, 4, 5, 6, 8, 9]

@@ -87,7 +87,7 @@ def test_the_json_holds_bs_order_and_how_the_two_agree() -> None:
     record = json.loads(to_json(A, None, B))
     assert [(row["rank"], row["before_rank"]) for row in record["other"]["after"][:2]] == [(1, 3), (2, 8)]
     assert record["other"]["reranker"] == "the cross-encoder"
-    assert -1 < record["other"]["kendall_tau"] < 1
+    assert -1 < record["other"]["agreement"]["kendall_tau"] < 1
     assert "other" not in json.loads(to_json(A))
 
 

@@ -13,8 +13,8 @@ from rerank.records import FirstLook, Timings
 from tests.parts.looks import candidates, chunk, search
 from ui.command_line.search_text import side_by_side
 from ui.presentation.formatting import duration, location, relevance_text, shortened, three_digits
-from ui.presentation.insights import FEWEST_TIMED
-from ui.presentation.view_model import comparison_payload, costs, insight, timing_bar
+from ui.presentation.insights import FEWEST_TIMED, costs, insight, timing_bar
+from ui.presentation.view_model import comparison_payload
 
 
 def payload(result: Any, top_k: int = 3, state: Any = "done", **fields: Any) -> Any:

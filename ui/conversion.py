@@ -1,4 +1,4 @@
-"""Checkpoints whose published weights are pickled: why they are not loaded as they are, and how to convert them once.
+"""How to convert a checkpoint whose published weights are pickled, once.
 
 A pickle can run a program when it is loaded. Second Look therefore reads safetensors and ONNX only, and leaves the
 conversion to a command that a person types, with the name and the commit in sight.
@@ -11,21 +11,26 @@ import shlex
 import subprocess
 import sys
 
-from ingest.errors import ModelNotFoundError
 from ingest.models.spec import ModelSpec
 
 # What transformers loads an architecture with, and what reads its tokenizer in its published form (a spiece.model).
 # The rest that this takes, protobuf among it, comes with Second Look itself.
 _CLASSES = {"monot5": "AutoModelForSeq2SeqLM"}
-
-
 _TOKENIZERS = {"monot5": "sentencepiece==0.2.3"}
 
 
-CONVERT = "pickled on the hub: convert it once"
+def conversion(spec: ModelSpec) -> str:
+    """How ``spec``, whose published files cannot be loaded as they are, is converted: to go behind a sentence."""
+    needed = _TOKENIZERS.get(spec.architecture, "").partition("==")[0]
+    installs = f"installs {needed}, which reads its vocabulary, and " if needed else ""
+    return (
+        f", with this command, which {installs}fetches it from the hub: "
+        f"{_command(spec.name, spec.revision, spec.architecture)} and then name the folder: "
+        f"./{spec.name.rpartition('/')[2]}"
+    )
 
 
-def conversion(name: str, revision: str, architecture: str) -> str:
+def _command(name: str, revision: str, architecture: str) -> str:
     """The command that writes a folder of safetensors, named as the model, into the working folder.
 
     It runs the Python that runs this, because that one has transformers and torch in the versions that are tested here.
@@ -47,17 +52,3 @@ def conversion(name: str, revision: str, architecture: str) -> str:
 def _quoted(path: str) -> str:
     """A path as the shell of this system takes it."""
     return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
-
-
-def not_loaded(spec: ModelSpec) -> ModelNotFoundError:
-    """That the published files of ``spec`` cannot be loaded as they are, and what to do."""
-    why = f"{spec.name}: its published weights are pickled"
-    needed = _TOKENIZERS.get(spec.architecture, "").partition("==")[0]
-    installs = f"installs {needed}, which reads its vocabulary, and " if needed else ""
-    return ModelNotFoundError(
-        f"The model {spec.name} cannot be loaded as it is published: its weights are pickled, and a pickle can run a "
-        f"program. Convert it once, in a folder of your own, with this command, which {installs}fetches it from "
-        f"the hub: {conversion(spec.name, spec.revision, spec.architecture)}"
-        f" and then name the folder: ./{spec.name.rpartition('/')[2]}",
-        (why,),
-    )

@@ -1,0 +1,1 @@
+"""The files that documents come from: their bytes, their names, and what they say of themselves."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import faiss
 
+from ingest.disk import fsync, storing
 from ingest.errors import LibraryDamagedError, StorageError
 from ingest.library import vector_index
-from ingest.library.disk import fsync, storing
 from ingest.library.vector_index import BuiltIndex, VectorSource
 from ingest.records import sha256_of
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from ingest.chunker import CHUNKER_VERSION, DEFAULT_CHUNK_TOKENS
+from ingest.disk import refusal, storing
 from ingest.errors import (
     DocumentNotFoundError,
     EncoderMismatchError,
@@ -27,7 +28,6 @@ from ingest.errors import (
     StorageError,
     UsageError,
 )
-from ingest.library.disk import refusal, storing
 from ingest.library.files.originals import KEEPS_ORIGINALS
 from ingest.library.schema import connect, migrate
 from ingest.library.snapshot import DocumentInfo, Generation, Snapshot

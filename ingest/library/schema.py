@@ -31,9 +31,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from ingest.disk import refusal
 from ingest.errors import LibraryNotFoundError, NewerFormatError, StorageError
 from ingest.library import word_index
-from ingest.library.disk import refusal
 from ingest.library.files import metadata
 
 MIGRATIONS: tuple[str, ...] = (

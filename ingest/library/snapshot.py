@@ -22,7 +22,7 @@ from ingest.records import NO_METADATA, Chunk, Metadata, is_by_ocr
 INDEX_RECALL = "index_recall"
 # The manifest's row that is drawn at random whenever a generation becomes the active one.
 GENERATION_MARK = "generation_mark"
-# The key of what a file itself holds, as SQL over the documents `d`: see `ingest.library.files.renaming`.
+# The key of what a file itself holds, as SQL over the documents `d`: see `ingest.library.renaming`.
 IDENTITY = "coalesce((SELECT identity FROM identities AS i WHERE i.source = d.source), d.source)"
 
 

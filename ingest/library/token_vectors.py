@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from ingest.disk import refusal
 from ingest.errors import LibraryDamagedError, LibraryError, SecondLookError
-from ingest.library.disk import refusal
 from ingest.library.library import Library, transaction
 from ingest.library.schema import open_file
 from ingest.notices import Help, Remedy

@@ -16,9 +16,10 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from ingest.disk import refusal
 from ingest.errors import LibraryBusyError
-from ingest.library.disk import refusal
-from ingest.library.files import metadata, originals, renaming
+from ingest.library import renaming
+from ingest.library.files import metadata, originals
 from ingest.library.files.originals import Original
 from ingest.library.generations import Generations
 from ingest.library.library import (
@@ -236,7 +237,7 @@ class LibraryWriter:
             originals.insert(self._db, born, Original(source, file_hash, size, name))
 
     def identity_of(self, source: str) -> str:
-        """As `ingest.library.files.renaming.identity_of`."""
+        """As `ingest.library.renaming.identity_of`."""
         return renaming.identity_of(self._db, source)
 
     def remember_identity(self, source: str, identity: str) -> None:
@@ -245,7 +246,7 @@ class LibraryWriter:
             renaming.remember(self._db, source, identity)
 
     def rename(self, old: str, new: str, old_path: str, new_path: str) -> None:
-        """As `ingest.library.files.renaming.rename`, at once."""
+        """As `ingest.library.renaming.rename`, at once."""
         with transaction(self._db):
             renaming.rename(self._db, old, new, old_path, new_path)
 

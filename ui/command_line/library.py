@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ingest.disk import storing
 from ingest.encoders.onnx import open_encoder
 from ingest.errors import LibraryError, SecondLookError, UsageError
 from ingest.library.archive.export import export_library
 from ingest.library.archive.importing import import_library
-from ingest.library.disk import storing
 from ingest.library.files.originals import opened
 from ingest.library.health.doctor import examine
 from ingest.library.health.repair import Repair, repair

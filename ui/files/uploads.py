@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Protocol
 
+from ingest.disk import storing
 from ingest.errors import TooLargeError
-from ingest.library.disk import storing
 from ingest.readers.source import format_size
 from ingest.records import FileReport, FileStatus
 from ingest.sources import Source, numbered

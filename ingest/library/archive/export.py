@@ -29,9 +29,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.disk import fsync
 from ingest.errors import LibraryDamagedError, LibraryError, UsageError
-from ingest.library.disk import fsync
-from ingest.library.files import metadata, renaming
+from ingest.library import renaming
+from ingest.library.files import metadata
 from ingest.library.files.originals import ORIGINALS, Original, opened
 from ingest.library.health.checks import chunks_fault, document_fault, vector_fault
 from ingest.library.label_records import Label

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ingest.chunker import MAX_TITLE_CHARACTERS
+from ingest.disk import fsync
 from ingest.errors import DamagedFileError, LibraryError, NewerFormatError, TooLargeError, UsageError
 from ingest.library.archive.export import (
     ARCHIVE_FORMAT,
@@ -37,7 +38,6 @@ from ingest.library.archive.export import (
     SOURCES,
     VECTORS_MEMBER,
 )
-from ingest.library.disk import fsync
 from ingest.library.files.originals import NAME, ORIGINALS
 from ingest.library.health.checks import passage_hash, vector_fault
 from ingest.library.label_records import Grade, JudgedRanks, Label, LabelledPassage, ModelPair, Places

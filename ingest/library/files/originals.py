@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from ingest.disk import fsync, storing
 from ingest.errors import LibraryDamagedError, ReadError, StorageError
-from ingest.library.disk import fsync, storing
 from ingest.notices import Help, Remedy
 
 ORIGINALS = "originals"

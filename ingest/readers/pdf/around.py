@@ -52,7 +52,7 @@ def _texts_of(reader: PdfReader, index: int) -> Iterator[tuple[str, bool]]:
 
 
 def _field(widget: Any) -> str:
-    """A filled field as “name: value”; "" for one that is empty, and for buttons that were not chosen."""
+    """A filled field as “name: value”; "" for one that is empty, or was not chosen."""
     kind, value = _inherited(widget, "/FT"), _inherited(widget, "/V")
     if kind == "/Btn":
         state = str(widget.get("/AS", value or "/Off")).removeprefix("/")

@@ -18,7 +18,7 @@ from ingest.errors import (
 from ingest.readers.registry import FORMATS, SUFFIXES, read_documents
 from ingest.readers.source import Limits
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+GIF = b"GIF89a" + bytes(64)
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)
 
 
@@ -110,8 +110,8 @@ def test_a_file_is_read_as_what_it_is_where_its_name_does_not_say(read_one, name
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.pdf", PNG, "named like PDF but is a PNG picture"),
-        ("a.docx", PNG, "named like DOCX but is a PNG picture"),
+        ("a.pdf", GIF, "named like PDF but is a GIF picture"),
+        ("a.docx", GIF, "named like DOCX but is a GIF picture"),
         ("a.txt", gzip.compress(b"text", mtime=0), "is a gzip archive"),
         ("a.csv", zipped(**{"xl__workbook.xml": "<x/>"}), "is a ZIP archive"),
         ("a.docx", zipped(readme="hello"), "without a Word document"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.errors import NoTextError, OcrNeededError, TooLargeError
+from ingest.errors import DamagedFileError, NoTextError, OcrNeededError, TooLargeError
 from ingest.readers.blocks import Blocks
 from ingest.readers.extras import ocr_is_installed
 from ingest.readers.pdf.flow import flow
@@ -34,13 +35,9 @@ def read_picture(source: Source) -> Iterator[Document]:
         NoTextError: no text is recognized in it.
         DamagedFileError, TooLargeError, EmptyFileError, ReadError: see ``Source``.
     """
-    source.check_bytes(source.size(), source.limits.max_bytes, source.name)
     if not ocr_is_installed():
         raise OcrNeededError(f"{source.name} is a picture, and text recognition is not installed here.")
-    from PIL import Image
-
-    formats = ("PNG", "JPEG", "TIFF")
-    with source.parsing("", _ADVICE), source.open() as file, Image.open(file, formats=formats) as image:
+    with _opened(source) as image, source.parsing("", _ADVICE):
         count = getattr(image, "n_frames", 1)
         if count > source.limits.max_pages:
             raise TooLargeError(
@@ -61,6 +58,19 @@ def read_picture(source: Source) -> Iterator[Document]:
         pages_without_text=[page.number for page in places if page.start == page.end],
         pages_by_ocr=scans.pages, remarks=scans.remarks(),
     )  # fmt: skip
+
+
+def _opened(source: Source) -> Image.Image:
+    """The picture, of which nothing but the head is read yet."""
+    from PIL import Image, UnidentifiedImageError
+
+    with source.parsing("", _ADVICE):
+        try:
+            return Image.open(io.BytesIO(source.data()), formats=("PNG", "JPEG", "TIFF"))
+        except UnidentifiedImageError as error:  # its words name an object of Python
+            raise DamagedFileError(
+                f"{source.name} seems to be damaged: no picture can be made out in it; {_ADVICE}"
+            ) from error
 
 
 def _frame(source: Source, image: Image.Image, index: int) -> Picture:

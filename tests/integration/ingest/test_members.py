@@ -21,13 +21,13 @@ def test_what_an_archive_holds_is_added_replaced_and_deleted_with_it(desk: Desk)
     files = {
         "a.txt": "The crane stands alone.",
         "b.md": "# Keys\n\nOne.",
-        "x.png": b"\x89PNG\r\n\x1a\n" + bytes(9),
+        "x.gif": b"GIF89a" + bytes(9),
     }
     archive = desk.write("p.zip", make.packed(files))
     _, report = desk.add(lone, archive).files
     assert report.status is FileStatus.INDEXED
     assert report.reason.startswith("1 file within it is not read.")
-    assert "p.zip/x.png is a PNG picture" in report.reason
+    assert "p.zip/x.gif is a GIF picture" in report.reason
     assert paths(desk) == ["lone.txt", "p.zip/a.txt", "p.zip/b.md"], (
         "an archive's file stays, whatever else holds the same"
     )

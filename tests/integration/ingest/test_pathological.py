@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from ingest.encoders.base import counting_tokenizer
 from ingest.errors import CancelledError, TooLargeError
+from ingest.library.files.originals import ORIGINALS
 from ingest.library.library import Library
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
@@ -99,7 +101,8 @@ def test_a_rebuild_cuts_under_the_same_limits(tokens: Desk, monkeypatch: pytest.
     tokens.add(tokens.write("good.txt", "The crane is a bird."))
     with tokens.library.connection() as db:
         db.execute("UPDATE documents SET text = ?", (endless(),))
-    monkeypatch.setattr("ingest.pipeline.Limits", lambda: Limits(max_seconds=3))
+    shutil.rmtree(tokens.library.folder / ORIGINALS)  # so that the text is what is read
+    monkeypatch.setattr("ingest.rebuild.Limits", lambda: Limits(max_seconds=3))
     with pytest.raises(TooLargeError, match="to cut into passages"):
         rebuild(tokens.library, tokens.encoder, 160)
     assert tokens.texts() == ["The crane is a bird."]

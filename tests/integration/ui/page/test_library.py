@@ -118,7 +118,7 @@ def test_dropped_files_end_with_a_line_each(screen: Screen) -> None:
     shown = screen.texts()
     assert "✓ vipers.txt: indexed, 1 passage." in shown
     assert "= again.txt: a duplicate. The same content is in the library already, as vipers.txt." in shown
-    assert "! picture.gif is a file of an unknown kind (.gif), which is not read." in shown
+    assert "! picture.gif is a GIF picture, which is not read." in shown
     assert "! empty.md" in shown
     assert screen.app.file_uploader[0].value == []
     assert titles(screen.library) == ["vipers"]

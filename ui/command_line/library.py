@@ -74,10 +74,9 @@ def documents(arguments: DocumentsArguments, settings: Settings) -> int:
         print_json({"documents": rows, "originals": originals_row(library)})
         return 0
     for document in found:
-        pages = f", {document.pages} pages" if document.pages else ""
-        print(
-            f"{document.id}  {document.title}  ({document.chunks} passages{pages})  {one_line(document.path)}"
-        )
+        pages = f", {count_of(document.pages, 'page')}" if document.pages else ""
+        extent = f"{count_of(document.chunks, 'passage')}{pages}"
+        print(f"{document.id}  {document.title}  ({extent})  {one_line(document.path)}")
     _say_originals(library)
     return 0
 
@@ -160,7 +159,10 @@ def delete(arguments: DeleteArguments, settings: Settings) -> int:
         if len(documents) == 1
         else f"{len(documents)} documents of {arguments.document}"
     )
-    print(f"Deleted {name} ({sum(document.chunks for document in documents)} passages).", file=sys.stderr)
+    print(
+        f"Deleted {name} ({count_of(sum(document.chunks for document in documents), 'passage')}).",
+        file=sys.stderr,
+    )
     return 0
 
 

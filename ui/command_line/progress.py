@@ -13,16 +13,16 @@ from tqdm import tqdm
 from ingest.records import FileReport, FileStatus, IngestProgress, Stage
 from rerank.search import OnProgress
 from ui.command_line.terminal import one_line
-from ui.presentation.formatting import ocr_help
+from ui.presentation.formatting import count_of, ocr_help
 
 
 def describe(file: FileReport) -> str:
     """A file's report as one line."""
     parts = []
     if file.chunks:
-        parts.append(f"{file.chunks} passages")
+        parts.append(count_of(file.chunks, "passage"))
     if file.pages:
-        parts.append(f"{file.pages} pages")
+        parts.append(count_of(file.pages, "page"))
     if file.reason:
         parts.append(" ".join(filter(None, (file.reason, ocr_help(file)))))
     return one_line(f"{file.status:<10} {file.path}" + (f"  ({'; '.join(parts)})" if parts else ""))

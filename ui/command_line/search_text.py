@@ -12,7 +12,7 @@ from rerank.records import RankedHit, SearchResult
 from retrieval.records import Candidate, CandidateSource
 from ui.command_line.search_rerankers import OtherAnswer
 from ui.presentation.cards import BY, found_by
-from ui.presentation.formatting import model_title, shortened
+from ui.presentation.formatting import location, model_title, shortened
 
 if TYPE_CHECKING:
     from rerank.calibration.reading import Reading
@@ -113,7 +113,7 @@ def _scored(result: SearchResult) -> str:
 
 def _lines(place: str, scores: Sequence[str], candidate: Candidate, width: int) -> list[str]:
     chunk = candidate.chunk
-    where = f", p. {chunk.page}" if chunk.page else ""
+    where = f", {location(chunk)}" if chunk.page else ""
     head = shortened(f"{chunk.title}{where}", max(width - len(place) - 1, 10))
     text = shortened(chunk.text, 2 * (width - 4), " …")
     return [

@@ -172,14 +172,15 @@ def _row(document: DocumentInfo, library: Library, state: State) -> None:
                     "Delete", key=f"delete-{document.id}", type="tertiary", disabled=state.ingesting,
                     on_click=_ask_to_delete, args=(state, document.id),
                 )  # fmt: skip
-        with st.container(key=f"extent-{document.id}"):
-            st.text(extent(document.chunks, document.pages) + known_of(document))
-        if document.original is not None:
-            st.download_button(
-                "Original", partial(_bytes_of, library.folder, document.original), key=f"original-{document.id}",
-                file_name=document.original.file_name, mime="application/octet-stream", type="tertiary",
-                on_click="ignore", help="Download the file as it was added",
-            )  # fmt: skip
+        with st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False):
+            with st.container(key=f"extent-{document.id}"):
+                st.text(extent(document.chunks, document.pages) + known_of(document))
+            if document.original is not None:
+                st.download_button(
+                    "Original", partial(_bytes_of, library.folder, document.original), key=f"original-{document.id}",
+                    file_name=document.original.file_name, mime="application/octet-stream", type="tertiary",
+                    on_click="ignore", help="Download the file as it was added",
+                )  # fmt: skip
         if document.previous is not None:
             st.button(
                 "Put the earlier file back", key=f"put-back-{document.id}", type="tertiary", disabled=state.ingesting,

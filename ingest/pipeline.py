@@ -73,8 +73,8 @@ def ingest(
             on_progress,
             cancelled or (lambda: False),
             limits or Limits(),
-            sources,
-            originals and library.keeps_originals,
+            sources=sources,
+            originals=originals and library.keeps_originals,
         )
         try:
             for number, source in enumerate(sources, start=1):
@@ -123,7 +123,7 @@ class Intake:
 
     def __init__(
         self, writer: LibraryWriter, encoder: Encoder, files: int,
-        on_progress: OnProgress | None, cancelled: Callable[[], bool], limits: Limits,
+        on_progress: OnProgress | None, cancelled: Callable[[], bool], limits: Limits, *,
         sources: Sequence[Source] = (), originals: bool = False,
     ) -> None:  # fmt: skip
         """Take ``files`` files in through ``writer``; ``cancelled`` is asked between windows.

@@ -50,7 +50,7 @@ class ProgressMeter:
         self._listener(
             IngestProgress(
                 report.path if report else path, number or at, self._files, stage,
-                self._embedded, self.total, self._rate(), report, self.unembedded,
+                done=self._embedded, total=self.total, rate=self._rate(), report=report, unembedded=self.unembedded,
             )
         )  # fmt: skip
 
@@ -61,7 +61,7 @@ class ProgressMeter:
         path, at = self.at
         self._listener(
             IngestProgress(
-                path, at, self._files, Stage.READING, self._embedded, self.total, self._rate(),
+                path, at, self._files, Stage.READING, done=self._embedded, total=self.total, rate=self._rate(),
                 unembedded=self.unembedded, page=page, pages=pages,
             )
         )  # fmt: skip

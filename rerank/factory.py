@@ -92,17 +92,23 @@ class ResolvedModels:
     loaded: Encoder | None = None
 
 
-def resolve_models(choice: ModelChoice, library: Library, encoder: Encoder | None = None) -> ResolvedModels:
+def resolve_models(
+    choice: ModelChoice,
+    library: Library,
+    encoder: Encoder | None = None,
+    reranker: ResolvedModel | None = None,
+) -> ResolvedModels:
     """Find the models of ``choice`` for ``library``, and ask for all that has to be asked: once, and before loading.
 
-    ``encoder`` is one that is loaded already. Raises `EncoderMismatchError`, `ModelError` for a model that was named
+    ``encoder`` is one that is loaded already, ``reranker`` one that is found already, by what ``choice`` names. Raises
+    `EncoderMismatchError`, `ModelError` for a model that was named
     and cannot be had, and `ConsentNeededError` where text would leave this machine without anybody's leave.
     """
     hub = Hub(choice.allow_downloads)
     model = encoder.model if encoder is not None else encoder_for(library, choice, hub)
     require_consent(model, choice.access)
     try:
-        reranker = resolve_reranker(choice.reranker, hub, choice.access)
+        reranker = reranker or resolve_reranker(choice.reranker, hub, choice.access)
         require_consent(reranker, choice.access)
     except ModelError as error:
         if choice.reranker is not None:

@@ -134,7 +134,13 @@ class Searcher:
                 place = nullcontext() if is_service(self._second.model) else self._scheduler.ticket(on_wait)
                 with place as ticket:
                     result = score_in_slices(
-                        look, self._second, self._spec, plan, counter, on_partial, ticket
+                        look,
+                        self._second,
+                        self._spec,
+                        plan,
+                        on_batch=counter,
+                        on_partial=on_partial,
+                        ticket=ticket,
                     )
                 self._has_run = self._has_run or result.scored > result.cached
             except (CancelledError, UsageError):

@@ -109,7 +109,15 @@ class Retriever:
             chunks = self._chunks(snapshot, [number for number, _ in order])
         near, by_words = _ranks(nearest), _ranks(worded)
         hits = tuple(
-            Candidate(chunks[n], rank, cosines[n], near.get(n), by_words.get(n), worded.get(n), by)
+            Candidate(
+                chunks[n],
+                rank,
+                cosines[n],
+                near.get(n),
+                word_rank=by_words.get(n),
+                bm25=worded.get(n),
+                first_score=by,
+            )
             for rank, (n, by) in enumerate(order, start=1)
         )
         finished = time.perf_counter()

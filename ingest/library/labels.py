@@ -206,9 +206,15 @@ def _label(row: sqlite3.Row) -> Label:
     passage = None
     if row["text"] is not None:
         passage = LabelledPassage(
-            row["title"] or "", row["text"], row["document"] or "", row["path"] or "", row["page"], row["start"],
-            row["end"], row["context"],
-        )  # fmt: skip
+            row["title"] or "",
+            row["text"],
+            row["document"] or "",
+            row["path"] or "",
+            page=row["page"],
+            start=row["start"],
+            end=row["end"],
+            context=row["context"],
+        )
     return Label(
         row["query"], row["passage_hash"], Grade(row["grade"]), datetime.fromisoformat(row["judged"]), passage,
         bool(row["indexed"]),

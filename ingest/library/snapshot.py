@@ -109,12 +109,21 @@ class Snapshot:
         )
         return [
             DocumentInfo(
-                row["id"], row["title"], row["path"], row["format"], row["chunk_count"], row["page_count"],
-                tuple(json.loads(row["pages_without_text"])), row["source"], row[14], metadata_of(*tuple(row)[15:20]),
-                _original(row["source"], *tuple(row)[8:11]), _original(row["source"], *tuple(row)[11:14]),
+                row["id"],
+                row["title"],
+                row["path"],
+                row["format"],
+                chunks=row["chunk_count"],
+                pages=row["page_count"],
+                pages_without_text=tuple(json.loads(row["pages_without_text"])),
+                source=row["source"],
+                folder=row[14],
+                metadata=metadata_of(*tuple(row)[15:20]),
+                original=_original(row["source"], *tuple(row)[8:11]),
+                previous=_original(row["source"], *tuple(row)[11:14]),
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def vectors(self, dim: int) -> StoredVectors:
         """The vectors of this generation's chunks, of its own encoder; valid inside the ``with``."""
@@ -174,10 +183,19 @@ def _chunk(row: sqlite3.Row) -> Chunk:
     """The chunk that was stored as this row. Raises `LibraryDamagedError` unless its checksum agrees."""
     try:
         chunk = Chunk(
-            row["id"], row["document_id"], row["title"], row["path"], row["page"], row["page_end"],
-            tuple(json.loads(row["heading"])), row["start"], row["end"], row["text"], row["context"],
-            is_by_ocr(json.loads(row["pages_by_ocr"]), row["page"], row["page_end"]),
-        )  # fmt: skip
+            row["id"],
+            row["document_id"],
+            row["title"],
+            row["path"],
+            page=row["page"],
+            page_end=row["page_end"],
+            heading=tuple(json.loads(row["heading"])),
+            start=row["start"],
+            end=row["end"],
+            text=row["text"],
+            context=row["context"],
+            by_ocr=is_by_ocr(json.loads(row["pages_by_ocr"]), row["page"], row["page_end"]),
+        )
         whole = chunk.passage_hash == row["passage_hash"]
     except (ValueError, TypeError):
         whole = False

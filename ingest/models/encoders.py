@@ -24,14 +24,14 @@ E5_QUERY, E5_PASSAGE = "query: ", "passage: "
 
 def _bge(size: str, revision: str, dim: int, parameters: float) -> ModelSpec:
     return ModelSpec(
-        f"BAAI/bge-{size}-en-v1.5", ModelKind.ENCODER, "bi-encoder", revision, "MIT", 512, dim,
+        f"BAAI/bge-{size}-en-v1.5", ModelKind.ENCODER, "bi-encoder", revision, licence="MIT", max_length=512, dim=dim,
         query_prefix=BGE_QUERY, parameters=parameters,
     )  # fmt: skip
 
 
 def _e5(name: str, revision: str, dim: int, parameters: float, languages: str = "English") -> ModelSpec:
     return ModelSpec(
-        f"intfloat/{name}", ModelKind.ENCODER, "bi-encoder", revision, "MIT", 512, dim,
+        f"intfloat/{name}", ModelKind.ENCODER, "bi-encoder", revision, licence="MIT", max_length=512, dim=dim,
         query_prefix=E5_QUERY, passage_prefix=E5_PASSAGE, languages=languages, parameters=parameters,
     )  # fmt: skip
 
@@ -52,7 +52,7 @@ ENCODERS: Mapping[str, ModelSpec] = {
         _e5("multilingual-e5-large", "ab10c1a7f42e74530fe7ae5be82e6d4f11a719eb", 1024, 560, _MANY),
         ModelSpec(
             BUNDLED_ENCODER, ModelKind.ENCODER, "bi-encoder",
-            "c9745ed1d9f207416be6d2e6f8de32d1f16199bf", "Apache-2.0", 256, 384, parameters=22.7,
+            "c9745ed1d9f207416be6d2e6f8de32d1f16199bf", licence="Apache-2.0", max_length=256, dim=384, parameters=22.7,
         ),
     )
 }  # fmt: skip

@@ -212,7 +212,7 @@ class Source:
                 f"{self.name}{place} seems to be damaged: its parser stopped with {explain(error)}; {advice}"
             ) from error
 
-    def document(
+    def document(  # noqa: PLR0913 (what a document is made of, each by its name)
         self,
         format: str,
         title: str,

@@ -42,6 +42,7 @@ def calibrate(
     library: LibraryState,
     method: Method | None = None,
     precision: float | None = None,
+    *,
     held_out: Sequence[Labelled] = (),
     candidates_from: CandidateSource = CandidateSource.VECTORS,
     window: int | None = None,
@@ -125,10 +126,21 @@ def _fitted(
         _not_reached(precision) if apart.clean and precision is not None and precise is None else "",
     ]
     return Calibration(
-        method, curve, fitted_for, datetime.now(UTC).date().isoformat(),
-        len(labels), labels.positives, labels.queries, None, apart, best, precise, precision, answers_from,
-        tuple(filter(None, notices)),
-    )  # fmt: skip
+        method,
+        curve,
+        fitted_for,
+        datetime.now(UTC).date().isoformat(),
+        labels=len(labels),
+        relevant=labels.positives,
+        queries=labels.queries,
+        evidence=None,
+        separation=apart,
+        best=best,
+        precise=precise,
+        wanted_precision=precision,
+        answers_from=answers_from,
+        notices=tuple(filter(None, notices)),
+    )
 
 
 def _with_held_out(calibration: Calibration, labels: Labels, reranker: ModelSpec) -> Calibration:

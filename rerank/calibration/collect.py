@@ -33,6 +33,7 @@ def label_candidates(
     library: Library,
     searcher: Searcher,
     candidates: int,
+    *,
     unjudged: Unjudged = Unjudged.NOT_RELEVANT,
     min_grade: int = MIN_GRADE,
     on_progress: OnProgress | None = None,

@@ -54,9 +54,16 @@ def measure_quality(
     mass = reliability(probabilities, relevant, equal_mass_edges(probabilities, bins))
     share = float(relevant.mean())
     return Quality(
-        len(relevant), int(relevant.sum()), queries, expected_error(width), expected_error(mass),
-        brier(probabilities, relevant), share * (1 - share), width, mass,
-    )  # fmt: skip
+        len(relevant),
+        int(relevant.sum()),
+        queries,
+        expected_error(width),
+        ece_equal_mass=expected_error(mass),
+        brier=brier(probabilities, relevant),
+        brier_of_share=share * (1 - share),
+        reliability=width,
+        reliability_equal_mass=mass,
+    )
 
 
 def brier(probabilities: NDArray[np.float64], relevant: NDArray[np.bool_]) -> float:
@@ -103,6 +110,6 @@ def _row(probabilities: NDArray[np.float64], relevant: NDArray[np.bool_], edges:
     hits, count = int(relevant.sum()), len(relevant)
     interval = binomtest(hits, count).proportion_ci(method="wilson")
     return Bin(
-        float(edges[0]), float(edges[-1]), count, float(probabilities.mean()), hits / count,
-        float(interval.low), float(interval.high),
+        float(edges[0]), float(edges[-1]), count, float(probabilities.mean()), observed=hits / count,
+        low=float(interval.low), high=float(interval.high),
     )  # fmt: skip

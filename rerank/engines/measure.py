@@ -145,7 +145,9 @@ def _engine(model: ResolvedModel, made: Made, why: str, share: float = 1.0) -> t
     reference = "the bundled file" if is_ours(model) else "torch"
     threads = choose_threads(made.path)
     threads = replace(threads, share=min(threads.share, share))
-    return made.folder, Engine(made.name, made.agreement, reference, why, threads, machine_key(), time())
+    return made.folder, Engine(
+        made.name, made.agreement, reference, why, threads=threads, machine=machine_key(), measured=time()
+    )
 
 
 def _exported(model: ResolvedModel, work: Path) -> Path:

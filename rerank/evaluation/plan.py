@@ -69,6 +69,7 @@ def compare(
     rerankers: Openers,
     plan: Plan,
     tuning: JudgedSet | None = None,
+    *,
     on_progress: OnProgress | None = None,
     open_first_look: Callable[[], Searcher] | None = None,
 ) -> Comparison:

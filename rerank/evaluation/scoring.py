@@ -134,10 +134,10 @@ class _QueryScorer:
             np.array(look.cosines[:listed], dtype=np.float32),
             np.array([logit for logit, _ in rows], dtype=np.float32),
             np.array([tokens for _, tokens in rows], dtype=np.int64),
-            look.milliseconds,
-            _share(scores, rows),
-            failure,
-            np.array(look.firsts[:listed], dtype=np.float32),
+            look_ms=look.milliseconds,
+            scoring_ms=_share(scores, rows),
+            failure=failure,
+            firsts=np.array(look.firsts[:listed], dtype=np.float32),
         )
 
     def _look(self, text: str, depth: int) -> LookEntry:

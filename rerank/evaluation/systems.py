@@ -134,9 +134,9 @@ def systems_of(
             orders_by(scored, depth, combine, fused=combination in FUSIONS),
             {query: row.milliseconds(depth) for query, row in scored.items()},
             depth,
-            combination,
-            fusion_weight if combination is Combination.WEIGHTED else None,
-            source,
+            combination=combination,
+            weight=fusion_weight if combination is Combination.WEIGHTED else None,
+            source=source,
         )
         for combination, combine in combinations.items()
         for depth in depths

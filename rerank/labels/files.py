@@ -189,7 +189,7 @@ def _passage(row: Mapping[str, Any]) -> LabelledPassage:
     )
     return LabelledPassage(
         row["title"], row["text"], str(place.get("document_id") or ""),
-        str(place.get("path") or ""), page, start, end, str(place.get("context") or ""),
+        str(place.get("path") or ""), page=page, start=start, end=end, context=str(place.get("context") or ""),
     )  # fmt: skip
 
 

@@ -105,8 +105,8 @@ def weigh(pair: ModelPair, judged: Judgements, places: Seen) -> RunningVerdict:
     verdict = _verdict(gain, len(telling))
     return RunningVerdict(
         pair, len(telling), len(grades_with_places) - len(telling), len(judged) - len(grades_with_places),
-        fmean(before.values()) if telling else 0.0, fmean(after.values()) if telling else 0.0,
-        gain, verdict, 0 if verdict is not Verdict.UNDECIDED else queries_needed(gains),
+        before=fmean(before.values()) if telling else 0.0, after=fmean(after.values()) if telling else 0.0,
+        difference=gain, verdict=verdict, more=0 if verdict is not Verdict.UNDECIDED else queries_needed(gains),
     )  # fmt: skip
 
 

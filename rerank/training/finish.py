@@ -52,6 +52,7 @@ def finish(
     model: CrossEncoder,
     validation: Sequence[Case],
     gate: Sequence[Case],
+    *,
     sets: Sequence[LabelledSet],
     job: Job,
     say: Say,

@@ -86,9 +86,9 @@ def _mine_source(labelled: LabelledSet, split: Split, encoder: TextEncoder, plan
     names = sorted(labelled.documents)
     return Source(
         labelled, tuple(mined), pool, word_rarity(labelled, pool),
-        encoder.queries([query.text for query in mined]),
-        encoder.passages([opening(labelled.documents[name]) for name in names]),
-        {name: row for row, name in enumerate(names)},
+        queries=encoder.queries([query.text for query in mined]),
+        openings=encoder.passages([opening(labelled.documents[name]) for name in names]),
+        rows={name: row for row, name in enumerate(names)},
     )  # fmt: skip
 
 

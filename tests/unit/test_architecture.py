@@ -318,3 +318,27 @@ def test_there_is_no_drawer_for_everything() -> None:
         assert not [
             path for path in sources(layer) if path.stem in FORBIDDEN or path.parent.name in FORBIDDEN
         ]
+
+
+MOST_ARGUMENTS = 6
+
+
+def long_calls(tree: ast.AST) -> list[int]:
+    """Lines of calls with more arguments by place alone than anybody counts; logging's fill a sentence."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and sum(not isinstance(argument, ast.Starred) for argument in node.args) > MOST_ARGUMENTS
+        and not ast.unparse(node.func).startswith("logger.")
+    ]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_call_has_more_arguments_by_place_than_six(layer: str) -> None:
+    for path in sources(layer):
+        assert not long_calls(ast.parse(path.read_text(encoding="utf-8"))), path.relative_to(ROOT)
+
+
+def test_a_long_call_is_noticed() -> None:
+    assert long_calls(ast.parse("f(1, 2, 3, 4, 5, 6)\n\ng(1, 2, 3, 4, 5, 6, 7)")) == [3]

@@ -94,7 +94,7 @@ def _from_labels(
     with query_bar() as show:
         found = fit_labels(
             library, searcher, arguments.candidates, _method(arguments), arguments.precision,
-            arguments.candidates_from, show, arguments.min_grade,
+            source=arguments.candidates_from, on_progress=show, min_grade=arguments.min_grade,
         )  # fmt: skip
     return library, found, ()
 
@@ -142,9 +142,8 @@ def _calibrate(
     def labelled(asked: JudgedSet) -> tuple[list[Labelled], tuple[Notice, ...]]:
         with query_bar() as show:
             return label_candidates(
-                asked, library, searcher, arguments.candidates, Unjudged(arguments.unjudged or UNJUDGED[0]),
-                arguments.min_grade, show,
-                arguments.candidates_from,
+                asked, library, searcher, arguments.candidates, unjudged=Unjudged(arguments.unjudged or UNJUDGED[0]),
+                min_grade=arguments.min_grade, on_progress=show, source=arguments.candidates_from,
             )  # fmt: skip
 
     rows, notices = labelled(judged)
@@ -154,8 +153,8 @@ def _calibrate(
         held_out, more = labelled(report)
         held_out, notices = _others(held_out, rows, report.split), (*notices, *more)
     found = calibrate(
-        rows, reranker.spec, LibraryState.of(library), _method(arguments), arguments.precision, held_out,
-        arguments.candidates_from, searcher.models.window,
+        rows, reranker.spec, LibraryState.of(library), _method(arguments), arguments.precision,
+        held_out=held_out, candidates_from=arguments.candidates_from, window=searcher.models.window,
     )  # fmt: skip
     return found, notices
 

@@ -20,6 +20,7 @@ from ingest.encoders.onnx import open_encoder
 from ingest.errors import UsageError
 from ingest.library.library import Library
 from ingest.models.hub import Hub
+from ingest.models.spec import ResolvedModel
 from ingest.notices import Notice
 from rerank.factory import open_searcher, resolve_models
 from rerank.registry import resolve_reranker
@@ -119,19 +120,18 @@ def _compare(
         arguments.fuse_rerankers,
     )
     alone = list(arguments.rerankers or ()) == [NO_RERANKER]
-    names = {} if alone else _by_label(arguments.rerankers or [settings.reranker], settings)
+    rerankers = {} if alone else _by_label(arguments.rerankers or [settings.reranker], settings)
     library, encoder, left_out = filled_library(judged, arguments.dataset_library, settings)
 
-    def opener(name: str | None) -> Callable[[], Searcher]:
-        return lambda: open_searcher(
-            library, resolve_models(replace(settings.models, reranker=name), library, encoder)
-        )
+    def opener(name: str | None, model: ResolvedModel) -> Callable[[], Searcher]:
+        choice = replace(settings.models, reranker=name)
+        return lambda: open_searcher(library, resolve_models(choice, library, encoder, model))
 
-    openers = {label: opener(name) for label, name in names.items()}
+    openers = {label: opener(name, model) for label, (name, model) in rerankers.items()}
     tuning = read_tuning_set(judged) if plan.fusion else None
     with query_bar() as show:
         comparison = compare(
-            judged, library, openers, plan, tuning, show,
+            judged, library, openers, plan, tuning, on_progress=show,
             open_first_look=lambda: Searcher(Retriever(library, encoder), None),
         )  # fmt: skip
     return comparison, left_out
@@ -155,20 +155,22 @@ def filled_library(
     return library, encoder, left_out
 
 
-def _by_label(names: Sequence[str | None], settings: Settings) -> dict[str, str | None]:
-    """Rerankers by a short name. All are found before the first one works, so that a typing error costs no hours.
+def _by_label(names: Sequence[str | None], settings: Settings) -> dict[str, tuple[str | None, ResolvedModel]]:
+    """Rerankers by a short name: what was asked for, and the model.
+
+    All are found before the first one works, so that a typing error costs no hours.
 
     Raises `ModelError` for one that cannot be had, and `UsageError` for one that is named twice.
     """
     hub = Hub(settings.models.allow_downloads)
-    labels: dict[str, str | None] = {}
+    labels: dict[str, tuple[str | None, ResolvedModel]] = {}
     model_names: set[str] = set()
     for name in names:
         model = resolve_reranker(name, hub, settings.services)
         label = Path(name or model.name).name
         if label in labels or model.name in model_names:
             raise UsageError(f"The reranker {label} is named twice; name each once, and folders differently.")
-        labels[label] = name
+        labels[label] = name, model
         model_names.add(model.name)
     return labels
 

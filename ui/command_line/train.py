@@ -97,10 +97,19 @@ def _train(args: TrainArguments, hub: Hub, stopped: Callable[[], bool], say: Say
         )
     settings = {"schedule": asdict(schedule), "mixture": asdict(mixture), "plan": asdict(plan)}
     job = Job(
-        args.output, args.name or args.output.resolve().name, args.base_name or args.base, base, encoder.name,
-        args.max_length, args.licence, args.seed, args.threads, settings, args.against,
-    )  # fmt: skip
-    return finish(trainer, model, prepared.validation, prepared.gate, sets, job, say)
+        args.output,
+        args.name or args.output.resolve().name,
+        args.base_name or args.base,
+        base,
+        encoder_name=encoder.name,
+        max_length=args.max_length,
+        licence=args.licence,
+        seed=args.seed,
+        threads=args.threads,
+        settings=settings,
+        against=args.against,
+    )
+    return finish(trainer, model, prepared.validation, prepared.gate, sets=sets, job=job, say=say)
 
 
 def _check(args: TrainArguments) -> None:

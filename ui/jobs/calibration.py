@@ -43,7 +43,16 @@ class FitJob(Job[Calibration]):
         self.progress: tuple[int, int] | None = None
         self._told = False
         self._library = library
-        self._fit = partial(fit_labels, library, searcher, candidates, method, precision, source, self._hear)
+        self._fit = partial(
+            fit_labels,
+            library,
+            searcher,
+            candidates,
+            method,
+            precision,
+            source=source,
+            on_progress=self._hear,
+        )
 
     @property
     def succeeded(self) -> bool:
@@ -72,6 +81,7 @@ def fit_labels(
     candidates: int,
     method: Method | None = None,
     precision: float | None = None,
+    *,
     source: CandidateSource = CandidateSource.VECTORS,
     on_progress: OnProgress | None = None,
     min_grade: int = MIN_GRADE,

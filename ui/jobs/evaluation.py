@@ -127,7 +127,7 @@ class EvaluationJob(Job[None]):
         openers = {label: partial(open_, library) for label, open_ in task.openers.items()}
         tuning = read_tuning_set(judged) if task.plan.fusion else None
         comparison = compare(
-            judged, library, openers, task.plan, tuning, self._asked,
+            judged, library, openers, task.plan, tuning, on_progress=self._asked,
             open_first_look=lambda: Searcher(Retriever(library, self._encoder), None),
         )  # fmt: skip
         files, not_made = exports(judged, comparison)

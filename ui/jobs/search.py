@@ -106,9 +106,15 @@ class SearchJob(Job[None]):
         # What the job knows last is read first, so that nothing which that implies is missing.
         finished, marks, result = self.finished, self.marks, self.result
         return SearchMoment(
-            self.first, self.partial, result, marks, self.progress, finished, self.failure if finished else "",
-            self.ahead,
-        )  # fmt: skip
+            self.first,
+            self.partial,
+            result,
+            marks,
+            progress=self.progress,
+            finished=finished,
+            failure=self.failure if finished else "",
+            ahead=self.ahead,
+        )
 
     @property
     def news(self) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from ui.presentation.judgements import Shown
 from ui.presentation.payload import Payload, State
 
 
-def comparison_payload(
+def comparison_payload(  # noqa: PLR0913 (what a drawing depends on, each by its name)
     *,
     query: str,
     before: Sequence[Candidate],

@@ -220,9 +220,9 @@ def _chunk(document: Document, place: dict[str, Any]) -> Chunk:
         None if place[name] is None else number_of(place[name]) for name in ("page", "page_end")
     )
     return Chunk(
-        -1, document.id, document.title[:MAX_TITLE_CHARACTERS], document.path, page, page_end,
-        tuple(map(text_of, place["heading"])), start, end, document.text[start:end],
-        text_of(place.get("context", "")),  # exports of earlier versions have none
+        -1, document.id, document.title[:MAX_TITLE_CHARACTERS], document.path, page=page, page_end=page_end,
+        heading=tuple(map(text_of, place["heading"])), start=start, end=end, text=document.text[start:end],
+        context=text_of(place.get("context", "")),  # exports of earlier versions have none
     )  # fmt: skip
 
 

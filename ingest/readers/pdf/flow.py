@@ -97,11 +97,11 @@ def _pieces(pages: Sequence[Sequence[Line]], levels: Mapping[int, int]) -> Itera
         kind = _kind(line, levels, body_is_mono)
         glue = None
         if piece is not None and last is not None:
-            glue = _glue(last, line, piece.kind, kind, number == last_number, usual, levels)
+            glue = _glue(last, line, (piece.kind, kind), number == last_number, usual, levels)
         if glue is None or piece is None or last is None:
             if piece is not None:
                 yield piece
-            piece = _begin(line, kind, levels, piece, last, number == last_number, pages)
+            piece = _begin(line, kind, levels, piece, last, number == last_number)
         else:
             page, text, _ = piece.lines[-1]
             if glue == " ":
@@ -131,7 +131,7 @@ def _kind(line: Line, levels: Mapping[int, int], body_is_mono: bool) -> BlockKin
 
 def _begin(
     line: Line, kind: BlockKind, levels: Mapping[int, int], before: Piece | None, last: Line | None,
-    same_page: bool, pages: Sequence[Sequence[Line]],
+    same_page: bool,
 ) -> Piece:  # fmt: skip
     level = levels.get(id(line), 0) if kind is BlockKind.HEADING else 0
     tight = False
@@ -149,10 +149,11 @@ def _begin(
 
 
 def _glue(
-    last: Line, line: Line, kind: BlockKind, next_kind: BlockKind, same_page: bool,
+    last: Line, line: Line, kinds: tuple[BlockKind, BlockKind], same_page: bool,
     usual: Mapping[float, float], levels: Mapping[int, int],
 ) -> str | None:  # fmt: skip
     """What joins ``line`` to ``last`` in one block: a space or a line end; ``None`` where it begins another."""
+    kind, next_kind = kinds
     if BlockKind.TABLE_ROW in (kind, next_kind) or last.leader or line.leader or last.alone or line.alone:
         return None
     far = same_page and line.gap > _limit(line, usual)

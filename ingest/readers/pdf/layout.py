@@ -235,8 +235,8 @@ def _cells(row: Row) -> list[Run]:
             space = " " if run.left - last.right > 0.18 * size else ""
             cells[-1] = Run(
                 f"{last.text}{space}{run.text}", last.left, max(last.right, run.right),
-                last.y if last.size >= run.size else run.y, max(last.size, run.size),
-                last.bold and run.bold, last.mono and run.mono, last.order,
+                last.y if last.size >= run.size else run.y, size=max(last.size, run.size),
+                bold=last.bold and run.bold, mono=last.mono and run.mono, order=last.order,
             )  # fmt: skip
         else:
             cells.append(run)

@@ -54,7 +54,7 @@ def recognize(image: NDArray[np.uint8], points_per_pixel: float) -> Recognized:
         words = " ".join(unicodedata.normalize("NFKC", text).split())
         if words:
             runs.append(Run(words, min(xs) * points_per_pixel, max(xs) * points_per_pixel, baseline,
-                            round(max(size, 1.0)), False, False, len(runs)))  # fmt: skip
+                            size=round(max(size, 1.0)), bold=False, mono=False, order=len(runs)))  # fmt: skip
             doubtful += [] if score >= 0.98 else _doubtful(words, score)
     for line in result.word_results or ():
         for word in _words(line):

@@ -190,12 +190,12 @@ def _letters(
             origin[0],
             origin[1],
             min(left, right),
-            max(left, right),
-            style,
-            space,
-            breaks,
-            pointer,
-            not is_hyphen and raw.FPDFText_HasUnicodeMapError(page, index) == 1,
+            right=max(left, right),
+            style=style,
+            space=space,
+            breaks=breaks,
+            part=pointer,
+            guessed=not is_hyphen and raw.FPDFText_HasUnicodeMapError(page, index) == 1,
         )
         space = breaks = False
 

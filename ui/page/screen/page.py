@@ -251,10 +251,10 @@ def _answer(settings: Settings, state: State, library: Library, searcher: Search
             library,
             searcher,
             state.judging,
-            st.session_state[RESULTS_KEY],
-            partial(_ask, state),
-            state.other,
-            chosen_ensemble(),
+            top_k=st.session_state[RESULTS_KEY],
+            ask=partial(_ask, state),
+            other=state.other,
+            ensemble=chosen_ensemble(),
         )
     )
 

@@ -131,8 +131,8 @@ def _answer(given: Answer, was_working: bool) -> None:
     with lists:
         comparison(
             payload(
-                job, top_k, reading, cut, withheld,
-                shown(labels.grades(job.first.query), job.result, reading, top_k, judging.confirmed), beside,
+                job, top_k, reading, cut, withheld=withheld, beside=beside,
+                judged=shown(labels.grades(job.first.query), job.result, reading, top_k, judging.confirmed),
             ),
             key="comparison",
             on_judged=partial(
@@ -204,6 +204,7 @@ def payload(
     top_k: int,
     reading: Reading | None = None,
     cut: float | None = None,
+    *,
     withheld: str = "",
     judged: Shown | None = None,
     beside: Beside | None = None,

@@ -33,7 +33,7 @@ from ui.presentation.remedies import Face, notice_text
 @pytest.mark.parametrize("method", FITTED)
 def test_the_file_gives_back_what_was_saved(tmp_path: Path, method: Method) -> None:
     rows, others = halves(drawn(600, 1.0, -1.0))
-    found = calibrate(rows, WORD_SCORER, LIBRARY, method, 0.6, others)
+    found = calibrate(rows, WORD_SCORER, LIBRARY, method, 0.6, held_out=others)
     save(tmp_path / FILE, found)
     assert load(tmp_path / FILE) == found
     save(tmp_path / FILE, replace(found, labels=1))

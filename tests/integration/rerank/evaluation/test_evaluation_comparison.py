@@ -213,7 +213,7 @@ def test_progress_is_told_over_all_rerankers(dataset: Path) -> None:
     judged, library, encoder = open_set(dataset, dataset.parent / "library")
     heard: list[tuple[int, int]] = []
     openers = {n: (lambda n=n: searcher(library, encoder, Planted(n, as_before))) for n in ("a", "b")}
-    compare(judged, library, openers, Plan((4,)), None, lambda done, total: heard.append((done, total)))
+    compare(judged, library, openers, Plan((4,)), on_progress=lambda done, total: heard.append((done, total)))
     assert heard == [(done, 22) for done in range(1, 23)]
 
 

@@ -110,7 +110,7 @@ def test_people_get_figures_before_and_after_with_the_thresholds() -> None:
         for n, x in enumerate(random.normal(0, 3, 2000))
     ]
     manifest = LibraryState(Manifest.of(WORD_ENCODER), Sketch(0, ()))
-    found = calibrate(rows[:1000], WORD_SCORER, manifest, Method.PLATT, 0.8, rows[1000:])
+    found = calibrate(rows[:1000], WORD_SCORER, manifest, Method.PLATT, 0.8, held_out=rows[1000:])
     table = calibration_table(found, Path("library/calibration.json"))
     assert "learnt from 1000 labels of 50 queries" in table
     assert "Figures on 50 held-out queries: 1000 labels" in table
@@ -135,7 +135,7 @@ def test_candidates_are_labelled_by_their_documents_best_passage(tmp_path: Path)
         [(-1, False), (-1, False), (0, True)],
         (),
     )
-    few, _ = label_candidates(judged, library, asked, 100, Unjudged.SKIP)
+    few, _ = label_candidates(judged, library, asked, 100, unjudged=Unjudged.SKIP)
     assert sorted((row.logit, row.relevant) for row in few) == [(-1, False), (0, True)]
     strict, _ = label_candidates(judged, library, asked, 100, min_grade=3)
     assert not any(row.relevant for row in strict)

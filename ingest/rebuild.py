@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from ingest.encoders.base import Encoder
 from ingest.errors import LibraryDamagedError, ReadError
+from ingest.intake import Intake, dated
 from ingest.library.files import originals
 from ingest.library.files.originals import ORIGINALS, Original
 from ingest.library.library import Library, Manifest
 from ingest.library.writer import LibraryWriter, writing
-from ingest.pipeline import Intake, dated
 from ingest.progress import OnProgress
 from ingest.readers.source import Limits
 from ingest.records import FileReport, FileStatus, Stage, Unread

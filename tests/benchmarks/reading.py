@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ingest import pipeline
+from ingest import intake
 from ingest.encoders.base import Encoder
 from ingest.encoders.onnx import open_encoder
 from ingest.library.library import Library, Manifest
@@ -26,7 +26,7 @@ from ingest.pipeline import ingest
 from ingest.readers.process.client import read_in_worker
 from ingest.readers.registry import read_documents
 from ingest.records import Document
-from ingest.sources import walk
+from ingest.sources import Source, walk
 from tests.benchmarks.machine import machine
 from ui.settings import SAMPLE
 
@@ -39,9 +39,9 @@ def in_this_process(path: Path, **options: object) -> Iterator[Document]:
     return read_documents(path, **options)  # type: ignore[arg-type]
 
 
-def seconds(sources: Sequence[pipeline.Source], encoder: Encoder, read: object) -> float:
+def seconds(sources: Sequence[Source], encoder: Encoder, read: object) -> float:
     """How long an ingest into a new library takes, with this function to read files."""
-    pipeline.read_in_worker = read  # type: ignore[assignment]
+    intake.read_in_worker = read  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         library = Library.create(Path(folder), Manifest.of(encoder.model.spec))
         started = time.perf_counter()

@@ -18,7 +18,7 @@ ORDER = {
         "errors < services < records < chunker, readers",
         "services < models < encoders",
         "models < library < stores",
-        "ALL < pipeline < rebuild",
+        "ALL < intake < pipeline, rebuild",
     ],
     "rerank": [
         "scorers < engines < FILES < judged < labels, evaluation < calibration < training",

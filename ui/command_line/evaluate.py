@@ -177,8 +177,8 @@ def _by_label(names: Sequence[str | None], settings: Settings) -> dict[str, tupl
 
 def _report(arguments: EvaluateArguments, comparison: Comparison, queries: Mapping[str, str]) -> None:
     """Print the comparison, with its table of systems where several were asked for."""
-    from ui.presentation.evaluation_json import evaluation_report
-    from ui.presentation.evaluation_text import comparison_table, evaluation_table
+    from ui.presentation.evaluation.report import evaluation_report
+    from ui.presentation.evaluation.text_table import comparison_table, evaluation_table
 
     _say(*comparison.notices)
     several = _asks_for_several(arguments)
@@ -193,7 +193,7 @@ def _report(arguments: EvaluateArguments, comparison: Comparison, queries: Mappi
 def _save(arguments: EvaluateArguments, comparison: Comparison) -> None:
     """Write the runs and the picture, where they were asked for."""
     from rerank.evaluation.runs import write_both, write_systems
-    from ui.presentation.frontier import frontier_svg
+    from ui.presentation.evaluation.frontier import frontier_svg
 
     if arguments.save_run is not None:
         systems = [row.system for row in (comparison.before, *comparison.rows)]

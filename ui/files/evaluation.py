@@ -15,7 +15,7 @@ from rerank.evaluation.comparison import Comparison, Row
 from rerank.evaluation.runs import write_systems
 from rerank.judged.records import VERDICT_MEASURE, JudgedSet
 from ui.files.results import harmless
-from ui.presentation.evaluation_json import evaluation_report
+from ui.presentation.evaluation.report import evaluation_report
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from retrieval.retriever import Retriever
 from ui.files.datasets import Dataset, as_uploaded
 from ui.files.evaluation import Export, exports
 from ui.jobs.job import Job
-from ui.presentation.evaluation_words import documents_words
+from ui.presentation.evaluation.words import documents_words
 from ui.presentation.formatting import count_of
 
 # Questions that the time left is told from: enough to even out long and short ones, few enough to follow when the

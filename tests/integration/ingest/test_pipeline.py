@@ -131,7 +131,7 @@ def test_a_deleted_document_is_gone_at_once_and_can_come_back(desk: Desk) -> Non
 
 
 def test_a_stop_keeps_what_was_finished(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.pipeline.WINDOW", 4)
+    monkeypatch.setattr("ingest.intake.WINDOW", 4)
     first = desk.write("first.txt", "A crane is a bird.")
     long = desk.write("long.txt", "\n\n".join(f"Part {n}. " + f"w{n} " * 25 for n in range(40)))
     stop_at = 12
@@ -263,7 +263,7 @@ def test_a_file_is_read_once_after_a_rebuild(desk: Desk, monkeypatch: pytest.Mon
     assert [file.status for file in desk.add(path, duplicate).files] == ["indexed", "duplicate"]
     rebuild(desk.library, desk.encoder, 64)
     assert [file.status for file in desk.add(path, duplicate).files] == ["unchanged", "duplicate"]
-    monkeypatch.setattr("ingest.pipeline.read_in_worker", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr("ingest.intake.read_in_worker", lambda *_, **__: pytest.fail("read again"))
     assert [file.status for file in desk.add(path).files] == ["unchanged"]
     assert len(desk.library.documents()) == 1
 

@@ -24,7 +24,7 @@ from ui.page.consent import check_leave
 from ui.page.evaluate.choices import choices
 from ui.page.state import State
 from ui.page.visitors import let_go
-from ui.presentation.evaluation_words import documents_words
+from ui.presentation.evaluation.words import documents_words
 from ui.presentation.formatting import count_of
 from ui.presentation.remedies import Face, told
 from ui.settings import Settings

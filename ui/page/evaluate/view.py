@@ -15,8 +15,9 @@ from ui.jobs.evaluation import EvaluationJob, Outcome, progress_words
 from ui.page.components import literal, problem, quiet
 from ui.page.evaluate.form import form
 from ui.page.state import State
-from ui.presentation.evaluation_html import table_html
-from ui.presentation.evaluation_words import (
+from ui.presentation.evaluation.frontier import frontier_svg
+from ui.presentation.evaluation.page_table import table_html
+from ui.presentation.evaluation.words import (
     HOW_TO_READ,
     Mover,
     documents_words,
@@ -26,7 +27,6 @@ from ui.presentation.evaluation_words import (
     verdict_words,
 )
 from ui.presentation.formatting import count_of, shortened
-from ui.presentation.frontier import frontier_svg
 from ui.presentation.remedies import Face, notice_text
 from ui.settings import Settings
 

@@ -344,7 +344,7 @@ def test_an_ingest_that_a_service_broke_off_goes_on_where_it_stood(
 ) -> None:
     monkeypatch.setenv("SECONDLOOK_EMBED_URL", stub.url)
     monkeypatch.setenv("SECONDLOOK_EMBED_KEY", KEY)
-    monkeypatch.setattr("ingest.pipeline.WINDOW", 2)
+    monkeypatch.setattr("ingest.intake.WINDOW", 2)
     for n, word in enumerate(("snake", "venom", "bank", "river", "crane")):
         (tmp_path / f"{n}.txt").write_text(f"A {word}.")
     begin = ["ingest", str(tmp_path), "--library", str(tmp_path / ".library"), "--encoder", "server:words"]

@@ -18,7 +18,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from ingest import pipeline
+from ingest import intake
 from ingest.chunker import Chunker
 from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
@@ -161,6 +161,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    pipeline.read_in_worker = read_here  # type: ignore[assignment]  # here only: tests import this module too
-    pipeline.WorkerChunker = cut_here  # type: ignore[assignment,misc]
+    intake.read_in_worker = read_here  # type: ignore[assignment]  # here only: tests import this module too
+    intake.WorkerChunker = cut_here  # type: ignore[assignment,misc]
     main()

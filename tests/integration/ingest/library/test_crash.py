@@ -24,7 +24,8 @@ WORKER = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from ingest.pipeline import Intake, Source
+    from ingest.intake import Intake
+    from ingest.sources import Source
     from ingest.library.library import Library
     from ingest.readers.source import Limits
     from ingest.library.writer import writing

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ingest import pipeline as intake
+from ingest import intake
 from ingest.errors import LibraryError, StorageError
+from ingest.intake import Intake
 from ingest.library.archive.export import export_library
 from ingest.library.health.doctor import examine
 from ingest.library.health.view import Part
@@ -27,7 +28,7 @@ from ingest.library.label_records import Grade
 from ingest.library.labels import Labels
 from ingest.library.library import DATABASE, Library, Manifest
 from ingest.library.writer import writing
-from ingest.pipeline import Intake, ingest
+from ingest.pipeline import ingest
 from ingest.readers.source import Limits
 from ingest.records import FileStatus, IngestProgress, Stage
 from ingest.sources import Source
@@ -233,7 +234,8 @@ LIMITED = textwrap.dedent(
     from pathlib import Path
     from ingest.errors import SecondLookError
     from ingest.library.library import Library
-    from ingest.pipeline import Source, ingest
+    from ingest.pipeline import ingest
+    from ingest.sources import Source
     from tests.fakes import WordEncoder
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)

@@ -38,7 +38,7 @@ def test_metadata_is_stored_listed_and_carried_along(
     path, upload = desk.write("lease.txt", "The bank."), tmp_path / "upload-0"
     upload.write_text("The river.")
     os.utime(path, (0, 86_400))
-    monkeypatch.setattr("ingest.pipeline.read_in_worker", telling)
+    monkeypatch.setattr("ingest.intake.read_in_worker", telling)
     ingest([Source.of_path(path), Source.of_upload(upload, "up.txt")], desk.library, desk.encoder)
     known = replace(KNOWN, modified="1970-01-02T00:00:00+00:00")
     wanted = [(str(desk.folder), known), ("", KNOWN)]

@@ -188,7 +188,7 @@ def test_a_rebuild_reads_originals_with_todays_readers_and_texts_where_there_are
         for document in read_documents(path, **options):
             yield replace(document, text=f"{document.text} Read better.")
 
-    monkeypatch.setattr("ingest.pipeline.read_in_worker", better)
+    monkeypatch.setattr("ingest.intake.read_in_worker", better)
     assert rebuild(desk.library, desk.encoder, 32) == Rebuilt(documents=4, from_text=1)
     assert {document.id for document in desk.library.documents()} == ids
     assert sorted(desk.texts()) == [
@@ -207,7 +207,7 @@ def test_a_rebuild_keeps_the_text_of_an_original_that_cannot_be_read(
         yield next(read_documents(path, **options))
         raise DamagedFileError("No more can be read.")
 
-    monkeypatch.setattr("ingest.pipeline.read_in_worker", worse)
+    monkeypatch.setattr("ingest.intake.read_in_worker", worse)
     assert rebuild(desk.library, desk.encoder, 32) == Rebuilt(documents=2, from_text=2)
     assert sorted(desk.texts()) == ["crane number 0", "crane number 1"]
 

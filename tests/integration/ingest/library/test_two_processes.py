@@ -24,7 +24,8 @@ WRITER = textwrap.dedent(
     from pathlib import Path
     from ingest.library.generations import Generations
     from ingest.library.library import Library
-    from ingest.pipeline import Source, ingest
+    from ingest.pipeline import ingest
+    from ingest.sources import Source
     from ingest.rebuild import rebuild
     from ingest.library.writer import writing
     from tests.fakes import WordEncoder
@@ -107,7 +108,8 @@ HOLDER = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from ingest.pipeline import Intake, Source
+    from ingest.intake import Intake
+    from ingest.sources import Source
     from ingest.library.library import Library
     from ingest.readers.source import Limits
     from ingest.library.writer import writing
@@ -129,7 +131,8 @@ SECOND = textwrap.dedent(
     from ingest.library import writer
     from ingest.errors import SecondLookError
     from ingest.library.library import Library
-    from ingest.pipeline import Source, ingest
+    from ingest.pipeline import ingest
+    from ingest.sources import Source
     from tests.fakes import WordEncoder
 
     library, wait = Library(Path(sys.argv[1])), float(sys.argv[3])

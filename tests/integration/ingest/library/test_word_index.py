@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import LibraryDamagedError
+from ingest.intake import Intake
 from ingest.library.health.doctor import examine
 from ingest.library.health.repair import repair
 from ingest.library.health.view import Part
 from ingest.library.library import Library
 from ingest.library.writer import writing
-from ingest.pipeline import Intake
 from ingest.readers.source import Limits
 from ingest.sources import Source
 from retrieval.sparse import best_by_words, match_of

@@ -17,8 +17,8 @@ from rerank.evaluation.plan import Plan, compare, evaluate
 from tests.integration.ui.command_line.test_cli import run
 from tests.parts.evaluation_parts import Planted, as_before, open_set, reversed_order, searcher, write_set
 from ui.command_line.progress import query_bar
-from ui.presentation.evaluation_json import evaluation_report
-from ui.presentation.evaluation_text import comparison_table, evaluation_table
+from ui.presentation.evaluation.report import evaluation_report
+from ui.presentation.evaluation.text_table import comparison_table, evaluation_table
 
 MEASURES = ["nDCG@10", "MRR@10", "recall@10", "recall@100", "success@1"]
 CORPUS = {

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[4]
 START = textwrap.dedent(
     """
     import os, signal, sys
-    from ingest import pipeline as intake
+    from ingest import intake
     from ingest.readers.registry import read_documents
     from tests.fakes import WordEncoder
     from ui.command_line import main as cli, serve as commands

@@ -16,10 +16,10 @@ from rerank.judged.records import JudgedSet
 from retrieval.records import CandidateSource
 from ui.files.evaluation import report_json, table_csv
 from ui.jobs.evaluation import Moment, Pace, progress_words
-from ui.presentation.evaluation_html import table_html
-from ui.presentation.evaluation_json import evaluation_report
-from ui.presentation.evaluation_words import evidence, movers, verdict_words
-from ui.presentation.frontier import frontier_svg
+from ui.presentation.evaluation.frontier import frontier_svg
+from ui.presentation.evaluation.page_table import table_html
+from ui.presentation.evaluation.report import evaluation_report
+from ui.presentation.evaluation.words import evidence, movers, verdict_words
 
 QUERIES = [f"q{number}" for number in range(12)]
 QRELS = {query: {"good": 1} for query in QUERIES}

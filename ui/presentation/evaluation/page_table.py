@@ -6,7 +6,7 @@ import html
 
 from rerank.evaluation.comparison import Comparison, Row
 from rerank.judged.records import VERDICT_MEASURE
-from ui.presentation.evaluation_words import figure, interval, p_words, signed
+from ui.presentation.evaluation.words import figure, interval, p_words, signed
 from ui.presentation.formatting import duration
 
 

@@ -44,6 +44,9 @@ def add_files(state: State, usable: bool, keeps_originals: bool) -> Sequence[Upl
         help=f"Second Look reads {formats_in_words()}. Other files are refused, with the reason. At once: "
         f"{MOST_FILES:,} files, {format_size(MOST_BYTES)}.",
     )
+    quiet([
+        "PDFs and scans, Word, Excel, PowerPoint, web pages, Markdown, mails, pictures of text, archives, code, any text."
+    ], "takes")  # fmt: skip
     if is_alone():  # on a network a name says nothing of whose file it is
         st.checkbox(
             "Replace earlier files of the same name",

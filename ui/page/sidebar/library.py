@@ -45,7 +45,7 @@ def add_files(state: State, usable: bool, keeps_originals: bool) -> Sequence[Upl
         f"{MOST_FILES:,} files, {format_size(MOST_BYTES)}.",
     )
     quiet([
-        "PDFs and scans, Word, Excel, PowerPoint, web pages, Markdown, mails, pictures of text, archives, code, any text."
+        "PDFs, scans, Word, Excel, PowerPoint, web pages, Markdown, mails, pictures of text, archives, any text."
     ], "takes")  # fmt: skip
     if is_alone():  # on a network a name says nothing of whose file it is
         st.checkbox(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ingest.readers.encodings import read_decoded
@@ -9,6 +10,10 @@ from ingest.readers.furniture import without_furniture
 from ingest.readers.source import Source
 from ingest.readers.titles import title_line
 from ingest.records import Document
+
+
+# How a text for printers ends the line at the edge of a page: “[Page 7]”.
+_PAGE_NUMBER = re.compile(r"\bpage \d+\W*$", re.IGNORECASE)
 
 
 def read_text(source: Source) -> Iterator[Document]:
@@ -44,4 +49,5 @@ def _edges(page: str) -> tuple[str, str, str]:
 
 def _title(text: str) -> str:
     first, _, rest = text.lstrip("\n").partition("\n")
-    return title_line(first) if rest.startswith("\n") else ""
+    is_title = rest.startswith("\n") and not _PAGE_NUMBER.search(first)
+    return title_line(first) if is_title else ""

@@ -171,3 +171,7 @@ def test_a_heading_opens_the_passage_of_its_section_and_stands_in_none_alone(nam
     for chunk in Chunker(whitespace_tokenizer(), tokens).chunks(document):
         last_line = chunk.text.rstrip().rpartition("\n")[2]
         assert last_line not in {heading.text for heading in document.headings}, "a heading without its text"
+
+
+def test_the_line_with_a_page_number_is_no_title() -> None:
+    assert read("txt-page-furniture.txt").title == "txt-page-furniture"

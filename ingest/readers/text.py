@@ -11,7 +11,6 @@ from ingest.readers.source import Source
 from ingest.readers.titles import title_line
 from ingest.records import Document
 
-
 # How a text for printers ends the line at the edge of a page: “[Page 7]”.
 _PAGE_NUMBER = re.compile(r"\bpage \d+\W*$", re.IGNORECASE)
 

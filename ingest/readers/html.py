@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 
@@ -12,9 +13,10 @@ from ingest.errors import EmptyFileError
 from ingest.readers.blocks import Blocks
 from ingest.readers.encodings import read_decoded
 from ingest.readers.html_text import HEADINGS, PageText, Shape, shape_of, walk
+from ingest.readers.properties import properties
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
-from ingest.records import Document
+from ingest.records import Document, Metadata
 
 _NEVER_SHOWN = frozenset((
     "script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "canvas", "audio",
@@ -51,17 +53,23 @@ _MEANT = {
 warnings.filterwarnings("ignore", category=XMLParsedAsHTMLWarning)
 
 
+_MOST_META = 500
+
+
 def read_html(source: Source) -> Iterator[Document]:
     """Yield the page as one document, titled by its ``<title>``, else its first ``<h1>``, else its name."""
     markup = decoded_html(source)
     blocks = Blocks(source)
-    title = add_html(blocks, source, markup)
+    head = add_html(blocks, source, markup)
     if not blocks.text:
         raise EmptyFileError(
             f"{source.name} shows no text; a page that scripts fill must be saved from the browser."
         )
-    title = title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
-    yield source.document("html", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+    title = head.title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
+    yield source.document(
+        "html", title, blocks.text,
+        headings=blocks.headings, blocks=blocks.blocks, metadata=head.metadata,
+    )  # fmt: skip
 
 
 def decoded_html(source: Source) -> str:
@@ -69,8 +77,16 @@ def decoded_html(source: Source) -> str:
     return read_decoded(source, _declared_encoding(source.head(4096)))
 
 
-def add_html(blocks: Blocks, source: Source, markup: str) -> str:
-    """Add what a reader of the page would read; the page's ``<title>``, "" where no person wrote it."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a page says of itself: its ``<title>``, "" where no person wrote it, and its metadata."""
+
+    title: str
+    metadata: Metadata
+
+
+def add_html(blocks: Blocks, source: Source, markup: str) -> Head:
+    """Add what a reader of the page would read, and say what the page says of itself."""
     with source.parsing("", "open it in a browser, save it again, and add that."):
         soup = BeautifulSoup(markup, "lxml")
         shape = shape_of(soup)
@@ -79,7 +95,26 @@ def add_html(blocks: Blocks, source: Source, markup: str) -> str:
         # A page that is all furniture to the rules above (one big form, say) is better read whole.
         if len(blocks.blocks) == before:
             _add_page(soup, shape, blocks, furniture=True)
-        return sensible_title(soup.title.get_text() if soup.title else "")
+        return Head(sensible_title(soup.title.get_text() if soup.title else ""), _metadata(soup))
+
+
+def _metadata(soup: BeautifulSoup) -> Metadata:
+    named: dict[str, str] = {}
+    for tag in soup.find_all("meta", limit=_MOST_META):
+        name, content = tag.get("name") or tag.get("property"), tag.get("content")
+        if isinstance(name, str) and isinstance(content, str):
+            named.setdefault(name.lower(), content)
+
+    def first(*names: str) -> str:
+        return next((named[name] for name in names if named.get(name)), "")
+
+    return properties(
+        author=first("author", "article:author", "dc.creator", "dcterms.creator"),
+        language=soup.html.get("lang") or first("dc.language", "og:locale") if soup.html else "",
+        created=first("article:published_time", "date", "dc.date", "dcterms.created", "dcterms.date"),
+        modified=first("article:modified_time", "last-modified", "dcterms.modified"),
+        tags=first("keywords", "article:tag", "dc.subject"),
+    )
 
 
 def _declared_encoding(head: bytes) -> str | None:

@@ -7,10 +7,13 @@ a badge is nothing.
 from __future__ import annotations
 
 import functools
+import logging
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import yaml
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -18,12 +21,16 @@ from markdown_it.token import Token
 from ingest.errors import EmptyFileError
 from ingest.readers.blocks import Blocks
 from ingest.readers.encodings import read_decoded
+from ingest.readers.properties import front_properties
 from ingest.readers.source import Source
 from ingest.readers.titles import clean_title
 from ingest.records import BlockKind, Document
 
+logger = logging.getLogger(__name__)
+
 # YAML between --- lines or TOML between +++ lines, at the very top.
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)^(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S | re.M)
+_LONGEST_FRONT = 20_000  # characters; what is longer is cut, and seldom parses
 _TITLE = re.compile(r"^title[ \t]*[:=][ \t]*(.+?)[ \t]*$", re.I | re.M)
 # A picture that is a part of the file: megabytes of letters that say nothing, and slow to parse.
 _EMBEDDED = re.compile(r"data:[\w.+-]{1,40}/[\w.+-]{1,80};base64,[A-Za-z0-9+/=]*")
@@ -45,9 +52,13 @@ def read_markdown(source: Source) -> Iterator[Document]:
     add_markdown(blocks, source, body)
     if not blocks.text:
         raise EmptyFileError(f"{source.name} holds no text besides marks and pictures; nothing to index.")
+    fields = _fields(front[1], front[2]) if front else {}
     title = _front_title(front[2]) if front else ""
     title = title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
-    yield source.document("markdown", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+    yield source.document(
+        "markdown", title, blocks.text,
+        headings=blocks.headings, blocks=blocks.blocks, metadata=front_properties(fields),
+    )  # fmt: skip
 
 
 def add_markdown(blocks: Blocks, source: Source, text: str) -> None:
@@ -170,6 +181,16 @@ def _kept(markup: str) -> str:
     for tag in soup(["script", "style", "template"]):
         tag.decompose()
     return str(soup)
+
+
+def _fields(fence: str, front: str) -> dict[object, object]:
+    """The fields of front matter; none where it cannot be read: that costs metadata, no more."""
+    try:
+        fields: object = tomllib.loads(front) if fence == "+++" else yaml.safe_load(front[:_LONGEST_FRONT])
+    except Exception as error:  # the parsers raise anything at all on damaged input
+        logger.debug("the front matter cannot be read", exc_info=error)
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _front_title(front: str) -> str:

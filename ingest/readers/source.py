@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 
 from ingest.errors import DamagedFileError, EmptyFileError, ReadError, TooLargeError, UnreachableError
 from ingest.readers.titles import clean_characters, clean_title
-from ingest.records import Block, Document, Heading, Page, Unread
+from ingest.records import NO_METADATA, Block, Document, Heading, Metadata, Page, Unread
 
 logger = logging.getLogger(__name__)
 
@@ -224,6 +224,7 @@ class Source:
         blocks: Sequence[Block] = (),
         pages_by_ocr: Sequence[int] = (),
         remarks: Sequence[str] = (),
+        metadata: Metadata = NO_METADATA,
     ) -> Document:
         """The finished document; ``text`` has its unusable characters replaced, one for one.
 
@@ -248,6 +249,7 @@ class Source:
             blocks=tuple(blocks),
             pages_by_ocr=tuple(pages_by_ocr),
             remarks=tuple(remarks),
+            metadata=metadata,
         )
 
 

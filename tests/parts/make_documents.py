@@ -94,11 +94,13 @@ def presentation() -> bytes:
     return _saved(deck)
 
 
-def open_document(kind: str, body: str, *, title: str = "", styles: str = "", flat: bool = False) -> bytes:
-    """An OpenDocument file whose body (of a text, a spreadsheet or a presentation) is this XML."""
+def open_document(
+    kind: str, body: str, *, title: str = "", meta: str = "", styles: str = "", flat: bool = False
+) -> bytes:
+    """An OpenDocument file whose body (of a text, a spreadsheet or a presentation) is this XML, as is ``meta``."""
     styles = f"<office:automatic-styles>{styles}</office:automatic-styles>"
     body = f"{styles}<office:body><office:{kind}>{body}</office:{kind}></office:body>"
-    meta = f"<office:meta><dc:title>{title}</dc:title></office:meta>"
+    meta = f"<office:meta><dc:title>{title}</dc:title>{meta}</office:meta>"
     if flat:
         return f'<?xml version="1.0"?><office:document {_ODF} {_DC}>{meta}{body}</office:document>'.encode()
     return packed(

@@ -16,6 +16,7 @@ from ingest.errors import TooLargeError
 from ingest.readers.blocks import Blocks
 from ingest.readers.encodings import decode
 from ingest.readers.html import add_html
+from ingest.readers.properties import properties
 from ingest.readers.source import Part, Source
 from ingest.readers.titles import clean_characters, clean_title
 from ingest.records import BlockKind
@@ -69,7 +70,12 @@ def mail_parts(source: Source, message: EmailMessage, format: str) -> Iterator[P
             add_html(blocks, source, text)
         else:
             add_plain(blocks, text)
-    yield source.document(format, subject, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+    metadata = properties(
+        author=_value(message, "From"), created=_value(message, "Date"), tags=_value(message, "Keywords")
+    )
+    yield source.document(
+        format, subject, blocks.text, headings=blocks.headings, blocks=blocks.blocks, metadata=metadata
+    )
     yield from source.attachments(contents.attachments)
 
 

@@ -21,9 +21,12 @@ def read_mhtml(source: Source) -> Iterator[Document]:
         DamagedFileError: there is no page in it.
     """
     blocks = Blocks(source)
-    title = add_html(blocks, source, page_of(source))
-    title = title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
-    yield source.document("mhtml", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+    head = add_html(blocks, source, page_of(source))
+    title = head.title or next((heading.text for heading in blocks.headings if heading.level == 1), "")
+    yield source.document(
+        "mhtml", title, blocks.text,
+        headings=blocks.headings, blocks=blocks.blocks, metadata=head.metadata,
+    )  # fmt: skip
 
 
 def page_of(source: Source) -> str:

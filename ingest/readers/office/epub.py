@@ -14,6 +14,7 @@ from ingest.readers.blocks import Blocks
 from ingest.readers.data.xml import parsed_xml
 from ingest.readers.html import add_html, decoded_html
 from ingest.readers.office.package import advice, opened_package
+from ingest.readers.properties import properties
 from ingest.readers.source import Source
 from ingest.readers.titles import clean_title
 from ingest.records import BlockKind, Document
@@ -37,7 +38,10 @@ def read_epub(source: Source) -> Iterator[Document]:
             book = _Book(source, archive)
             for path in book.chapters:
                 _add_chapter(blocks, source, archive.read(path), book.labels.get(path, ""))
-    yield source.document("epub", book.title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+    yield source.document(
+        "epub", book.title, blocks.text,
+        headings=blocks.headings, blocks=blocks.blocks, metadata=book.metadata,
+    )  # fmt: skip
 
 
 def _add_chapter(blocks: Blocks, source: Source, data: bytes, label: str) -> None:
@@ -63,6 +67,15 @@ class _Book:
         self._folder = posixpath.dirname(place or "")
         title = next((each.text for each in package.iter("{*}title") if each.text), "")
         self.title = clean_title(title)
+
+        def said(name: str) -> list[str]:
+            return [
+                each.text for each in package.iter(f"{{http://purl.org/dc/elements/1.1/}}{name}") if each.text
+            ]
+
+        self.metadata = properties(
+            author=said("creator"), language=said("language"), created=said("date"), tags=said("subject")
+        )
         items = {item.get("id"): item for item in package.iter("{*}item")}
         order = [items.get(each.get("idref")) for each in package.iter("{*}itemref")]
         pages = [item for item in order if item is not None and item.get("media-type") in _PAGES]

@@ -32,6 +32,7 @@ def read_odp(source: Source) -> Iterator[Document]:
         headings=blocks.headings,
         blocks=blocks.blocks,
         pages=pages.pages,
+        metadata=presentation.metadata,
     )
 
 

@@ -23,4 +23,7 @@ def read_ods(source: Source) -> Iterator[Document]:
                 hidden = " (hidden sheet)" if sheet.get(f"{TABLE}style-name") in workbook.hidden else ""
                 blocks.add(f"{sheet.get(f'{TABLE}name', 'Sheet')}{hidden}", BlockKind.HEADING, level=1)
                 add_table(blocks, rows)
-    yield source.document("ods", workbook.title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+    yield source.document(
+        "ods", workbook.title, blocks.text,
+        headings=blocks.headings, blocks=blocks.blocks, metadata=workbook.metadata,
+    )  # fmt: skip

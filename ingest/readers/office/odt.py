@@ -24,4 +24,5 @@ def read_odt(source: Source) -> Iterator[Document]:
         blocks.text,
         headings=blocks.headings,
         blocks=blocks.blocks,
+        metadata=text.metadata,
     )

@@ -5,13 +5,14 @@ The vocabulary is that of ISO/IEC 26300; odfpy, which was last released in 2020,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ingest.errors import DamagedFileError, EncryptedFileError
 from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
 from ingest.readers.data.xml import parsed_xml
 from ingest.readers.office.package import advice, opened_package
+from ingest.readers.properties import properties
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
 from ingest.records import BlockKind
@@ -21,7 +22,9 @@ OFFICE, TEXT, TABLE, DRAW, STYLE = (
     f"{{{_OASIS}{name}:1.0}}" for name in ("office", "text", "table", "drawing", "style")
 )
 PRESENTATION = f"{{{_OASIS}presentation:1.0}}"
-_TITLE = "{http://purl.org/dc/elements/1.1/}title"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
+_TITLE = f"{_DC}title"
 # What is no part of the text: comments, deleted text, and what says how things look.
 _UNSEEN = frozenset((
     f"{OFFICE}annotation", f"{OFFICE}annotation-end", f"{TEXT}tracked-changes", f"{TEXT}sequence-decls",
@@ -52,6 +55,13 @@ class OpenDocument:
         self.body = body
         titles = (title for root in roots for title in root.iter(_TITLE))
         self.title = sensible_title(next((title.text for title in titles if title.text), ""))
+        self.metadata = properties(
+            author=_values(roots, f"{_DC}creator") or _values(roots, f"{_META}initial-creator"),
+            language=_values(roots, f"{_DC}language"),
+            created=_values(roots, f"{_META}creation-date"),
+            modified=_values(roots, f"{_DC}date", within=f"{OFFICE}meta"),
+            tags=_values(roots, f"{_META}keyword"),
+        )
         self.hidden = {
             style.get(f"{STYLE}name")
             for root in roots
@@ -59,6 +69,16 @@ class OpenDocument:
             if any(each.get(f"{TABLE}display") == "false" for each in style)
             or any(each.get(f"{PRESENTATION}visibility") == "hidden" for each in style)
         }
+
+
+def _values(roots: Sequence[Any], tag: str, within: str = "") -> list[str]:
+    """The texts of all elements of a name, anywhere or directly within those of another."""
+    elements = (element for root in roots for element in root.iter(tag))
+    return [
+        element.text
+        for element in elements
+        if element.text and (not within or element.getparent().tag == within)
+    ]
 
 
 def _roots(source: Source) -> list[Any]:

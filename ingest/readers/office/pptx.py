@@ -16,6 +16,7 @@ from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
 from ingest.readers.office.drawing import chart_lines, diagram_lines, parsed, words_of
 from ingest.readers.office.package import advice, checked_package
 from ingest.readers.office.pages import Pages
+from ingest.readers.properties import core_metadata
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
 from ingest.records import BlockKind, Document
@@ -51,6 +52,7 @@ def read_pptx(source: Source) -> Iterator[Document]:
             with pages.page():
                 _add_slide(blocks, slide)
         title = sensible_title(presentation.core_properties.title)
+        metadata = core_metadata(presentation.core_properties)
         title = title or next((heading.text for heading in blocks.headings), "")
     yield source.document(
         "pptx",
@@ -59,6 +61,7 @@ def read_pptx(source: Source) -> Iterator[Document]:
         headings=blocks.headings,
         blocks=blocks.blocks,
         pages=pages.pages,
+        metadata=metadata,
     )
 
 

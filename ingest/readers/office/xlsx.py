@@ -16,6 +16,7 @@ from openpyxl.cell.read_only import EMPTY_CELL
 from ingest.errors import TooLargeError
 from ingest.readers.blocks import LONGEST_REPEATED_CELL, Blocks
 from ingest.readers.office.package import advice, checked_package
+from ingest.readers.properties import core_metadata
 from ingest.readers.source import Source
 from ingest.readers.tables import add_table
 from ingest.readers.titles import sensible_title
@@ -54,7 +55,10 @@ def read_xlsx(source: Source) -> Iterator[Document]:
             for sheet in sheets:
                 _add_sheet(source, blocks, sheet, _merged(archive, sheet))
         title = sensible_title(workbook.properties.title)
-    yield source.document("xlsx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+        metadata = core_metadata(workbook.properties)
+    yield source.document(
+        "xlsx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks, metadata=metadata
+    )
 
 
 def _add_sheet(

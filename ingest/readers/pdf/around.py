@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pypdf import PdfReader
 
 from ingest.readers.pdf.layout import Line
+from ingest.readers.properties import properties
 from ingest.readers.titles import clean_title
+from ingest.records import NO_METADATA, Metadata
 
 logger = logging.getLogger(__name__)
 
@@ -110,3 +112,17 @@ def attachments(reader: PdfReader | None) -> Iterator[tuple[str, bytes | None]]:
         except Exception as error:
             logger.debug("the attachment %s cannot be taken out", name, exc_info=error)
         yield name, content
+
+
+def pdf_metadata(reader: PdfReader | None) -> Metadata:
+    """What the file says of itself; nothing where that is missing or broken."""
+    try:
+        info: Mapping[str, Any] = (reader.metadata if reader is not None else None) or {}
+        language = reader.root_object.get("/Lang") if reader is not None else None
+        return properties(
+            author=_plain(info.get("/Author")), language=_plain(language), created=_plain(info.get("/CreationDate")),
+            modified=_plain(info.get("/ModDate")), tags=_plain(info.get("/Keywords")),
+        )  # fmt: skip
+    except Exception as error:
+        logger.debug("the metadata cannot be read", exc_info=error)
+        return NO_METADATA

@@ -16,7 +16,7 @@ from ingest.errors import DamagedFileError, NoTextError, OcrNeededError, TooLarg
 from ingest.readers.blocks import Blocks
 from ingest.readers.extras import ocr_is_installed
 from ingest.readers.furniture import EdgeLine, furniture
-from ingest.readers.pdf.around import add_fields_and_notes, attachments
+from ingest.readers.pdf.around import add_fields_and_notes, attachments, pdf_metadata
 from ingest.readers.pdf.flow import NUMBERED_HEADING, flow
 from ingest.readers.pdf.headings import LARGER, Entry, body_size, heading_levels, outline_entries
 from ingest.readers.pdf.layout import Line, lines_of
@@ -70,6 +70,7 @@ def read_pdf(source: Source) -> Iterator[Document | Source | Unread]:
             blocks=blocks.blocks,
             pages_by_ocr=scans.pages,
             remarks=[*scans.remarks(), *_unread(pages, scans)],
+            metadata=pdf_metadata(opened.around),
         )
         yield from _attached(source, opened)
 

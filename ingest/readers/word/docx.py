@@ -23,11 +23,12 @@ from ingest.readers.mail.mhtml import page_of
 from ingest.readers.office.drawing import chart_lines, diagram_lines, parsed
 from ingest.readers.office.package import EMBEDDED_WORD, advice, checked_package
 from ingest.readers.office.rtf import add_rtf
+from ingest.readers.properties import core_metadata
 from ingest.readers.source import Source
 from ingest.readers.titles import sensible_title
 from ingest.readers.word.numbers import AutomaticNumbers
 from ingest.readers.word.text import words_of
-from ingest.records import BlockKind, Document, Heading
+from ingest.records import NO_METADATA, BlockKind, Document, Heading
 
 _HEADING_STYLE = re.compile(r"heading ([1-9])", re.I)
 _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006"
@@ -52,9 +53,13 @@ def read_docx(source: Source) -> Iterator[Document]:
         word = docx.Document(io.BytesIO(checked_package(source, "a Word document", "word")))
         blocks = Blocks(source)
         body = _Body(source, word, blocks)
-        title = sensible_title(word.core_properties.title) if _has_properties(word) else ""
+        core = word.core_properties if _has_properties(word) else None
+        title = sensible_title(core.title) if core else ""
+        metadata = core_metadata(core) if core else NO_METADATA
     title = title or body.title or _only_top_heading(blocks.headings)
-    yield source.document("docx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks)
+    yield source.document(
+        "docx", title, blocks.text, headings=blocks.headings, blocks=blocks.blocks, metadata=metadata
+    )
 
 
 def _only_top_heading(headings: Sequence[Heading]) -> str:

@@ -22,7 +22,7 @@ from ui.page import samples
 from ui.page.components import literal, problem, quiet
 from ui.page.state import ALL_SAMPLES, FILTER_KEY, State
 from ui.page.visitors import is_alone, refused_upload
-from ui.presentation.formatting import count_of
+from ui.presentation.formatting import count_of, shortened
 from ui.presentation.remedies import Face, told
 
 POLL_SECONDS = 0.5  # often enough to look alive; each look costs a few milliseconds
@@ -200,10 +200,20 @@ def _put_back(state: State, previous: Original) -> None:
     state.put_back = previous
 
 
+_LONGEST = 60  # characters of an author or of all tags
+
+
 def known_of(document: DocumentInfo) -> str:
     """What else is known of a document, to go behind its extent: its kind, day, author, language and tags."""
     known = document.metadata
-    parts = (document.format, known.modified[:10], known.author, known.language, *known.tags)
+    day, tags = (known.modified or known.created)[:10], ", ".join(known.tags)
+    parts = (
+        document.format,
+        day,
+        shortened(known.author, _LONGEST),
+        known.language,
+        shortened(tags, _LONGEST),
+    )
     return "".join(f" · {part}" for part in parts if part)
 
 

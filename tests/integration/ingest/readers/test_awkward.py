@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from ingest.errors import ReadError
-from ingest.readers.process import client
 from ingest.readers.process.client import read_in_worker
 from ingest.readers.source import Limits
 from ingest.records import Document
 from tests.conftest import Desk
 from tests.integration.ingest.readers import awkward_formats
 from tests.integration.ingest.readers.awkward import CASES as AWKWARD
-from tests.integration.ingest.readers.awkward import DOCXS, LARGE, PDFS, Case
+from tests.integration.ingest.readers.awkward import LARGE, Case
 
 CASES = [*AWKWARD, *awkward_formats.CASES]
 
@@ -63,26 +61,6 @@ def test_awkward_files(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", LARGE, ids=lambda case: case.label)
 def test_large_files(case: Case, tmp_path: Path) -> None:
     check(case, tmp_path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_a_process_that_read_them_leaves_nothing_open(tmp_path: Path) -> None:
-    cases = [case for case in (*PDFS, *DOCXS) if not callable(case.content)]
-
-    def round_trip() -> tuple[int, int, int]:
-        for case in cases:
-            try:
-                read(case, tmp_path)
-            except ReadError:
-                continue
-        worker = client._spare._worker
-        assert worker is not None
-        process = worker._process.pid
-        return process, len(os.listdir(f"/proc/{process}/fd")), threading.active_count()
-
-    round_trip()
-    process, files, threads = round_trip()
-    assert round_trip() == (process, files, threads)
 
 
 def test_awkward_names_go_through_an_ingest_and_its_report(desk: Desk) -> None:

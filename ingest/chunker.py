@@ -23,11 +23,14 @@ from ingest.sections import Section, sections
 # tests/benchmarks/chunk_size.py, which gives the table that the choice was read from.
 DEFAULT_CHUNK_TOKENS = 160
 MIN_CHUNK_TOKENS = 16
-# A title goes in front of each of its passages; a longer one would push the passage out of the model.
+# What goes in front of a passage for the models: its title, the headings above it and the row that names a table's
+# columns. A longer head would push the passage's end out of an encoder of 256 tokens, of which the special ones take 3.
+MAX_HEAD_TOKENS = 256 - 3 - DEFAULT_CHUNK_TOKENS
+MAX_TITLE_TOKENS = 32
+MAX_COLUMNS_TOKENS = 36
+# However few tokens they have: a word of over 100 characters is one to WordPiece.
 MAX_TITLE_CHARACTERS = 160
-# The same of the headings above it, of which the innermost are kept.
 MAX_TRAIL_CHARACTERS = 160
-# The same of the row that names a table's columns.
 MAX_COLUMNS_CHARACTERS = 200
 # The splitter's time a character grows with the length of a line in which it finds no boundary (300,000 Chinese
 # characters without a stop took seven minutes). So a line that is longer than any real paragraph is cut by itself, in
@@ -77,7 +80,7 @@ class Chunker:
 
     def chunks(self, document: Document) -> list[Chunk]:
         """The document's chunks, not yet numbered (id -1), each with its place in the document."""
-        return chunks_of(document, self.spans(document.text, document.headings))
+        return chunks_of(document, self.spans(document.text, document.headings), self.tokenizer)
 
     def _section_spans(self, text: str, section: Section) -> list[tuple[int, int]]:
         spans = self._cut(text, section.start, section.end)
@@ -116,23 +119,26 @@ class Chunker:
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def chunks_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Chunk]:
-    """The document's chunks where it is cut at ``spans``, not yet numbered (id -1), each with its place."""
+def chunks_of(document: Document, spans: Sequence[tuple[int, int]], tokenizer: Tokenizer) -> list[Chunk]:
+    """The document's chunks where it is cut at ``spans``, not yet numbered (id -1), each with its place.
+
+    Title and context have at most `MAX_HEAD_TOKENS` together.
+    """
     page_starts = [page.start for page in document.pages]
-    trail, tables = _HeadingTrail(document.headings), _Tables(document)
+    head = _Head(document, tokenizer)
     return [
         Chunk(
             id=-1,
             document_id=document.id,
-            title=document.title[:MAX_TITLE_CHARACTERS],
+            title=head.title,
             path=document.path,
             page=_page_at(document.pages, page_starts, start),
             page_end=_page_at(document.pages, page_starts, end - 1),
-            heading=trail.at(start),
+            heading=head.trail.at(start),
             start=start,
             end=end,
             text=document.text[start:end],
-            context="\n".join(filter(None, (trail.above(start, document.title), tables.names_at(start)))),
+            context=head.context_at(start),
             by_ocr=is_by_ocr(
                 document.pages_by_ocr,
                 _page_at(document.pages, page_starts, start),
@@ -193,6 +199,40 @@ def _page_at(pages: Sequence[Page], starts: Sequence[int], position: int) -> int
     return pages[max(bisect_right(starts, position) - 1, 0)].number
 
 
+class _Head:
+    """What stands in front of a document's passages for the models, within `MAX_HEAD_TOKENS`."""
+
+    def __init__(self, document: Document, tokenizer: Tokenizer) -> None:
+        self._tokenizer, self._full_title = tokenizer, document.title
+        self.title = self._beginning(document.title[:MAX_TITLE_CHARACTERS], MAX_TITLE_TOKENS)
+        self.trail, self._tables = _HeadingTrail(document.headings), _Tables(document)
+        self._room = MAX_HEAD_TOKENS - self._count(self.title)
+
+    def context_at(self, position: int) -> str:
+        """The headings above a position, of which the innermost are kept, and the names of its table's columns."""
+        columns = self._beginning(self._tables.names_at(position), MAX_COLUMNS_TOKENS)
+        room = self._room - self._count(columns)
+        above = self.trail.above(position, self._full_title)
+        while len(above) > 1 and self._count(_joined(above)) > room:
+            above = above[1:]
+        trail = self._beginning(_joined(above), room)
+        return "\n".join(filter(None, (trail, columns)))
+
+    def _count(self, text: str) -> int:
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids) if text else 0
+
+    def _beginning(self, text: str, most: int) -> str:
+        """As much of the text as has at most so many tokens."""
+        if not text:
+            return ""
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return text if len(offsets) <= most else text[: offsets[most][0]].rstrip()
+
+
+def _joined(headings: Sequence[str]) -> str:
+    return " › ".join(headings)[:MAX_TRAIL_CHARACTERS]
+
+
 class _Tables:
     """The rows that name the columns of a document's tables."""
 
@@ -234,16 +274,16 @@ class _HeadingTrail:
         """The headings of the section that the position is in."""
         return tuple(heading.text for heading in self._path(position))
 
-    def above(self, position: int, title: str) -> str:
-        """Those that stand before the position, as one line for models to read; not those that repeat the title.
+    def above(self, position: int, title: str) -> list[str]:
+        """Those that stand before the position; not those that repeat the title.
 
-        The innermost are kept where the line is longer than `MAX_TRAIL_CHARACTERS`.
+        The innermost are kept where a line of all would be longer than `MAX_TRAIL_CHARACTERS`.
         """
         texts = [heading.text for heading in self._path(position) if heading.start < position]
         texts = [text for text in texts if text.casefold() != title.casefold()]
         while len(texts) > 1 and len(" › ".join(texts)) > MAX_TRAIL_CHARACTERS:
             del texts[0]
-        return " › ".join(texts)[:MAX_TRAIL_CHARACTERS]
+        return texts
 
     def _path(self, position: int) -> tuple[Heading, ...]:
         index = bisect_right(self._starts, position) - 1

@@ -48,7 +48,7 @@ class WorkerChunker:
             spans = worker.spans(document, self._cutter, self._limits, self._cancelled)
         finally:
             _spare.give_back(worker)
-        return chunks_of(document, spans)
+        return chunks_of(document, spans, self._tokenizer)
 
     @cached_property
     def _cutter(self) -> Cutter:

@@ -13,7 +13,7 @@ from ingest.chunker import MAX_CHUNK_CHARACTERS, MAX_TITLE_CHARACTERS, Chunker
 from ingest.encoders.base import counting_tokenizer
 from ingest.models.hub import Hub
 from ingest.models.resolve import resolve_encoder
-from ingest.records import Document, Heading, Page
+from ingest.records import Block, BlockKind, Document, Heading, Page
 from tests.fakes import whitespace_tokenizer
 
 PROSE = """# Cranes
@@ -141,3 +141,25 @@ def test_a_long_line_of_prose_is_cut_between_words(bundled_tokenizer) -> None:
     for start, end in Chunker(bundled_tokenizer).spans(text):
         assert start == 0 or text[start - 1] == " "
         assert end == len(text) or text[end] == " " or text[end - 1] == " "
+
+
+@pytest.mark.parametrize("words", ["Deposit and its return ", "賃貸契約の敷金と返還", "Nr. 4711/2024-XK, "])
+def test_what_models_read_of_a_passage_fits_into_the_encoder(words: str) -> None:
+    """By its own tokenizer, which counts what the encoder reads: an end that is cut off is searched by nobody."""
+    tokenizer = counting_tokenizer(resolve_encoder("bundled", Hub(allow_downloads=False)))
+    lines = [f"{words * 20}{n}" for n in range(3)]
+    rows = [f"{words * 3} | {n}" for n in range(60)]
+    text = "\n\n".join([*lines, "\n".join(rows)])
+    headings = [Heading(n + 1, text.index(line), line) for n, line in enumerate(lines)]
+    blocks, position = [], text.index(rows[0])
+    for n, row in enumerate(rows):
+        blocks.append(Block(BlockKind.TABLE_ROW, position, position + len(row), int(n == 0)))
+        position += len(row) + 1
+    document = Document(
+        "k", words * 30, "a.md", "markdown", text, headings=tuple(headings), blocks=tuple(blocks)
+    )
+    chunks = Chunker(tokenizer).chunks(document)
+    assert len(chunks) > 3
+    assert any(chunk.context for chunk in chunks)
+    sizes = [len(tokenizer.encode(chunk.passage, add_special_tokens=True).ids) for chunk in chunks]
+    assert max(sizes) <= 256

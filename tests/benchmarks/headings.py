@@ -72,7 +72,8 @@ def questions_of(documents: Sequence[Document], count: int) -> list[Question]:
     met: dict[str, int] = {}
     asked = []
     for document in documents:
-        ends = [heading.start for heading in document.headings[1:]] + [len(document.text)]
+        starts = [heading.start for heading in document.headings]
+        ends = [*starts[1:], len(document.text)][: len(starts)]
         for heading, end in zip(document.headings, ends, strict=True):
             name = heading.text.casefold()
             met[name] = met.get(name, 0) + 1

@@ -185,7 +185,7 @@ class Intake:
         source.require_file()
         stamp = _stamp(source.path)
         file_hash = sha256_of(source.path, self._stop_if_cancelled)
-        given, source = source, self._beside(source, file_hash) if source.apart else source
+        named, source = source, self._beside(source, file_hash) if source.apart else source
         before = self._writer.report_of(source.key, file_hash)
         if before is not None:
             if self._writer.original_of(source.key) is None:  # an earlier version kept none, say
@@ -203,9 +203,9 @@ class Intake:
         except BaseException:
             self._writer.unstage(source.key)
             raise
-        if source.key == given.key:
+        if source.key == named.key:
             return report, source.key
-        sentence = f"Another file called {given.name} is in the library; both are kept."
+        sentence = f"Another file called {named.name} is in the library; both are kept."
         return replace(report, reason=f"{sentence} {report.reason}".rstrip()), source.key
 
     def _beside(self, source: Source, file_hash: str) -> Source:

@@ -36,10 +36,12 @@ def rebuild(
     one is whole.
     """
     with writing(library) as writer:
-        kept = {source: writer.original_of(source) for source in writer.stored_sources()}
+        originals_by_source = {source: writer.original_of(source) for source in writer.stored_sources()}
         writer.adopt(Manifest.of(encoder.model.spec, chunk_tokens))
-        run = Rebuilding(library, writer, Intake(writer, encoder, len(kept), on_progress, _never, Limits()))
-        for number, (source, original) in enumerate(kept.items(), start=1):
+        run = Rebuilding(
+            library, writer, Intake(writer, encoder, len(originals_by_source), on_progress, _never, Limits())
+        )
+        for number, (source, original) in enumerate(originals_by_source.items(), start=1):
             run.add(number, source, original)
         run.intake.embed_window()
         writer.publish()

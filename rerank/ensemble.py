@@ -66,20 +66,27 @@ def fuse(first: FirstLook, parts: Sequence[Part], fusion: Fusion) -> SearchResul
     if not there:
         return _without_order(first, parts, fusion)
     scores = [{hit.candidate.chunk.id: _own(hit) for hit in result.after} for result in there]
-    scored = [found for found in first.before if all(found.chunk.id in by_passage for by_passage in scores)]
-    logits = [np.array([by_passage[found.chunk.id] for found in scored], np.float32) for by_passage in scores]
+    scored = [
+        candidate
+        for candidate in first.before
+        if all(candidate.chunk.id in by_passage for by_passage in scores)
+    ]
+    logits = [
+        np.array([by_passage[candidate.chunk.id] for candidate in scored], np.float32)
+        for by_passage in scores
+    ]
     rows = iter(logits)
     try:
         weights = fusion.weights([part.reranked for part in parts])
         # float32, as an evaluation keeps them: the same numbers make the same order.
-        looked = np.array([found.ordered_by for found in scored], np.float32)
+        looked = np.array([candidate.ordered_by for candidate in scored], np.float32)
         fused = fusion.fused(looked, *(next(rows) if part.reranked else None for part in parts))
     except RerankError as error:
         return _without_order(first, parts, fusion, not_reranked(error))
     shares = iter(weights[1:] if weights is not None else [None] * len(there))
     parts = tuple(replace(part, share=next(shares) if part.reranked else None) for part in parts)
     shortest = min(there, key=lambda result: result.scored)
-    names = {found.chunk.id for found in scored}
+    names = {candidate.chunk.id for candidate in scored}
     return SearchResult(
         first.query,
         first.before,
@@ -122,8 +129,8 @@ def _hits(
     ranks = [np.argsort(places(row)) + 1 for row in logits]
     own = [
         tuple(
-            OwnScore(*given)
-            for given in zip(
+            OwnScore(*score)
+            for score in zip(
                 names, (float(r[row]) for r in logits), (int(r[row]) for r in ranks), strict=True
             )
         )

@@ -55,10 +55,10 @@ class LanguageWarnings:
     def _look(self) -> tuple[Notice, ...]:
         with self._library.snapshot() as snapshot:
             texts = snapshot.sample_texts(SAMPLE)
-        found = Counter(language_of(text, SURE_OF_PASSAGE) for text in texts)
+        counts = Counter(language_of(text, SURE_OF_PASSAGE) for text in texts)
         return tuple(
             warning
-            for language, count in found.most_common()
+            for language, count in counts.most_common()
             if language is not None and count >= SMALLEST_SHARE * len(texts)
             for warning in self._lacking(language, f"{_tenths(count / len(texts))} of the passages look")
         )

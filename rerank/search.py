@@ -91,14 +91,14 @@ class Searcher:
         """The best passages by the request's source, as many as it asks for; some tens of milliseconds."""
         query, source = request.query, request.source
         with billing() as bill:
-            found = self._retriever.retrieve(query, request.candidates, source)
-        timings = Timings(found.encode_ms, found.retrieve_ms)
+            retrieved = self._retriever.retrieve(query, request.candidates, source)
+        timings = Timings(retrieved.encode_ms, retrieved.retrieve_ms)
         return FirstLook(
             query,
-            found.candidates,
+            retrieved.candidates,
             timings,
             self.models,
-            self._of_models(query) + found.notices + cost_notices(bill),
+            self._of_models(query) + retrieved.notices + cost_notices(bill),
             source,
         )
 

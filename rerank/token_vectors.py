@@ -127,15 +127,15 @@ def _rows(vectors: TokenVectors, chunks: Sequence[Chunk]) -> tuple[dict[str, byt
     if not chunks:  # all of them were deleted meanwhile
         return {}, 0
     fits = vectors.fits([chunk.passage for chunk in chunks])
-    kept = [chunk for chunk, whole in zip(chunks, fits, strict=True) if whole]
-    if not kept:
+    whole_chunks = [chunk for chunk, whole in zip(chunks, fits, strict=True) if whole]
+    if not whole_chunks:
         return {}, len(chunks)
     rows = {
-        kept[place].passage_hash: compress(one.vectors, one.read)
-        for places, made in vectors.encode([chunk.passage for chunk in kept])
+        whole_chunks[place].passage_hash: compress(one.vectors, one.read)
+        for places, made in vectors.encode([chunk.passage for chunk in whole_chunks])
         for place, one in zip(places, made, strict=True)
     }
-    return rows, len(chunks) - len(kept)
+    return rows, len(chunks) - len(whole_chunks)
 
 
 def lasting(name: str) -> str:

@@ -124,10 +124,10 @@ def from_environment(
     ``secrets`` is asked for keys that the environment does not have. Raises `UsageError` for a value that cannot be
     read.
     """
-    given = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     # Streamlit's secrets may be anything that TOML has; a key is a text.
-    kept = {name: key for name in KEYS if isinstance(key := (secrets or {}).get(name), str)}
-    values = kept | {name: value for name, value in given.items() if value or name not in kept}
+    keys = {name: key for name in KEYS if isinstance(key := (secrets or {}).get(name), str)}
+    values = keys | {name: value for name, value in variables.items() if value or name not in keys}
     downloads = values.get("SECONDLOOK_DOWNLOADS", "1").strip().lower()
     if downloads not in YES | NO:
         raise UsageError(f"SECONDLOOK_DOWNLOADS is “{downloads}”; say 1 (allowed) or 0 (not allowed).")

@@ -190,12 +190,12 @@ class Library:
         """The document of that id, path or title. Raises `DocumentNotFoundError`, or `UsageError` for several."""
         documents = self.documents()
         for kind in ("id", "path", "title"):
-            found = [document for document in documents if getattr(document, kind) == name]
-            if len(found) > 1:
-                ids = ", ".join(document.id for document in found)
-                raise UsageError(f"{len(found)} documents are called “{name}”; name one by its id: {ids}.")
-            if found:
-                return found[0]
+            matches = [document for document in documents if getattr(document, kind) == name]
+            if len(matches) > 1:
+                ids = ", ".join(document.id for document in matches)
+                raise UsageError(f"{len(matches)} documents are called “{name}”; name one by its id: {ids}.")
+            if matches:
+                return matches[0]
         raise DocumentNotFoundError(
             f"The library {self.folder} has no document “{name}”. List them.", Help(Remedy.LIST, self.folder)
         )

@@ -32,18 +32,18 @@ class StoredVectors:
         """
         order = np.argsort(ids)
         # CROSS JOIN keeps SQLite to this order: chunks by id, so that a batch reads neighbouring pages.
-        found = self.db.execute(
+        stored = self.db.execute(
             "SELECT v.vector FROM json_each(?) AS wanted CROSS JOIN chunks AS c ON c.id = wanted.value "
             "CROSS JOIN vectors AS v ON v.encoder = ? AND v.passage_hash = c.passage_hash",
             (json.dumps(ids[order].tolist()), self.encoder),
         ).fetchall()
-        if len(found) != len(ids):
+        if len(stored) != len(ids):
             raise LibraryDamagedError(
-                f"The library lacks the vectors of {len(ids) - len(found)} passages. Make them anew.",
+                f"The library lacks the vectors of {len(ids) - len(stored)} passages. Make them anew.",
                 Help(Remedy.REBUILD),
             )
         vectors = np.empty((len(ids), self.dim), dtype=np.float32)
-        vectors[order] = np.frombuffer(b"".join(row[0] for row in found), dtype="<f4").reshape(-1, self.dim)
+        vectors[order] = np.frombuffer(b"".join(row[0] for row in stored), dtype="<f4").reshape(-1, self.dim)
         return vectors
 
 

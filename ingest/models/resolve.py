@@ -46,14 +46,14 @@ def _content(path: Path, _: tuple[int, ...]) -> str:
 def verify_checksum(path: Path, expected: str) -> None:
     """Raise `ModelDamagedError` unless the file's SHA-256 is ``expected``."""
     try:
-        found = content_of(path)
+        checksum = content_of(path)
     except OSError as error:
         raise ModelDamagedError(
             f"The model file {path} cannot be read ({error}). Reinstall it.", Help(Remedy.REINSTALL)
         ) from error
-    if found != expected:
+    if checksum != expected:
         raise ModelDamagedError(
-            f"The model file {path} is not the one that was published: its SHA-256 is {found[:16]}…, "
+            f"The model file {path} is not the one that was published: its SHA-256 is {checksum[:16]}…, "
             f"expected {expected[:16]}…. Reinstall it.",
             Help(Remedy.REINSTALL),
         )

@@ -33,9 +33,9 @@ def read_csv(source: Source) -> Iterator[Document]:
     text = read_decoded(source)
     blocks = Blocks(source)
     with source.parsing("", "open it in a spreadsheet, export it as CSV (UTF-8), and add it again."):
-        said = _SEPARATOR_LINE.match(text)
-        dialect = _dialect(text, said[1] if said else "\t" if source.suffix == ".tsv" else "")
-        add_table(blocks, _rows(text[said.end() :] if said else text, dialect))
+        declaration = _SEPARATOR_LINE.match(text)
+        dialect = _dialect(text, declaration[1] if declaration else "\t" if source.suffix == ".tsv" else "")
+        add_table(blocks, _rows(text[declaration.end() :] if declaration else text, dialect))
     yield source.document("csv", source.stem, blocks.text, blocks=blocks.blocks)
 
 

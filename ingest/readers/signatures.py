@@ -109,8 +109,8 @@ def _package_format(source: Source) -> str:
             names = set(archive.namelist())
             if "mimetype" in names:
                 with archive.open("mimetype") as member:
-                    said = member.read(200).strip()
-                return _MIME_TYPES.get(said.removesuffix(b"-template"), "")
+                    mime_type = member.read(200).strip()
+                return _MIME_TYPES.get(mime_type.removesuffix(b"-template"), "")
     except Exception:  # noqa: BLE001 (an archive that is broken in whatever way; its reader says so)
         return ""
     folders = {name.partition("/")[0] for name in names}

@@ -31,9 +31,9 @@ def _without_pages(text: str) -> str:
     edges = [_edges(page) for page in pages]
     # A body is one line here, and like no other: what may be taken out are lines that stand apart above and below it.
     named = [[top, "body" + "x" * number, bottom] for number, (top, _, bottom) in enumerate(edges)]
-    kept = without_furniture([[line for line in lines if line] for lines in named])
+    pages_left = without_furniture([[line for line in lines if line] for lines in named])
     parts = []
-    for lines, (top, body, bottom) in zip(kept, edges, strict=True):
+    for lines, (top, body, bottom) in zip(pages_left, edges, strict=True):
         parts += [top if top in lines else "", body, bottom if bottom in lines else ""]
     return "\n\n".join(part for part in parts if part.strip())
 

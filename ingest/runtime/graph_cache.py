@@ -33,12 +33,12 @@ def note_use(graph: Path, version: int) -> None:
         note_of(graph).write_text(f"{version}\n", encoding="ascii")
 
 
-def sweep(parent: Path, pattern: str, kept: Callable[[Path, str], bool], now: float) -> None:
+def sweep(parent: Path, pattern: str, keeps: Callable[[Path, str], bool], now: float) -> None:
     """Remove from ``parent`` what nobody uses any more: tens of megabytes each. ``now`` is Unix time in seconds.
 
     That is what killed processes left half made, and those graphs of ``pattern`` that nobody has used for `UNUSED_FOR`,
-    but for those that are ``kept``: asked with the graph and the version in its note. One without a note is from before
-    there were notes: it gets one, and as much time again.
+    but for those of which ``keeps`` says so, asked with the graph and the version in its note. One without a note is
+    from before there were notes: it gets one, and as much time again.
     """
     for left in parent.glob(f"{UNFINISHED}*"):
         remove_older(left, now - ABANDONED_AFTER)
@@ -46,7 +46,7 @@ def sweep(parent: Path, pattern: str, kept: Callable[[Path, str], bool], now: fl
         with suppress(OSError):  # another process may be removing it too
             if not (note := note_of(graph)).exists():
                 note_use(graph, 0)
-            elif note.stat().st_mtime < now - UNUSED_FOR and not kept(
+            elif note.stat().st_mtime < now - UNUSED_FOR and not keeps(
                 graph, note.read_text("ascii", "replace").strip()
             ):
                 _remove_at_once(graph)

@@ -57,8 +57,8 @@ def calibration_logits(scorer: Scorer) -> list[NDArray[np.float32]]:
     return [scorer.score(question, PASSAGES).logits for question in QUESTIONS]
 
 
-def agreement(wanted: Sequence[NDArray[np.float32]], found: Sequence[NDArray[np.float32]]) -> float:
+def agreement(wanted: Sequence[NDArray[np.float32]], logits: Sequence[NDArray[np.float32]]) -> float:
     """Kendall's τ between two engines' orders, mean over the questions; 1 is the same order."""
     from scipy.stats import kendalltau
 
-    return float(np.mean([kendalltau(a, b).statistic for a, b in zip(wanted, found, strict=True)]))
+    return float(np.mean([kendalltau(a, b).statistic for a, b in zip(wanted, logits, strict=True)]))

@@ -93,5 +93,5 @@ def model_tokenizer(model: Transformer | CrossEncoder) -> PreTrainedTokenizerBas
     tokenizer = model.tokenizer
     if tokenizer is None:
         raise ModelNotFoundError("The base model has no tokenizer; name another base model.")
-    found: PreTrainedTokenizerBase = tokenizer
-    return found
+    fast_tokenizer: PreTrainedTokenizerBase = tokenizer
+    return fast_tokenizer

@@ -142,13 +142,13 @@ def attention_apart(
 def linears(model: onnx.ModelProto) -> list[Linear]:
     """The transformer's products, in the order in which they run."""
     weights = constants(model)
-    found = []
+    nodes = []
     for node in model.graph.node:
         values = weights.get(node.input[1]) if node.op_type == "MatMul" else None
         if values is not None and values.ndim == 2:
             kind = _kind(node.output[0], *values.shape)
-            found.append(Linear(node.output[0], node.input[0], node.input[1], kind))
-    return found
+            nodes.append(Linear(node.output[0], node.input[0], node.input[1], kind))
+    return nodes
 
 
 def _kind(output: str, inputs: int, outputs: int) -> Kind:
@@ -183,7 +183,7 @@ def with_nodes(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> onnx.Mode
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     read = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name in read]
     del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(tensors)
     return model

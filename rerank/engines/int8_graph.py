@@ -48,8 +48,8 @@ def input_ranges(model: onnx.ModelProto, batches: Iterable[Inputs]) -> dict[str,
     ranges: dict[str, NDArray[np.float32]] = {}
     for batch in batches:
         read = batch["attention_mask"].reshape(-1) > 0
-        for name, found in zip(names, session.run(names, dict(batch)), strict=True):
-            values = np.asarray(found)
+        for name, output in zip(names, session.run(names, dict(batch)), strict=True):
+            values = np.asarray(output)
             tokens = values.reshape(-1, values.shape[-1])
             # The first tokens alone (see `rerank.engines.first_token`) are never padding.
             largest = np.abs(tokens[read] if len(tokens) == len(read) else tokens).max(axis=0)

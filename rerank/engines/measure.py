@@ -98,8 +98,8 @@ class _Workshop:
         shutil.copy(self._model.folder / TOKENIZER_FILE, folder / TOKENIZER_FILE)
         files = {file: sha256_of(folder / file) for file in (MODEL_FILE, TOKENIZER_FILE)}
         (folder / CARD_FILE).write_text(json.dumps({"files": files}), encoding="utf-8")
-        found = calibration_logits(GraphScorer(self._model, folder))
-        return Made(folder, agreement(self._wanted, found), name)
+        logits = calibration_logits(GraphScorer(self._model, folder))
+        return Made(folder, agreement(self._wanted, logits), name)
 
     def _calibration_batches(self) -> list[dict[str, NDArray[np.int64]]]:
         tokenizer = read_tokenizer(self._model.folder / TOKENIZER_FILE)

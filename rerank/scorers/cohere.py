@@ -90,9 +90,9 @@ class CohereScorer(ServiceScorer):
     def _fault(self, error: Any) -> ServiceError:
         """What Cohere's error means here."""
         headers = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
-        said = message_of(error.body, (self._key,))
+        message = message_of(error.body, (self._key,))
         try:
-            check_status(self._who, error.status_code or 0, said, headers.get("retry-after"))
+            check_status(self._who, error.status_code or 0, message, headers.get("retry-after"))
         except ServiceError as fault:
             return fault
         # The client raises on what is no JSON, though the status is 200.

@@ -108,8 +108,8 @@ class CrossEncoderScorer(Scorer):
                 convert_to_tensor=True,
                 show_progress_bar=False,
             )
-        found: NDArray[np.float32] = logits.float().cpu().numpy()  # bfloat16 has no NumPy type
-        return found
+        values: NDArray[np.float32] = logits.float().cpu().numpy()  # bfloat16 has no NumPy type
+        return values
 
     def _token_counts(self, query: str, passages: Sequence[str]) -> NDArray[np.int64]:
         encodings = self._tokenizer.encode_batch([(query, passage) for passage in passages])

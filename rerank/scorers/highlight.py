@@ -30,10 +30,10 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         at = 0
         for sentence in segment("en", line):
             bare = sentence.strip()
-            found = line.find(bare, at) if bare else -1
-            if found >= 0:
-                at = found + len(bare)
-                spans.append((paragraph.start() + found, paragraph.start() + at))
+            place = line.find(bare, at) if bare else -1
+            if place >= 0:
+                at = place + len(bare)
+                spans.append((paragraph.start() + place, paragraph.start() + at))
     return spans
 
 

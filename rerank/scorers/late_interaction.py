@@ -85,8 +85,8 @@ class LateInteractionScorer(LateInteraction):
 
     def _lengths(self, passages: Sequence[str]) -> NDArray[np.int64]:
         """Tokens (n,) of each passage as a whole, special ones included."""
-        found = self._tokenizer.encode_batch(self._plain.of_all(passages))
-        return np.array([len(encoding.ids) for encoding in found], np.int64)
+        encodings = self._tokenizer.encode_batch(self._plain.of_all(passages))
+        return np.array([len(encoding.ids) for encoding in encodings], np.int64)
 
     def _query_vectors(self, query: str) -> NDArray[np.float32]:
         """Unit vectors (asked, dim) divided by their number, so that the sum over them is a mean."""

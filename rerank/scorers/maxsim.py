@@ -37,8 +37,8 @@ def maxsim(wanted: NDArray[np.float32], passages: Sequence[NDArray[np.float32]])
         raise ValueError("a passage without token vectors cannot be compared")
     products = wanted @ np.concatenate(passages).T
     starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
-    found: NDArray[np.float32] = np.maximum.reduceat(products, starts, axis=1).sum(axis=0)
-    return found
+    sums: NDArray[np.float32] = np.maximum.reduceat(products, starts, axis=1).sum(axis=0)
+    return sums
 
 
 def vectors_identity(model: ResolvedModel) -> str:
@@ -104,9 +104,9 @@ class LateInteraction(Scorer, ABC):
         tokens = np.empty(len(passages), np.int64)
         truncated = np.zeros(len(passages), np.bool_)
         rest = list(range(len(passages)))
-        for rows, found in self._stored(passages):
-            logits[rows] = maxsim(wanted, [one.vectors for one in found])
-            tokens[rows] = [one.read for one in found]
+        for rows, tokens_of_rows in self._stored(passages):
+            logits[rows] = maxsim(wanted, [one.vectors for one in tokens_of_rows])
+            tokens[rows] = [one.read for one in tokens_of_rows]
             rest = sorted(set(rest).difference(rows))
             if on_batch is not None:
                 on_batch(len(rows))
@@ -139,10 +139,10 @@ class LateInteraction(Scorer, ABC):
         for start in range(0, len(passages), AT_ONCE):
             hashes = [digest(passage) for passage in passages[start : start + AT_ONCE]]
             data = self._store.stored(self._identity, hashes)
-            kept = [expand(data[name]) if name in data else None for name in hashes]
-            rows = [start + place for place, one in enumerate(kept) if one is not None]
+            stored = [expand(data[name]) if name in data else None for name in hashes]
+            rows = [start + place for place, one in enumerate(stored) if one is not None]
             if rows:
-                yield rows, [PassageTokens(*one) for one in kept if one is not None]
+                yield rows, [PassageTokens(*one) for one in stored if one is not None]
 
     def _as_stored(self, made: PassageTokens) -> NDArray[np.float32]:
         """Vectors as they come back from the store, where there is one; exact ones else."""

@@ -114,8 +114,8 @@ class MonoT5Scorer(Scorer):
         plain = [
             " ".join(self._plain.of(text).split()) for text in texts
         ]  # as T5's SentencePiece reads white space
-        found: list[list[int]] = self._tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
-        return found
+        ids: list[list[int]] = self._tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
 
     def _token(self, word: str) -> int:
         number = self._tokenizer.convert_tokens_to_ids(word)
@@ -138,5 +138,5 @@ class MonoT5Scorer(Scorer):
                 decoder_input_ids=start.to(self._device),
             )
         yes, no = output.logits[:, 0, self._answers].float().cpu().numpy().T
-        found: NDArray[np.float32] = yes - no
-        return found
+        logits: NDArray[np.float32] = yes - no
+        return logits

@@ -68,8 +68,8 @@ class OnnxCrossEncoderScorer(Scorer):
             batches = batched([len(encoding.ids) for encoding in encodings], threads=self._session.threads)
             inputs = [inputs_of([encodings[row] for row in rows]) for rows in batches]
             with closing(self._session.run_all("logits", inputs)) as done:
-                for number, found in done:
-                    logits[batches[number]] = found.reshape(-1)
+                for number, values in done:
+                    logits[batches[number]] = values.reshape(-1)
                     if on_batch is not None:
                         on_batch(len(batches[number]))
         limit = self._model.spec.max_length

@@ -125,7 +125,7 @@ class RerankServerScorer(ServiceScorer):
 
     def _rows_of(self, shape: Shape, query: str, passages: list[str], deadline: float) -> Rows:
         """The rows of all ``passages``, in as many requests as the shape needs: another's batches may be larger."""
-        found: list[tuple[object, object]] = []
+        pairs: list[tuple[object, object]] = []
         for rows in slices(len(passages), shape.batch):
             body = shape.request(self._asked, query, passages[rows])
             payload = json.dumps(body, ensure_ascii=False).encode()
@@ -133,19 +133,19 @@ class RerankServerScorer(ServiceScorer):
             # Within its own request, so that no index reaches into another's passages.
             count = len(passages[rows])
             scores = by_index(self._who, shape.rows(self._who, answer), count, "score")
-            found += enumerate(scores, rows.start)
+            pairs += enumerate(scores, rows.start)
             self._charge(answer)
-        return found
+        return pairs
 
     def _charge(self, answer: object) -> None:
         """Note what the service says it counted, Jina's tokens say; a server on this machine bills nobody."""
         if not isinstance(answer, dict) or not leaves_machine(self._model):
             return
         for names, unit in COUNTED:
-            found: object = answer
+            part: object = answer
             for name in names:
-                found = found.get(name) if isinstance(found, dict) else None
-            charge(self._model.name, unit, found)
+                part = part.get(name) if isinstance(part, dict) else None
+            charge(self._model.name, unit, part)
 
     def _ask(self, address: str, payload: bytes, deadline: float) -> object:
         """The server's answer to one request, parsed."""
@@ -187,9 +187,9 @@ class RerankServerScorer(ServiceScorer):
 
     def _checked(self, response: urllib3.BaseHTTPResponse, raw: bytes) -> object:
         answer = parsed(raw)
-        said = message_of(answer, (self._key,))
+        message = message_of(answer, (self._key,))
         try:
-            check_status(self._who, response.status, said, response.headers.get("Retry-After"))
+            check_status(self._who, response.status, message, response.headers.get("Retry-After"))
         except ServiceError as fault:
             if response.status in ELSEWHERE:
                 raise WrongRouteError(str(fault)) from None

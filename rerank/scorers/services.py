@@ -151,8 +151,8 @@ def scores_by_index(who: str, rows: Rows, count: int) -> NDArray[np.float32]:
 
     Raises `ServiceError` where an index is missing, doubled or of no passage, or a score is not a finite number.
     """
-    found = by_index(who, rows, count, "score")
-    return np.array([_number(who, index, score) for index, score in enumerate(found)], dtype=np.float32)
+    scores = by_index(who, rows, count, "score")
+    return np.array([_number(who, index, score) for index, score in enumerate(scores)], dtype=np.float32)
 
 
 def _number(who: str, index: int, score: object) -> float:

@@ -151,9 +151,9 @@ class Cut:
 
     def parts(self, room: int) -> Iterator[tuple[Span, frozenset[str]]]:
         """Sentences after the head, each with its stems; longer ones than ``room`` tokens in pieces of half."""
-        for span, found in self._sentences_after_head():
+        for span, stems in self._sentences_after_head():
             if self.tokens(*span) <= room:
-                yield span, found
+                yield span, stems
             else:
                 yield from ((piece, self._stems(piece)) for piece in self._pieces(span, max(1, room // 2)))
 
@@ -192,12 +192,12 @@ def best_window(wanted: set[str], cut: Cut, room: int) -> Window | None:
         return None
     head = cut.head if 2 * cut.tokens(0, cut.head) <= room else 0
     left = room - cut.tokens(0, head)
-    parts = [(span, found & wanted) for span, found in cut.parts(left)]
-    counts = Counter(stem for _, found in parts for stem in found)
+    parts = [(span, stems & wanted) for span, stems in cut.parts(left)]
+    counts = Counter(stem for _, stems in parts for stem in stems)
     weights = {stem: math.log1p(len(parts) / count) for stem, count in counts.items()}
     best, most = Window(head, head, cut.end_after(head, left)), 0.0
     for first, last in fitting(cut, [span for span, _ in parts], left):
-        covered = frozenset[str]().union(*(found for _, found in parts[first : last + 1]))
+        covered = frozenset[str]().union(*(stems for _, stems in parts[first : last + 1]))
         weight = math.fsum(weights[stem] for stem in covered)  # exact, so that equal windows come out equal
         if weight > most:
             best, most = Window(head, parts[first][0][0], parts[last][0][1]), weight

@@ -64,18 +64,20 @@ def run_calibrate(arguments: CalibrateArguments, settings: Settings) -> int:
 
     check_calibrate_arguments(arguments)
     if arguments.dataset is None:
-        library, found, notices = _from_labels(arguments, settings)
+        library, calibration, notices = _from_labels(arguments, settings)
     else:
-        library, found, notices = _from_dataset(arguments.dataset, arguments, settings)
+        library, calibration, notices = _from_dataset(arguments.dataset, arguments, settings)
     path = None if arguments.dry_run else library.folder / FILE
     if path is not None:
-        save(path, found)
-    for line in (*map(notice_text, notices), *found.notices):
+        save(path, calibration)
+    for line in (*map(notice_text, notices), *calibration.notices):
         sys.stderr.write(f"{line}\n")
     text = (
-        json.dumps(calibration_report(found, path), ensure_ascii=False, indent=2) if arguments.json else None
+        json.dumps(calibration_report(calibration, path), ensure_ascii=False, indent=2)
+        if arguments.json
+        else None
     )
-    sys.stdout.write((text or calibration_table(found, path)) + "\n")
+    sys.stdout.write((text or calibration_table(calibration, path)) + "\n")
     return 0
 
 
@@ -92,11 +94,11 @@ def _from_labels(
         raise TooFewLabelsError(missing)
     searcher = open_searcher(library, resolve_models(settings.models, library))
     with query_bar() as show:
-        found = fit_labels(
+        calibration = fit_labels(
             library, searcher, arguments.candidates, _method(arguments), arguments.precision,
             source=arguments.candidates_from, on_progress=show, min_grade=arguments.min_grade,
         )  # fmt: skip
-    return library, found, ()
+    return library, calibration, ()
 
 
 def _from_dataset(
@@ -113,8 +115,8 @@ def _from_dataset(
         judged, arguments.dataset_library, settings, into_others=False
     )
     searcher = open_searcher(library, resolve_models(settings.models, library, encoder))
-    found, notices = _calibrate(judged, report, library, searcher, arguments)
-    return library, found, (*left_out, *notices)
+    calibration, notices = _calibrate(judged, report, library, searcher, arguments)
+    return library, calibration, (*left_out, *notices)
 
 
 def _method(arguments: CalibrateArguments) -> Method | None:
@@ -152,11 +154,11 @@ def _calibrate(
     else:
         held_out, more = labelled(report)
         held_out, notices = _others(held_out, rows, report.split), (*notices, *more)
-    found = calibrate(
+    calibration = calibrate(
         rows, reranker.spec, LibraryState.of(library), _method(arguments), arguments.precision,
         held_out=held_out, candidates_from=arguments.candidates_from, window=searcher.models.window,
     )  # fmt: skip
-    return found, notices
+    return calibration, notices
 
 
 def _others(held_out: list[Labelled], rows: list[Labelled], split: str) -> list[Labelled]:
@@ -170,41 +172,44 @@ def _others(held_out: list[Labelled], rows: list[Labelled], split: str) -> list[
     return others
 
 
-def calibration_report(found: Calibration, path: Path | None) -> dict[str, Any]:
+def calibration_report(calibration: Calibration, path: Path | None) -> dict[str, Any]:
     """The calibration as the JSON that `secondlook calibrate --json` promises: its file, and where that lies."""
-    return {**asdict(found), "written": None if path is None else str(path)}
+    return {**asdict(calibration), "written": None if path is None else str(path)}
 
 
-def calibration_table(found: Calibration, path: Path | None) -> str:
+def calibration_table(calibration: Calibration, path: Path | None) -> str:
     """The calibration for people: figures before and after, the reliability table, thresholds."""
     return "\n".join(
         [
-            f"{found.fitted_for.reranker}, revision {found.fitted_for.revision[:12]}",
-            f"{found.method}: {_curve(found)}",
-            f"learnt from {found.labels} labels of {found.queries} queries, {found.relevant} of them relevant",
-            f"candidates from {found.candidates_from.in_words}",
+            f"{calibration.fitted_for.reranker}, revision {calibration.fitted_for.revision[:12]}",
+            f"{calibration.method}: {_curve(calibration)}",
+            f"learnt from {calibration.labels} labels of {calibration.queries} queries, "
+            f"{calibration.relevant} of them relevant",
+            f"candidates from {calibration.candidates_from.in_words}",
             "",
-            *_figures(found),
-            *_thresholds(found),
+            *_figures(calibration),
+            *_thresholds(calibration),
             "",
             "Not written (--dry-run)." if path is None else f"Written to {path}",
         ]
     )
 
 
-def _curve(found: Calibration) -> str:
+def _curve(calibration: Calibration) -> str:
     from rerank.calibration.curves import Logistic
 
-    if not isinstance(found.curve, Logistic):
-        return f"a rising curve through {len(found.curve.logits)} points"
+    if not isinstance(calibration.curve, Logistic):
+        return f"a rising curve through {len(calibration.curve.logits)} points"
     known = (
-        "" if found.curve.temperature is None else f", the model's own with T = {found.curve.temperature:.3g}"
+        ""
+        if calibration.curve.temperature is None
+        else f", the model's own with T = {calibration.curve.temperature:.3g}"
     )
-    return f"sigmoid({found.curve.scale:.4g} · logit {found.curve.shift:+.4g}){known}"
+    return f"sigmoid({calibration.curve.scale:.4g} · logit {calibration.curve.shift:+.4g}){known}"
 
 
-def _figures(found: Calibration) -> list[str]:
-    evidence = found.evidence
+def _figures(calibration: Calibration) -> list[str]:
+    evidence = calibration.evidence
     if evidence is None:
         return ["One query cannot be held out of itself: how well this does is not known."]
     before, after = evidence.before, evidence.after
@@ -230,41 +235,41 @@ def _line(name: str, before: Quality | None, after: Quality, figure: str) -> str
     return f"{name:<44}{first:>8}{getattr(after, figure):>9.4f}"
 
 
-def _thresholds(found: Calibration) -> list[str]:
-    apart = found.separation
+def _thresholds(calibration: Calibration) -> list[str]:
+    apart = calibration.separation
     interval = "" if apart.low is None else f" [{apart.low:.3f}, {apart.high:.3f}]"
     lines = ["", f"A relevant passage scores above another in {apart.auc:.3f}{interval} of pairs (AUC)."]
     if apart.reason:
         return [*lines, apart.reason]
     lines += ["", "threshold                 value   95 % interval      precision   recall      F1"]
-    if found.best is not None:
-        lines += _threshold("best F1", found.best)
-    if found.precise is not None:
-        lines += _threshold(f"precision {found.wanted_precision:.3g}", found.precise)
-    return [*lines, *_answers(found)]
+    if calibration.best is not None:
+        lines += _threshold("best F1", calibration.best)
+    if calibration.precise is not None:
+        lines += _threshold(f"precision {calibration.wanted_precision:.3g}", calibration.precise)
+    return [*lines, *_answers(calibration)]
 
 
-def _answers(found: Calibration) -> list[str]:
-    evidence = found.evidence
+def _answers(calibration: Calibration) -> list[str]:
+    evidence = calibration.evidence
     if evidence is None or evidence.false_alarms is None or evidence.caught is None:
         return []
     return [
         "",
-        f"“Nothing here answers this” is said where the best candidate is below {found.answers_from:.3f}:",
+        f"“Nothing here answers this” is said where the best candidate is below {calibration.answers_from:.3f}:",
         f"to {evidence.false_alarms:.0%} of queries with a relevant candidate, wrongly, and to "
         f"{evidence.caught:.0%} of all once their relevant",
         f"candidates are taken away ({evidence.source}).",
     ]
 
 
-def _threshold(name: str, found: Threshold) -> list[str]:
+def _threshold(name: str, threshold: Threshold) -> list[str]:
     """A line on the labels it was learnt from, and one on those that were held out."""
-    interval = "" if found.low is None else f"[{found.low:.3f}, {found.high:.3f}]"
+    interval = "" if threshold.low is None else f"[{threshold.low:.3f}, {threshold.high:.3f}]"
     lines = []
-    for where, given in (("learnt", found.learnt), ("held out", found.held_out)):
-        if given is not None:
-            first = f"{name:<16}{where:<9}{found.value:>6.3f}   {interval:<16}"
-            lines.append(f"{first}{given.precision:>12.3f}{given.recall:>9.3f}{given.f1:>8.3f}")
+    for where, precision in (("learnt", threshold.learnt), ("held out", threshold.held_out)):
+        if precision is not None:
+            first = f"{name:<16}{where:<9}{threshold.value:>6.3f}   {interval:<16}"
+            lines.append(f"{first}{precision.precision:>12.3f}{precision.recall:>9.3f}{precision.f1:>8.3f}")
             name = interval = ""
     return lines
 

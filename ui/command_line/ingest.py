@@ -260,12 +260,12 @@ def print_report(
     """Write the report, and what was taken out because its file is gone, to stdout: as JSON, or a line a file."""
     if as_json:
         files = [asdict(file) for file in report.files]
-        found: dict[str, Any] = {"files": files, "seconds": round(report.seconds, 3)}
+        record: dict[str, Any] = {"files": files, "seconds": round(report.seconds, 3)}
         if report.bill:
-            found["services"] = report.bill.rows()
+            record["services"] = report.bill.rows()
         if pruned is not None:
-            found["pruned"] = {"documents": pruned.documents, "paths": pruned.paths}
-        print(json.dumps(found, ensure_ascii=False, indent=indent), flush=True)
+            record["pruned"] = {"documents": pruned.documents, "paths": pruned.paths}
+        print(json.dumps(record, ensure_ascii=False, indent=indent), flush=True)
         return
     for file in report.files:
         print(describe(file))
@@ -388,7 +388,7 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting:
             if asked is not None:  # a person named it just now
                 allow(lasting(name or ""))
             # Of what was asked for, nothing is lacking by now.
-            kept = keep_up(library, hub, show, cancelled, trusting)
+            stores = keep_up(library, hub, show, cancelled, trusting)
         except CancelledError as stopped:
             _say(str(stopped))
             return 1
@@ -397,7 +397,7 @@ def store_and_say(library: Library, hub: Hub, name: str | None = None, trusting:
                 f"The token vectors are not brought up to date. {told(error)} To store no more: --no-token-vectors"
             )
             return 1
-    for one in (asked if asked is not None and asked.model == one.model else one for one in kept):
+    for one in (asked if asked is not None and asked.model == one.model else one for one in stores):
         more = (
             f" {count_of(one.too_long, 'passage')} did not fit the model and are computed at each question."
         )

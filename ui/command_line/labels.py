@@ -97,16 +97,16 @@ def _path(arguments: LabelsArguments) -> Path:
 
 
 def _list(labels: Labels, arguments: LabelsArguments, settings: Settings) -> int:
-    found = labels.all()
+    judgements = labels.all()
     if arguments.json:
-        print_json({"labels": [label_row(label) for label in found]})
+        print_json({"labels": [label_row(label) for label in judgements]})
         return 0
-    if not found:
+    if not judgements:
         _say("There are no labels yet. Judge passages on the page, or import labels.")
         return 0
-    for query, given in groupby(found, key=lambda label: label.query):
+    for query, group in groupby(judgements, key=lambda label: label.query):
         sys.stdout.write(f"{query}\n")
-        for label in given:
+        for label in group:
             sys.stdout.write(textwrap.indent(_line(label), "    ") + "\n")
     counts = labels.counts()
     shares = ", ".join(f"{number} {grade.in_words}" for grade, number in counts.by_grade.items())
@@ -174,17 +174,17 @@ def _verdict(labels: Labels, arguments: LabelsArguments, settings: Settings) -> 
         searcher = open_searcher(labels.library, resolve_models(settings.models, labels.library))
         with query_bar() as show:
             ask_again(labels, searcher, DEFAULT_CANDIDATES, show)
-    found = running_verdicts(labels)
+    verdicts = running_verdicts(labels)
     if arguments.json:
-        print_json({"verdicts": [verdict_report(verdict) for verdict in found]})
+        print_json({"verdicts": [verdict_report(verdict) for verdict in verdicts]})
         return 0
-    for verdict in found:
+    for verdict in verdicts:
         sys.stdout.write(f"{verdict.sentence}\n")
         if verdict.unseen:
             sys.stdout.write(
                 f"    {count_of(verdict.unseen, 'judged question')} not asked of this pair yet; --ask does it.\n"
             )
-    if not found:
+    if not verdicts:
         _say(
             "Not enough labels yet: no judged question was asked with a reranker. Judge passages on the page, or "
             "import labels and give --ask."
@@ -194,8 +194,8 @@ def _verdict(labels: Labels, arguments: LabelsArguments, settings: Settings) -> 
 
 def verdict_report(verdict: RunningVerdict) -> dict[str, Any]:
     """A running verdict as the JSON that `secondlook labels verdict --json` promises."""
-    pair, found = verdict.pair, verdict.difference
-    difference = {"mean": found.mean, "ci95": [found.low, found.high], "p": found.p} if found else None
+    pair, gain = verdict.pair, verdict.difference
+    difference = {"mean": gain.mean, "ci95": [gain.low, gain.high], "p": gain.p} if gain else None
     return {
         "models": {
             "encoder": pair.encoder, "encoder_revision": pair.encoder_revision, "reranker": pair.reranker,

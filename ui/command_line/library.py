@@ -54,7 +54,7 @@ def add_documents_arguments(parser: argparse.ArgumentParser, settings: Settings)
 def documents(arguments: DocumentsArguments, settings: Settings) -> int:
     """`secondlook documents`: what the library holds."""
     library = Library(settings.library)
-    found = library.documents()
+    listing = library.documents()
     say_if_cut_as_before(library)
     if arguments.json:
         rows = [
@@ -69,11 +69,11 @@ def documents(arguments: DocumentsArguments, settings: Settings) -> int:
                 "metadata": asdict(d.metadata),
                 "original": d.original and {"bytes": d.original.bytes, "sha256": d.original.sha256},
             }
-            for d in found
+            for d in listing
         ]
         print_json({"documents": rows, "originals": originals_row(library)})
         return 0
-    for document in found:
+    for document in listing:
         pages = f", {count_of(document.pages, 'page')}" if document.pages else ""
         extent = f"{count_of(document.chunks, 'passage')}{pages}"
         print(f"{document.id}  {document.title}  ({extent})  {one_line(document.path)}")
@@ -254,26 +254,26 @@ class DoctorArguments:
 
 def run_doctor(arguments: DoctorArguments, settings: Settings) -> int:
     """Examine a library, and repair it if asked; 0 where it is whole in the end."""
-    found = examined(settings.library)
-    mended = repair(settings.library) if arguments.repair and found else Repair(())
-    left = found
-    if arguments.repair and found:
+    findings = examined(settings.library)
+    mended = repair(settings.library) if arguments.repair and findings else Repair(())
+    left = findings
+    if arguments.repair and findings:
         left = examined(mended.saved_to or settings.library)
     if arguments.json:
-        print_json(doctor_report(settings.library, found, mended, left))
+        print_json(doctor_report(settings.library, findings, mended, left))
     else:
-        _tell(settings.library, found, mended, left)
+        _tell(settings.library, findings, mended, left)
     return 1 if left or mended.saved_to else 0
 
 
 def doctor_report(
-    library: Path, found: list[Finding], mended: Repair, left: list[Finding]
+    library: Path, findings: list[Finding], mended: Repair, left: list[Finding]
 ) -> dict[str, object]:
     """The JSON that `secondlook doctor --json` promises: what was found, what was done, and what is left."""
     return {
         "library": str(library),
         "whole": not left and mended.saved_to is None,
-        "findings": [_row(finding) for finding in found],
+        "findings": [_row(finding) for finding in findings],
         "done": list(map(told, mended.done)),
         "saved_to": str(mended.saved_to) if mended.saved_to else None,
         "left": [_row(finding) for finding in left],
@@ -292,8 +292,8 @@ def _row(finding: Finding) -> dict[str, str]:
     return {"part": finding.part, "sentence": told(finding)}
 
 
-def _tell(library: Path, found: list[Finding], mended: Repair, left: list[Finding]) -> None:
-    lines = list(map(told, found))
+def _tell(library: Path, findings: list[Finding], mended: Repair, left: list[Finding]) -> None:
+    lines = list(map(told, findings))
     if mended.done:
         lines += ["", *map(told, mended.done)]
     if mended.done and left:
@@ -307,14 +307,14 @@ def _tell(library: Path, found: list[Finding], mended: Repair, left: list[Findin
 
 def examined(folder: Path) -> list[Finding]:
     """What `ingest` finds, and whether the calibration, which belongs to a later stage, can be read."""
-    found = examine(folder)
+    findings = examine(folder)
     if (folder / FILE).is_file():
         try:
             load(folder / FILE)
         except LibraryError as error:
             notice = unusable(str(error), folder)
-            found.append(Finding(Part.CALIBRATION, notice.text, notice.help))
-    return found
+            findings.append(Finding(Part.CALIBRATION, notice.text, notice.help))
+    return findings
 
 
 @dataclass(frozen=True, slots=True)

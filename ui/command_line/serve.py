@@ -147,8 +147,8 @@ def password(arguments: PasswordArguments, _: Settings) -> int:
 
     Where there is no terminal, the password is the first line of what comes in. Raises `UsageError`.
     """
-    given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    _write(arguments.file, f"{PasswordHash.of(given)}\n")
+    word = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    _write(arguments.file, f"{PasswordHash.of(word)}\n")
     sys.stderr.write(f"Written. Serve with it: SECONDLOOK_PASSWORD_FILE={arguments.file} secondlook serve\n")
     return 0
 
@@ -168,10 +168,10 @@ def _write(path: Path, text: str) -> None:
         if path.exists() and not _may_hold_a_password(path):
             raise UsageError(f"{path} is there already and holds no password. Name another file.")
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".password-") as folder:
-            kept = Path(folder) / path.name
-            with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+            copy = Path(folder) / path.name
+            with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
                 handle.write(text)
-            kept.replace(path)
+            copy.replace(path)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written ({error.strerror}). Name a file in a folder of yours."

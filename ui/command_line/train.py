@@ -163,10 +163,10 @@ def _known(names: list[str], sets: list[LabelledSet]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _limits(given: list[str], sets: list[LabelledSet]) -> dict[str, int]:
+def _limits(texts: list[str], sets: list[LabelledSet]) -> dict[str, int]:
     """``["medquad=4500"]`` → ``{"medquad": 4500}``."""
     known, limits = {labelled.name for labelled in sets}, dict[str, int]()
-    for item in given:
+    for item in texts:
         name, _, number = item.partition("=")
         if name not in known or not number.isdigit() or int(number) < 1:
             raise UsageError(f"--limit {item} is not SET=N with one of the sets {', '.join(sorted(known))}.")
@@ -174,10 +174,10 @@ def _limits(given: list[str], sets: list[LabelledSet]) -> dict[str, int]:
     return limits
 
 
-def _ranks(given: list[str], sets: list[LabelledSet]) -> dict[str, Ranks | None]:
+def _ranks(texts: list[str], sets: list[LabelledSet]) -> dict[str, Ranks | None]:
     """``["bioasq=6-50", "qmsum=none"]`` → ``{"bioasq": (6, 50), "qmsum": None}``."""
     known, ranks = {labelled.name for labelled in sets}, dict[str, Ranks | None]()
-    for item in given:
+    for item in texts:
         name, _, span = item.partition("=")
         first, _, last = span.partition("-")
         numbers = first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)
@@ -189,10 +189,10 @@ def _ranks(given: list[str], sets: list[LabelledSet]) -> dict[str, Ranks | None]
     return ranks
 
 
-def _shares(given: list[str], sets: list[LabelledSet]) -> dict[str, float]:
+def _shares(texts: list[str], sets: list[LabelledSet]) -> dict[str, float]:
     """``["bioasq=.1"]`` → ``{"bioasq": 0.1}``; together at most 1."""
     known, shares = {labelled.name for labelled in sets}, dict[str, float]()
-    for item in given:
+    for item in texts:
         name, _, number = item.partition("=")
         try:
             share = float(number)
@@ -210,9 +210,9 @@ def _shares(given: list[str], sets: list[LabelledSet]) -> dict[str, float]:
     return shares
 
 
-def _licensed(sets: list[LabelledSet], given: list[str]) -> list[LabelledSet]:
+def _licensed(sets: list[LabelledSet], texts: list[str]) -> list[LabelledSet]:
     """The sets with the licences ``["medquad=CC BY 4.0"]``; those not named keep what their folder says."""
-    licences = dict(item.partition("=")[::2] for item in given)
+    licences = dict(item.partition("=")[::2] for item in texts)
     unknown = sorted(set(licences) - {labelled.name for labelled in sets})
     if unknown:
         raise UsageError(f"--data-licence names {', '.join(unknown)}, which is none of the sets given.")
@@ -248,11 +248,11 @@ def _reporter(say: Say) -> Callable[[Progress], None]:
 
     def report(progress: Progress) -> None:
         if progress.measured is not None:
-            found = progress.measured
+            figures = progress.measured
             say(
-                f"step {progress.step}: held-out nDCG@10 bi-encoder {found.bi_encoder['mean']:.3f}, "
-                f"model {found.cross_encoder['mean']:.3f}, both {found.mixed['mean']:.3f} "
-                f"(cosine × {found.bi_weight:g})"
+                f"step {progress.step}: held-out nDCG@10 bi-encoder {figures.bi_encoder['mean']:.3f}, "
+                f"model {figures.cross_encoder['mean']:.3f}, both {figures.mixed['mean']:.3f} "
+                f"(cosine × {figures.bi_weight:g})"
             )
         elif progress.loss is not None and (progress.step % 50 == 0 or progress.step <= 3):
             say(

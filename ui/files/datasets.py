@@ -62,7 +62,7 @@ def labels_dataset(labels: Labels) -> Dataset:
 
     Raises `UsageError` where none of them says relevant.
     """
-    if not any(grade for given in labels.judgements().values() for grade in given.values()):
+    if not any(grade for grades in labels.judgements().values() for grade in grades.values()):
         raise UsageError(
             "No passage is judged relevant or partly yet, so that nothing can be measured. Judge some."
         )

@@ -85,7 +85,7 @@ def to_csv(result: SearchResult, reading: Reading | None = None, other: SearchRe
     writer = csv.writer(out, lineterminator="\r\n")
     fused = [part for part in result.parts if part.reranked]
     own = [harmless(f"{part.name} {column}") for part in fused for column in OWN_COLUMNS]
-    logits = [{found.chunk.id: logit for found, logit in own_order(part)} for part in fused]
+    logits = [{one.chunk.id: logit for one, logit in own_order(part)} for part in fused]
     writer.writerow((*CSV_COLUMNS, *(OTHER_COLUMNS if other is not None else ()), *own))
     hits, fitted = by_chunk_id(result.after), probabilities(reading)
     there = by_chunk_id(other.after) if other is not None else {}
@@ -93,9 +93,9 @@ def to_csv(result: SearchResult, reading: Reading | None = None, other: SearchRe
         name = candidate.chunk.id
         beside = _numbers(there.get(name)) if other is not None else ()
         hit = hits.get(name)
-        places = [given.rank for given in hit.own] if hit is not None else [None] * len(fused)
+        places = [score.rank for score in hit.own] if hit is not None else [None] * len(fused)
         alone = chain.from_iterable(
-            (given.get(name), place) for given, place in zip(logits, places, strict=True)
+            (logits_of.get(name), place) for logits_of, place in zip(logits, places, strict=True)
         )
         writer.writerow([*_row(candidate, hit, fitted.get(name)), *beside, *alone])
     return out.getvalue()
@@ -175,7 +175,7 @@ def _orders(result: SearchResult, other: SearchResult | None) -> dict[str, Seque
     alone = [part for part in result.parts if part.reranked]
     tags = _tags([part.name for part in alone], runs)
     return runs | {
-        tag: [found for found, _ in own_order(part)] for tag, part in zip(tags, alone, strict=True)
+        tag: [candidate for candidate, _ in own_order(part)] for tag, part in zip(tags, alone, strict=True)
     }
 
 

@@ -53,16 +53,16 @@ def keep(
     Raises `TooLargeError` for more files, or more bytes, than one drop may bring, `StorageError` where there is no room
     for them; nothing of it is kept then.
     """
-    given = list(uploads)
-    if len(given) > MOST_FILES:
+    files = list(uploads)
+    if len(files) > MOST_FILES:
         raise TooLargeError(
-            f"{len(given):,} files are more than the page takes at once ({MOST_FILES:,}). Drop fewer, or add the whole "
+            f"{len(files):,} files are more than the page takes at once ({MOST_FILES:,}). Drop fewer, or add the whole "
             "folder in the terminal: secondlook ingest FOLDER"
         )
     with storing("A copy of the uploaded files"):
         room = Workspace.temporary()
         try:
-            sources = _copied(given, room.folder, replaces)
+            sources = _copied(files, room.folder, replaces)
         except BaseException:
             room.close()
             raise
@@ -77,9 +77,9 @@ def keep(
     return sources, clean_up
 
 
-def _copied(given: Iterable[Upload], folder: Path, replaces: bool) -> list[Source]:
+def _copied(files: Iterable[Upload], folder: Path, replaces: bool) -> list[Source]:
     sources, room = [], MOST_BYTES
-    for number, (upload, name) in enumerate(_named_apart(given)):
+    for number, (upload, name) in enumerate(_named_apart(files)):
         path = folder / f"upload-{number}"
         with path.open("wb") as handle:
             shutil.copyfileobj(upload, handle)
@@ -112,9 +112,9 @@ def _plain_name(upload: Upload) -> str:
 def result_line(report: FileReport) -> str:
     """What became of a file, on a line or two, as people read it."""
     name, sign = short_name(report.path), SIGNS[report.status]
-    said = " ".join(filter(None, (report.reason, ocr_help(report))))
+    words = " ".join(filter(None, (report.reason, ocr_help(report))))
     if report.status is FileStatus.REFUSED:
-        return f"{sign} {said}"
+        return f"{sign} {words}"
     if report.status is FileStatus.DUPLICATE:
         return f"{sign} {name}: a duplicate. {report.reason}"
     if report.status is FileStatus.RENAMED:
@@ -123,7 +123,7 @@ def result_line(report: FileReport) -> str:
         return f"{sign} {name}: unchanged, it is in the library already."
     size = extent(report.chunks, report.pages)
     done = "replaced the earlier one" if report.status is FileStatus.REPLACED else "indexed"
-    return f"{sign} {name}: {done}, {size}." + (f" {said}" if said else "")
+    return f"{sign} {name}: {done}, {size}." + (f" {words}" if words else "")
 
 
 def extent(chunks: int, pages: int) -> str:

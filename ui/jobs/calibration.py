@@ -97,8 +97,8 @@ def fit_labels(
             Help(Remedy.CHOOSE, subject="reranker"),
         )
     judged = {
-        question: {name: int(grade) for name, grade in given.items()}
-        for question, given in Labels(library).judgements().items()
+        question: {name: int(grade) for name, grade in grades.items()}
+        for question, grades in Labels(library).judgements().items()
     }
     rows = label_passages(judged, searcher, candidates, min_grade, on_progress, source)
     return calibrate(

@@ -120,8 +120,8 @@ class Beside:
         mine = self.moment.result
         if mine is None or not mine.reranked:
             return []
-        found = agreement(one.result, mine, top_k) if one.result is not None else None
-        return [f"B: {insight(mine, top_k)}", *([agreement_sentence(found)] if found is not None else [])]
+        agreed = agreement(one.result, mine, top_k) if one.result is not None else None
+        return [f"B: {insight(mine, top_k)}", *([agreement_sentence(agreed)] if agreed is not None else [])]
 
     def notices(self, one: SearchMoment) -> list[Notice]:
         """What B has to say that A has not said already."""

@@ -55,14 +55,14 @@ def searcher(settings: Settings, library: Library, reranker: str | None) -> Sear
 
 def searcher_beside(settings: Settings, library: Library, reranker: str | None) -> Future[Searcher]:
     """The same, opened beside the page; what went wrong is in the future, and is tried again the next time."""
-    given = (
+    names = (
         str(library.folder), library.manifest().identity, replace(settings.models_at_once, reranker=reranker),
         encoder(settings, library),
     )  # fmt: skip
-    opening = _searcher(*given)
+    opening = _searcher(*names)
     if opening.done() and opening.exception() is not None:
-        _searcher.clear(*given)
-        opening = _searcher(*given)
+        _searcher.clear(*names)
+        opening = _searcher(*names)
     return opening
 
 

@@ -29,15 +29,15 @@ if TYPE_CHECKING:  # what measures and fits is loaded when it is asked for
 class Judging:
     """``confirmed`` is the number of the last judgement from the browser that was dealt with.
 
-    ``problem`` says why one could not be kept, ``said`` and ``import_problem`` what came of the last import. ``seen``
-    are the searches whose places the labels know, ``weighed`` the verdict with what it was made of, ``fit`` the last
-    fitting (``fits`` counts those that succeeded), and ``all_the_same`` the question whose passages are wanted though
-    nothing answers it.
+    ``problem`` says why one could not be kept, ``message`` and ``import_problem`` what came of the last import.
+    ``seen`` are the searches whose places the labels know, ``weighed`` the verdict with what it was made of, ``fit``
+    the last fitting (``fits`` counts those that succeeded), and ``all_the_same`` the question whose passages are
+    wanted though nothing answers it.
     """
 
     confirmed: int = 0
     problem: str = ""
-    said: str = ""
+    message: str = ""
     import_problem: str = ""
     uploader: int = 0
     seen: tuple[SearchJob, ...] = ()
@@ -94,7 +94,7 @@ class State:
     ``choices`` those of settings, by their keys; ``not_found`` are names in it that nothing here goes by. ``other`` is
     the search of a second reranker beside ``search``.
     ``deleting`` names what waits for a confirmation: a document's id, or `ALL_SAMPLES`. ``put_back`` is
-    an earlier file that is wanted in the place of the one that replaced it. ``said`` is a sentence
+    an earlier file that is wanted in the place of the one that replaced it. ``message`` is a sentence
     about the last deletion, ``problem`` one about what could not be done. ``upload_problem`` says why files that
     were dropped were not taken. ``dataset`` is the one that was uploaded to evaluate on, and ``dataset_problem``
     why the last one could not be used. ``allowed`` are the hosts of services to which text may be sent.
@@ -113,7 +113,7 @@ class State:
     make_sample: bool = False
     put_back: Original | None = None
     deleting: str | None = None
-    said: str = ""
+    message: str = ""
     problem: str = ""
     upload_problem: str = ""
     evaluation: EvaluationJob | None = None

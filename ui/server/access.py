@@ -92,15 +92,15 @@ def is_loopback(address: str | None) -> bool:
 
     Whatever is not exactly one of the two is somebody else's: a name that only begins like ours may be registered.
     """
-    found = _HOST.fullmatch(address or "")
-    if found is None:
+    match = _HOST.fullmatch(address or "")
+    if match is None:
         return False
-    if found["name"]:
-        name = found["name"].lower()
+    if match["name"]:
+        name = match["name"].lower()
         if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved to anything else
             return True
     try:
-        host = ipaddress.ip_address(found["bracketed"] or found["bare"] or found["name"])
+        host = ipaddress.ip_address(match["bracketed"] or match["bare"] or match["name"])
     except ValueError:
         return False
     mapped = getattr(host, "ipv4_mapped", None)

@@ -169,8 +169,8 @@ class Sparing(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is to be written."""
-        said = str(record.msg).partition("\n")[0]
-        line, now = (said, _where(record)), time.monotonic()
+        words = str(record.msg).partition("\n")[0]
+        line, now = (words, _where(record)), time.monotonic()
         last, more = self._said.pop(line, (now - QUIET_SECONDS, 0))
         if now - last < QUIET_SECONDS:
             self._said[line] = last, more + 1

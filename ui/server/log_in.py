@@ -141,18 +141,18 @@ class LogIn:
         address = request.client.host if request.client else ""
         if wait := math.ceil(self._attempts.begin(address, time.monotonic())):
             return _form(f"Too soon. Try again in {wait} s.", 429, {"Retry-After": str(wait)})
-        given = await _password_in(request)
-        if given is None or not await self._agrees(given):
+        attempt = await _password_in(request)
+        if attempt is None or not await self._agrees(attempt):
             log.warning("a wrong password from %s", address or "an unknown address")
             return _form(WRONG, 401)
         self._attempts.forgive(address)
         return self._welcome(request)
 
-    async def _agrees(self, given: str) -> bool:
+    async def _agrees(self, attempt: str) -> bool:
         self._waiting += 1
         try:
             async with self._one_at_a_time:
-                return await run_in_threadpool(self._password.agrees, given)
+                return await run_in_threadpool(self._password.agrees, attempt)
         finally:
             self._waiting -= 1
 
@@ -166,10 +166,12 @@ class LogIn:
         return response
 
 
-def _form(said: str, status: int, headers: dict[str, str] | None = None) -> Response:
+def _form(sentence: str, status: int, headers: dict[str, str] | None = None) -> Response:
     """The page with the form; what is said is escaped."""
-    kept = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
-    return HTMLResponse(_PAGE.replace("{{said}}", html.escape(said)), status, kept | (headers or {}))
+    own_headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
+    return HTMLResponse(
+        _PAGE.replace("{{said}}", html.escape(sentence)), status, own_headers | (headers or {})
+    )
 
 
 async def _password_in(request: Request) -> str | None:

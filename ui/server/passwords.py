@@ -71,18 +71,18 @@ class PasswordHash:
 
 
 def _derive(password: str, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
-    given = password.encode("utf-8", "surrogatepass")
-    return hashlib.scrypt(given, salt=salt, n=cost, r=block, p=lanes, maxmem=MEMORY, dklen=KEY_BYTES)
+    secret = password.encode("utf-8", "surrogatepass")
+    return hashlib.scrypt(secret, salt=salt, n=cost, r=block, p=lanes, maxmem=MEMORY, dklen=KEY_BYTES)
 
 
 def _bytes(text: str, count: int) -> bytes:
     try:
-        found = base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError("not in base 64") from error
-    if len(found) != count:
-        raise ValueError(f"{len(found)} bytes in place of {count}")
-    return found
+    if len(data) != count:
+        raise ValueError(f"{len(data)} bytes in place of {count}")
+    return data
 
 
 def read_password_file(path: Path) -> PasswordHash:
@@ -143,13 +143,13 @@ class Attempts:
 def neighbourhood(address: str) -> str:
     """The address itself, or the /64 of an IPv6 address, all of which one machine may have."""
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
     if (
-        mapped := getattr(found, "ipv4_mapped", None)
+        mapped := getattr(parsed, "ipv4_mapped", None)
     ) is not None:  # as a socket for both versions writes IPv4
         return str(mapped)
-    if found.version == 4:
+    if parsed.version == 4:
         return address
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -191,14 +191,14 @@ async def _answer(refused: _RefusedError, upload: _Upload, receive: Receive, sen
     A connection that is closed while its other side still sends is reset, and a reset may overtake the answer: the
     browser would then speak of a network error. See RFC 9112, section 9.6.
     """
-    said = str(refused).encode()
+    words = str(refused).encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(said)).encode()),
+        (b"content-length", str(len(words)).encode()),
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    await send({"type": "http.response.body", "body": said, "more_body": True})
+    await send({"type": "http.response.body", "body": words, "more_body": True})
     dropped, ended = 0, upload.ended or refused.status == HTTPStatus.REQUEST_TIMEOUT
     with suppress(TimeoutError):
         while not ended and dropped < MOST_BYTES:

@@ -46,8 +46,8 @@ def parsed_xml(source: Source, data: bytes, advice: str = _ADVICE) -> Any:
         try:
             return etree.fromstring(data, parser)
         except etree.XMLSyntaxError as error:
-            said = str(error)
-            if "amplification" in said or "entity reference loop" in said.lower() or "Excessive depth" in said:
+            words = str(error)
+            if "amplification" in words or "entity reference loop" in words.lower() or "Excessive depth" in words:
                 raise TooLargeError(
                     f"{source.name} nests its parts too deep, or names entities that unfold to too much, as no document "
                     "does; save it again from the program that made it."
@@ -110,17 +110,17 @@ class _Walk:
             self._end()
             self._blocks.add(words)
             return
-        said = ", ".join(_attributes(element))
-        if words and said:
-            words = f"{words} ({said})"
-        if words or said:
-            self._lines.append(f"{name}: {words or said}")
+        attributes = ", ".join(_attributes(element))
+        if words and attributes:
+            words = f"{words} ({attributes})"
+        if words or attributes:
+            self._lines.append(f"{name}: {words or attributes}")
 
     def _attributes(self, element: Any) -> None:
-        said = list(_attributes(element))
-        if said:
+        attributes = list(_attributes(element))
+        if attributes:
             self._end()
-            self._lines += said
+            self._lines += attributes
 
     def _end(self, keep: bool = False) -> None:
         if self._lines and not keep:

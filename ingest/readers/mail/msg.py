@@ -128,11 +128,11 @@ class _Storage:
     def _properties(self, head: int) -> dict[tuple[int, int], bytes]:
         """The properties of a fixed size by number and kind: 8 bytes each, after 8 that say what they are."""
         data = self._stream(_PROPERTIES)[head:]
-        found = {}
+        values = {}
         for place in range(0, len(data) - 15, 16):
             kind, number = struct.unpack_from("<HH", data, place)
-            found[number, kind] = data[place + 8 : place + 16]
-        return found
+            values[number, kind] = data[place + 8 : place + 16]
+        return values
 
     def _stream(self, name: str) -> bytes:
         path = "/".join([*self._path, name])

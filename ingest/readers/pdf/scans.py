@@ -39,20 +39,20 @@ class Scans:
 
     def remarks(self) -> list[str]:
         """What is to be said of it, as sentences."""
-        said = []
+        sentences = []
         if self.pages:
-            said.append(f"{_named(self.pages)}: read by OCR.")
+            sentences.append(f"{_named(self.pages)}: read by OCR.")
         if self.doubtful:
             words = ", ".join(f"“{word}”" for word in islice(self.doubtful, _WORDS_NAMED))
             more = (
                 f" and {len(self.doubtful) - _WORDS_NAMED} more" if len(self.doubtful) > _WORDS_NAMED else ""
             )
-            said.append(f"Doubtful: {words}{more}.")
+            sentences.append(f"Doubtful: {words}{more}.")
         if self.left:
-            said.append(
+            sentences.append(
                 f"{_named(self.left)}: not recognized, as the time for a document was up; split it into smaller files."
             )
-        return said
+        return sentences
 
 
 def recognize_pages(

@@ -266,8 +266,8 @@ def _inside(container: Any, tag: str) -> Iterator[Any]:
 def _row_number(element: Any, name: str, otherwise: int = 0) -> int:
     """The number in one of the properties of a row or a cell."""
     properties = element.find(qn("w:trPr" if element.tag == qn("w:tr") else "w:tcPr"))
-    found = properties.find(qn(name)) if properties is not None else None
-    value = found.get(qn("w:val"), "") if found is not None else ""
+    setting = properties.find(qn(name)) if properties is not None else None
+    value = setting.get(qn("w:val"), "") if setting is not None else ""
     return min(int(value), _MOST_SPANNED) if value.isascii() and value.isdigit() else otherwise
 
 

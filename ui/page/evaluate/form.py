@@ -145,11 +145,11 @@ def _forget_dataset(state: State) -> None:
     state.dataset, state.dataset_problem = None, ""
 
 
-def _pressed(said: str, *, possible: bool) -> bool:
+def _pressed(label: str, *, possible: bool) -> bool:
     """The button with what it will cost or what it waits for, and whether it was pressed."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button("Evaluate", type="primary", disabled=not possible, key="evaluate-begin")
-        quiet([said] if said else [], "cost")
+        quiet([label] if label else [], "cost")
     return pressed
 
 

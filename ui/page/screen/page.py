@@ -172,7 +172,7 @@ def _sidebar(settings: Settings, state: State, library: Library | None, usable: 
 
 def _start_ingest(settings: Settings, state: State, encoder: Encoder, uploads: Sequence[Upload]) -> None:
     """Begin to add files, in a library that is made if need be; the place to drop files is emptied."""
-    state.said, state.upload_problem = "", visitors.refused_upload()
+    state.message, state.upload_problem = "", visitors.refused_upload()
     if state.ingest is not None:
         state.ingest.discard()
     state.make_sample = False

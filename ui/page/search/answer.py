@@ -78,55 +78,61 @@ class Answer:
             mark_fused(self.searcher, self.job, other.title, other.job, self.ensemble, other.fused_marks)
 
 
-def answer(given: Answer) -> None:
+def answer(shown_answer: Answer) -> None:
     """The answer as far as it is there, drawn again whenever there is more of it, until it is whole.
 
     The first look is on the screen while this waits for the first slice of the second, which is then shown at once.
     """
-    given.mark()
-    working, waiting = given.working, not given.job.finished and not given.job.has_order
+    shown_answer.mark()
+    working, waiting = shown_answer.working, not shown_answer.job.finished and not shown_answer.job.has_order
     in_page = True  # its own run of the script, which has to end before anything else is drawn
 
     def look() -> None:
-        seen = given.news
-        _answer(given, working)
-        if working and not in_page and has_news(lambda: given.news, seen):
+        seen = shown_answer.news
+        _answer(shown_answer, working)
+        if working and not in_page and has_news(lambda: shown_answer.news, seen):
             st.rerun(scope="fragment")
 
     st.fragment(look, run_every=POLL_SECONDS if working else None)()
     in_page = False
-    if waiting and given.job.wait_for_order(FIRST_ORDER_SECONDS):
+    if waiting and shown_answer.job.wait_for_order(FIRST_ORDER_SECONDS):
         st.rerun()
 
 
-def _answer(given: Answer, was_working: bool) -> None:
-    given.mark()
-    if was_working and not given.working:
+def _answer(shown_answer: Answer, was_working: bool) -> None:
+    shown_answer.mark()
+    if was_working and not shown_answer.working:
         st.rerun()  # once more, without looking again and again
-    job, judging, top_k = given.job.now(), given.judging, given.top_k
-    labels = Labels(given.library)
-    note_places(given.jobs, labels, judging)
-    beside = Beside.now(given.other) if given.other is not None else None
+    job, judging, top_k = shown_answer.job.now(), shown_answer.judging, shown_answer.top_k
+    labels = Labels(shown_answer.library)
+    note_places(shown_answer.jobs, labels, judging)
+    beside = Beside.now(shown_answer.other) if shown_answer.other is not None else None
     # Places are noted of each reranker by itself, whatever is drawn: a verdict is on one.
     alone, second = job.result, beside.moment.result if beside is not None else None
-    if beside is not None and given.ensemble is not None:
-        job, beside = fused_moment(job, beside.title, beside.moment, given.ensemble), None
-        job = replace(job, marks={**given.other.fused_marks.marks, **job.marks}) if given.other else job
+    if beside is not None and shown_answer.ensemble is not None:
+        job, beside = fused_moment(job, beside.title, beside.moment, shown_answer.ensemble), None
+        job = (
+            replace(job, marks={**shown_answer.other.fused_marks.marks, **job.marks})
+            if shown_answer.other
+            else job
+        )
     _insight(job, top_k, beside)
     # The lists come first on the screen, and are drawn last: they show what the controls below them say.
     above, lists = st.container(key="above-lists"), st.container(key="lists")
     chosen = reading = None
-    readable = given.searcher.models.reranker is not None and (given.other is None or given.ensemble is None)
+    readable = shown_answer.searcher.models.reranker is not None and (
+        shown_answer.other is None or shown_answer.ensemble is None
+    )
     if readable and (job.result is None or job.result.reranked):
-        chosen = reading_controls(given.library, given.searcher.models, judging)
+        chosen = reading_controls(shown_answer.library, shown_answer.searcher.models, judging)
         reading = chosen.read(job.so_far) if job.so_far is not None else None
     if reading is not None:
         explain(reading)
     with above:
-        weighed = verdict(labels, given.searcher, job.first.query, judging)
+        weighed = verdict(labels, shown_answer.searcher, job.first.query, judging)
         withheld = _nothing_answers(reading, job, judging)
     if beside is not None and chosen is not None:
-        beside = beside.read(given.library, chosen.choice, chosen.temperature, chosen.hide)
+        beside = beside.read(shown_answer.library, chosen.choice, chosen.temperature, chosen.hide)
     cut = reading.cut if reading and chosen and chosen.hide else None
     with lists:
         comparison(
@@ -146,10 +152,10 @@ def _answer(given: Answer, was_working: bool) -> None:
         if chosen is not None and reading is not None and reading.values:
             score_picture(job.result, reading)
     if chosen is not None and weighed is not None:
-        calibration_panel(given.library, given.searcher, weighed, chosen, judging)
+        calibration_panel(shown_answer.library, shown_answer.searcher, weighed, chosen, judging)
     if weighed is not None:
         labels_panel(labels, weighed, judging)
-        judged_questions(weighed.judged, given.ask)
+        judged_questions(weighed.judged, shown_answer.ask)
 
 
 def _insight(job: SearchMoment, top_k: int, beside: Beside | None) -> None:
@@ -192,8 +198,8 @@ def _meanwhile(job: SearchMoment) -> str:
     if job.finished:
         return "This is the first look’s order alone: the passages were not reranked."
     if job.progress is None:
-        found = f"{count_of(len(job.first.before), 'passage')} found; the second look"
-        return f"{found} waits for {count_of(job.ahead, 'other')}." if job.ahead else f"{found} is beginning."
+        words = f"{count_of(len(job.first.before), 'passage')} found; the second look"
+        return f"{words} waits for {count_of(job.ahead, 'other')}." if job.ahead else f"{words} is beginning."
     done, total = job.progress
     rest = f" The rest waits for {count_of(job.ahead, 'other')}." if job.ahead else ""
     return f"{done} of {total} passages read.{rest}"

@@ -196,27 +196,27 @@ def _progress(judging: Judging) -> None:
     st.button("Cancel", on_click=job.cancel, key="fit-cancel")
 
 
-def _fitted(found: Calibration) -> None:
+def _fitted(calibration: Calibration) -> None:
     """The calibration in words and figures, before → after."""
     lines = [
-        f"{METHODS[found.method]}, fitted on {found.made} to {count_of(found.labels, 'label')} of "
-        f"{count_of(found.queries, 'question')}, {found.relevant} of them relevant; candidates from "
-        f"{found.candidates_from.in_words}."
+        f"{METHODS[calibration.method]}, fitted on {calibration.made} to {count_of(calibration.labels, 'label')} of "
+        f"{count_of(calibration.queries, 'question')}, {calibration.relevant} of them relevant; candidates from "
+        f"{calibration.candidates_from.in_words}."
     ]
-    if found.best is not None:
-        lines.append(_threshold("Threshold with the best F1", found.best))
-    if found.precise is not None and found.wanted_precision is not None:
-        name = f"Threshold for a precision of {found.wanted_precision:g}"
-        lines.append(f"{_threshold(name, found.precise)} The list is cut at this one.")
-    quiet([*lines, answers_words(found), *found.notices], "fitted")
-    if found.evidence is None:
+    if calibration.best is not None:
+        lines.append(_threshold("Threshold with the best F1", calibration.best))
+    if calibration.precise is not None and calibration.wanted_precision is not None:
+        name = f"Threshold for a precision of {calibration.wanted_precision:g}"
+        lines.append(f"{_threshold(name, calibration.precise)} The list is cut at this one.")
+    quiet([*lines, answers_words(calibration), *calibration.notices], "fitted")
+    if calibration.evidence is None:
         quiet(
             ["One question cannot be held out of itself, so that how well this does is not known."],
             "evidence",
         )
         return
-    before, after = found.evidence.before, found.evidence.after
-    source = f"{count_of(after.labels, 'label')}, {after.relevant} relevant: {found.evidence.source}"
+    before, after = calibration.evidence.before, calibration.evidence.after
+    source = f"{count_of(after.labels, 'label')}, {after.relevant} relevant: {calibration.evidence.source}"
     quiet([f"Figures on {source}."], "evidence")
     with st.container(width=PICTURE_WIDTH):
         st.table(_figures(before, after))
@@ -224,10 +224,10 @@ def _fitted(found: Calibration) -> None:
     quiet([DIAGRAM], "diagram")
 
 
-def _threshold(name: str, found: Threshold) -> str:
+def _threshold(name: str, threshold: Threshold) -> str:
     return (
-        f"{name}: {threshold_text(found)}. On these labels: precision {three_digits(found.learnt.precision)}, "
-        f"recall {three_digits(found.learnt.recall)}."
+        f"{name}: {threshold_text(threshold)}. On these labels: precision {three_digits(threshold.learnt.precision)}, "
+        f"recall {three_digits(threshold.learnt.recall)}."
     )
 
 

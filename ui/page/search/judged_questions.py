@@ -30,13 +30,13 @@ def judged_questions(judged: Mapping[str, Mapping[str, Grade]], ask: Ask) -> Non
         words = ""
         if len(judged) > MOST_SHOWN:
             words = st.text_input("Find a judged question", key="judged-filter", persist_state="session")
-        found = having(judged, words)
+        matches = having(judged, words)
         with st.container(gap=None, key="judged-list"):
-            for number, question in enumerate(found[:MOST_SHOWN]):
+            for number, question in enumerate(matches[:MOST_SHOWN]):
                 _question(number, question, len(judged[question]), ask)
-        if len(found) > MOST_SHOWN:
-            quiet([f"{MOST_SHOWN} of {len(found)} are listed; more words find the others."], "judged-more")
-        if not found:
+        if len(matches) > MOST_SHOWN:
+            quiet([f"{MOST_SHOWN} of {len(matches)} are listed; more words find the others."], "judged-more")
+        if not matches:
             quiet(["No judged question has these words."], "judged-more")
 
 

@@ -101,14 +101,14 @@ def _counts(labels: Labels, weighed: Weighed) -> None:
     lines = [f"{count_of(counts.labels, 'label')} of {count_of(counts.queries, 'question')}: {shares}."]
     if counts.not_indexed:
         lines.append(f"{count_of(counts.not_indexed, 'label')} of passages that are not in the index now.")
-    found = weighed.verdict
-    if found.alike:
+    verdict = weighed.verdict
+    if verdict.alike:
         lines.append(
-            f"{count_of(found.alike, 'question')} with all passages judged alike, which tells nothing of an order."
+            f"{count_of(verdict.alike, 'question')} with all passages judged alike, which tells nothing of an order."
         )
-    if found.unseen:
+    if verdict.unseen:
         lines.append(
-            f"{count_of(found.unseen, 'judged question')} not asked of these models yet: ask it here, or all of them "
+            f"{count_of(verdict.unseen, 'judged question')} not asked of these models yet: ask it here, or all of them "
             "with secondlook labels verdict --ask."
         )
     quiet(lines, "counts")
@@ -132,31 +132,31 @@ def _export(labels: Labels) -> None:
 
 
 def _import(labels: Labels, judging: Judging) -> None:
-    given = st.file_uploader(
+    uploads = st.file_uploader(
         "Import labels", key=f"labels-in-{judging.uploader}", type=["zip", "tsv", "qrels", "txt"],
         help="A zip with qrels/*.tsv, queries.jsonl and corpus.jsonl (BEIR’s layout, as exported here), or one table "
         "of qrels. Of two judgements of a passage the later one stands.",
     )  # fmt: skip
-    if given is not None:
-        _take_in(given.name, given.getvalue(), labels, judging)
-        let_go([given])
+    if uploads is not None:
+        _take_in(uploads.name, uploads.getvalue(), labels, judging)
+        let_go([uploads])
         judging.uploader += 1  # an empty place to drop the next one
         st.rerun()
     if judging.import_problem:
         problem("No label was imported.", judging.import_problem)
-    if judging.said:
-        quiet([judging.said], "labels-said")
+    if judging.message:
+        quiet([judging.message], "labels-said")
 
 
 def _take_in(name: str, data: bytes, labels: Labels, judging: Judging) -> None:
-    judging.said = judging.import_problem = ""
+    judging.message = judging.import_problem = ""
     try:
         done = take_in(name, data, labels)
     except SecondLookError as error:
         judging.import_problem = told(error, Face.PAGE)
         return
     judging.seen = ()  # the question on the screen may be among them
-    judging.said = (
+    judging.message = (
         f"New: {count_of(done.added, 'label')}. Changed: {done.changed}. As they were, because the library’s own are "
         f"as late or later: {done.kept}."
     )

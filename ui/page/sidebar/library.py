@@ -91,7 +91,7 @@ def _ingest_lines(job: IngestJob, was_running: bool) -> None:
     with st.container(height=260 if len(lines) > MOST_LINES else "content", gap="xsmall", key="line-results"):
         for line in _worth_showing(lines):
             st.text(result_line(line.report) if line.report else f"… {short_name(line.name)}: {line.doing}")
-    quiet([said for said in (job.cost, job.token_vectors) if said], "ingest-cost")
+    quiet([sentence for sentence in (job.cost, job.token_vectors) if sentence], "ingest-cost")
     if was_running:
         st.button("Cancel", on_click=job.cancel, disabled=job.cancelled, key="cancel-ingest")
 
@@ -137,8 +137,10 @@ def documents(library: Library, state: State) -> None:
     own, ours = samples.split(listed)
     passages = sum(document.chunks for document in listed)
     files, size = library.originals_size()
-    kept = f", {count_of(files, 'original')} ({format_size(size)})" if files else ""
-    quiet([f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}{kept}"], "library")
+    originals_words = f", {count_of(files, 'original')} ({format_size(size)})" if files else ""
+    quiet(
+        [f"{count_of(len(listed), 'document')}, {count_of(passages, 'passage')}{originals_words}"], "library"
+    )
     if library.is_cut_as_before:
         quiet([
             "An earlier version cut these passages and parted some headings from their text. They are found as before; "
@@ -146,8 +148,8 @@ def documents(library: Library, state: State) -> None:
         ], "cut")  # fmt: skip
     if state.problem:
         problem("Nothing was deleted.", state.problem)
-    if state.said:
-        quiet([state.said], "said")
+    if state.message:
+        quiet([state.message], "said")
     _rows(own, "own", library, state)
     if ours:
         with st.expander(f"Sample documents: {len(ours)}", on_change="rerun", key="samples") as box:
@@ -244,7 +246,7 @@ def _confirm(question: str, doomed: Sequence[DocumentInfo], library: Library, st
 
 
 def _ask_to_delete(state: State, what: str | None) -> None:
-    state.deleting, state.said, state.problem = what, "", ""
+    state.deleting, state.message, state.problem = what, "", ""
 
 
 def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> None:
@@ -260,7 +262,7 @@ def _delete(state: State, library: Library, doomed: Sequence[DocumentInfo]) -> N
         state.problem = told(error, Face.PAGE)
         return
     what = doomed[0].title or doomed[0].path
-    state.said = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."
+    state.message = f"Deleted: {what}" if len(doomed) == 1 else f"{len(doomed)} documents were deleted."
 
 
 LONGEST = 127  # characters: PDF's own limit is 127 bytes (ISO 32000-2, 7.6.4.3.3)

@@ -266,10 +266,10 @@ def _threshold(name: str, threshold: Threshold) -> list[str]:
     """A line on the labels it was learnt from, and one on those that were held out."""
     interval = "" if threshold.low is None else f"[{threshold.low:.3f}, {threshold.high:.3f}]"
     lines = []
-    for where, precision in (("learnt", threshold.learnt), ("held out", threshold.held_out)):
-        if precision is not None:
+    for where, figures in (("learnt", threshold.learnt), ("held out", threshold.held_out)):
+        if figures is not None:
             first = f"{name:<16}{where:<9}{threshold.value:>6.3f}   {interval:<16}"
-            lines.append(f"{first}{precision.precision:>12.3f}{precision.recall:>9.3f}{precision.f1:>8.3f}")
+            lines.append(f"{first}{figures.precision:>12.3f}{figures.recall:>9.3f}{figures.f1:>8.3f}")
             name = interval = ""
     return lines
 

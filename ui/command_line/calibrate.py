@@ -6,7 +6,6 @@ What calibrates is imported when it is run: no other command should wait for it.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from rerank.factory import open_searcher, resolve_models
 from rerank.search import Searcher
 from ui.command_line.evaluate import filled_library
 from ui.command_line.progress import query_bar
+from ui.command_line.terminal import print_json
 from ui.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,12 +72,10 @@ def run_calibrate(arguments: CalibrateArguments, settings: Settings) -> int:
         save(path, calibration)
     for line in (*map(notice_text, notices), *calibration.notices):
         sys.stderr.write(f"{line}\n")
-    text = (
-        json.dumps(calibration_report(calibration, path), ensure_ascii=False, indent=2)
-        if arguments.json
-        else None
-    )
-    sys.stdout.write((text or calibration_table(calibration, path)) + "\n")
+    if arguments.json:
+        print_json(calibration_report(calibration, path))
+    else:
+        print(calibration_table(calibration, path))
     return 0
 
 

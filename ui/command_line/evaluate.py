@@ -6,7 +6,6 @@ What evaluates is imported when it is run: no other command should wait for it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -30,6 +29,7 @@ from retrieval.records import CandidateSource
 from retrieval.retriever import Retriever
 from ui.command_line.options import add_json, add_model_access, named_folder
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt, query_bar
+from ui.command_line.terminal import print_json
 from ui.settings import Settings, add_window_argument
 
 if TYPE_CHECKING:
@@ -183,11 +183,10 @@ def _report(arguments: EvaluateArguments, comparison: Comparison, queries: Mappi
     _say(*comparison.notices)
     several = _asks_for_several(arguments)
     if arguments.json:
-        text = json.dumps(evaluation_report(comparison, systems=several), ensure_ascii=False, indent=2)
+        print_json(evaluation_report(comparison, systems=several))
     else:
         table = comparison_table if several else evaluation_table
-        text = table(comparison, queries, shutil.get_terminal_size().columns)
-    sys.stdout.write(f"{text}\n")
+        print(table(comparison, queries, shutil.get_terminal_size().columns))
 
 
 def _save(arguments: EvaluateArguments, comparison: Comparison) -> None:

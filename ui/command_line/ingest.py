@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import getpass
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -39,7 +38,7 @@ from rerank.registry import LATE_INTERACTION
 from ui.command_line.folders import Following, add_folder_arguments, follow
 from ui.command_line.options import add_allow_services, add_library, add_trust_encoder, check_chunk_tokens
 from ui.command_line.progress import ProgressBar, cancel_on_interrupt, describe
-from ui.command_line.terminal import one_line
+from ui.command_line.terminal import one_line, print_json
 from ui.presentation.formatting import count_of
 from ui.presentation.remedies import told
 from ui.settings import Settings
@@ -165,7 +164,7 @@ def _read_in(
 
         def tell(report: IngestReport, pruned: Pruned) -> None:
             print_report(
-                report, as_json=arguments.json, pruned=pruned if pruned.documents else None, indent=None
+                report, as_json=arguments.json, pruned=pruned if pruned.documents else None, more_follow=True
             )
             then()
 
@@ -255,7 +254,7 @@ def encoder_model(
 
 
 def print_report(
-    report: IngestReport, *, as_json: bool, pruned: Pruned | None = None, indent: int | None = 2
+    report: IngestReport, *, as_json: bool, pruned: Pruned | None = None, more_follow: bool = False
 ) -> None:
     """Write the report, and what was taken out because its file is gone, to stdout: as JSON, or a line a file."""
     if as_json:
@@ -265,7 +264,7 @@ def print_report(
             record["services"] = report.bill.rows()
         if pruned is not None:
             record["pruned"] = {"documents": pruned.documents, "paths": pruned.paths}
-        print(json.dumps(record, ensure_ascii=False, indent=indent), flush=True)
+        print_json(record, in_one_line=more_follow)
         return
     for file in report.files:
         print(describe(file))

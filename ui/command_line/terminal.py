@@ -70,7 +70,6 @@ def _encodable(text: str, encoding: str) -> str:
     return "".join(map(escaped, text))
 
 
-def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Print ``value`` to stdout as JSON, as every command with ``--json`` does."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    print()
+def print_json(value: Mapping[str, Any] | Sequence[Any], *, in_one_line: bool = False) -> None:
+    """Print ``value`` to stdout as JSON, as every command with ``--json`` does; a line each where more may follow."""
+    print(json.dumps(value, ensure_ascii=False, indent=None if in_one_line else 2), flush=True)

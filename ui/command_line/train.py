@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import signal
@@ -33,6 +32,7 @@ from rerank.training.model import load_base
 from rerank.training.preparation import Plan, prepare_data
 from rerank.training.sampling import Mixture, Sampler
 from ui.command_line.options import record_of
+from ui.command_line.terminal import print_json
 from ui.command_line.train_arguments import TrainArguments, add_train_arguments
 from ui.presentation.remedies import told
 
@@ -55,7 +55,7 @@ def run_train(args: TrainArguments, hub: Hub | None = None) -> int:
     with _stop_on_interrupt() as stopped:
         report = _train(args, hub or Hub(), stopped, _speak)
     if args.json:
-        sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+        print_json(report)
     return 0
 
 

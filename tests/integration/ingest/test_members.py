@@ -70,3 +70,20 @@ def test_an_archive_without_anything_to_read_is_refused(desk: Desk) -> None:
     (report,) = desk.add(archive).files
     assert report.status is FileStatus.REFUSED
     assert "holds nothing that can be read" in report.reason
+
+
+def test_a_renamed_archive_keeps_what_lies_within_it(desk: Desk) -> None:
+    archive = desk.write(
+        "p.zip", make.packed({"a.txt": "The crane stands alone.", "b.txt": "The python sleeps."})
+    )
+    desk.add(archive)
+    before = {document.id for document in desk.library.documents()}
+    renamed = archive.rename(archive.with_name("q.zip"))
+    (report,) = desk.add(renamed).files
+    assert report.status is FileStatus.RENAMED
+    assert paths(desk) == ["q.zip/a.txt", "q.zip/b.txt"]
+    assert {document.id for document in desk.library.find_with_members(str(renamed))} == before
+    desk.write("q.zip", make.packed({"a.txt": "The crane flies."}))
+    assert desk.add(renamed).files[0].status is FileStatus.REPLACED
+    assert paths(desk) == ["q.zip/a.txt"]
+    assert {document.id for document in desk.library.documents()} < before
